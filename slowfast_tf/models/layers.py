@@ -1,0 +1,319 @@
+"""Convolution, batch normalisation, bottleneck and non-local block, on `[batch, time, height, width, channel]`.
+
+Each layer is a Keras layer that serialises itself. Convolutions hold one 5-D kernel and run it either as
+Conv3D or as Conv2D, with the same result: every kernel here but the Fast pathway's first is flat in time or in space.
+"""
+
+import keras
+import tensorflow as tf
+
+register = keras.saving.register_keras_serializable("slowfast_tf")
+
+# XLA makes these networks about five times slower on a CPU. Keras' compile(jit_compile="auto")
+# asks each layer, so that a plain `model.compile(...)` in a notebook is fast as well.
+_XLA_HELPS = bool(tf.config.list_physical_devices("GPU"))
+
+
+def sizes(x):
+    """The dimensions of `x`: a number where it is known, otherwise a scalar tensor."""
+    dynamic = tf.shape(x)
+    return [dynamic[i] if n is None else n for i, n in enumerate(x.shape)]
+
+
+class Layer(keras.layers.Layer):
+    """A Keras layer that keeps XLA off CPUs. Keras serialises its constructor's arguments by itself."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_jit = _XLA_HELPS
+
+
+class Composite(Layer):
+    """A layer made of layers, with the options that all of them share.
+
+    Args:
+        options: a dictionary of `lowering` (of `Conv3D`), `folded` (convolutions with a bias and no
+            BatchNorm, for inference) and `synchronized` (BatchNorm over all replicas); absent keys are
+            "conv3d", False and False.
+    """
+
+    def __init__(self, options=None, **kwargs):
+        super().__init__(**kwargs)
+        self._options = {"options": options, "dtype": kwargs.get("dtype")}
+
+
+@register
+class Conv3D(Layer):
+    """Convolution with PyTorch's padding (`dilation * (kernel - 1) / 2` on both sides) and He initialisation.
+
+    Input `[B, T, H, W, C]`, output `[B, T', H', W', filters]` with `T' = ceil(T / stride)`, and so on.
+    The kernel is `[kT, kH, kW, C, filters]` whichever way it runs.
+
+    Args:
+        filters: output channels.
+        kernel_size: three odd integers (time, height, width).
+        strides: three integers.
+        dilation: of height and width.
+        use_bias: whether to add a bias, starting at 0.
+        lowering: "conv3d" (TensorFlow's Conv3D, fastest in TensorFlow) or "conv2d" (reshapes around a
+            Conv2D, what TFLite accelerates and quantizes). Weights are the same.
+    """
+
+    def __init__(
+        self, filters, kernel_size, strides=(1, 1, 1), dilation=1, use_bias=False, lowering="conv3d", **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = tuple(kernel_size)
+        self.strides = tuple(strides)
+        self.dilation = dilation
+        self.use_bias = use_bias
+        if lowering not in ("conv3d", "conv2d"):
+            raise ValueError(f"lowering must be conv3d or conv2d; got {lowering!r}")
+        self.lowering = lowering
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, input_shape[-1], self.filters),
+            initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        self.built = True
+
+    def call(self, x):
+        kernel = tf.cast(self.kernel, x.dtype)
+        x = self._conv3d(x, kernel) if self.lowering == "conv3d" else self._conv2d(x, kernel)
+        return x if self.bias is None else x + tf.cast(self.bias, x.dtype)
+
+    def _pads(self):
+        time, height, width = (k // 2 for k in self.kernel_size)
+        return time, height * self.dilation, width * self.dilation
+
+    def _conv3d(self, x, kernel):
+        padding = "SAME"  # the same as PyTorch's padding while the stride is 1
+        if max(self.strides) > 1:
+            padding = "VALID"
+            if any(self._pads()):
+                x = tf.pad(x, [(0, 0), *((p, p) for p in self._pads()), (0, 0)])
+        return tf.nn.conv3d(
+            x, kernel, [1, *self.strides, 1], padding, dilations=[1, 1, self.dilation, self.dilation, 1]
+        )
+
+    def _conv2d(self, x, kernel):
+        kernel_t, kernel_h, kernel_w = self.kernel_size
+        stride_t, stride_h, stride_w = self.strides
+        pad_t, pad_h, pad_w = self._pads()
+        channels = x.shape[-1]
+        if kernel_t > 1 and kernel_h == kernel_w == 1 and stride_h == stride_w == 1:
+            # Flat in space: rows are time, columns are all places of a frame.
+            batch, time, height, width, _ = sizes(x)
+            x = tf.reshape(x, [batch, time, height * width, channels])
+            x = tf.nn.conv2d(
+                x, tf.squeeze(kernel, 2), [1, stride_t, 1, 1], [(0, 0), (pad_t, pad_t), (0, 0), (0, 0)]
+            )
+            return tf.reshape(x, [batch, sizes(x)[1], height, width, self.filters])
+        if kernel_t > 1:
+            # Neighbouring frames side by side as channels of one.
+            time = sizes(x)[1]
+            x = tf.pad(x, [(0, 0), (pad_t, pad_t), (0, 0), (0, 0), (0, 0)])
+            x = tf.concat([x[:, t : t + time] for t in range(kernel_t)], -1)
+            channels *= kernel_t
+            kernel = tf.transpose(kernel, [1, 2, 0, 3, 4])
+        x = x[:, ::stride_t] if stride_t > 1 else x
+        batch, time, height, width, _ = sizes(x)
+        x = tf.reshape(x, [batch * time, height, width, channels])
+        x = tf.nn.conv2d(
+            x,
+            tf.reshape(kernel, [kernel_h, kernel_w, channels, self.filters]),
+            [1, stride_h, stride_w, 1],
+            [(0, 0), (pad_h, pad_h), (pad_w, pad_w), (0, 0)],
+            dilations=self.dilation,
+        )
+        _, height, width, _ = sizes(x)
+        return tf.reshape(x, [batch, time, height, width, self.filters])
+
+    def compute_output_shape(self, input_shape):
+        strided = (n and -(-n // s) for n, s in zip(input_shape[1:4], self.strides))
+        return (input_shape[0], *strided, self.filters)
+
+
+@register
+class BatchNorm(keras.layers.BatchNormalization):
+    """Keras' BatchNormalization through TensorFlow's fused kernel, over a 4-D view of a 5-D input.
+
+    Momentum 0.9 and epsilon 1e-5 as published. Weights, configuration and the meaning of `training`,
+    `trainable` and `synchronized` are Keras' own; `synchronized=True` runs Keras' own code. The running
+    variance takes the unbiased batch variance, as the fused kernel and PyTorch have it.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+        self.supports_jit = _XLA_HELPS
+
+    def call(self, inputs, training=None, mask=None):
+        if self.synchronized:
+            return super().call(inputs, training=training, mask=mask)
+        batch, time, height, width, channels = sizes(inputs)
+        update = bool(training) and self.trainable
+        x, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            tf.reshape(inputs, [batch * time, height, width, channels]),
+            tf.convert_to_tensor(self.gamma),
+            tf.convert_to_tensor(self.beta),
+            None if update else tf.convert_to_tensor(self.moving_mean),
+            None if update else tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=update,
+        )
+        if update:
+            for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.assign(moving * self.momentum + new * (1.0 - self.momentum))
+        return tf.reshape(x, [batch, time, height, width, channels])
+
+
+@register
+class ConvNorm(Composite):
+    """Convolution, BatchNorm and ReLU.
+
+    Args:
+        filters, kernel_size, strides, dilation: as for `Conv3D`.
+        relu: whether ReLU follows.
+        gamma: where BatchNorm's scale starts (0 for the last one of a residual block).
+        options: see `Composite`.
+    """
+
+    def __init__(self, filters, kernel_size, strides=(1, 1, 1), dilation=1, relu=True, gamma=1.0, **kwargs):
+        super().__init__(**kwargs)
+        options = kwargs.get("options") or {}
+        dtype = kwargs.get("dtype")
+        folded = options.get("folded", False)
+        self.conv = Conv3D(
+            filters,
+            kernel_size,
+            strides,
+            dilation,
+            use_bias=folded,
+            lowering=options.get("lowering", "conv3d"),
+            dtype=dtype,
+            name="conv",
+        )
+        self.norm = None
+        if not folded:
+            self.norm = BatchNorm(
+                gamma_initializer=keras.initializers.Constant(gamma),
+                synchronized=options.get("synchronized", False),
+                dtype=dtype,
+                name="norm",
+            )
+        self.relu = relu
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        if self.norm is not None:
+            self.norm.build(self.conv.compute_output_shape(input_shape))
+        self.built = True
+
+    def call(self, x, training=None):
+        x = self.conv(x)
+        if self.norm is not None:
+            x = self.norm(x, training=training)
+        return tf.nn.relu(x) if self.relu else x
+
+    def compute_output_shape(self, input_shape):
+        return self.conv.compute_output_shape(input_shape)
+
+
+@register
+class Bottleneck(Composite):
+    """Residual block (section 3.4, Table 1): kT x 1x1, 1 x 3x3 (spatial stride and dilation here), 1 x 1x1.
+
+    Args:
+        filters: output channels.
+        inner_filters: channels of the first two convolutions.
+        temporal_kernel: kernel size in time of the first.
+        stride: of height and width.
+        dilation: of height and width.
+        options: see `Composite`.
+    """
+
+    def __init__(self, filters, inner_filters, temporal_kernel=1, stride=1, dilation=1, **kwargs):
+        super().__init__(**kwargs)
+        strides = (1, stride, stride)
+        self.filters = filters
+        self.stride = stride
+        self.a = ConvNorm(inner_filters, (temporal_kernel, 1, 1), name="a", **self._options)
+        self.b = ConvNorm(inner_filters, (1, 3, 3), strides, dilation, name="b", **self._options)
+        self.c = ConvNorm(filters, (1, 1, 1), relu=False, gamma=0.0, name="c", **self._options)
+        self.shortcut = ConvNorm(filters, (1, 1, 1), strides, relu=False, name="shortcut", **self._options)
+
+    def build(self, input_shape):
+        shape = input_shape
+        for layer in (self.a, self.b, self.c):
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        if input_shape[-1] == self.filters and self.stride == 1:
+            self.shortcut = None
+        else:
+            self.shortcut.build(input_shape)
+        self.built = True
+
+    def call(self, x, training=None):
+        y = self.c(self.b(self.a(x, training=training), training=training), training=training)
+        if self.shortcut is not None:
+            x = self.shortcut(x, training=training)
+        return tf.nn.relu(x + y)
+
+    def compute_output_shape(self, input_shape):
+        return self.c.compute_output_shape(self.b.compute_output_shape(input_shape))
+
+
+@register
+class NonLocal(Composite):
+    """Non-local block (Wang et al., arXiv 1711.07971), as in the published SlowFast models: keys and values are
+    pooled 2x2 in space, the inner width is half the outer one.
+
+    Args:
+        kind: "dot_product" (divided by the number of keys) or "softmax" (scaled by 1/sqrt(inner width)).
+        options: see `Composite`.
+    """
+
+    def __init__(self, kind="dot_product", **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        self.inner = channels // 2
+        options = self._options["options"] or {}
+        conv = {"kernel_size": (1, 1, 1), "use_bias": True, "lowering": options.get("lowering", "conv3d")}
+        conv["dtype"] = self._options["dtype"]
+        self.theta = Conv3D(self.inner, name="theta", **conv)
+        self.phi = Conv3D(self.inner, name="phi", **conv)
+        self.g = Conv3D(self.inner, name="g", **conv)
+        for layer in (self.theta, self.phi, self.g):
+            layer.build(input_shape)
+        self.out = ConvNorm(channels, (1, 1, 1), relu=False, gamma=0.0, name="out", **self._options)
+        self.out.build((*input_shape[:-1], self.inner))
+        self.built = True
+
+    def call(self, x, training=None):
+        batch, time, height, width, channels = sizes(x)
+        pooled = tf.reshape(x, [batch * time, height, width, channels])
+        pooled = tf.nn.max_pool2d(pooled, 2, 2, "VALID")
+        pooled = tf.reshape(pooled, [batch, time, height // 2, width // 2, channels])
+        query = tf.reshape(self.theta(x), [batch, time * height * width, self.inner])
+        keys = time * (height // 2) * (width // 2)
+        key = tf.reshape(self.phi(pooled), [batch, keys, self.inner])
+        value = tf.reshape(self.g(pooled), [batch, keys, self.inner])
+        affinity = tf.matmul(query, key, transpose_b=True)
+        if self.kind == "softmax":
+            affinity = tf.nn.softmax(affinity * self.inner**-0.5)
+        else:
+            affinity /= tf.cast(keys, affinity.dtype)
+        y = tf.reshape(tf.matmul(affinity, value), [batch, time, height, width, self.inner])
+        return x + self.out(y, training=training)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

@@ -1,0 +1,89 @@
+"""A pathway's first convolution with its pooling, and its residual stages (Table 1)."""
+
+import tensorflow as tf
+
+from .layers import Bottleneck, Composite, ConvNorm, NonLocal, register, sizes
+
+
+@register
+class Stem(Composite):
+    """conv1 (kT x 7x7, spatial stride 2) and pool1 (max 1 x 3x3, spatial stride 2).
+
+    Args:
+        filters: output channels.
+        temporal_kernel: kernel size of conv1 in time.
+        options: see `Composite`.
+    """
+
+    def __init__(self, filters, temporal_kernel=1, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = ConvNorm(filters, (temporal_kernel, 7, 7), (1, 2, 2), name="conv1", **self._options)
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.built = True
+
+    def call(self, x, training=None):
+        x = self.conv(x, training=training)
+        batch, time, height, width, channels = sizes(x)
+        # Nothing is below 0 after ReLU, so zeros pad a maximum; TFLite knows no explicitly padded pooling.
+        x = tf.pad(tf.reshape(x, [batch * time, height, width, channels]), [(0, 0), (1, 1), (1, 1), (0, 0)])
+        x = tf.nn.max_pool2d(x, 3, 2, "VALID")
+        _, height, width, _ = sizes(x)
+        return tf.reshape(x, [batch, time, height, width, channels])
+
+    def compute_output_shape(self, input_shape):
+        batch, time, height, width, channels = self.conv.compute_output_shape(input_shape)
+        return (batch, time, height and -(-height // 2), width and -(-width // 2), channels)
+
+
+@register
+class Stage(Composite):
+    """res2 to res5 of one pathway: bottleneck blocks, the first with the spatial stride.
+
+    Args:
+        filters: output channels.
+        inner_filters: channels inside the blocks.
+        temporal_kernels: kernel size in time of each block's first convolution; one number a block.
+        stride: of height and width, in the first block.
+        nonlocal_blocks: after which blocks (from 0) a non-local block stands.
+        nonlocal_kind: of these, see `NonLocal`.
+        options: see `Composite`.
+    """
+
+    def __init__(
+        self,
+        filters,
+        inner_filters,
+        temporal_kernels,
+        stride=1,
+        nonlocal_blocks=(),
+        nonlocal_kind="dot_product",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.blocks = []
+        for i, kernel in enumerate(temporal_kernels):
+            self.blocks.append(
+                Bottleneck(
+                    filters, inner_filters, kernel, stride if i == 0 else 1, name=f"block{i}", **self._options
+                )
+            )
+            if i in nonlocal_blocks:
+                self.blocks.append(NonLocal(nonlocal_kind, name=f"nonlocal{i}", **self._options))
+
+    def build(self, input_shape):
+        for block in self.blocks:
+            block.build(input_shape)
+            input_shape = block.compute_output_shape(input_shape)
+        self.built = True
+
+    def call(self, x, training=None):
+        for block in self.blocks:
+            x = block(x, training=training)
+        return x
+
+    def compute_output_shape(self, input_shape):
+        for block in self.blocks:
+            input_shape = block.compute_output_shape(input_shape)
+        return input_shape

@@ -1,0 +1,114 @@
+"""From a spec to a Keras model, and back from a file."""
+
+import keras
+
+from .heads import ClassificationHead
+from .lateral import Lateral
+from .layers import register
+from .pathways import Stage, Stem
+from .presets import get_spec
+from .spec import SlowFastSpec
+
+
+@register
+class SlowFast(keras.Model):
+    """A SlowFast network (arXiv 1812.03982) as a functional Keras model.
+
+    Inputs are float32, normalised (see `slowfast_tf.data.normalize`), channels last:
+        `slow`: `[B, T, S, S, 3]`; `fast`: `[B, alpha * T, S, S, C]`; one of them for a single-pathway
+        network. Height and width may vary between calls.
+    Output: logits `[B, num_classes]`, float32.
+
+    Args:
+        preset: a name such as "slowfast_8x8_r50" (see `slowfast_tf.PRESETS`) or a `SlowFastSpec`.
+        lowering: "conv3d", or "conv2d" for TFLite; the weights are the same.
+        folded: leave BatchNorm out, for weights that were folded into the convolutions.
+        synchronized: BatchNorm statistics over all replicas.
+        dtype: a Keras dtype policy by name, such as "mixed_bfloat16"; by default the global one.
+        **changes: fields of `SlowFastSpec` to set, such as `num_classes=157`.
+
+    Attributes:
+        spec: the `SlowFastSpec`, with everything that prediction needs.
+
+    Raises:
+        ValueError: for an unknown preset or field, or fields that do not fit each other.
+
+    Example:
+        >>> model = slowfast_tf.SlowFast("slowfast_8x8_r50", num_classes=157)
+        >>> model.input_names
+        ['slow', 'fast']
+    """
+
+    def __init__(
+        self,
+        preset="slowfast_8x8_r50",
+        lowering="conv3d",
+        folded=False,
+        synchronized=False,
+        dtype=None,
+        name="slowfast",
+        **changes,
+    ):
+        spec = get_spec(preset, **changes)
+        dtype = dtype or keras.mixed_precision.dtype_policy().name
+        options = {"lowering": lowering, "folded": folded, "synchronized": synchronized}
+        inputs, outputs = _network(spec, {"options": options, "dtype": dtype})
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self.spec = spec
+        self._build = {**options, "dtype": dtype}
+
+    @property
+    def input_names(self):
+        """Names of the inputs, in order: "slow" and "fast", or one of them."""
+        return list(self.spec.pathways)
+
+    def get_config(self):
+        return {"preset": self.spec.as_dict(), "name": self.name, **self._build}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**{**config, "preset": SlowFastSpec(**config["preset"])})
+
+
+def _network(spec, options):
+    features, inputs = {}, []
+    for pathway in spec.pathways:
+        frames = spec.clip_frames if pathway == "fast" else spec.frames
+        x = keras.Input((frames, None, None, spec.input_channels(pathway)), name=pathway, dtype="float32")
+        inputs.append(x)
+        stem = Stem(
+            spec.pathway_width(pathway),
+            (spec.fast_kernels if pathway == "fast" else spec.slow_kernels)[0],
+            name=f"{pathway}_stem",
+            **options,
+        )
+        features[pathway] = stem(x)
+    _fuse(spec, features, "stem", options)
+    for stage in (2, 3, 4, 5):
+        for pathway in spec.pathways:
+            width = spec.pathway_width(pathway) * 2 ** (stage - 2)
+            layer = Stage(
+                4 * width,
+                width,
+                spec.temporal_kernels(pathway, stage),
+                stride=1 if stage == 2 else 2,
+                nonlocal_blocks=(
+                    spec.nonlocal_blocks[stage - 2] if pathway == "slow" and spec.nonlocal_kind != "none" else ()
+                ),
+                nonlocal_kind=spec.nonlocal_kind,
+                name=f"{pathway}_res{stage}",
+                **options,
+            )
+            features[pathway] = layer(features[pathway])
+        if stage < 5:
+            _fuse(spec, features, f"res{stage}", options)
+    head = ClassificationHead(spec.num_classes, spec.dropout, name="head", dtype=options["dtype"])
+    return inputs, head([features[p] for p in spec.pathways])
+
+
+def _fuse(spec, features, after, options):
+    if len(spec.pathways) == 2 and spec.lateral != "none":
+        lateral = Lateral(
+            spec.lateral, spec.alpha, spec.lateral_kernel, spec.lateral_norm, name=f"lateral_{after}", **options
+        )
+        features["slow"] = lateral([features["slow"], features["fast"]])

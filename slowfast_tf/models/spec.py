@@ -1,0 +1,192 @@
+"""What a network is: one frozen dataclass that every builder reads. No TensorFlow here."""
+
+import dataclasses
+import math
+
+BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+CHANNELS = {"rgb": 3, "gray": 1, "difference": 3, "flow": 2, "half": 3}
+LATERAL = ("conv", "sample", "channel_concat", "channel_sum", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class SlowFastSpec:
+    """A SlowFast, Slow-only or Fast-only network and the clips that it was made for.
+
+    Notation is the paper's (arXiv 1812.03982, section 3): the Slow pathway sees `frames` = T frames at a
+    stride of `stride` = tau raw frames, the Fast pathway alpha * T frames at a stride of tau / alpha.
+
+    The network:
+        pathways: `("slow", "fast")`, `("slow",)` or `("fast",)`.
+        depth: 18, 50 or 101; bottleneck blocks at every depth (2, 2, 2, 2 of them at 18).
+        width: channels of the Slow pathway's first convolution (64 in the paper).
+        frames, stride, alpha: T, tau and alpha.
+        beta_inv: 1 / beta; the Fast pathway has `width // beta_inv` channels where the Slow one has `width`.
+        lateral: Fast to Slow connection: time-strided convolution "conv" (the paper's choice), "sample",
+            "channel_concat" and "channel_sum" (time-to-channel), or "none".
+        lateral_kernel: kernel of "conv" in time (5; 7 in the published R50 models of alpha 4).
+        lateral_norm: whether BatchNorm and ReLU follow "conv" (False: the bare form of MMAction2).
+        slow_kernels, fast_kernels: kernel size in time of conv1 and res2 to res5 (Table 1).
+        res4_temporal_blocks: how many blocks of res4 have that kernel, the others having 1 (0: all of
+            them; 6 in the paper's R101).
+        nonlocal_kind: "none", "dot_product" or "softmax"; non-local blocks go into the Slow pathway.
+        nonlocal_blocks: for res2 to res5, after which blocks (from 0) one stands.
+        fast_input: what the Fast pathway sees: "rgb", "half" (RGB at half the height and width), "gray",
+            "difference" (of neighbouring frames) or "flow" (2 channels).
+        dropout: rate before the classifier.
+        num_classes: outputs of the classifier.
+
+    What it was made for (`slowfast_tf.load` gives these back, so that prediction needs nothing else):
+        frame_index: "strided" (the paper, MMAction2) or "linspace" (PySlowFast, PyTorchVideo): how frames
+            are taken from a clip of T * tau raw frames.
+        crop_size: height and width in pixels of a test crop; the shorter side is resized to it.
+        mean, std: of each input channel, on a 0..1 scale; applied as (x - mean) / std.
+        channel_order: "rgb" or "bgr" (Caffe2 weights).
+        activation: "softmax" (one label a clip) or "sigmoid" (any number): from logits to scores.
+        labels: class names, or empty.
+
+    Raises:
+        ValueError: where fields do not fit each other; the message says which and why.
+    """
+
+    pathways: tuple = ("slow", "fast")
+    depth: int = 50
+    width: int = 64
+    frames: int = 4
+    stride: int = 16
+    alpha: int = 8
+    beta_inv: int = 8
+    lateral: str = "conv"
+    lateral_kernel: int = 5
+    lateral_norm: bool = True
+    slow_kernels: tuple = (1, 1, 1, 3, 3)
+    fast_kernels: tuple = (5, 3, 3, 3, 3)
+    res4_temporal_blocks: int = 0
+    nonlocal_kind: str = "none"
+    nonlocal_blocks: tuple = ((), (1, 3), (1, 3, 5), ())
+    fast_input: str = "rgb"
+    dropout: float = 0.5
+    num_classes: int = 400
+
+    frame_index: str = "strided"
+    crop_size: int = 256
+    mean: tuple = (0.45, 0.45, 0.45)
+    std: tuple = (0.225, 0.225, 0.225)
+    channel_order: str = "rgb"
+    activation: str = "softmax"
+    labels: tuple = ()
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):  # JSON has lists where a frozen spec wants tuples
+            object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
+
+        one_of = {
+            "pathways": (("slow", "fast"), ("slow",), ("fast",)),
+            "depth": tuple(BLOCKS),
+            "lateral": LATERAL,
+            "nonlocal_kind": ("none", "dot_product", "softmax"),
+            "fast_input": tuple(CHANNELS),
+            "frame_index": ("strided", "linspace"),
+            "channel_order": ("rgb", "bgr"),
+            "activation": ("softmax", "sigmoid"),
+        }
+        for name, allowed in one_of.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {getattr(self, name)!r}")
+        for name in ("width", "frames", "stride", "alpha", "beta_inv", "num_classes", "crop_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
+        for kernel in (*self.slow_kernels, *self.fast_kernels, self.lateral_kernel):
+            if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
+                raise ValueError(f"a kernel size in time must be odd and positive; got {kernel!r}")
+        if len(self.slow_kernels) != 5 or len(self.fast_kernels) != 5:
+            raise ValueError("slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5)")
+        if len(self.nonlocal_blocks) != 4:
+            raise ValueError(f"nonlocal_blocks takes 4 lists (res2 to res5); got {self.nonlocal_blocks!r}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1; got {self.dropout!r}")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError("mean and std take 3 numbers, std above 0")
+        if self.labels and len(self.labels) != self.num_classes:
+            raise ValueError(f"labels has {len(self.labels)} names for num_classes {self.num_classes}")
+
+        if "fast" in self.pathways:
+            if self.stride % self.alpha:
+                raise ValueError(
+                    f"alpha {self.alpha} does not fit: the Fast pathway takes every (stride / alpha)-th frame, and"
+                    f" stride {self.stride} is not a multiple of it; use one of {_divisors(self.stride)}"
+                )
+            if self.width // self.beta_inv < 1:
+                raise ValueError(f"beta_inv {self.beta_inv} leaves the Fast pathway of width {self.width} no channel")
+        if self.lateral == "channel_sum" and len(self.pathways) == 2 and self.alpha != self.beta_inv:
+            raise ValueError(
+                f"lateral channel_sum adds alpha * beta * C channels to C: alpha ({self.alpha}) must equal"
+                f" beta_inv ({self.beta_inv})"
+            )
+
+    @property
+    def blocks(self):
+        """Blocks of res2 to res5, a tuple of four."""
+        return BLOCKS[self.depth]
+
+    @property
+    def clip_frames(self):
+        """Frames that the densest pathway sees: alpha * T, or T for Slow-only."""
+        return self.frames * (self.alpha if "fast" in self.pathways else 1)
+
+    @property
+    def clip_stride(self):
+        """Raw frames from one of these to the next: tau / alpha, or tau for Slow-only."""
+        return self.stride // (self.alpha if "fast" in self.pathways else 1)
+
+    @property
+    def clip_span(self):
+        """Raw frames that a clip covers: T * tau."""
+        return self.frames * self.stride
+
+    @property
+    def slow_index(self):
+        """Which frames of the Fast clip the Slow pathway sees, a tuple of T indices."""
+        if self.frame_index == "strided" or self.frames == 1:
+            return tuple(range(0, self.clip_frames, self.clip_frames // self.frames))
+        last = self.clip_frames - 1
+        return tuple(math.floor(last * i / (self.frames - 1)) for i in range(self.frames))
+
+    def input_channels(self, pathway):
+        """Channels of the input of `pathway` ("slow" or "fast")."""
+        return CHANNELS[self.fast_input] if pathway == "fast" else 3
+
+    def pathway_width(self, pathway):
+        """Channels of the first convolution of `pathway`."""
+        return self.width // self.beta_inv if pathway == "fast" else self.width
+
+    def lateral_channels(self, fast_channels):
+        """Channels that a lateral connection adds to the Slow pathway, for a Fast feature of `fast_channels`."""
+        if len(self.pathways) < 2:
+            return 0
+        return {
+            "conv": 2 * fast_channels,
+            "sample": fast_channels,
+            "channel_concat": self.alpha * fast_channels,
+            "channel_sum": 0,
+            "none": 0,
+        }[self.lateral]
+
+    def temporal_kernels(self, pathway, stage):
+        """Kernel size in time of the first convolution of each block of `stage` (2 to 5)."""
+        kernel = (self.fast_kernels if pathway == "fast" else self.slow_kernels)[stage - 1]
+        blocks = self.blocks[stage - 2]
+        temporal = self.res4_temporal_blocks if stage == 4 and self.res4_temporal_blocks else blocks
+        return tuple(kernel if i < temporal else 1 for i in range(blocks))
+
+    def as_dict(self):
+        """The fields as a dictionary that JSON can hold and `SlowFastSpec(**...)` takes back."""
+        return dataclasses.asdict(self)
+
+
+def _tuples(value):
+    return tuple(_tuples(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def _divisors(n):
+    return ", ".join(str(d) for d in range(1, n + 1) if n % d == 0)
