@@ -1,30 +1,61 @@
 """What every command shares: one clear line for a user's mistake, and files written whole or not at all."""
 
 import contextlib
+import gc
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
-
-# Before TensorFlow is imported: its start-up remarks bury what a command has to say.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
+import traceback
 
 class UserError(Exception):
     """A mistake that the user can mend: what was wrong, what was received and what to do, in one line."""
 
 
+class Failure(Exception):
+    """Work that could not be finished through no mistake of the user, in one line."""
+
+
 def run(main):
     """Runs a command's `main()` and exits: 0 on success, 1 on failure (`main` may return it), 2 on a user's mistake."""
     try:
-        sys.exit(main() or 0)
-    except UserError as error:
+        code = main() or 0
+    except (UserError, Failure) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = 2 if isinstance(error, UserError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(1)
+        code = 1
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    # A tf.data iterator that an exception kept alive ends here: while the interpreter shuts down it would wait
+    # forever for Python code of its own.
+    gc.collect()
+    sys.exit(code)
+
+
+def import_tensorflow():
+    """Imports TensorFlow without its start-up remarks, which no setting silences and which bury a command's own words."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with tempfile.TemporaryFile() as remarks:
+        stderr = os.dup(2)
+        os.dup2(remarks.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()
+        except BaseException:
+            remarks.seek(0)
+            os.write(stderr, remarks.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ class Conv3D(Layer):
         filters: output channels.
         kernel_size: three odd integers (time, height, width).
         strides: three integers.
-        dilation: of height and width.
+        dilation: of height and width; only where all strides are 1.
         use_bias: whether to add a bias, starting at 0.
         lowering: "conv3d" (TensorFlow's Conv3D, fastest in TensorFlow) or "conv2d" (reshapes around a
             Conv2D, what TFLite accelerates and quantizes). Weights are the same.
@@ -85,53 +85,50 @@ class Conv3D(Layer):
 
     def call(self, x):
         kernel = tf.cast(self.kernel, x.dtype)
-        x = self._conv3d(x, kernel) if self.lowering == "conv3d" else self._conv2d(x, kernel)
+        # Where TensorFlow has no oneDNN, its Conv3D takes no dilation on a CPU.
+        conv3d = self.lowering == "conv3d" and self.dilation == 1
+        x = self._conv3d(x, kernel) if conv3d else self._conv2d(x, kernel)
         return x if self.bias is None else x + tf.cast(self.bias, x.dtype)
 
-    def _pads(self):
-        time, height, width = (k // 2 for k in self.kernel_size)
-        return time, height * self.dilation, width * self.dilation
+    def _pad(self, x, kernel_size, strides, dilation=1):
+        """`x`, padded where it must be, and the padding to ask of the convolution."""
+        pads = [dilation * (k // 2) for k in kernel_size]
+        # TensorFlow's bfloat16 gradient of SAME writes out of bounds on a CPU where a kernel is longer than its input.
+        fits = all(n is None or n > 2 * pad for n, pad in zip(x.shape[1:], pads))
+        if max(strides) == 1 and fits:
+            return x, "SAME"  # the same as PyTorch's padding while the stride is 1
+        if any(pads):
+            x = tf.pad(x, [(0, 0), *((pad, pad) for pad in pads), (0, 0)])
+        return x, "VALID"
 
     def _conv3d(self, x, kernel):
-        padding = "SAME"  # the same as PyTorch's padding while the stride is 1
-        if max(self.strides) > 1:
-            padding = "VALID"
-            if any(self._pads()):
-                x = tf.pad(x, [(0, 0), *((p, p) for p in self._pads()), (0, 0)])
-        return tf.nn.conv3d(
-            x, kernel, [1, *self.strides, 1], padding, dilations=[1, 1, self.dilation, self.dilation, 1]
-        )
+        x, padding = self._pad(x, self.kernel_size, self.strides)
+        return tf.nn.conv3d(x, kernel, [1, *self.strides, 1], padding)
 
     def _conv2d(self, x, kernel):
         kernel_t, kernel_h, kernel_w = self.kernel_size
         stride_t, stride_h, stride_w = self.strides
-        pad_t, pad_h, pad_w = self._pads()
         channels = x.shape[-1]
         if kernel_t > 1 and kernel_h == kernel_w == 1 and stride_h == stride_w == 1:
             # Flat in space: rows are time, columns are all places of a frame.
             batch, time, height, width, _ = sizes(x)
             x = tf.reshape(x, [batch, time, height * width, channels])
-            x = tf.nn.conv2d(
-                x, tf.squeeze(kernel, 2), [1, stride_t, 1, 1], [(0, 0), (pad_t, pad_t), (0, 0), (0, 0)]
-            )
+            x, padding = self._pad(x, (kernel_t, 1), (stride_t, 1))
+            x = tf.nn.conv2d(x, tf.squeeze(kernel, 2), [1, stride_t, 1, 1], padding)
             return tf.reshape(x, [batch, sizes(x)[1], height, width, self.filters])
         if kernel_t > 1:
             # Neighbouring frames side by side as channels of one.
             time = sizes(x)[1]
-            x = tf.pad(x, [(0, 0), (pad_t, pad_t), (0, 0), (0, 0), (0, 0)])
+            x = tf.pad(x, [(0, 0), (kernel_t // 2, kernel_t // 2), (0, 0), (0, 0), (0, 0)])
             x = tf.concat([x[:, t : t + time] for t in range(kernel_t)], -1)
             channels *= kernel_t
             kernel = tf.transpose(kernel, [1, 2, 0, 3, 4])
         x = x[:, ::stride_t] if stride_t > 1 else x
         batch, time, height, width, _ = sizes(x)
         x = tf.reshape(x, [batch * time, height, width, channels])
-        x = tf.nn.conv2d(
-            x,
-            tf.reshape(kernel, [kernel_h, kernel_w, channels, self.filters]),
-            [1, stride_h, stride_w, 1],
-            [(0, 0), (pad_h, pad_h), (pad_w, pad_w), (0, 0)],
-            dilations=self.dilation,
-        )
+        x, padding = self._pad(x, (kernel_h, kernel_w), (stride_h, stride_w), self.dilation)
+        kernel = tf.reshape(kernel, [kernel_h, kernel_w, channels, self.filters])
+        x = tf.nn.conv2d(x, kernel, [1, stride_h, stride_w, 1], padding, dilations=self.dilation)
         _, height, width, _ = sizes(x)
         return tf.reshape(x, [batch, time, height, width, self.filters])
 
@@ -277,6 +274,9 @@ class NonLocal(Composite):
     Args:
         kind: "dot_product" (divided by the number of keys) or "softmax" (scaled by 1/sqrt(inner width)).
         options: see `Composite`.
+
+    Raises:
+        ValueError: where height or width is below 2.
     """
 
     def __init__(self, kind="dot_product", **kwargs):
@@ -300,6 +300,8 @@ class NonLocal(Composite):
 
     def call(self, x, training=None):
         batch, time, height, width, channels = sizes(x)
+        if 1 in x.shape[2:4]:
+            raise ValueError(f"a non-local block pools 2x2, and its feature is {x.shape[2:4]}; give a larger input")
         pooled = tf.reshape(x, [batch * time, height, width, channels])
         pooled = tf.nn.max_pool2d(pooled, 2, 2, "VALID")
         pooled = tf.reshape(pooled, [batch, time, height // 2, width // 2, channels])

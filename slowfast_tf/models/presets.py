@@ -7,12 +7,31 @@ from .spec import SlowFastSpec
 
 _4x16 = SlowFastSpec(frames=4, stride=16, alpha=8, lateral_kernel=5)
 _8x8 = SlowFastSpec(frames=8, stride=8, alpha=4, lateral_kernel=7)
+_16x8 = dataclasses.replace(_8x8, frames=16)
+
+# As published: kernel 5 in the lateral connections of R101 and of non-local networks, at every alpha.
+_R101 = {"depth": 101, "res4_temporal_blocks": 6, "lateral_kernel": 5}
+_NL = {"nonlocal_kind": "dot_product", "lateral_kernel": 5}
+_R101_NL = {**_R101, **_NL, "nonlocal_blocks": ((), (), (6, 13, 20), ())}
 
 PRESETS = {
     "slowfast_4x16_r50": _4x16,
     "slowfast_8x8_r50": _8x8,
+    "slowfast_16x8_r50": _16x8,
+    "slowfast_4x16_r101": dataclasses.replace(_4x16, **_R101),
+    "slowfast_8x8_r101": dataclasses.replace(_8x8, **_R101),
+    "slowfast_16x8_r101": dataclasses.replace(_16x8, **_R101),
+    "slowfast_4x16_r50_nl": dataclasses.replace(_4x16, **_NL),
+    "slowfast_8x8_r50_nl": dataclasses.replace(_8x8, **_NL),
+    "slowfast_16x8_r101_nl": dataclasses.replace(_16x8, **_R101_NL),
+    "slow_4x16_r50": dataclasses.replace(_4x16, pathways=("slow",)),
+    "slow_8x8_r50": dataclasses.replace(_8x8, pathways=("slow",)),
+    "slow_8x8_r101": dataclasses.replace(_8x8, **_R101, pathways=("slow",)),
+    "fast_4x16_r50": dataclasses.replace(_4x16, pathways=("fast",)),
     # Small enough to train on a laptop in minutes. At stride 16 the demo's motions stand still.
-    "slowfast_4x16_demo": dataclasses.replace(_4x16, depth=18, width=32, beta_inv=4, crop_size=56, dropout=0.2),
+    "slowfast_2x16_demo": dataclasses.replace(
+        _4x16, frames=2, depth=18, width=16, beta_inv=2, crop_size=48, dropout=0.0, num_classes=8
+    ),
 }
 
 

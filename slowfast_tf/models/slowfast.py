@@ -1,7 +1,11 @@
 """From a spec to a Keras model, and back from a file."""
 
+import pathlib
+import zipfile
+
 import keras
 
+from ..cli import UserError
 from .heads import ClassificationHead
 from .lateral import Lateral
 from .layers import register
@@ -15,8 +19,8 @@ class SlowFast(keras.Model):
     """A SlowFast network (arXiv 1812.03982) as a functional Keras model.
 
     Inputs are float32, normalised (see `slowfast_tf.data.normalize`), channels last:
-        `slow`: `[B, T, S, S, 3]`; `fast`: `[B, alpha * T, S, S, C]`; one of them for a single-pathway
-        network. Height and width may vary between calls.
+        `slow`: `[B, T, S, S, 3]`; `fast`: `[B, alpha * T, S, S, C]` (at half resolution, S / 2 rounded up);
+        one of them for a single-pathway network. Height and width may vary between calls.
     Output: logits `[B, num_classes]`, float32.
 
     Args:
@@ -31,7 +35,8 @@ class SlowFast(keras.Model):
         spec: the `SlowFastSpec`, with everything that prediction needs.
 
     Raises:
-        ValueError: for an unknown preset or field, or fields that do not fit each other.
+        ValueError: for an unknown preset or field, or fields that do not fit each other; when called, for
+            inputs of other frames or channels, or whose sizes do not fit each other.
 
     Example:
         >>> model = slowfast_tf.SlowFast("slowfast_8x8_r50", num_classes=157)
@@ -70,6 +75,34 @@ class SlowFast(keras.Model):
         return cls(**{**config, "preset": SlowFastSpec(**config["preset"])})
 
 
+def load(path):
+    """Reads a model that was saved, with its spec (alpha, frame indices, labels, normalisation) as `model.spec`.
+
+    Args:
+        path: a `.keras` file, or the directory of a run that holds `model.keras`.
+
+    Returns:
+        A `SlowFast`, compiled as it was saved.
+
+    Raises:
+        UserError: for a missing file, or one that holds no model of this package.
+    """
+    path = pathlib.Path(path)
+    if path.is_dir():
+        path = path / "model.keras"
+    if not path.exists():
+        raise UserError(f"{path}: no such file; give a .keras file or the directory of a run that holds model.keras")
+    if path.suffix != ".keras":
+        raise UserError(f"{path}: not a .keras file; `python -m slowfast_tf.convert` makes one of other checkpoints")
+    try:
+        model = keras.models.load_model(path)
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
+    if not isinstance(model, SlowFast):
+        raise UserError(f"{path}: holds a {type(model).__name__}, not a SlowFast of this package")
+    return model
+
+
 def _network(spec, options):
     features, inputs = {}, []
     for pathway in spec.pathways:
@@ -86,15 +119,13 @@ def _network(spec, options):
     _fuse(spec, features, "stem", options)
     for stage in (2, 3, 4, 5):
         for pathway in spec.pathways:
-            width = spec.pathway_width(pathway) * 2 ** (stage - 2)
+            width = spec.pathway_width(pathway, stage)
             layer = Stage(
                 4 * width,
                 width,
                 spec.temporal_kernels(pathway, stage),
                 stride=1 if stage == 2 else 2,
-                nonlocal_blocks=(
-                    spec.nonlocal_blocks[stage - 2] if pathway == "slow" and spec.nonlocal_kind != "none" else ()
-                ),
+                nonlocal_blocks=spec.nonlocal_places(pathway, stage),
                 nonlocal_kind=spec.nonlocal_kind,
                 name=f"{pathway}_res{stage}",
                 **options,
@@ -109,6 +140,12 @@ def _network(spec, options):
 def _fuse(spec, features, after, options):
     if len(spec.pathways) == 2 and spec.lateral != "none":
         lateral = Lateral(
-            spec.lateral, spec.alpha, spec.lateral_kernel, spec.lateral_norm, name=f"lateral_{after}", **options
+            spec.lateral,
+            spec.alpha,
+            spec.lateral_kernel,
+            spec.lateral_norm,
+            scale=2 if spec.fast_input == "half" else 1,
+            name=f"lateral_{after}",
+            **options,
         )
         features["slow"] = lateral([features["slow"], features["fast"]])

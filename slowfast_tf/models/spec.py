@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-CHANNELS = {"rgb": 3, "gray": 1, "difference": 3, "flow": 2, "half": 3}
+CHANNELS = {"rgb": 3, "half": 3, "gray": 1, "difference": 1, "flow": 2}
 LATERAL = ("conv", "sample", "channel_concat", "channel_sum", "none")
 
 
@@ -20,18 +20,19 @@ class SlowFastSpec:
         depth: 18, 50 or 101; bottleneck blocks at every depth (2, 2, 2, 2 of them at 18).
         width: channels of the Slow pathway's first convolution (64 in the paper).
         frames, stride, alpha: T, tau and alpha.
-        beta_inv: 1 / beta; the Fast pathway has `width // beta_inv` channels where the Slow one has `width`.
+        beta_inv: 1 / beta; the Fast pathway has a `beta_inv`-th of the Slow one's channels, rounded.
         lateral: Fast to Slow connection: time-strided convolution "conv" (the paper's choice), "sample",
             "channel_concat" and "channel_sum" (time-to-channel), or "none".
-        lateral_kernel: kernel of "conv" in time (5; 7 in the published R50 models of alpha 4).
+        lateral_kernel: kernel size of "conv" in time (5; 7 in the published R50 models of alpha 4).
         lateral_norm: whether BatchNorm and ReLU follow "conv" (False: the bare form of MMAction2).
         slow_kernels, fast_kernels: kernel size in time of conv1 and res2 to res5 (Table 1).
         res4_temporal_blocks: how many blocks of res4 have that kernel, the others having 1 (0: all of
             them; 6 in the paper's R101).
         nonlocal_kind: "none", "dot_product" or "softmax"; non-local blocks go into the Slow pathway.
         nonlocal_blocks: for res2 to res5, after which blocks (from 0) one stands.
-        fast_input: what the Fast pathway sees: "rgb", "half" (RGB at half the height and width), "gray",
-            "difference" (of neighbouring frames) or "flow" (2 channels).
+        fast_input: what the Fast pathway sees (Table 5c): "rgb", "half" (RGB at half the height and width,
+            rounded up), "gray" (1 channel), "difference" (of neighbouring gray frames, 1 channel: what
+            the published 34.2 G needs) or "flow" (2 channels).
         dropout: rate before the classifier.
         num_classes: outputs of the classifier.
 
@@ -103,6 +104,11 @@ class SlowFastSpec:
             raise ValueError("slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5)")
         if len(self.nonlocal_blocks) != 4:
             raise ValueError(f"nonlocal_blocks takes 4 lists (res2 to res5); got {self.nonlocal_blocks!r}")
+        if not isinstance(self.res4_temporal_blocks, int) or not 0 <= self.res4_temporal_blocks <= self.blocks[2]:
+            raise ValueError(
+                f"res4_temporal_blocks must be 0 (all) to {self.blocks[2]}, the blocks of res4 at depth {self.depth};"
+                f" got {self.res4_temporal_blocks!r}"
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {self.dropout!r}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
@@ -116,13 +122,27 @@ class SlowFastSpec:
                     f"alpha {self.alpha} does not fit: the Fast pathway takes every (stride / alpha)-th frame, and"
                     f" stride {self.stride} is not a multiple of it; use one of {_divisors(self.stride)}"
                 )
-            if self.width // self.beta_inv < 1:
-                raise ValueError(f"beta_inv {self.beta_inv} leaves the Fast pathway of width {self.width} no channel")
-        if self.lateral == "channel_sum" and len(self.pathways) == 2 and self.alpha != self.beta_inv:
+            if self.pathway_width("fast") < 1:
+                raise ValueError(
+                    f"beta_inv {self.beta_inv} leaves the Fast pathway no channel at width {self.width};"
+                    f" use at most {self.width}"
+                )
+        unequal = self.alpha != self.beta_inv or self.width % self.beta_inv
+        if self.lateral == "channel_sum" and len(self.pathways) == 2 and unequal:
             raise ValueError(
-                f"lateral channel_sum adds alpha * beta * C channels to C: alpha ({self.alpha}) must equal"
-                f" beta_inv ({self.beta_inv})"
+                "lateral channel_sum adds alpha * beta * C channels to C: alpha must equal beta_inv and divide"
+                f" width; got alpha {self.alpha}, beta_inv {self.beta_inv}, width {self.width}"
             )
+        if self.nonlocal_kind != "none":
+            if "slow" not in self.pathways:
+                raise ValueError("non-local blocks stand in the Slow pathway, which a Fast-only network has not")
+            for stage, (places, blocks) in enumerate(zip(self.nonlocal_blocks, self.blocks), 2):
+                if any(place not in range(blocks) for place in places):
+                    raise ValueError(
+                        f"nonlocal_blocks of res{stage} must lie in 0 to {blocks - 1}, its blocks at depth"
+                        f" {self.depth}; got {places}"
+                    )
+        self.check_size(self.crop_size)
 
     @property
     def blocks(self):
@@ -156,9 +176,42 @@ class SlowFastSpec:
         """Channels of the input of `pathway` ("slow" or "fast")."""
         return CHANNELS[self.fast_input] if pathway == "fast" else 3
 
-    def pathway_width(self, pathway):
-        """Channels of the first convolution of `pathway`."""
-        return self.width // self.beta_inv if pathway == "fast" else self.width
+    def input_size(self, pathway, size):
+        """Height (or width) of the input of `pathway`, where the Slow one's, or the only one's, is `size`."""
+        return -(-size // 2) if pathway == "fast" and self.fast_input == "half" else size
+
+    def pathway_width(self, pathway, stage=1):
+        """Channels of conv1 of `pathway` (stage 1), and inside the blocks of res2 to res5 (stages 2 to 5)."""
+        width = self.width * 2 ** max(stage - 2, 0)
+        # Rounded to the nearest: of the ways to have beta 1/6, the one whose cost is the recomputed 41.2 G.
+        return (2 * width + self.beta_inv) // (2 * self.beta_inv) if pathway == "fast" else width
+
+    def feature_shape(self, pathway, stage, size):
+        """Time, height, width and channels of `pathway` after pool1 (stage 1) or res2 to res5 (stages 2 to 5).
+
+        Channels are those that the pathway computes itself, without what a lateral connection adds.
+        """
+        side = -(-self.input_size(pathway, size) // (4 * 2 ** max(stage - 2, 0)))
+        frames = self.clip_frames if pathway == "fast" else self.frames
+        return frames, side, side, self.pathway_width(pathway, stage) * (1 if stage == 1 else 4)
+
+    def nonlocal_places(self, pathway, stage):
+        """After which blocks of `stage` (2 to 5) of `pathway` a non-local block stands, from 0."""
+        return self.nonlocal_blocks[stage - 2] if pathway == "slow" and self.nonlocal_kind != "none" else ()
+
+    def check_size(self, size):
+        """Raises a ValueError where an input of this height (or width) is too small for the network.
+
+        Convolutions and pooling are padded, so that 1 pixel will do; a non-local block pools 2x2 without.
+        """
+        if size < 1:
+            raise ValueError(f"an input needs at least 1 pixel; got {size}")
+        for stage in (2, 3, 4, 5):
+            if self.nonlocal_places("slow", stage) and self.feature_shape("slow", stage, size)[1] < 2:
+                raise ValueError(
+                    f"an input of {size} pixels is too small: the non-local blocks of res{stage} need features of"
+                    f" at least 2x2, so an input of at least {4 * 2 ** (stage - 2) + 1}"
+                )
 
     def lateral_channels(self, fast_channels):
         """Channels that a lateral connection adds to the Slow pathway, for a Fast feature of `fast_channels`."""

@@ -1,0 +1,7 @@
+"""Weights that others published: `read` and `build` for a file, `from_pretrained` for a name in the zoo."""
+
+from .imagenet import inflate_imagenet
+from .loading import Checkpoint, build, read, variables
+from .zoo import MODELS, from_pretrained
+
+__all__ = ["MODELS", "Checkpoint", "build", "from_pretrained", "inflate_imagenet", "read", "variables"]

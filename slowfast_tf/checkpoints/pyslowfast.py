@@ -1,0 +1,108 @@
+"""PySlowFast (github.com/facebookresearch/SlowFast): its parameter names and ours, and what its configuration says.
+
+`{p}` and `{pathway}` number and name the pathway, `{stage}` is 2 to 5 (`{n}` one less), `{i}` counts blocks.
+"""
+
+from ..cli import UserError
+
+TITLE = "PySlowFast"
+SPEC = {"frame_index": "linspace"}
+IGNORED = r".*\.num_batches_tracked"
+CONV = {".weight": "kernel", ".bias": "bias"}
+NORM = {".weight": "gamma", ".bias": "beta", ".running_mean": "moving_mean", ".running_var": "moving_variance"}
+
+NAMES = (
+    ("s1.pathway{p}_stem.conv", "{pathway}_stem/conv1/conv"),
+    ("s1.pathway{p}_stem.bn", "{pathway}_stem/conv1/norm"),
+    ("s1_fuse.conv_f2s", "lateral_stem/conv/conv"),
+    ("s1_fuse.bn", "lateral_stem/conv/norm"),
+    ("s{stage}_fuse.conv_f2s", "lateral_res{stage}/conv/conv"),
+    ("s{stage}_fuse.bn", "lateral_res{stage}/conv/norm"),
+    ("s{stage}.pathway{p}_res{i}.branch1", "{pathway}_res{stage}/block{i}/shortcut/conv"),
+    ("s{stage}.pathway{p}_res{i}.branch1_bn", "{pathway}_res{stage}/block{i}/shortcut/norm"),
+    ("s{stage}.pathway{p}_res{i}.branch2.a", "{pathway}_res{stage}/block{i}/a/conv"),
+    ("s{stage}.pathway{p}_res{i}.branch2.a_bn", "{pathway}_res{stage}/block{i}/a/norm"),
+    ("s{stage}.pathway{p}_res{i}.branch2.b", "{pathway}_res{stage}/block{i}/b/conv"),
+    ("s{stage}.pathway{p}_res{i}.branch2.b_bn", "{pathway}_res{stage}/block{i}/b/norm"),
+    ("s{stage}.pathway{p}_res{i}.branch2.c", "{pathway}_res{stage}/block{i}/c/conv"),
+    ("s{stage}.pathway{p}_res{i}.branch2.c_bn", "{pathway}_res{stage}/block{i}/c/norm"),
+    ("s{stage}.pathway{p}_nonlocal{i}.conv_theta", "{pathway}_res{stage}/nonlocal{i}/theta"),
+    ("s{stage}.pathway{p}_nonlocal{i}.conv_phi", "{pathway}_res{stage}/nonlocal{i}/phi"),
+    ("s{stage}.pathway{p}_nonlocal{i}.conv_g", "{pathway}_res{stage}/nonlocal{i}/g"),
+    ("s{stage}.pathway{p}_nonlocal{i}.conv_out", "{pathway}_res{stage}/nonlocal{i}/out/conv"),
+    ("s{stage}.pathway{p}_nonlocal{i}.bn", "{pathway}_res{stage}/nonlocal{i}/out/norm"),
+    ("head.projection", "head/classifier"),
+)
+
+
+def settings(text):
+    """What the configuration stored in a `.pyth` file says of the network and its clips.
+
+    Args:
+        text: YAML, as PySlowFast writes it.
+
+    Returns:
+        A dictionary of `SlowFastSpec` fields, and whether the network is a detection one.
+
+    Raises:
+        UserError: for a network that has the same parameters but computes something else.
+    """
+    try:
+        import yaml
+    except ImportError as error:
+        raise UserError("PySlowFast's configuration needs PyYAML: pip install 'slowfast_tf[convert]'") from error
+    try:
+        config = yaml.safe_load(text)
+        return _settings(config), config["DETECTION"]["ENABLE"]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(f"the checkpoint's configuration is not one that PySlowFast writes: {error!r}") from error
+
+
+def _settings(config):
+    data, model, resnet, nonlocal_ = (config[section] for section in ("DATA", "MODEL", "RESNET", "NONLOCAL"))
+    blocks = [i for stage in nonlocal_["LOCATION"] for pathway in stage for i in pathway]
+    stride, dilation = (1, 2) if config["DETECTION"]["ENABLE"] else (2, 1)
+    # Neither names nor shapes show these.
+    checks = [
+        ("MODEL.ARCH", model["ARCH"], ("slow", "slowfast")),
+        ("RESNET.STRIDE_1X1", resnet["STRIDE_1X1"], (False,)),
+        ("RESNET.SPATIAL_STRIDES", _each(resnet["SPATIAL_STRIDES"]), ([1, 2, 2, stride],)),
+        ("RESNET.SPATIAL_DILATIONS", _each(resnet["SPATIAL_DILATIONS"]), ([1, 1, 1, dilation],)),
+    ]
+    if blocks:
+        checks.append(("NONLOCAL.POOL", _each(nonlocal_["POOL"]), ([[1, 2, 2]] * 4,)))
+        checks.append(("NONLOCAL.GROUP", _each(nonlocal_["GROUP"]), ([1] * 4,)))
+    for name, found, known in checks:
+        if found not in known:
+            known = " or ".join(map(str, known))
+            raise UserError(f"the checkpoint's configuration has {name} {found}; this package builds {known} only")
+    alpha = config["SLOWFAST"]["ALPHA"] if model["ARCH"] == "slowfast" else 1
+    spec = {
+        "frames": data["NUM_FRAMES"] // alpha,
+        "stride": data["SAMPLING_RATE"] * alpha,
+        "alpha": alpha,
+        "crop_size": data["TEST_CROP_SIZE"],
+        "mean": data["MEAN"],
+        "std": data["STD"],
+        "channel_order": "bgr" if _sees_bgr(config) else "rgb",
+        "dropout": model["DROPOUT_RATE"],
+    }
+    if model["HEAD_ACT"] in ("softmax", "sigmoid"):
+        spec["activation"] = model["HEAD_ACT"]
+    if blocks:
+        spec["nonlocal_kind"] = nonlocal_["INSTANTIATION"]
+    return spec
+
+
+def _each(stages):
+    """One value a stage, where all pathways have the same; otherwise what there was."""
+    return [stage[0] if all(value == stage[0] for value in stage) else stage for stage in stages]
+
+
+def _sees_bgr(config):
+    dataset = config["TRAIN"]["DATASET"].lower()
+    if dataset == "ava":
+        return config["AVA"]["BGR"]
+    # Frames of these come as image files through OpenCV, which gives BGR; others come decoded as RGB.
+    images = dataset.endswith(("charades", "ssv2"))
+    return images != config["DATA"].get("REVERSE_INPUT_CHANNEL", False)

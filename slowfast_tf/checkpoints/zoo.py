@@ -1,0 +1,227 @@
+"""Published models by name: addresses, download and a converted copy in Keras' cache directory.
+
+The table comes from PySlowFast's MODEL_ZOO.md, PyTorchVideo's model zoo page and the README pages of MMAction2's
+slowfast and slowonly configurations. Left out is what this package cannot build: C2D and I3D; MMAction2's non-local
+networks and its R101 with a Fast R50; detection models, until there is a RoI head; and the Kinetics-600 networks
+behind PySlowFast's AVA models, whose non-local blocks pool over time too.
+"""
+
+import hashlib
+import http.client
+import os
+import pathlib
+import re
+import urllib.error
+import urllib.request
+
+from ..cli import UserError, atomic
+from ..models.presets import nearest
+
+_FACEBOOK = "https://dl.fbaipublicfiles.com"
+_CAFFE2 = f"{_FACEBOOK}/pyslowfast/model_zoo/kinetics400"
+_MULTIGRID = f"{_FACEBOOK}/pyslowfast/pyslowfast/model_zoo/multigrid/model_zoo"
+_PYTORCHVIDEO = f"{_FACEBOOK}/pytorchvideo/model_zoo"
+_MMACTION2 = "https://download.openmmlab.com/mmaction/v1.0/recognition"
+
+_4x16 = {"frames": 4, "stride": 16, "alpha": 8}
+_8x8 = {"frames": 8, "stride": 8, "alpha": 4}
+_16x8 = {"frames": 16, "stride": 8, "alpha": 4}
+_CHARADES = {"activation": "sigmoid"}
+
+# Name: the address, and what the file does not say of itself.
+MODELS = {
+    "slow_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_4x16_R50.pkl", _4x16),
+    "slow_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_8x8_R50.pkl", _8x8),
+    "slowfast_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWFAST_4x16_R50.pkl", _4x16),
+    "slowfast_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWFAST_8x8_R50.pkl", _8x8),
+    "slowfast_8x8_r50_stepwise_k400_pyslowfast": (f"{_MULTIGRID}/Kinetics/SLOWFAST_8x8_R50_stepwise.pkl", _8x8),
+    "slowfast_8x8_r50_multigrid_k400_pyslowfast": (
+        f"{_MULTIGRID}/Kinetics/SLOWFAST_8x8_R50_stepwise_multigrid.pkl",
+        _8x8,
+    ),
+    "slowfast_16x8_r50_ssv2_pyslowfast": (f"{_MULTIGRID}/SSv2/SLOWFAST_16x8_R50.pkl", _16x8),
+    "slowfast_16x8_r50_multigrid_ssv2_pyslowfast": (f"{_MULTIGRID}/SSv2/SLOWFAST_16x8_R50_multigrid.pkl", _16x8),
+    "slowfast_16x8_r50_charades_pyslowfast": (
+        f"{_MULTIGRID}/Charades/SLOWFAST_16x8_R50.pkl",
+        {**_16x8, **_CHARADES},
+    ),
+    "slowfast_16x8_r50_multigrid_charades_pyslowfast": (
+        f"{_MULTIGRID}/Charades/SLOWFAST_16x8_R50_multigrid.pkl",
+        {**_16x8, **_CHARADES},
+    ),
+    "slow_4x16_r50_k400_pytorchvideo": (f"{_PYTORCHVIDEO}/kinetics/SLOW_4x16_R50.pyth", _4x16),
+    "slow_8x8_r50_k400_pytorchvideo": (f"{_PYTORCHVIDEO}/kinetics/SLOW_8x8_R50.pyth", _8x8),
+    "slowfast_4x16_r50_k400_pytorchvideo": (f"{_PYTORCHVIDEO}/kinetics/SLOWFAST_4x16_R50.pyth", _4x16),
+    "slowfast_8x8_r50_k400_pytorchvideo": (f"{_PYTORCHVIDEO}/kinetics/SLOWFAST_8x8_R50.pyth", _8x8),
+    "slowfast_8x8_r101_k400_pytorchvideo": (f"{_PYTORCHVIDEO}/kinetics/SLOWFAST_8x8_R101.pyth", _8x8),
+    "slowfast_16x8_r101_k400_pytorchvideo": (f"{_PYTORCHVIDEO}/kinetics/SLOWFAST_16x8_R101_50_50.pyth", _16x8),
+    "slow_8x8_r50_ssv2_pytorchvideo": (f"{_PYTORCHVIDEO}/ssv2/SLOW_8x8_R50.pyth", _8x8),
+    "slowfast_8x8_r50_ssv2_pytorchvideo": (f"{_PYTORCHVIDEO}/ssv2/SLOWFAST_8x8_R50.pyth", _8x8),
+    "slow_8x8_r50_charades_pytorchvideo": (f"{_PYTORCHVIDEO}/charades/SLOW_8x8_R50.pyth", {**_8x8, **_CHARADES}),
+    "slowfast_8x8_r50_charades_pytorchvideo": (
+        f"{_PYTORCHVIDEO}/charades/SLOWFAST_8x8_R50.pyth",
+        {**_8x8, **_CHARADES},
+    ),
+    "slowfast_4x16_r50_k400_mmaction2": (
+        f"{_MMACTION2}/slowfast/slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb"
+        "/slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb_20220901-701b0f6f.pth",
+        _4x16,
+    ),
+    "slowfast_8x8_r50_k400_mmaction2": (
+        f"{_MMACTION2}/slowfast/slowfast_r50_8xb8-8x8x1-256e_kinetics400-rgb"
+        "/slowfast_r50_8xb8-8x8x1-256e_kinetics400-rgb_20220818-1cb6dfc8.pth",
+        _8x8,
+    ),
+    "slowfast_8x8_r50_stepwise_k400_mmaction2": (
+        f"{_MMACTION2}/slowfast/slowfast_r50_8xb8-8x8x1-steplr-256e_kinetics400-rgb"
+        "/slowfast_r50_8xb8-8x8x1-steplr-256e_kinetics400-rgb_20220818-b62a501f.pth",
+        _8x8,
+    ),
+    "slowfast_8x8_r101_k400_mmaction2": (
+        f"{_MMACTION2}/slowfast/slowfast_r101_8xb8-8x8x1-256e_kinetics400-rgb"
+        "/slowfast_r101_8xb8-8x8x1-256e_kinetics400-rgb_20220818-9c0e09bd.pth",
+        _8x8,
+    ),
+    "slow_4x16_r50_k400_mmaction2": (
+        f"{_MMACTION2}/slowonly/slowonly_r50_8xb16-4x16x1-256e_kinetics400-rgb"
+        "/slowonly_r50_4x16x1_256e_8xb16_kinetics400-rgb_20220901-f6a40d08.pth",
+        _4x16,
+    ),
+    "slow_8x8_r50_k400_mmaction2": (
+        f"{_MMACTION2}/slowonly/slowonly_r50_8xb16-8x8x1-256e_kinetics400-rgb"
+        "/slowonly_r50_8xb16-8x8x1-256e_kinetics400-rgb_20220901-2132fc87.pth",
+        _8x8,
+    ),
+    "slow_8x8_r101_k400_mmaction2": (
+        f"{_MMACTION2}/slowonly/slowonly_r101_8xb16-8x8x1-196e_kinetics400-rgb"
+        "/slowonly_r101_8xb16-8x8x1-196e_kinetics400-rgb_20220901-e6281431.pth",
+        _8x8,
+    ),
+    "slow_4x16_r50_imagenet_k400_mmaction2": (
+        f"{_MMACTION2}/slowonly/slowonly_imagenet-pretrained-r50_8xb16-4x16x1-steplr-150e_kinetics400-rgb"
+        "/slowonly_imagenet-pretrained-r50_8xb16-4x16x1-steplr-150e_kinetics400-rgb_20220901-e7b65fad.pth",
+        _4x16,
+    ),
+    "slow_8x8_r50_imagenet_k400_mmaction2": (
+        f"{_MMACTION2}/slowonly/slowonly_imagenet-pretrained-r50_8xb16-8x8x1-steplr-150e_kinetics400-rgb"
+        "/slowonly_imagenet-pretrained-r50_8xb16-8x8x1-steplr-150e_kinetics400-rgb_20220901-df42dc84.pth",
+        _8x8,
+    ),
+    "slow_4x16_r50_imagenet_k700_mmaction2": (
+        f"{_MMACTION2}/slowonly/slowonly_imagenet-pretrained-r50_16xb16-4x16x1-steplr-150e_kinetics700-rgb"
+        "/slowonly_imagenet-pretrained-r50_16xb16-4x16x1-steplr-150e_kinetics700-rgb_20221013-98b1b0a7.pth",
+        _4x16,
+    ),
+    "slow_8x8_r50_imagenet_k700_mmaction2": (
+        f"{_MMACTION2}/slowonly/slowonly_imagenet-pretrained-r50_16xb16-8x8x1-steplr-150e_kinetics700-rgb"
+        "/slowonly_imagenet-pretrained-r50_16xb16-8x8x1-steplr-150e_kinetics700-rgb_20221013-15b93b10.pth",
+        _8x8,
+    ),
+    "slow_8x8_r50_imagenet_k710_mmaction2": (
+        f"{_MMACTION2}/slowonly/slowonly_imagenet-pretrained-r50_32xb8-8x8x1-steplr-150e_kinetics710-rgb"
+        "/slowonly_imagenet-pretrained-r50_32xb8-8x8x1-steplr-150e_kinetics710-rgb_20230612-12ce977c.pth",
+        _8x8,
+    ),
+}
+
+
+def from_pretrained(name):
+    """A published model by name, downloaded and converted on first use.
+
+    Files are kept in the `slowfast_tf` folder of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`). An
+    interrupted download goes on where it stopped.
+
+    Args:
+        name: a key of `MODELS`, such as "slowfast_8x8_r50_k400_pyslowfast".
+
+    Returns:
+        A `SlowFast` with the published weights.
+
+    Raises:
+        UserError: for an unknown name, a failed download, or a file that is not what was published.
+
+    Example:
+        >>> model = slowfast_tf.from_pretrained("slowfast_8x8_r50_k400_pyslowfast")
+    """
+    if name not in MODELS:
+        raise UserError(f"no published model {name!r}{nearest(name, MODELS)}")
+    address, known = MODELS[name]
+    folder = pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "slowfast_tf"
+    converted = folder / f"{name}.keras"
+    if not converted.exists():
+        from .loading import build, read
+
+        published = folder / f"{name}{pathlib.PurePosixPath(address).suffix}"
+        download(address, published)
+        model = build(read(published, **known))
+        with atomic(converted) as temporary:
+            model.save(temporary)
+        return model
+
+    from ..models.slowfast import load
+
+    return load(converted)
+
+
+def download(address, path):
+    """Downloads a file, or goes on with a download that was interrupted; does nothing where the file is there.
+
+    The size is checked against the server's, and the hash where the address tells it: MMAction2's names end in
+    the first eight digits of the SHA-256.
+
+    Raises:
+        UserError: where there is no connection, the server refuses, or the file is not the one published.
+    """
+    if not path.exists():
+        part = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            total = _fetch(address, part)
+        except (OSError, http.client.HTTPException) as error:
+            raise UserError(
+                f"cannot download {address} ({getattr(error, 'reason', None) or error}); check the connection and run"
+                f" again, or put the file at {path} yourself"
+            ) from error
+        if total is not None and part.stat().st_size != total:
+            raise UserError(
+                f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes;"
+                " run again to go on from there"
+            )
+        os.replace(part, path)
+    published = re.search(r"-([0-9a-f]{8})\.pth$", address)
+    if published:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not found.startswith(published.group(1)):
+            path.unlink()
+            raise UserError(f"{address} came damaged (SHA-256 {found}) and was removed; run again")
+
+
+def _fetch(address, part):
+    """Downloads to the end of what is there already; returns the whole size, or None where it is unknown."""
+    from keras.utils import Progbar
+
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        # Nothing lies beyond what is there: it was whole, or it is not a part of this file.
+        if have and error.code == 416:
+            if error.headers.get("Content-Range") == f"bytes */{have}":
+                return have
+            part.unlink()
+            raise OSError("the file there has changed since the download began") from error
+        raise
+    with response:
+        if response.status != 206:  # the server begins anew
+            have = 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        print(f"downloading {address}")
+        progress = Progbar(total, unit_name="byte", interval=1)
+        with open(part, "ab" if have else "wb") as file:
+            while chunk := response.read(1 << 20):
+                file.write(chunk)
+                have += len(chunk)
+                progress.update(have, finalize=have == total)
+    return total

@@ -1,0 +1,80 @@
+"""Converts published weights (PyTorch, Caffe2, or an ImageNet ResNet50) to a .keras file."""
+
+import argparse
+import pathlib
+
+from .cli import UserError, atomic, run
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m slowfast_tf.convert",
+        description="Converts published weights to a .keras file: checkpoints of PySlowFast (.pyth), of its Caffe2"
+        " model zoo (.pkl), of PyTorchVideo (.pyth) and of MMAction2 (.pth). Architecture and format are found from"
+        " the file. An ImageNet ResNet50 of Keras Applications (.h5) is inflated into the Slow pathway of --preset.",
+        epilog="example: python -m slowfast_tf.convert SLOWFAST_8x8_R50.pkl --output slowfast_8x8_r50.keras",
+    )
+    parser.add_argument("checkpoint", type=pathlib.Path, help="the published file")
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="the .keras file to write")
+    parser.add_argument(
+        "--preset",
+        help="frames, stride and alpha, where the file does not tell them; for an .h5 file, the network to start",
+    )
+    parser.add_argument(
+        "--num-classes", type=int, help="leave the checkpoint's classifier out and start a fresh one of so many classes"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
+    options = parser.parse_args(arguments)
+    _check(options)
+
+    from .checkpoints import build, read
+    from .checkpoints.reader import is_hdf5
+
+    if is_hdf5(options.checkpoint):
+        model = _inflated(options)
+        print(f"ImageNet ResNet50 in the Slow pathway of {options.preset}")
+    else:
+        checkpoint = read(options.checkpoint, options.preset)
+        spec = checkpoint.spec
+        print(
+            f"{checkpoint.source}: {' and '.join(spec.pathways)}, depth {spec.depth}, width {spec.width},"
+            f" {spec.frames}x{spec.stride}, {spec.num_classes} classes, {len(checkpoint.tensors)} tensors"
+        )
+        if checkpoint.assumed:
+            print(checkpoint.assumed)
+        model = build(checkpoint, options.num_classes)
+    with atomic(options.output) as temporary:
+        model.save(temporary)
+    print(f"wrote {options.output}")
+
+
+def _check(options):
+    if not options.checkpoint.is_file():
+        raise UserError(f"no such file: {options.checkpoint}; give the path of a checkpoint")
+    if options.output.suffix != ".keras":
+        raise UserError(f"--output must end in .keras; got {options.output}")
+    if options.output.exists() and not options.overwrite:
+        raise UserError(f"{options.output} exists; give another --output, or --overwrite to replace it")
+    if options.num_classes is not None and options.num_classes < 1:
+        raise UserError(f"--num-classes must be at least 1; got {options.num_classes}")
+
+
+def _inflated(options):
+    from .checkpoints import inflate_imagenet
+    from .models.slowfast import SlowFast
+
+    if not options.preset:
+        raise UserError(
+            f"{options.checkpoint} holds an image network: name the network to start with it, as --preset slow_8x8_r50"
+        )
+    try:
+        changes = {} if options.num_classes is None else {"num_classes": options.num_classes}
+        model = SlowFast(options.preset, **changes)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    inflate_imagenet(options.checkpoint, model)
+    return model
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,31 @@
+"""Your own videos, a folder for each class: `root/train/CLASS/*.mp4` and `root/val/CLASS/*.mp4`."""
+
+import pathlib
+
+from ...cli import UserError
+from . import Video
+
+SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp")
+LAYOUT = "lay it out as {root}/train/CLASS/*.mp4 and {root}/val/CLASS/*.mp4"
+
+
+def load(root, split):
+    """See `datasets.load`. The classes are the folders of `root/train`, in alphabetical order."""
+    root = pathlib.Path(root)
+    classes = _folders(root / "train", root)
+    videos = []
+    for folder in _folders(root / split, root):
+        if folder not in classes:
+            raise UserError(f"{root / split / folder}: no such class in {root / 'train'}; it has {', '.join(classes)}")
+        for path in sorted((root / split / folder).rglob("*")):
+            if path.suffix.lower() in SUFFIXES:
+                videos.append(Video(str(path), ((classes.index(folder), 0.0, float("inf")),)))
+    if not videos:
+        raise UserError(f"{root / split}: no video ({', '.join(SUFFIXES)}) in its folders; {LAYOUT.format(root=root)}")
+    return videos, tuple(classes)
+
+
+def _folders(directory, root):
+    if not directory.is_dir():
+        raise UserError(f"{directory}: no such directory; {LAYOUT.format(root=root)}")
+    return sorted(p.name for p in directory.iterdir() if p.is_dir())

@@ -1,0 +1,64 @@
+"""Pictures of a run, as PNG."""
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn import metrics
+
+from ..cli import atomic
+
+
+def save_curves(history, path):
+    """Loss and accuracy by epoch, of training and validation.
+
+    Args:
+        history: what `slowfast_tf.training.callbacks.read_history` gives.
+        path: of the PNG.
+    """
+    names = [n for n in history[0] if f"val_{n}" in history[0]]
+    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
+    epochs = [row["epoch"] + 1 for row in history]
+    for axis, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names):
+        axis.plot(epochs, [row[name] for row in history], marker=".", label="training")
+        axis.plot(epochs, [row[f"val_{name}"] for row in history], marker=".", label="validation")
+        axis.set_title(name)
+        axis.set_xlabel("epoch")
+        axis.grid(alpha=0.3)
+        axis.legend()
+        if name == "loss":
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(0, 1.02)
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    _save(figure, path)
+
+
+def save_confusion(truth, predicted, labels, path):
+    """A confusion matrix: rows are what a video shows, columns what was predicted, each row adding to 1.
+
+    Args:
+        truth, predicted: class indices `[N]`.
+        labels: class names.
+        path: of the PNG.
+    """
+    matrix = metrics.confusion_matrix(truth, predicted, labels=range(len(labels)), normalize="true")
+    many = len(labels) > 40
+    size = 8 if many else 3 + 0.42 * len(labels)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axis = figure.subplots()
+    image = axis.imshow(matrix, vmin=0, vmax=1, cmap="Blues")
+    figure.colorbar(image, shrink=0.7)
+    axis.set_xlabel("predicted")
+    axis.set_ylabel("true")
+    if not many:
+        axis.set_xticks(range(len(labels)), labels, rotation=90)
+        axis.set_yticks(range(len(labels)), labels)
+        for i, j in np.argwhere(matrix >= 0.005):
+            color = "white" if matrix[i, j] > 0.5 else "black"
+            axis.text(j, i, f"{matrix[i, j]:.2f}".lstrip("0"), ha="center", va="center", fontsize=8, color=color)
+    _save(figure, path)
+
+
+def _save(figure, path):
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")

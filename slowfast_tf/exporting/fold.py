@@ -1,0 +1,40 @@
+"""Folds BatchNorm into the convolutions before it, for inference."""
+
+import numpy as np
+
+from ..checkpoints.loading import assign, variables
+from ..models.layers import BatchNorm
+from ..models.slowfast import SlowFast
+
+
+def fold(model, lowering="conv3d"):
+    """A network without BatchNorm that computes what `model` computes in inference.
+
+    Each convolution takes gamma / sqrt(variance + epsilon) into its kernel and the rest into a bias, computed
+    in float64. `model` stays as it is.
+
+    Args:
+        model: a `SlowFast`, not folded.
+        lowering: "conv3d" or "conv2d", of the result.
+
+    Returns:
+        A `SlowFast` with the same spec and dtype policy, built with `folded=True`.
+
+    Raises:
+        ValueError: where `model` is folded already.
+    """
+    config = model.get_config()
+    if config["folded"]:
+        raise ValueError("the network is folded already; give the one that was trained")
+    tensors = {path: variable.numpy().astype("float64") for path, variable in variables(model).items()}
+    for path in [path for path in tensors if path.endswith("/norm/gamma")]:
+        place = path.removesuffix("/norm/gamma")
+        gamma, beta, mean, variance = (
+            tensors.pop(f"{place}/norm/{name}") for name in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        scale = gamma / np.sqrt(variance + BatchNorm().epsilon)
+        tensors[f"{place}/conv/kernel"] *= scale
+        tensors[f"{place}/conv/bias"] = beta - mean * scale
+    folded = SlowFast(model.spec, lowering=lowering, folded=True, dtype=config["dtype"], name=model.name)
+    assign(variables(folded), tensors, {}, model.name)
+    return folded

@@ -1,0 +1,45 @@
+"""From raw frames to scores, in one TensorFlow graph: what `predict` and the SavedModel have in common."""
+
+import tensorflow as tf
+
+from .data import sampling, transforms
+
+
+class Predictor(tf.Module):
+    """A model with everything before and after it.
+
+    Args:
+        model: a `SlowFast`.
+
+    Attributes:
+        spec: its `SlowFastSpec`.
+        labels: class names, a string tensor `[classes]`; their numbers where the model has none.
+    """
+
+    def __init__(self, model):
+        super().__init__("predictor")
+        self.model = model
+        self.spec = model.spec
+        self.labels = tf.constant(self.spec.labels or [str(i) for i in range(self.spec.num_classes)])
+
+    def sample(self, video):
+        """The middle clip of each video: uint8 `[B, frames, H, W, 3]` to `[B, F, H, W, 3]`."""
+        frames = tf.shape(video)[1]
+        return tf.gather(video, sampling.clip_frames(sampling.test_places(1), frames, self.spec)[0], axis=1)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, None, 3], tf.uint8, "clips")],
+        jit_compile=False,
+    )
+    def score_clips(self, clips):
+        """Scores `[B, classes]` of sampled clips, uint8 `[B, F, H, W, 3]`, from their middle crop."""
+        batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
+        size = self.spec.crop_size
+        crops = transforms.test_crops(tf.reshape(clips, [batch * frames, height, width, 3]), size, 1)[0]
+        crops = tf.reshape(crops, [batch, self.spec.clip_frames, size, size, 3])
+        return self.score_inputs(transforms.pathways(transforms.normalize(crops, self.spec), self.spec))
+
+    def score_inputs(self, inputs):
+        """Scores `[B, classes]` of the model's own inputs."""
+        logits = self.model(inputs, training=False)
+        return {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[self.spec.activation](logits)

@@ -1,0 +1,89 @@
+"""Multiply-adds and trainable parameters of a network, from its spec by arithmetic on shapes. No TensorFlow here.
+
+Counted as the paper counts: convolutions and the classifier only. The two matrix products of a non-local block
+are left out (`nonlocal_products` has them): 16x8 R101 with non-local blocks then takes 229.1 G, 242.0 G with them,
+where the paper says 234.
+"""
+
+import math
+
+PARTS = ("slow", "fast", "lateral", "head")
+
+
+def cost(spec, size=256):
+    """Multiply-adds and parameters of each part of a network for one clip.
+
+    Args:
+        spec: a `SlowFastSpec`.
+        size: height and width of the Slow input (of the only one, for a single pathway).
+
+    Returns:
+        `{"slow": {"parameters": ..., "multiply_adds": ...}, "fast": ..., "lateral": ..., "head": ...}`, whole
+        numbers; parameters are the trainable ones, BatchNorm's two a channel among them.
+
+    Raises:
+        ValueError: where the network cannot take an input of that size.
+    """
+    spec.check_size(size)
+    parts = {part: {"parameters": 0, "multiply_adds": 0} for part in PARTS}
+
+    def conv(part, kernel, channels, filters, shape, norm=True, bias=False):
+        """Counts a convolution, whose output's time, height and width lead `shape`, and gives its filters."""
+        weights = math.prod(kernel) * channels * filters
+        parts[part]["parameters"] += weights + filters * (2 * norm + bias)
+        parts[part]["multiply_adds"] += weights * math.prod(shape[:3])
+        return filters
+
+    def fuse(channels, stage):
+        """Counts the lateral connection after `stage` and gives the Slow pathway's channels behind it."""
+        if len(spec.pathways) == 1:
+            return channels
+        fast = spec.feature_shape("fast", stage, size)
+        if spec.lateral == "conv":
+            kernel, output = (spec.lateral_kernel, 1, 1), (spec.frames, *fast[1:3])
+            conv("lateral", kernel, fast[3], 2 * fast[3], output, norm=spec.lateral_norm)
+        return channels + spec.lateral_channels(fast[3])
+
+    channels = {}
+    for pathway in spec.pathways:
+        kernel = (spec.fast_kernels if pathway == "fast" else spec.slow_kernels)[0]
+        side = -(-spec.input_size(pathway, size) // 2)
+        frames, _, _, width = spec.feature_shape(pathway, 1, size)
+        channels[pathway] = conv(pathway, (kernel, 7, 7), spec.input_channels(pathway), width, (frames, side, side))
+    for stage in (2, 3, 4, 5):
+        if "slow" in channels:
+            channels["slow"] = fuse(channels["slow"], stage - 1)
+        for pathway in spec.pathways:
+            inner, shape = spec.pathway_width(pathway, stage), spec.feature_shape(pathway, stage, size)
+            before = spec.feature_shape(pathway, stage - 1, size)  # the size of the first convolution's output
+            for i, kernel in enumerate(spec.temporal_kernels(pathway, stage)):
+                conv(pathway, (kernel, 1, 1), channels[pathway], inner, before if i == 0 else shape)
+                conv(pathway, (1, 3, 3), inner, inner, shape)
+                conv(pathway, (1, 1, 1), inner, shape[3], shape)
+                if channels[pathway] != shape[3] or (i == 0 and stage > 2):
+                    conv(pathway, (1, 1, 1), channels[pathway], shape[3], shape)  # of the shortcut
+                channels[pathway] = shape[3]
+            for _ in spec.nonlocal_places(pathway, stage):
+                pooled = (shape[0], shape[1] // 2, shape[2] // 2)
+                half = shape[3] // 2
+                for output in (shape, pooled, pooled):
+                    conv(pathway, (1, 1, 1), shape[3], half, output, norm=False, bias=True)
+                conv(pathway, (1, 1, 1), half, shape[3], shape)
+    conv("head", (), sum(channels.values()), spec.num_classes, (), norm=False, bias=True)
+    return parts
+
+
+def total(spec, size=256):
+    """`cost` summed over the parts: `{"parameters": ..., "multiply_adds": ...}`."""
+    parts = cost(spec, size).values()
+    return {key: sum(part[key] for part in parts) for key in ("parameters", "multiply_adds")}
+
+
+def nonlocal_products(spec, size=256):
+    """Multiply-adds of the two matrix products of every non-local block, which `cost` leaves out."""
+    products = 0
+    for stage in (2, 3, 4, 5):
+        frames, height, width, channels = spec.feature_shape("slow", stage, size)
+        queries, keys = frames * height * width, frames * (height // 2) * (width // 2)
+        products += len(spec.nonlocal_places("slow", stage)) * 2 * queries * keys * (channels // 2)
+    return products
