@@ -9,6 +9,7 @@ _HOMES = {
     "PRESETS": ".models.presets",
     "SlowFast": ".models.slowfast",
     "SlowFastSpec": ".models.spec",
+    "from_pretrained": ".checkpoints",
     "load": ".models.slowfast",
 }
 _MODULES = ("checkpoints", "config", "data", "evaluation", "exporting", "models", "training")

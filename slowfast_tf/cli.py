@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 
+
 class UserError(Exception):
     """A mistake that the user can mend: what was wrong, what was received and what to do, in one line."""
 
@@ -40,7 +41,7 @@ def run(main):
 
 
 def import_tensorflow():
-    """Imports TensorFlow without its start-up remarks, which no setting silences and which bury a command's own words."""
+    """Imports TensorFlow without its start-up remarks, which no setting silences and which bury a command's words."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with tempfile.TemporaryFile() as remarks:
         stderr = os.dup(2)

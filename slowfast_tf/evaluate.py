@@ -1,4 +1,4 @@
-"""Tests a trained model with several views of each video: `python -m slowfast_tf.evaluate --config FILE --checkpoint FILE`."""
+"""Tests a trained model: `python -m slowfast_tf.evaluate --config FILE --checkpoint FILE`."""
 
 import argparse
 import json
@@ -49,6 +49,7 @@ def evaluate(model, clips, plots=None):
     """
     import numpy as np
 
+    from .data import datasets
     from .evaluation import metrics, plots as plotting, views
 
     if model.spec.num_classes != len(clips.labels):
@@ -67,6 +68,7 @@ def evaluate(model, clips, plots=None):
         figures = metrics.multi_label(truth, scores)
     else:
         figures = metrics.classification(truth.argmax(1), scores)
+        figures.update(datasets.figures(clips.config.data.dataset, truth.argmax(1), scores.argmax(1)))
         if plots:
             path = pathlib.Path(plots) / "confusion.png"
             plotting.save_confusion(truth.argmax(1), scores.argmax(1), clips.labels, path)

@@ -37,11 +37,12 @@ def main(arguments=None):
     failed = False
     for path in options.videos:
         try:
-            scores = score_video(predictor, path)
+            clip = read_clip(path, predictor.spec)
         except VideoError as error:
             print(f"error: {error}", file=sys.stderr)
             failed = True
             continue
+        scores = predictor.score_clips(clip[None])[0].numpy()
         top = sorted(zip(scores.tolist(), labels), reverse=True)[: options.top_k]
         if options.json:
             found = [{"label": label, "score": score} for score, label in top]
@@ -51,12 +52,12 @@ def main(arguments=None):
     return 1 if failed else 0
 
 
-def score_video(predictor, path):
-    """Scores of the middle clip of a video, float32 `[classes]`.
+def read_clip(path, spec):
+    """The middle clip of a video, uint8 `[F, H, W, 3]`: the frames of the densest pathway.
 
     Args:
-        predictor: a `slowfast_tf.inference.Predictor`.
         path: a video file.
+        spec: a `SlowFastSpec`.
 
     Raises:
         slowfast_tf.data.video.VideoError: where it cannot be read.
@@ -64,8 +65,7 @@ def score_video(predictor, path):
     from .data import sampling, video
 
     count = video.probe(path).frames
-    frames = video.read(path, sampling.clip_frames(sampling.test_places(1), count, predictor.spec)[0].numpy())
-    return predictor.score_clips(frames[None])[0].numpy()
+    return video.read(path, sampling.clip_frames(sampling.test_places(1), count, spec)[0].numpy())
 
 
 def read_labels(path):

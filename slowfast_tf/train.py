@@ -56,7 +56,7 @@ def train(settings, workdir):
     Args:
         settings: a `slowfast_tf.config.Config`.
         workdir: directory for `model.keras` (best), `metrics.json`, `history.csv`, `curves.png`,
-            `confusion.png`, `checkpoints/`, `tensorboard/` and `saved_model/`. A run that is found there is
+            `confusion.png`, `prediction.png`, `checkpoints/`, `tensorboard/` and `saved_model/`. A run that is found there is
             gone on with.
 
     Returns:
@@ -64,7 +64,7 @@ def train(settings, workdir):
 
     Raises:
         UserError: where data or a starting checkpoint is not there or does not fit.
-        Failure: where the loss is no longer a number.
+        Failure: where the loss is no longer a number, or the run was interrupted.
     """
     started = time.time()
     cli.import_tensorflow()
@@ -109,6 +109,9 @@ def train(settings, workdir):
                 ],
                 verbose=1 if sys.stdout.isatty() else 2,
             )
+        except KeyboardInterrupt as error:
+            done = callbacks.latest_checkpoint(workdir)[1]
+            raise cli.Failure(f"interrupted; the same command goes on after epoch {done}") from error
         except tf.errors.InvalidArgumentError as error:
             if len(clips.skipped) < len(clips.videos):
                 raise
@@ -119,6 +122,7 @@ def train(settings, workdir):
 
     best = load(workdir)
     figures, _ = evaluate(best, validation, plots=workdir)
+    show_prediction(best, validation, workdir / "prediction.png")
     cli.write_text(workdir / "metrics.json", json.dumps(figures, indent=2) + "\n")
 
     exported = workdir / "saved_model" / "1"
@@ -178,6 +182,20 @@ def initialize(model, path):
             ) from error
 
 
+def show_prediction(model, clips, path):
+    """A picture of one validation video and what the model says of it."""
+    from .evaluation import plots
+    from .inference import Predictor
+    from .predict import read_clip
+
+    readable = [v for v in clips.videos if v.path not in clips.skipped]
+    shown = readable[len(readable) // 2]
+    frames = read_clip(shown.path, model.spec)
+    scores = Predictor(model).score_clips(frames[None])[0].numpy()
+    truth = ", ".join(sorted({clips.labels[label[0]] for label in shown.labels}))
+    plots.save_prediction(frames, model.spec.slow_index, scores, clips.labels, f"{shown.path} ({truth})", path)
+
+
 def report(workdir, figures, history, monitor, skipped, seconds):
     """Prints what was reached and where everything is."""
     best = max(history, key=lambda row: row[monitor])
@@ -192,6 +210,7 @@ def report(workdir, figures, history, monitor, skipped, seconds):
         "metrics.json": "these figures",
         "curves.png": "loss and accuracy by epoch, from history.csv",
         "confusion.png": "which classes are taken for which",
+        "prediction.png": "a video and what the network says of it",
         "saved_model/1": "for TF Serving",
     }
     for name, what in about.items():

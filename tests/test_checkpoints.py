@@ -106,7 +106,7 @@ def test_caffe2_holds_the_same(capsys):
     assert caffe2.tensors.keys() == pyslowfast.tensors.keys() and not caffe2.leftover
     for key, value in pyslowfast.tensors.items():
         np.testing.assert_array_equal(caffe2.tensors[key], value)
-    assert caffe2.spec.channel_order == "bgr" and caffe2.spec.frame_index == "linspace"
+    assert caffe2.spec.channel_order == "rgb" and caffe2.spec.frame_index == "linspace"
     assert (caffe2.spec.frames, caffe2.spec.stride, caffe2.spec.alpha) == (8, 8, 4)
     assert "assumed 8x8, alpha 4" in caffe2.assumed and not pyslowfast.assumed
     found = difference(checkpoints.build(caffe2), SLOWFAST)

@@ -76,7 +76,9 @@ class Clips:
         count, seed = len(self.videos), tf.constant(self.config.seed, tf.int64)
         if epochs is None:
             picks = tf.data.Dataset.range(count).shuffle(count, self.config.seed)
-            seeds = tf.data.Dataset.random(self.config.seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
+            seeds = tf.data.Dataset.random(self.config.seed, rerandomize_each_iteration=True).batch(
+                2, drop_remainder=True
+            )
             picks = tf.data.Dataset.zip(picks, seeds)
         else:
             size = self.steps * self.config.train.batch_size
@@ -94,9 +96,7 @@ class Clips:
     def validation(self):
         """The middle clip and crop of every video, in order, in batches (see `load`)."""
         data = self._read_views(1, 1)
-        data = data.map(
-            lambda views, index: ({k: v[0] for k, v in views.items()}, self._labels_during(index, ALWAYS))
-        )
+        data = data.map(lambda views, index: ({k: v[0] for k, v in views.items()}, self._labels_during(index, ALWAYS)))
         return data.batch(self.config.train.batch_size).prefetch(2)
 
     def views(self):
@@ -143,8 +143,8 @@ class Clips:
             stand_in: give the next readable video for one that cannot be read, so that batches stay whole.
 
         Returns:
-            The video's index (-1 if it cannot be read), uint8 frames `[K, F, H, W, 3]` and the time span of the first clip, float32
-            `[2]`, in seconds.
+            The video's index (-1 if it cannot be read), uint8 frames `[K, F, H, W, 3]` and the time span of the
+            first clip, float32 `[2]`, in seconds.
         """
 
         def decode(index, places):

@@ -95,18 +95,39 @@ def normalize(frames, spec):
 
 
 def pathways(clip, spec):
-    """A clip for a network's inputs.
+    """A clip for a network's inputs (section 3; the Fast inputs of Table 5c).
 
     Args:
-        clip: normalised float32 `[..., alpha * T, S, S, 3]` (T frames for Slow-only).
+        clip: normalised float32 `[..., alpha * T, S, S, 3]` (T frames for Slow-only), in the spec's channel order.
         spec: a `SlowFastSpec`.
 
     Returns:
-        A dictionary of "slow" `[..., T, S, S, 3]` and "fast" `[..., alpha * T, S, S, 3]`, as the spec has them.
+        A dictionary of "slow" `[..., T, S, S, 3]` and "fast" `[..., alpha * T, S', S', C]`, as the spec has them.
+
+    Raises:
+        ValueError: for `fast_input` "flow", which frames alone do not give.
     """
     inputs = {}
     if "slow" in spec.pathways:
         inputs["slow"] = tf.gather(clip, spec.slow_index, axis=-4)
     if "fast" in spec.pathways:
-        inputs["fast"] = clip
+        inputs["fast"] = _fast_input(clip, spec)
     return inputs
+
+
+def _fast_input(clip, spec):
+    if spec.fast_input == "flow":
+        raise ValueError("fast_input flow needs optical flow, which these frames do not hold")
+    if spec.fast_input == "half":
+        shape = tf.shape(clip)
+        half = (shape[-3:-1] + 1) // 2
+        frames = tf.image.resize(tf.reshape(clip, tf.concat([[-1], shape[-3:]], 0)), half, antialias=True)
+        return tf.reshape(frames, tf.concat([shape[:-3], half, shape[-1:]], 0))
+    if spec.fast_input in ("gray", "difference"):
+        weights = tf.constant([0.299, 0.587, 0.114][:: -1 if spec.channel_order == "bgr" else 1])
+        gray = tf.reduce_sum(clip * weights, -1, keepdims=True)
+        if spec.fast_input == "gray":
+            return gray
+        # The first frame has none before it, and no motion.
+        return tf.concat([tf.zeros_like(gray[..., :1, :, :, :]), gray[..., 1:, :, :, :] - gray[..., :-1, :, :, :]], -4)
+    return clip

@@ -59,6 +59,44 @@ def save_confusion(truth, predicted, labels, path):
     _save(figure, path)
 
 
+def save_prediction(frames, slow_index, scores, labels, title, path):
+    """A clip as both pathways see it, and the best classes.
+
+    Args:
+        frames: uint8 `[F, H, W, 3]`, of the densest pathway.
+        slow_index: which of them the Slow pathway sees.
+        scores: `[classes]`.
+        labels: class names.
+        title: over the picture.
+        path: of the PNG.
+    """
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    figure.suptitle(title)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 1))
+    # Each Slow frame stands above the Fast frames that begin with it.
+    per_row = -(-len(frames) // 2)
+    gap = np.full((4, per_row * frames.shape[2], 3), 255, np.uint8)
+    rows = []
+    for start in range(0, len(frames), per_row):
+        shown = [i in slow_index for i in range(start, min(start + per_row, len(frames)))]
+        fast = frames[start : start + per_row]
+        slow = [image if seen else np.full_like(image, 255) for image, seen in zip(fast, shown)]
+        for row in (slow, fast):
+            row = np.concatenate(row, 1)
+            rows += [np.pad(row, ((0, 0), (0, gap.shape[1] - row.shape[1]), (0, 0)), constant_values=255), gap]
+    left.imshow(np.concatenate(rows[:-1]))
+    height = frames.shape[1] + len(gap)
+    left.set_yticks([height * (i + 0.5) for i in range(len(rows) // 2)], ["Slow", "Fast"] * (len(rows) // 4))
+    left.set_xticks([])
+    left.spines[:].set_visible(False)
+    best = np.argsort(scores)[::-1][:5]
+    right.barh([labels[i] for i in best], scores[best])
+    right.invert_yaxis()
+    right.set_xlim(0, 1)
+    right.set_xlabel("score")
+    _save(figure, path)
+
+
 def _save(figure, path):
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

@@ -27,9 +27,7 @@ def export(model, path):
     predictor = Predictor(model)
     spec = model.spec
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")], jit_compile=False
-    )
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")], jit_compile=False)
     def serve(video):
         scores = predictor.score_clips(predictor.sample(video))
         top = tf.math.top_k(scores, min(TOP, spec.num_classes))

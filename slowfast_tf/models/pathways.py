@@ -65,9 +65,7 @@ class Stage(Composite):
         self.blocks = []
         for i, kernel in enumerate(temporal_kernels):
             self.blocks.append(
-                Bottleneck(
-                    filters, inner_filters, kernel, stride if i == 0 else 1, name=f"block{i}", **self._options
-                )
+                Bottleneck(filters, inner_filters, kernel, stride if i == 0 else 1, name=f"block{i}", **self._options)
             )
             if i in nonlocal_blocks:
                 self.blocks.append(NonLocal(nonlocal_kind, name=f"nonlocal{i}", **self._options))

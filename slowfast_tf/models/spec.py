@@ -41,7 +41,7 @@ class SlowFastSpec:
             are taken from a clip of T * tau raw frames.
         crop_size: height and width in pixels of a test crop; the shorter side is resized to it.
         mean, std: of each input channel, on a 0..1 scale; applied as (x - mean) / std.
-        channel_order: "rgb" or "bgr" (Caffe2 weights).
+        channel_order: "rgb" or "bgr".
         activation: "softmax" (one label a clip) or "sigmoid" (any number): from logits to scores.
         labels: class names, or empty.
 

@@ -31,4 +31,19 @@ def load(dataset, root, split):
     Raises:
         UserError: where the data set is not there; says which files were looked for.
     """
-    return importlib.import_module(f"{__name__}.{dataset}").load(root, split)
+    return _module(dataset).load(root, split)
+
+
+def figures(dataset, truth, predicted):
+    """Figures that only this data set has, by name; none for most.
+
+    Args:
+        dataset: name of a module of this package.
+        truth, predicted: class indices `[N]`.
+    """
+    own = getattr(_module(dataset), "figures", None)
+    return own(truth, predicted) if own else {}
+
+
+def _module(dataset):
+    return importlib.import_module(f"{__name__}.{dataset}")

@@ -12,7 +12,7 @@ VIDEOS = "Charades_v1_480"
 
 
 def load(root, split):
-    """See `datasets.load`. "val" is the official test list. A video that is not there is left to the reader to report."""
+    """See `datasets.load`. "val" is the official test list. A missing video is left to the reader to report."""
     root = pathlib.Path(root)
     needed = [root / CLASSES, *(root / name for name in LISTS.values()), root / VIDEOS]
     missing = [str(path) for path in needed if not path.exists()]

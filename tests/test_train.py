@@ -1,0 +1,193 @@
+"""A run from its configuration to its figures; and what happens when it is stopped, or cannot go on."""
+
+import csv
+import json
+import math
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from slowfast_tf import cli, config
+from slowfast_tf.data.datasets import demo
+
+ROOT = pathlib.Path(__file__).parents[1]
+TINY = ["model.width=8", "train.epochs=3", "train.batch_size=8", "train.warmup_epochs=1", "test.clips=2"]
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "demo"
+    demo.make(root, train=32, validation=16, seed=3)
+    return root
+
+
+def command(videos, workdir, *more):
+    overrides = [*TINY, f"data.root={videos}", *more]
+    return [
+        *(sys.executable, "-m", "slowfast_tf.train", "--config", str(ROOT / "configs/demo.json")),
+        *("--workdir", str(workdir)),
+        *(word for override in overrides for word in ("--set", override)),
+    ]
+
+
+def run(*arguments, **options):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=ROOT, timeout=280, **options)
+
+
+def read_history(workdir):
+    with open(workdir / "history.csv", newline="") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def whole(videos, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "whole"
+    return run(videos, workdir), workdir
+
+
+def test_a_run_leaves_what_the_contract_says(whole, videos):
+    process, workdir = whole
+    assert process.returncode == 0, process.stderr
+    figures = json.loads((workdir / "metrics.json").read_text())
+    assert figures["videos"] == 16 and figures["skipped"] == 0 and figures["views"] == "2x1"
+    assert 0 <= figures["top1"] <= figures["top5"] <= 1
+    assert f"top1 {figures['top1']:.3f}" in process.stdout
+
+    history = read_history(workdir)
+    assert [row["epoch"] for row in history] == [0, 1, 2]
+    # 4 steps an epoch of 12: the rates are those of steps 4, 8 and 12 of the cosine.
+    rates = [0.07 * 0.5 * (math.cos(math.pi * step / 12) + 1) for step in (4, 8, 12)]
+    np.testing.assert_allclose([row["learning_rate"] for row in history], rates, atol=1e-6)
+
+    resolved = config.load(workdir / "config.json")
+    assert resolved == config.load(ROOT / "configs/demo.json", [*TINY, f"data.root={videos}"])
+    for name in ("model.keras", "curves.png", "confusion.png", "prediction.png", "saved_model/1/saved_model.pb"):
+        assert (workdir / name).stat().st_size > 1000, name
+    assert [p.name for p in (workdir / "checkpoints").iterdir()] == ["epoch_0003.keras"]
+    assert list((workdir / "tensorboard").rglob("events.*"))
+    assert not [p for p in workdir.rglob(".*")], "temporary files are left"
+
+
+def test_the_best_epoch_is_kept(whole, videos):
+    import slowfast_tf
+    from slowfast_tf.data import Clips
+
+    _, workdir = whole
+    model = slowfast_tf.load(workdir)
+    history = read_history(workdir)
+    assert model.spec.labels == demo.CLASSES
+    clips = Clips(config.load(workdir / "config.json"), "val")
+    figures = dict(zip(("loss", "top1", "top5"), model.evaluate(clips.validation(), verbose=0)))
+    best = max(row["val_top1"] for row in history)
+    assert figures["top1"] == pytest.approx(best)
+    assert any(
+        row["val_top1"] == pytest.approx(best) and row["val_loss"] == pytest.approx(figures["loss"], rel=1e-4)
+        for row in history
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_as_one_that_was_not(whole, videos, tmp_path):
+    _, undisturbed = whole
+    workdir = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(videos, workdir), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.time() + 200
+    while not (workdir / "checkpoints" / "epoch_0001.keras").exists():
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (workdir / "metrics.json").exists()
+
+    process = run(videos, workdir)
+    assert process.returncode == 0, process.stderr
+    assert "going on after epoch" in process.stdout
+    there, here = read_history(undisturbed), read_history(workdir)
+    assert len(there) == len(here)
+    for a, b in zip(there, here):
+        assert a["learning_rate"] == b["learning_rate"]
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+        assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-3)
+    figures = [json.loads((w / "metrics.json").read_text()) for w in (undisturbed, workdir)]
+    assert figures[0] == pytest.approx(figures[1])
+
+
+def test_another_configuration_does_not_overwrite_a_run(whole, videos):
+    _, workdir = whole
+    before = (workdir / "model.keras").read_bytes()
+    process = run(videos, workdir, "seed=5")
+    assert process.returncode == 2
+    assert process.stderr.count("\n") == 1 and "seed: 0 there, 5 here" in process.stderr
+    assert (workdir / "model.keras").read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_stops_the_run(videos, tmp_path):
+    process = run(videos, tmp_path / "run", "train.learning_rate=1e30", "train.warmup_epochs=0")
+    assert process.returncode == 1
+    line = process.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: the loss became ") and "at step" in line and "learning rate" in line
+    assert "lower train.learning_rate" in line
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_interrupting_says_how_to_go_on(videos, tmp_path):
+    workdir = tmp_path / "run"
+    process = subprocess.Popen(
+        command(videos, workdir, "train.epochs=200"), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.time() + 200
+    while not (workdir / "checkpoints" / "epoch_0001.keras").exists():
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: interrupted; the same command goes on after epoch " in errors.decode().splitlines()[-1]
+    assert len(list((workdir / "checkpoints").iterdir())) == 1
+
+
+def test_starting_from_other_weights(tmp_path):
+    import slowfast_tf
+    from slowfast_tf.train import initialize
+
+    source = slowfast_tf.SlowFast("slowfast_2x16_demo", width=8, num_classes=5)
+    source.save(tmp_path / "source.keras")
+    target = slowfast_tf.SlowFast("slowfast_2x16_demo", width=8, num_classes=7)
+    head = [w.copy() for w in target.get_layer("head").get_weights()]
+    initialize(target, tmp_path / "source.keras")
+    for layer in target.layers:
+        expected = head if layer.name == "head" else source.get_layer(layer.name).get_weights()
+        for ours, theirs in zip(layer.get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(cli.UserError, match="is another network"):
+        initialize(slowfast_tf.SlowFast("slowfast_2x16_demo", width=16), tmp_path / "source.keras")
+
+
+def test_schedules_at_steps_worked_by_hand():
+    from slowfast_tf.training import schedules
+
+    # Kinetics 8x8: 196 epochs, 34 of warm-up from 0.01 to where the cosine is by then; 10 steps an epoch.
+    settings = config.Train(epochs=196, batch_size=64, learning_rate=0.1, warmup_epochs=34.0)
+    schedule = schedules.from_config(settings, 10)
+    top = 0.05 * (math.cos(math.pi * 34 / 196) + 1)  # 0.0928
+    expected = {0: 0.01, 170: (0.01 + top) / 2, 340: top, 980: 0.05, 1960: 0.0}
+    for step, rate in expected.items():
+        assert float(schedule(step)) == pytest.approx(rate, abs=1e-6), step
+
+    # Charades: 57 epochs, steps at 41 and 49, 4 of warm-up from 1e-4; 100 steps an epoch.
+    settings = config.load(ROOT / "configs/charades.json").train
+    schedule = schedules.from_config(settings, 100)
+    expected = {0: 1e-4, 200: (1e-4 + 0.0375) / 2, 400: 0.0375, 4099: 0.0375, 4100: 0.00375, 4900: 0.000375}
+    for step, rate in expected.items():
+        assert float(schedule(step)) == pytest.approx(rate, rel=1e-5), step
+
+    again = type(schedule).from_config(schedule.get_config())
+    assert float(again(4100)) == pytest.approx(0.00375)

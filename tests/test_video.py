@@ -1,0 +1,259 @@
+"""Frames out of real files, by the number that each carries in its pixels and against a plain decoding loop."""
+
+import json
+import pathlib
+import struct
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+from coded_video import coded, decode, numbers, write
+
+from slowfast_tf.data import video
+
+COUNT = 50
+CLIPS = pathlib.Path(__file__).parents[2] / "shared" / "videos"
+
+FORMATS = {
+    "h264.mp4": {"bf": 3, "g": 12},
+    "h264.mkv": {"bf": 2, "g": 10},
+    "h264.ts": {"bf": 2, "g": 10},
+    "open_gop.mp4": {"bf": 3, "g": 12, "x264-params": "open-gop=1:scenecut=0"},
+    "open_gop.mkv": {"bf": 3, "g": 12, "x264-params": "open-gop=1:scenecut=0"},
+    # Key frames so close that the decoding time of one is before the display time of another.
+    "neighbours.mp4": {"bf": 3, "keys": (7, 8, 9, 20, 22, 30, 31), "x264-params": "b-pyramid=normal:scenecut=0"},
+    "neighbours.mkv": {"bf": 3, "keys": (7, 8, 9, 20, 22, 30, 31)},
+    "fragments.mp4": {"bf": 2, "g": 10},
+    "mpeg4.avi": {"codec": "mpeg4", "bf": 2, "g": 12, "qscale": 2},
+    "mpeg4.mp4": {"codec": "mpeg4", "bf": 2, "g": 12},
+    "mpeg2.mpg": {"codec": "mpeg2video", "bf": 2, "g": 12},
+    "vp9.webm": {"codec": "libvpx-vp9", "g": 12, "deadline": "realtime", "cpu-used": 8},
+    "mjpeg.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
+}
+
+
+def write_coded(path, count=COUNT, size=(32, 64), **options):
+    try:
+        av.codec.Codec(options.get("codec", "libx264"), "w")
+    except av.error.FFmpegError:
+        pytest.skip(f"this PyAV cannot write {options['codec']}")
+    return write(path, [coded(i, *size) for i in range(count)], **options)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("videos")
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def path(request, directory):
+    return write_coded(directory / request.param, **FORMATS[request.param])
+
+
+def check(path, wanted, count=COUNT):
+    frames = video.read(path, wanted)
+    assert frames.dtype == np.uint8 and len(frames) == len(wanted)
+    assert numbers(frames) == [min(max(int(i), 0), count - 1) for i in wanted]
+
+
+def test_every_frame_alone(path):
+    assert video.probe(path).frames == COUNT
+    assert numbers(decode(path)) == list(range(COUNT))  # the file holds what it was meant to
+    for i in range(COUNT):
+        check(path, [i])
+
+
+def test_any_frames_in_any_order(path):
+    check(path, range(COUNT))
+    check(path, [31, 2, 2, 49, 0, 31, 30])
+    check(path, [-3, 48, 49, 50, 1000])
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        check(path, random.integers(0, COUNT + 5, random.integers(1, 9)))
+
+
+def test_pixels_are_those_of_a_plain_loop(path):
+    np.testing.assert_array_equal(video.read(path, range(3, COUNT, 7)), decode(path)[3::7])
+
+
+def test_the_files_are_as_hard_as_they_should_be(directory):
+    """B-frames and several key frames, or the tests above would prove little."""
+    for name in ("h264.mp4", "mpeg4.avi", "neighbours.mp4"):
+        with av.open(write_coded(directory / f"hard_{name}", **FORMATS[name])) as container:
+            packets = [p for p in container.demux(video=0) if p.size]
+        with av.open(str(directory / f"hard_{name}")) as container:
+            kinds = [frame.pict_type.name for frame in container.decode(video=0)]
+        assert sum(p.is_keyframe for p in packets) >= 4 and kinds.count("B") >= 10, name
+
+
+@pytest.mark.parametrize("name, codec, pix_fmt", [("odd.mp4", "libx264", "yuv444p"), ("odd.avi", "mpeg4", "yuv420p")])
+@pytest.mark.parametrize("size", [(35, 51), (51, 35)])
+def test_odd_sizes(tmp_path, name, codec, pix_fmt, size):
+    path = write_coded(tmp_path / name, 20, size, codec=codec, pix_fmt=pix_fmt)
+    assert video.read(path, [4]).shape == (1, *size, 3)
+    check(path, [3, 19, 7], 20)
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4"])
+def test_variable_frame_rate(tmp_path, name):
+    times = np.cumsum([0] + [(20, 33, 400, 61)[i % 4] for i in range(39)])
+    path = write_coded(tmp_path / name, 40, times=times.tolist(), g=9, bf=2)
+    for i in range(40):
+        check(path, [i], 40)
+    info = video.probe(path)
+    assert info.rate == pytest.approx(39 / (times[-1] / 1000), rel=1e-2)
+
+
+def test_frame_rate(path):
+    assert video.probe(path).rate == pytest.approx(30, rel=1e-2)
+
+
+# The matrix of a track header (ISO 14496-12, 8.3.2) takes a stored point (x, y) to (a x + c y, b x + d y), y downwards:
+# (0, 1, -1, 0) takes right to down and down to left, a quarter turn clockwise.
+@pytest.mark.parametrize("matrix, turns", [((0, 1, -1, 0), 1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 3)])
+def test_rotated_pictures_come_out_upright(tmp_path, matrix, turns):
+    upright = [coded(i, 48, 64) for i in range(20)]
+    stored = [np.ascontiguousarray(np.rot90(image, turns)) for image in upright]  # counterclockwise, to be undone
+    path = tmp_path / "turned.mp4"
+    write(path, stored)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 44
+    one = 1 << 16
+    assert struct.unpack(">9i", content[at : at + 36]) == (one, 0, 0, 0, one, 0, 0, 0, 1 << 30)
+    a, b, c, d = (one * x for x in matrix)
+    content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    frames = video.read(str(path), [5, 17, 0])
+    assert frames.shape == (3, 48, 64, 3)
+    assert numbers(frames) == [5, 17, 0]
+
+
+def test_sound_in_front(tmp_path):
+    path = write_coded(tmp_path / "v.mp4", 30, audio=True, g=10, bf=2)
+    with av.open(path) as container:
+        assert container.streams[0].type == "audio"
+    assert video.probe(path).frames == 30
+    check(path, [0, 17, 29, 4], 30)
+
+
+def test_one_frame(tmp_path):
+    path = write_coded(tmp_path / "v.mp4", 1)
+    assert video.probe(path).frames == 1
+    check(path, [0, 0, 9], 1)
+
+
+def test_pathlib(tmp_path):
+    write_coded(tmp_path / "v.mp4", 4)
+    check(tmp_path / "v.mp4", [2], 4)
+
+
+def refused(path):
+    """The message for a video that cannot be read, which must be one line that names it."""
+    with pytest.raises(video.VideoError) as error:
+        video.read(str(path), [0])
+    message = str(error.value)
+    assert message.startswith(f"{path}: ") and "\n" not in message and len(message) > len(f"{path}: ")
+    return message
+
+
+def test_no_video_at_all(tmp_path):
+    assert "No such file" in refused(tmp_path / "missing.mp4")
+    assert refused(tmp_path)  # a directory
+    (tmp_path / "text.mp4").write_text("This is a letter, not a video.\n" * 100)
+    refused(tmp_path / "text.mp4")
+    (tmp_path / "empty.mp4").touch()
+    refused(tmp_path / "empty.mp4")
+
+
+def test_sound_alone(tmp_path):
+    with av.open(str(tmp_path / "sound.mp4"), "w") as container:
+        stream = container.add_stream("aac", 16000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
+        silence.sample_rate, silence.pts = 16000, 0
+        container.mux(stream.encode(silence))
+        container.mux(stream.encode())
+    assert "no video stream" in refused(tmp_path / "sound.mp4")
+
+
+def test_absurd_size(tmp_path, monkeypatch):
+    path = write_coded(tmp_path / "v.mp4", 2)
+    monkeypatch.setattr(video, "MAX_PIXELS", 32 * 64)
+    check(path, [1], 2)
+    monkeypatch.setattr(video, "MAX_PIXELS", 32 * 64 - 1)
+    video.probe.cache_clear()
+    assert "64 x 32" in refused(path)
+
+
+def test_truncated(tmp_path):
+    """What comes before the cut is still right, or the file is refused."""
+    read = 0
+    for name in ("h264.mkv", "mpeg4.avi", "h264.ts", "h264.mp4"):
+        whole = pathlib.Path(write_coded(tmp_path / f"whole_{name}", **FORMATS[name])).read_bytes()
+        for share in (0.02, 0.4, 0.8):
+            path = tmp_path / f"{share}_{name}"
+            path.write_bytes(whole[: int(len(whole) * share)])
+            try:
+                # The very last frames before the cut may be half there.
+                assert numbers(video.read(str(path), [0, 5])) == [0, 5], path
+                read += 1
+            except video.VideoError as error:
+                assert str(path) in str(error)
+    assert read >= 4
+
+
+READ_ALL = """
+import json, sys
+from slowfast_tf.data import video
+for path in sys.argv[1:]:
+    try:
+        frames = video.read(path, range(0, 60, 3))
+        print(json.dumps([path, list(frames.shape)]), flush=True)
+    except video.VideoError as error:
+        assert path in str(error) and "\\n" not in str(error)
+        print(json.dumps([path, None]), flush=True)
+"""
+
+
+def test_flipped_bytes(tmp_path):
+    """Damaged files are read or refused: neither a crash nor a hang, and pictures of the right shape."""
+    random = np.random.default_rng(0)
+    paths = []
+    for name in ("h264.mp4", "h264.mkv", "mpeg4.avi", "vp9.webm", "h264.ts"):
+        whole = np.fromfile(write_coded(tmp_path / name, **FORMATS[name]), np.uint8)
+        for i in range(8):
+            content = whole.copy()
+            at = random.integers(len(content) // 10, len(content), 5 * (i + 1))
+            content[at] = random.integers(0, 256, len(at))
+            paths.append(str(tmp_path / f"{i}_{name}"))
+            content.tofile(paths[-1])
+    done = subprocess.run([sys.executable, "-c", READ_ALL, *paths], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [path for path, _ in results] == paths
+    shapes = [shape for _, shape in results if shape]
+    assert len(shapes) >= 20 and all(shape == [20, 32, 64, 3] for shape in shapes), results
+
+
+def test_a_damaged_frame_is_replaced_by_the_one_before(tmp_path):
+    path = pathlib.Path(write_coded(tmp_path / "v.avi", 20, codec="mjpeg", pix_fmt="yuvj420p"))
+    content = path.read_bytes()
+    starts = [i for i in range(len(content)) if content.startswith(b"00dc", i)][:20]
+    at = starts[7]
+    size = struct.unpack("<I", content[at + 4 : at + 8])[0]
+    path.write_bytes(content[: at + 8] + bytes(size) + content[at + 8 + size :])
+    assert numbers(video.read(str(path), [5, 6, 8])) == [5, 6, 8]
+    assert numbers(video.read(str(path), [7]))[0] in (6, 8)
+
+
+@pytest.mark.parametrize("name", ["arm_wrestling.mp4", "people_6fps.mp4", "short.avi"])
+def test_real_clips(name):
+    path = CLIPS / name
+    if not path.exists():
+        pytest.skip(f"{name} is not beside this repository")
+    frames = decode(path)
+    assert video.probe(str(path)).frames == len(frames)
+    last = len(frames) - 1
+    wanted = [last, 0, last // 2, last // 3, last // 3 + 1, last // 2, last + 5]
+    np.testing.assert_array_equal(video.read(str(path), wanted), frames[np.minimum(wanted, last)])
