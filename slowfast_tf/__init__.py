@@ -1,10 +1,11 @@
 """SlowFast networks for video recognition (arXiv 1812.03982) in TensorFlow and Keras."""
 
 import importlib
+import sys
 
 __version__ = "0.1.0"
 
-# Loaded when they are asked for: TensorFlow takes seconds to import, and a mistyped command must not.
+# Loaded when they are asked for: TensorFlow takes seconds to import, and a mistyped command is answered at once.
 _HOMES = {
     "PRESETS": ".models.presets",
     "SlowFast": ".models.slowfast",
@@ -27,3 +28,11 @@ def __getattr__(name):
 
 def __dir__():
     return sorted({*globals(), *__all__})
+
+
+# While Python looks for the module of `python -m slowfast_tf.train`, it calls the program "-m". Anyone else may go on
+# to `keras.models.load_model`, which must know our classes by then.
+if sys.argv[:1] != ["-m"]:
+    from .models import slowfast as _slowfast  # noqa: F401
+    from .training import optimizers as _optimizers  # noqa: F401
+    from .training import schedules as _schedules  # noqa: F401

@@ -11,13 +11,15 @@ import pydantic
 
 from .cli import UserError, write_text
 from .models.presets import get_spec, nearest
+from .models.spec import SlowFastSpec
 
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Rate = Annotated[float, pydantic.Field(ge=0)]
+KINDS = {tuple: "a list", int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
 class Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -26,7 +28,7 @@ class Model(Section):
     Number and names of the classes come from the data set.
     """
 
-    model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
     preset: str
 
 
@@ -119,7 +121,15 @@ class Config(Section):
 
     @pydantic.model_validator(mode="after")
     def _network_fits(self):
-        self.spec()
+        for name, value in self.model.model_extra.items():
+            default = getattr(SlowFastSpec, name, None)
+            kinds = {tuple: (list,), float: (int, float)}.get(type(default), (type(default),))
+            if default is not None and type(value) not in kinds:
+                raise ValueError(f"{name} takes {KINDS[type(default)]}, such as {default!r}; received {value!r}")
+        try:
+            self.spec()
+        except TypeError as error:  # deeper in a list
+            raise ValueError(f"a list holds a value of a wrong type: {error}") from error
         return self
 
     def spec(self, labels=()):
@@ -182,7 +192,10 @@ def _read(path, readers):
     if not isinstance(values, dict):
         raise UserError(f"{path}: a configuration is an object {{...}}; got {type(values).__name__}")
     if "base" in values:
-        base = _read(path.parent / values.pop("base"), (*readers, path.resolve()))
+        base = values.pop("base")
+        if not isinstance(base, str):
+            raise UserError(f"{path}: base names a file; received {base!r}")
+        base = _read(path.parent / base, (*readers, path.resolve()))
         values = _merge(base, values)
     return values
 

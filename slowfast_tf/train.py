@@ -78,14 +78,14 @@ def train(settings, workdir):
     from . import load
     from .evaluate import evaluate
     from .evaluation import plots
-    from .training import callbacks
+    from .training import callbacks, optimizers, schedules  # noqa: F401, a checkpoint holds the latter two
 
     keras.utils.set_random_seed(settings.seed)
     checkpoint, first_epoch = callbacks.latest_checkpoint(workdir)
     with tf.distribute.MirroredStrategy().scope():
         if checkpoint:
             print(f"going on after epoch {first_epoch} of {settings.train.epochs}")
-            model = load(checkpoint)
+            model = load(checkpoint, compile=True)
         else:
             model = build(settings, clips)
 
@@ -191,9 +191,12 @@ def show_prediction(model, clips, path):
     readable = [v for v in clips.videos if v.path not in clips.skipped]
     shown = readable[len(readable) // 2]
     frames = read_clip(shown.path, model.spec)
-    scores = Predictor(model).score_clips(frames[None])[0].numpy()
+    predictor = Predictor(model)
+    scores = predictor.score_clips(frames[None])[0].numpy()
     truth = ", ".join(sorted({clips.labels[label[0]] for label in shown.labels}))
-    plots.save_prediction(frames, model.spec.slow_index, scores, clips.labels, f"{shown.path} ({truth})", path)
+    seen = {"slow": model.spec.slow_index, "fast": range(len(frames))}
+    seen = {pathway.title(): seen[pathway] for pathway in model.spec.pathways}
+    plots.save_prediction(frames, seen, scores, clips.labels, f"{shown.path} ({truth})", path)
 
 
 def report(workdir, figures, history, monitor, skipped, seconds):

@@ -24,7 +24,7 @@ def numbers(images):
     return [int(n) for n in np.packbits(bits, axis=-1)[:, 0]]
 
 
-def write(path, images, codec="libx264", pix_fmt="yuv420p", rate=30, times=None, keys=(), audio=False, **options):
+def write(path, images, codec="libx264", pix_fmt="yuv420p", rate=30, times=None, keys=(), audio=False, container=None, **options):
     """Encodes a video.
 
     Args:
@@ -32,10 +32,11 @@ def write(path, images, codec="libx264", pix_fmt="yuv420p", rate=30, times=None,
         images: uint8 `[height, width, 3]` arrays.
         times: of the images, in milliseconds; None: `rate` a second.
         keys: indices of frames to make key frames, beside those that the encoder chooses.
+        container: options of the container.
         audio: put a stream of silence in front.
         **options: of the encoder; "bf" is the number of B-frames, "g" the distance of key frames.
     """
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=container or {}) as container:
         if audio:
             sound = container.add_stream("aac", 16000)
         defaults = {"threads": "1", **({"preset": "veryfast", "forced-idr": "1"} if codec.startswith("libx264") else {})}

@@ -34,10 +34,10 @@ def resized_shape(shape, short_side):
 
     The longer side is rounded down, as PySlowFast has it.
     """
-    shape = tf.cast(shape, tf.float32)
-    short_side = tf.cast(short_side, tf.float32)
+    shape = tf.cast(shape, tf.float64)  # float32 would round some whole numbers down to the next
+    short_side = tf.cast(short_side, tf.float64)
     shorter = tf.reduce_min(shape)
-    return tf.where(shape == shorter, short_side, tf.floor(shape / shorter * short_side))
+    return tf.cast(tf.where(shape == shorter, short_side, tf.floor(shape / shorter * short_side)), tf.float32)
 
 
 def random_crop(frames, short_sides, size, seed, short_side_draw="uniform", flip=True):

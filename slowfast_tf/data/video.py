@@ -85,23 +85,10 @@ def read(path, frames):
     info = probe(path)
     frames = np.clip(np.asarray(frames, np.int64), 0, info.frames - 1)
     wanted, inverse = np.unique(frames, return_inverse=True)
-    images = []
-    # One converter for all frames: setting it up costs as much as converting a small frame.
-    converter = av.video.reformatter.VideoReformatter()
-    with _open(path) as (container, stream):
-        previous = None
-        for position, frame in _decode(container, stream, info, wanted[0]):
-            # Those that this frame went past are damaged, or are this one.
-            while len(images) < len(wanted) and position >= wanted[len(images)]:
-                exact = position == wanted[len(images)]
-                images.append(_image(frame if exact or previous is None else previous, converter, images))
-            if len(images) == len(wanted):
-                break
-            previous = frame
-        if previous is None and not images:
-            raise VideoError(f"{path}: no frame can be decoded; the file is damaged or of an unknown codec")
-        while len(images) < len(wanted):
-            images.append(_image(previous, converter, images))
+    key = info.keys[max(np.searchsorted(info.keys, wanted[0], "right") - 1, 0)]
+    images = _images(path, info, wanted, key)
+    if images is None:
+        images = _images(path, info, wanted, 0)
     return np.stack(images)[inverse]
 
 
@@ -112,6 +99,8 @@ def _open(path):
             if not container.streams.video:
                 raise VideoError(f"{path}: holds no video stream")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise VideoError(f"{path}: is of an unknown codec")
             # Videos are read side by side; threads within one would only compete.
             stream.codec_context.thread_count = 1
             yield container, stream
@@ -119,19 +108,45 @@ def _open(path):
         raise VideoError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _decode(container, stream, info, first):
-    """Yields (index, frame) in display order, from a key frame at or before index `first`."""
-    position = 0
-    if info.times is not None:
-        key = info.keys[max(np.searchsorted(info.keys, first, "right") - 1, 0)]
+def _images(path, info, wanted, key):
+    """Images of the frames at `wanted`, rising indices, decoding from the key frame at index `key` on.
+
+    None where seeking to `key` led elsewhere: MPEG-TS and MPEG-PS have no index, and a key frame may be damaged.
+    """
+    images, previous = [], None
+    # One converter for all frames: setting it up costs as much as converting a small frame.
+    converter = av.video.reformatter.VideoReformatter()
+    with _open(path) as (container, stream):
         if key > 0:
-            position = key
             container.seek(int(info.times[key]), stream=stream)
+        for position, frame in _decode(container, stream, info):
+            if key > 0 and previous is None and (position > wanted[0] or frame.pts != info.times[position]):
+                return None
+            # Those that this frame went past are damaged, or are this one.
+            while len(images) < len(wanted) and position >= wanted[len(images)]:
+                exact = position == wanted[len(images)]
+                images.append(_image(frame if exact or previous is None else previous, converter, images))
+            if len(images) == len(wanted):
+                return images
+            previous = frame
+        if previous is None:
+            if key > 0:
+                return None
+            raise VideoError(f"{path}: no frame can be decoded; the file is damaged or of an unknown codec")
+        while len(images) < len(wanted):
+            images.append(_image(previous, converter, images))
+    return images
+
+
+def _decode(container, stream, info):
+    """Yields (index, frame) in display order, from where the container stands."""
+    position = 0
     for packet in container.demux(stream):
         try:
             decoded = packet.decode()
         except av.error.InvalidDataError:
-            continue  # a damaged packet; the next may be whole
+            position += 1  # a damaged packet, a frame the less; the next may be whole
+            continue
         for frame in decoded:
             if info.times is not None and frame.pts is not None:
                 position = int(np.searchsorted(info.times, frame.pts))

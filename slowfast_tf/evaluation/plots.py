@@ -59,12 +59,12 @@ def save_confusion(truth, predicted, labels, path):
     _save(figure, path)
 
 
-def save_prediction(frames, slow_index, scores, labels, title, path):
-    """A clip as both pathways see it, and the best classes.
+def save_prediction(frames, seen, scores, labels, title, path):
+    """A clip as each pathway sees it, and the best classes.
 
     Args:
         frames: uint8 `[F, H, W, 3]`, of the densest pathway.
-        slow_index: which of them the Slow pathway sees.
+        seen: for each pathway, by name, the indices of the frames that it sees.
         scores: `[classes]`.
         labels: class names.
         title: over the picture.
@@ -73,20 +73,18 @@ def save_prediction(frames, slow_index, scores, labels, title, path):
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2, width_ratios=(3, 1))
-    # Each Slow frame stands above the Fast frames that begin with it.
-    per_row = -(-len(frames) // 2)
-    gap = np.full((4, per_row * frames.shape[2], 3), 255, np.uint8)
-    rows = []
-    for start in range(0, len(frames), per_row):
-        shown = [i in slow_index for i in range(start, min(start + per_row, len(frames)))]
-        fast = frames[start : start + per_row]
-        slow = [image if seen else np.full_like(image, 255) for image, seen in zip(fast, shown)]
-        for row in (slow, fast):
-            row = np.concatenate(row, 1)
-            rows += [np.pad(row, ((0, 0), (0, gap.shape[1] - row.shape[1]), (0, 0)), constant_values=255), gap]
-    left.imshow(np.concatenate(rows[:-1]))
-    height = frames.shape[1] + len(gap)
-    left.set_yticks([height * (i + 0.5) for i in range(len(rows) // 2)], ["Slow", "Fast"] * (len(rows) // 4))
+    columns, gap = 8, 4
+    count, height, width, _ = frames.shape
+    rows = -(-count // columns) * len(seen)
+    sheet = np.full((rows * (height + gap), columns * (width + gap), 3), 255, np.uint8)
+    for row, indices in enumerate(seen.values()):
+        for i in indices:
+            # What the pathways see at one time stands one above the other.
+            top = (i // columns * len(seen) + row) * (height + gap)
+            left_edge = i % columns * (width + gap)
+            sheet[top : top + height, left_edge : left_edge + width] = frames[i]
+    left.imshow(sheet)
+    left.set_yticks([(height + gap) * row + height / 2 for row in range(rows)], list(seen) * (rows // len(seen)))
     left.set_xticks([])
     left.spines[:].set_visible(False)
     best = np.argsort(scores)[::-1][:5]

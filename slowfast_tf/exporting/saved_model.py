@@ -1,5 +1,7 @@
 """SavedModel for TF Serving: raw video in, labels out, TensorFlow's own ops only."""
 
+import pathlib
+
 import tensorflow as tf
 
 from ..cli import UserError, atomic
@@ -45,7 +47,7 @@ def export(model, path):
     def clips(inputs):
         return {"scores": predictor.score_inputs(inputs)}
 
+    if pathlib.Path(path).exists():
+        raise UserError(f"{path} exists already; choose another place or remove it")
     with atomic(path) as temporary:
-        if path.exists():
-            raise UserError(f"{path} exists already; choose another place or remove it")
         tf.saved_model.save(predictor, str(temporary), signatures={"serving_default": serve, "clips": clips})

@@ -75,14 +75,15 @@ class SlowFast(keras.Model):
         return cls(**{**config, "preset": SlowFastSpec(**config["preset"])})
 
 
-def load(path):
+def load(path, compile=False):
     """Reads a model that was saved, with its spec (alpha, frame indices, labels, normalisation) as `model.spec`.
 
     Args:
         path: a `.keras` file, or the directory of a run that holds `model.keras`.
+        compile: whether to compile it as it was saved, with the optimizer's state.
 
     Returns:
-        A `SlowFast`, compiled as it was saved.
+        A `SlowFast`.
 
     Raises:
         UserError: for a missing file, or one that holds no model of this package.
@@ -95,7 +96,7 @@ def load(path):
     if path.suffix != ".keras":
         raise UserError(f"{path}: not a .keras file; `python -m slowfast_tf.convert` makes one of other checkpoints")
     try:
-        model = keras.models.load_model(path)
+        model = keras.models.load_model(path, compile=compile)
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
     if not isinstance(model, SlowFast):

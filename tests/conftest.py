@@ -1,0 +1,85 @@
+"""A small data set and a small network that the tests share."""
+
+import json
+
+import numpy as np
+import pytest
+from coded_video import write
+
+CLASSES = ("ant", "bee", "cat", "dog")
+SIZES = ((40, 48), (48, 40), (36, 64))
+
+
+def picture(number, time, height=40, width=48):
+    """A frame that tells in red which video it is of, in green which frame of it, in blue which column."""
+    image = np.empty((height, width, 3), np.uint8)
+    image[..., 0] = 20 + 15 * number
+    image[..., 1] = 20 + 4 * time
+    image[..., 2] = 20 + 3 * np.arange(width)
+    return image
+
+
+def told(frames):
+    """What frames of `picture` tell, from the network's input: video and frame, int `[...]`."""
+    means = (np.asarray(frames)[..., :2].mean((-3, -2)) * 0.225 + 0.45) * 255 - 20
+    return np.round(means[..., 0] / 15).astype(int), np.round(means[..., 1] / 4).astype(int)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """`root/SPLIT/CLASS/NUMBER.mp4` of `picture`s: 8 videos to train and 4 to validate, class NUMBER % 4.
+
+    Sizes and lengths (34 or 37 frames) differ; none is shorter than a clip of `values`.
+    """
+    root = tmp_path_factory.mktemp("folder")
+    for number in range(12):
+        path = root / ("train" if number < 8 else "val") / CLASSES[number % 4] / f"{number:02d}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = SIZES[number % 3]
+        images = [picture(number, time, *size) for time in range(34 + 3 * (number % 2))]
+        write(path, images, pix_fmt="yuv444p", qp=1, g=10, bf=2)
+    return root
+
+
+@pytest.fixture(scope="session")
+def values(folder):
+    """A configuration for `folder`, as JSON would hold it: 2 Slow and 16 Fast frames out of 32, crops of 32 pixels."""
+    return {
+        "name": "tiny",
+        "model": {"preset": "slowfast_2x16_demo", "width": 8, "crop_size": 32},
+        "data": {"dataset": "folder", "root": str(folder), "crop_size": 32, "short_sides": [32, 40]},
+        "train": {"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "warmup_epochs": 0},
+        "test": {"clips": 2, "crops": 3},
+    }
+
+
+@pytest.fixture(scope="session")
+def configure(values, tmp_path_factory):
+    """Makes a `slowfast_tf.config.Config` of `values` and overrides such as "train.epochs=3"."""
+    from slowfast_tf import config
+
+    path = tmp_path_factory.mktemp("config") / "tiny.json"
+    path.write_text(json.dumps(values))
+    return lambda *overrides: config.load(path, overrides)
+
+
+@pytest.fixture(scope="session")
+def model():
+    """An untrained network for `values`, with weights that are random everywhere.
+
+    As it is initialised every residual block is an identity, and the scores of all videos nearly the same.
+    """
+    from slowfast_tf import SlowFast
+
+    model = SlowFast("slowfast_2x16_demo", width=8, crop_size=32, num_classes=4, labels=CLASSES)
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w * 2 for w in model.get_weights()])
+    return model
+
+
+@pytest.fixture(scope="session")
+def saved(model, tmp_path_factory):
+    """The `.keras` file of `model`."""
+    path = tmp_path_factory.mktemp("model") / "tiny.keras"
+    model.save(path)
+    return path
