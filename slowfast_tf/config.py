@@ -186,7 +186,9 @@ def _read(path, readers):
     try:
         values = json.loads(path.read_text())
     except OSError as error:
-        raise UserError(f"cannot read the configuration {path}: {error.strerror}") from error
+        raise UserError(
+            f"cannot read the configuration {path}: {error.strerror}; give the path of a JSON file"
+        ) from error
     except ValueError as error:
         raise UserError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):

@@ -50,7 +50,8 @@ def evaluate(model, clips, plots=None):
     import numpy as np
 
     from .data import datasets
-    from .evaluation import metrics, plots as plotting, views
+    from .evaluation import metrics, views
+    from .evaluation import plots as plotting
 
     if model.spec.num_classes != len(clips.labels):
         raise cli.UserError(

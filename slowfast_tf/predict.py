@@ -43,7 +43,7 @@ def main(arguments=None):
             failed = True
             continue
         scores = predictor.score_clips(clip[None])[0].numpy()
-        top = sorted(zip(scores.tolist(), labels), reverse=True)[: options.top_k]
+        top = sorted(zip(scores.tolist(), labels), key=lambda pair: -pair[0])[: options.top_k]
         if options.json:
             found = [{"label": label, "score": score} for score, label in top]
             print(json.dumps({"video": path, "predictions": found}), flush=True)

@@ -25,7 +25,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     settings = config.load(options.config, options.set)
     workdir = pathlib.Path(options.workdir or f"runs/{settings.name}")
-    claim(workdir, settings)
+    check_workdir(workdir, settings)
     train(settings, workdir)
     print(
         "Next:\n"
@@ -35,11 +35,14 @@ def main(arguments=None):
     )
 
 
-def claim(workdir, settings):
-    """Writes `config.json` to a work directory, or finds there that of the same run."""
+def check_workdir(workdir, settings):
+    """Refuses a work directory that holds the run of another configuration.
+
+    Raises:
+        UserError: naming the first section that differs.
+    """
     path = workdir / "config.json"
     if not path.exists():
-        settings.save(path)
         return
     there, here = json.loads(path.read_text()), json.loads(settings.model_dump_json())
     for key in here:
@@ -55,9 +58,9 @@ def train(settings, workdir):
 
     Args:
         settings: a `slowfast_tf.config.Config`.
-        workdir: directory for `model.keras` (best), `metrics.json`, `history.csv`, `curves.png`,
-            `confusion.png`, `prediction.png`, `checkpoints/`, `tensorboard/` and `saved_model/`. A run that is found there is
-            gone on with.
+        workdir: directory for `config.json`, `model.keras` (best), `metrics.json`, `history.csv`, `curves.png`,
+            `confusion.png`, `prediction.png`, `checkpoints/`, `tensorboard/` and `saved_model/`. A run that is
+            found there is gone on with.
 
     Returns:
         The figures of the test, a dictionary.
@@ -88,6 +91,8 @@ def train(settings, workdir):
             model = load(checkpoint, compile=True)
         else:
             model = build(settings, clips)
+    # Not before: the advice for a mistake up to here is to change the configuration.
+    settings.save(workdir / "config.json")
 
     # Keras does not know beforehand how many validation videos can be read, and warns where they end.
     warnings.filterwarnings("ignore", "Your input ran out of data")

@@ -19,12 +19,25 @@ def numbers(images):
     height, width = images.shape[1:3]
     step = width // 8
     # The middle of each bar: edges smear.
-    bars = [images[:, height // 4 : -(height // 4), i * step + step // 4 : i * step + step - step // 4] for i in range(8)]
+    bars = [
+        images[:, height // 4 : -(height // 4), i * step + step // 4 : i * step + step - step // 4] for i in range(8)
+    ]
     bits = np.stack([bar.mean((1, 2, 3)) > 127 for bar in bars], -1)
     return [int(n) for n in np.packbits(bits, axis=-1)[:, 0]]
 
 
-def write(path, images, codec="libx264", pix_fmt="yuv420p", rate=30, times=None, keys=(), audio=False, container=None, **options):
+def write(
+    path,
+    images,
+    codec="libx264",
+    pix_fmt="yuv420p",
+    rate=30,
+    times=None,
+    keys=(),
+    audio=False,
+    container=None,
+    **options,
+):
     """Encodes a video.
 
     Args:
@@ -39,7 +52,10 @@ def write(path, images, codec="libx264", pix_fmt="yuv420p", rate=30, times=None,
     with av.open(str(path), "w", options=container or {}) as container:
         if audio:
             sound = container.add_stream("aac", 16000)
-        defaults = {"threads": "1", **({"preset": "veryfast", "forced-idr": "1"} if codec.startswith("libx264") else {})}
+        defaults = {
+            "threads": "1",
+            **({"preset": "veryfast", "forced-idr": "1"} if codec.startswith("libx264") else {}),
+        }
         stream = container.add_stream(codec, rate, options={**defaults, **{k: str(v) for k, v in options.items()}})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pix_fmt

@@ -65,16 +65,37 @@ def configure(values, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def model():
-    """An untrained network for `values`, with weights that are random everywhere.
+    """An untrained network for `values`, with weights that are random everywhere and scores that differ by video.
 
-    As it is initialised every residual block is an identity, and the scores of all videos nearly the same.
+    As it is initialised every residual block is an identity, and the scores of all videos are nearly the same.
     """
+    import tensorflow as tf
+
     from slowfast_tf import SlowFast
 
     model = SlowFast("slowfast_2x16_demo", width=8, crop_size=32, num_classes=4, labels=CLASSES)
     random = np.random.default_rng(0)
-    model.set_weights([random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w * 2 for w in model.get_weights()])
+    model.set_weights([random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w for w in model.get_weights()])
+    # Logits of mean 0 and deviation 1, or softmax would give one class everything.
+    clips = [[picture(n, time + 2 * t)[:32, n : n + 32] for t in range(16)] for n in range(12) for time in (0, 5)]
+    clips = ((np.array(clips) / 255 - 0.45) / 0.225).astype(np.float32)
+    kernel, bias = model.get_layer("head").get_weights()
+    logits = tf.function(model)({"slow": clips[:, ::8], "fast": clips}).numpy()
+    deviation = logits.std(0)
+    model.get_layer("head").set_weights([kernel / deviation, (bias - logits.mean(0)) / deviation])
     return model
+
+
+@pytest.fixture(scope="session")
+def infer(model):
+    """`model` on normalised clips `[B, 16, 32, 32, 3]`: scores `[B, 4]`."""
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def forward(slow, fast):
+        return tf.nn.softmax(model({"slow": slow, "fast": fast}, training=False))
+
+    return lambda clips: forward(clips[:, ::8], clips).numpy()
 
 
 @pytest.fixture(scope="session")

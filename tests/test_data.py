@@ -191,7 +191,9 @@ def test_random_crop_is_a_function_of_its_seed():
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1
     for i in range(20):  # never mirrored, where left and right are classes
-        crop = transforms.random_crop(np.tile(np.arange(60.0)[:, None], (1, 40, 1, 3)), (48, 64), 32, (i, 0), flip=False)
+        crop = transforms.random_crop(
+            np.tile(np.arange(60.0)[:, None], (1, 40, 1, 3)), (48, 64), 32, (i, 0), flip=False
+        )
         assert crop[0, 0, 20, 0] > crop[0, 0, 10, 0]
 
 
@@ -536,7 +538,13 @@ def test_charades_mistakes(charades, tmp_path):
     root, _ = charades
     with pytest.raises(UserError) as error:
         datasets.load("charades", tmp_path, "train")
-    for name in ("Charades_v1_train.csv", "Charades_v1_test.csv", "Charades_v1_classes.txt", "Charades_v1_480", "https:"):
+    for name in (
+        "Charades_v1_train.csv",
+        "Charades_v1_test.csv",
+        "Charades_v1_classes.txt",
+        "Charades_v1_480",
+        "https:",
+    ):
         assert name in str(error.value)
     shutil.copytree(root, tmp_path / "copy")
     (tmp_path / "copy" / "Charades_v1_test.csv").unlink()

@@ -105,7 +105,7 @@ def _open(path):
             stream.codec_context.thread_count = 1
             yield container, stream
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise VideoError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+        raise VideoError(f"{path}: cannot be read as a video: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _images(path, info, wanted, key):

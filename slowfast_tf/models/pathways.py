@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from .layers import Bottleneck, Composite, ConvNorm, NonLocal, register, sizes
+from .layers import Bottleneck, Composite, ConvNorm, NonLocal, register, sizes, zero_pad
 
 
 @register
@@ -27,7 +27,7 @@ class Stem(Composite):
         x = self.conv(x, training=training)
         batch, time, height, width, channels = sizes(x)
         # Nothing is below 0 after ReLU, so zeros pad a maximum; TFLite knows no explicitly padded pooling.
-        x = tf.pad(tf.reshape(x, [batch * time, height, width, channels]), [(0, 0), (1, 1), (1, 1), (0, 0)])
+        x = zero_pad(tf.reshape(x, [batch * time, height, width, channels]), (1, 1))
         x = tf.nn.max_pool2d(x, 3, 2, "VALID")
         _, height, width, _ = sizes(x)
         return tf.reshape(x, [batch, time, height, width, channels])

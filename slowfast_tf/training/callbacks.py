@@ -54,7 +54,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             optimizer = self.model.optimizer
             raise Failure(
-                f"the loss became {logs['loss']} at step {int(optimizer.iterations)} with learning rate"
+                f"the loss became {logs['loss']} at step {int(optimizer.iterations.numpy())} with learning rate"
                 f" {float(optimizer.learning_rate):.3g}; try a lower train.learning_rate or a longer"
                 f" train.warmup_epochs. Checkpoints from before are kept"
             )
