@@ -90,7 +90,8 @@ def test_bad_files_among_good_ones(command, videos):
     assert [json.loads(line)["video"] for line in command.stdout.splitlines()] == videos
     errors = command.stderr.splitlines()
     assert len(errors) == 2, errors
-    assert errors[0].startswith("error: bad.mp4: ") and errors[1] == "error: missing.mp4: No such file or directory"
+    assert errors[0].startswith("error: bad.mp4: cannot be read as a video: ")
+    assert errors[1].startswith("error: missing.mp4: ") and errors[1].endswith("No such file or directory")
 
 
 def test_json(command, infer, videos):
