@@ -4,12 +4,14 @@ import argparse
 import dataclasses
 import importlib.metadata
 import importlib.util
-import multiprocessing
+import itertools
+import json
 import os
 import pathlib
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import time
 
@@ -29,20 +31,20 @@ class Engine:
     """A row of a table: what is timed, in a process of its own."""
 
     framework: str  # "TensorFlow" or "PyTorch"
+    variant: str  # of inference in TensorFlow "folded" or "not folded"; of PyTorch a memory format
     precision: str  # "float32" or "bfloat16"
-    folded: bool = False  # BatchNorm folded into the convolutions, for inference
+
+    def __str__(self):
+        if self.framework == "PyTorch":
+            return f"PyTorch eager, {self.variant}"
+        return f"TensorFlow (slowfast_tf){self.variant and f', BatchNorm {self.variant}'}"
 
 
 def engines(task, peer):
     """The rows of the table of `task` ("training" or "inference"), with PyTorch's where `peer` is True."""
-    rows = []
-    for precision in ("float32", "bfloat16"):
-        rows.append(Engine("TensorFlow", precision))
-        if task == "inference":
-            rows.append(Engine("TensorFlow", precision, folded=True))
-        if peer:
-            rows.append(Engine("PyTorch", precision))
-    return rows
+    variants = [("TensorFlow", name) for name in ([""] if task == "training" else ["not folded", "folded"])]
+    variants += [("PyTorch", "channels_last_3d")] if peer else []
+    return [Engine(*variant, precision) for precision in ("float32", "bfloat16") for variant in variants]
 
 
 def missing_peer(spec):
@@ -63,7 +65,7 @@ def missing_peer(spec):
 
 
 def tensorflow_training(engine, spec, batch, size):
-    """A function that does one training step (forward, backward, SGD with Nesterov momentum), and its name."""
+    """A function that does one training step (forward, backward, SGD with Nesterov momentum)."""
     import_tensorflow()
     import keras
     import tensorflow as tf
@@ -76,11 +78,11 @@ def tensorflow_training(engine, spec, batch, size):
     model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True))
     clips = _clips(tf, spec, batch, size)
     labels = tf.one_hot(tf.range(batch) % spec.num_classes, spec.num_classes)
-    return lambda: model.train_on_batch(clips, labels), "TensorFlow (slowfast_tf)"
+    return lambda: model.train_on_batch(clips, labels)
 
 
 def tensorflow_inference(engine, spec, batch, size):
-    """A function that runs a frozen graph, and its name."""
+    """A function that runs a frozen graph: what a server runs, with nothing left to do but the network."""
     import_tensorflow()
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -89,12 +91,11 @@ def tensorflow_inference(engine, spec, batch, size):
     from .models.slowfast import SlowFast
 
     model = SlowFast(spec, dtype="float32" if engine.precision == "float32" else "mixed_bfloat16")
-    model = fold(model) if engine.folded else model
+    model = fold(model) if engine.variant == "folded" else model
     clips = list(_clips(tf, spec, batch, size).values())
     function = tf.function(lambda *x: model(dict(zip(spec.pathways, x)), training=False))
     frozen = convert_variables_to_constants_v2(function.get_concrete_function(*clips))
-    name = f"TensorFlow (slowfast_tf), BatchNorm {'folded' if engine.folded else 'not folded'}"
-    return lambda: frozen(*clips)[0].numpy(), name
+    return lambda: frozen(*clips)[0].numpy()
 
 
 def _clips(tf, spec, batch, size):
@@ -107,169 +108,150 @@ def _clips(tf, spec, batch, size):
 
 
 def torch_training(engine, spec, batch, size):
-    """As `tensorflow_training`, for PyTorch eager in the faster of its two memory formats."""
+    """As `tensorflow_training`, for PyTorch eager."""
     import torch
 
+    network, clips = _torch_network(engine, spec, batch, size)
     labels = torch.arange(batch) % spec.num_classes
-    autocast = engine.precision == "bfloat16"
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
 
-    def steps(network, clips):
-        optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=engine.precision == "bfloat16"):
+            logits = network(*clips)
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
 
-        def step():
-            optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-                logits = network(*clips)
-            loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-            loss.backward()
-            optimizer.step()
-            return loss.item()
-
-        return step
-
-    return _faster_format(spec, batch, size, steps)
+    return step
 
 
 def torch_inference(engine, spec, batch, size):
-    """As `tensorflow_inference`, for PyTorch eager in the faster of its two memory formats."""
+    """As `tensorflow_inference`, for PyTorch eager."""
     import torch
 
-    autocast = engine.precision == "bfloat16"
+    network, clips = _torch_network(engine, spec, batch, size)
+    network.eval()
+    if engine.precision == "bfloat16":  # weights in bfloat16 spare autocast's casts
+        network, clips = network.to(torch.bfloat16), [clip.to(torch.bfloat16) for clip in clips]
 
-    def steps(network, clips):
-        network.eval()
+    def step():
+        with torch.inference_mode():
+            return network(*clips).float().numpy()
 
-        def step():
-            # Autocast forgets its bfloat16 weights at the end of each block; weights that are bfloat16 need no cast.
-            with torch.inference_mode():
-                return network(*clips).float().numpy()
-
-        if autocast:
-            network.to(torch.bfloat16)
-            clips = [clip.to(torch.bfloat16) for clip in clips]
-        return step
-
-    return _faster_format(spec, batch, size, steps)
+    return step
 
 
-def _faster_format(spec, batch, size, steps):
-    """Builds the network in both memory formats, times a step of each, and keeps the faster one."""
+def _torch_network(engine, spec, batch, size):
     import torch
 
     module = importlib.util.spec_from_file_location("torch_slowfast", PEER)
     peer = importlib.util.module_from_spec(module)
     module.loader.exec_module(peer)
-    tried = []
-    for memory_format in (torch.channels_last_3d, torch.contiguous_format):
-        network = peer.SlowFast(
-            spec.depth, spec.width, spec.alpha, spec.beta_inv, spec.lateral_kernel, spec.num_classes, spec.dropout
-        )
-        network.to(memory_format=memory_format)
-        clips = [
-            torch.randn(batch, 3, frames, size, size).contiguous(memory_format=memory_format)
-            for frames in (spec.frames, spec.clip_frames)
-        ]
-        step = steps(network, clips)
-        step()
+    memory_format = getattr(torch, engine.variant)
+    network = peer.SlowFast(
+        spec.depth, spec.width, spec.alpha, spec.beta_inv, spec.lateral_kernel, spec.num_classes, spec.dropout
+    )
+    frames = spec.frames, spec.clip_frames
+    clips = [torch.randn(batch, 3, n, size, size).contiguous(memory_format=memory_format) for n in frames]
+    return network.to(memory_format=memory_format), clips
+
+
+def serve(request):
+    """A worker's life: builds what `request` (JSON) says, warms up, then times a step for each line on stdin.
+
+    Answers are lines of JSON on stdout: "ready", then seconds and peak memory in bytes of each step.
+    """
+    task, preset, batch, size, engine = json.loads(request)
+    build = {
+        ("TensorFlow", "training"): tensorflow_training,
+        ("TensorFlow", "inference"): tensorflow_inference,
+        ("PyTorch", "training"): torch_training,
+        ("PyTorch", "inference"): torch_inference,
+    }[engine["framework"], task]
+    step = build(Engine(**engine), get_spec(preset), batch, size)
+    step()
+    step()
+    print(json.dumps("ready"), flush=True)
+    for _ in sys.stdin:
         began = time.perf_counter()
         step()
-        tried.append((time.perf_counter() - began, step, str(memory_format).removeprefix("torch.")))
-    _, step, name = min(tried)
-    return step, f"PyTorch eager, {name}"
+        seconds = time.perf_counter() - began
+        # In kB, but on a Mac in bytes.
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        print(json.dumps([seconds, peak]), flush=True)
 
 
-def _serve(connection, task, engine, spec, batch, size):
-    """A worker: builds, warms up, then does and times a step whenever it is asked to."""
-    try:
-        build = {
-            ("TensorFlow", "training"): tensorflow_training,
-            ("TensorFlow", "inference"): tensorflow_inference,
-            ("PyTorch", "training"): torch_training,
-            ("PyTorch", "inference"): torch_inference,
-        }[engine.framework, task]
-        step, name = build(engine, spec, batch, size)
-        step()
-        step()
-        connection.send(name)
-        while connection.recv():
-            began = time.perf_counter()
-            step()
-            seconds = time.perf_counter() - began
-            # In kB, but on a Mac in bytes.
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-            connection.send((seconds, peak))
-    except EOFError:  # the parent is gone
-        pass
-    except Exception as error:
-        connection.send(error if isinstance(error, (Failure, UserError)) else Failure(f"{engine}: {error!r}"))
-
-
-def measure(task, spec, batch, size, rounds, peer):
-    """Times every engine, each in a process of its own, one step of each in turn.
+def measure(task, preset, batch, size, rounds, peer):
+    """Times every engine, each in a process of its own, one step of each of a precision in turn.
 
     Args:
         task: "training" or "inference".
-        spec: a `SlowFastSpec`.
+        preset: of the network.
         batch, size: clips at a time, and their height and width.
         rounds: steps of each engine that count.
         peer: whether to time PyTorch as well.
 
     Returns:
-        A list of (`Engine`, name, seconds of each round, peak memory in bytes), one an engine.
+        A list of (`Engine`, seconds of each round, peak memory in bytes), one an engine.
 
     Raises:
-        Failure: where an engine cannot run.
+        Failure: where an engine cannot run; its own words are on stderr.
     """
-    context = multiprocessing.get_context("spawn")
-    workers, results = [], []
-
-    def answer(connection, engine):
-        try:
-            received = connection.recv()
-        except EOFError as error:
-            raise Failure(f"{engine} ended without a word; is there memory enough? try a smaller --batch") from error
-        if isinstance(received, Exception):
-            raise received
-        return received
-
     rows = engines(task, peer)
-    progress = tqdm.tqdm(total=len(rows) * (rounds + 1), desc=task, unit="step", file=sys.stderr)
+    results = []
+    with tqdm.tqdm(total=len(rows) * (rounds + 1), desc=task, unit="step", file=sys.stderr) as progress:
+        # One precision after the other: a process keeps its memory (7 GB for a training step of SlowFast 8x8 R50 in
+        # float32) while the others have their turns.
+        for _, group in itertools.groupby(rows, key=lambda engine: engine.precision):
+            results += _take_turns([(engine, [task, preset, batch, size]) for engine in group], rounds, progress)
+    return results
+
+
+def _take_turns(jobs, rounds, progress):
+    def answer(worker, engine):
+        line = worker.stdout.readline()
+        if not line:
+            raise Failure(f"{engine} in {engine.precision} gave up; if memory ran out, take a smaller --batch")
+        progress.update()
+        return json.loads(line)
+
+    workers, results = [], []
     try:
-        for engine in rows:
-            here, there = context.Pipe()
-            worker = context.Process(target=_serve, args=(there, task, engine, spec, batch, size), daemon=True)
-            worker.start()
-            there.close()
-            workers.append((worker, here))
-            results.append([engine, answer(here, engine), [], 0])
-            progress.update()
+        for engine, what in jobs:
+            # Not multiprocessing: its children import the whole package, so that PyTorch's would hold TensorFlow.
+            command = [sys.executable, "-m", "slowfast_tf.benchmark", "worker"]
+            command.append(json.dumps([*what, dataclasses.asdict(engine)]))
+            workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            answer(workers[-1], engine)
+            results.append((engine, [], []))
         for _ in range(rounds):
-            for (_, connection), result in zip(workers, results):
-                connection.send(True)
-                seconds, result[3] = answer(connection, result[0])
-                result[2].append(seconds)
-                progress.update()
+            for worker, (engine, seconds, peaks) in zip(workers, results):
+                worker.stdin.write("\n")
+                worker.stdin.flush()
+                second, peak = answer(worker, engine)
+                seconds.append(second)
+                peaks.append(peak)
     finally:
-        progress.close()
-        for worker, connection in workers:
-            connection.close()
-            worker.join(5)
+        for worker in workers:
             worker.kill()
-    return [tuple(result) for result in results]
+            worker.communicate()
+    return [(engine, seconds, max(peaks)) for engine, seconds, peaks in results]
 
 
 def table(task, results):
     """The measurements of `measure` as a Markdown table."""
-    torch = {e.precision: statistics.median(s) for e, _, s, _ in results if e.framework == "PyTorch"}
+    torch = {e.precision: statistics.median(seconds) for e, seconds, _ in results if e.framework == "PyTorch"}
     lines = [
         f"| {task} | precision | seconds, median | fastest | of PyTorch's time | peak memory |",
         "|---|---|---|---|---|---|",
     ]
-    for engine, name, seconds, peak in results:
+    for engine, seconds, peak in results:
         median = statistics.median(seconds)
         share = f"{median / torch[engine.precision]:.2f}" if engine.precision in torch else ""
         lines.append(
-            f"| {name} | {engine.precision} | {median:.3f} | {min(seconds):.3f} | {share} | {peak / 2**30:.1f} GiB |"
+            f"| {engine} | {engine.precision} | {median:.3f} | {min(seconds):.3f} | {share} | {peak / 2**30:.1f} GiB |"
         )
     return "\n".join(lines)
 
@@ -282,7 +264,7 @@ def section(task, preset, batch, size, rounds):
     except ValueError as error:
         raise UserError(str(error)) from error
     without = missing_peer(spec)
-    results = measure(task, spec, batch, size, rounds, without is None)
+    results = measure(task, preset, batch, size, rounds, without is None)
     what = {
         "training": "a training step (forward, backward, SGD with Nesterov momentum and weight decay)",
         "inference": "inference (TensorFlow: a frozen graph)",
@@ -297,10 +279,10 @@ def section(task, preset, batch, size, rounds):
             f"    python -m slowfast_tf.benchmark {task} --preset {preset} --batch {batch} --size {size}"
             f" --rounds {rounds}",
             "",
-            f"`{preset}`, {what}, batch {batch}, {spec.clip_frames} frames of {size}x{size}; seconds of one step, median"
-            f" of {rounds} after two",
-            f"to warm up; every engine in a process of its own, taking turns. {cpus} threads, {_cpu()};",
-            f"Python {platform.python_version()}, {versions}.",
+            f"`{preset}`, {what}, batch {batch}, {spec.clip_frames} frames of {size}x{size}.",
+            f"Seconds of one step, median of {rounds} after two to warm up;"
+            " every engine in a process of its own, taking turns within a precision.",
+            f"{cpus} threads, {_cpu()}; Python {platform.python_version()}, {versions}.",
             "",
             table(task, results),
             *(["", without] if without else []),
@@ -319,6 +301,9 @@ def _cpu():
 
 def main(arguments=None):
     """The command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["worker"]:  # what `measure` starts
+        return serve(arguments[1])
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.benchmark",
         description=__doc__,
@@ -352,8 +337,8 @@ def main(arguments=None):
         sections.append(section(task, options.preset, rounds=options.rounds, **sizes))
         print(sections[-1], end="\n\n", flush=True)
     if options.output:
-        head = "# Benchmarks\n\nWritten by `python -m slowfast_tf.benchmark`; do not edit. Ratios hold better than seconds."
-        write_text(options.output, "\n\n".join([head, *sections]) + "\n")
+        head = "Written by `python -m slowfast_tf.benchmark`; do not edit. Ratios hold better than seconds."
+        write_text(options.output, "\n\n".join(["# Benchmarks", head, *sections]) + "\n")
 
 
 if __name__ == "__main__":
