@@ -4,8 +4,6 @@ import csv
 import json
 import math
 import pathlib
-import re
-import signal
 import subprocess
 import sys
 import time
@@ -93,32 +91,18 @@ def test_the_best_epoch_is_kept(whole, videos):
     )
 
 
-def start_and_wait(videos, workdir, epochs):
-    """A run in a process of its own, after so many of its epochs."""
-    process = subprocess.Popen(
-        command(videos, workdir), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.time() + 200
-    while not (workdir / "checkpoints" / f"epoch_{epochs:04d}.keras").exists():
-        assert process.poll() is None and time.time() < deadline
-        time.sleep(0.01)
-    return process
-
-
 @pytest.mark.slow
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(whole, videos, tmp_path):
+def test_a_killed_run_ends_as_one_that_was_not(whole, videos, tmp_path):
     _, undisturbed = whole
     workdir = tmp_path / "run"
-    process = start_and_wait(videos, workdir, 1)
+    process = subprocess.Popen(command(videos, workdir), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 200
+    while not (workdir / "checkpoints" / "epoch_0001.keras").exists():
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.01)
     process.kill()
-    process.communicate()
+    process.wait()
     assert not (workdir / "metrics.json").exists()
-
-    process = start_and_wait(videos, workdir, 2)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert re.search(r"error: interrupted; the same command goes on after epoch [23]\n$", errors)
 
     process = run(videos, workdir)
     assert process.returncode == 0, process.stderr
