@@ -115,9 +115,9 @@ class Conv3D(Layer):
     def _conv3d(self, x, kernel):
         strides = self.strides
         if self.kernel_size == (1, 1, 1) and strides[0] == 1 and max(strides) > 1:
-            # oneDNN's weight gradient of a strided 1x1 convolution takes 3 to 7 times as long as that of a dense one in
-            # bfloat16, up to 3 times in float32. So take every second pixel before, by pooling over single ones: a
-            # strided slice does the same on one core only.
+            # oneDNN's weight gradient of a strided 1x1 convolution is slower than that of a dense one, most so in
+            # bfloat16. So take every second pixel before, by pooling over single ones: a strided slice does the same
+            # on one core only.
             batch, time, height, width, channels = sizes(x)
             x = tf.nn.avg_pool2d(tf.reshape(x, [batch * time, height, width, channels]), 1, strides[1:], "VALID")
             _, height, width, _ = sizes(x)
@@ -178,8 +178,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         update = bool(training) and self.trainable
         x = tf.reshape(inputs, [batch * time, height, width, channels])
         if channels % 16 and x.dtype == tf.bfloat16:
-            # Here oneDNN falls to plain code, 15 times as slow as its own in float32 (288 ms and 19 ms for forward and
-            # backward of the Fast stem's 8 channels at batch 4, 224^2).
+            # oneDNN has no vector code for these in bfloat16 (its verbose mode says nspc_bnorm:any).
             x = tf.cast(x, tf.float32)
         x, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             x,
