@@ -126,8 +126,9 @@ def _stages(spec, size):
         for stage in (2, 3, 4, 5):
             shape = spec.feature_shape(pathway, stage, size)
             inner = spec.pathway_width(pathway, stage)
+            dilated = ", dilation 2" if spec.stage_dilation(stage) == 2 else ""
             operations = [
-                f"({kernel}x1^2,{inner}; 1x3^2,{inner}; 1x1^2,{shape[3]}) x{len(list(same))}"
+                f"({kernel}x1^2,{inner}; 1x3^2,{inner}{dilated}; 1x1^2,{shape[3]}) x{len(list(same))}"
                 for kernel, same in itertools.groupby(spec.temporal_kernels(pathway, stage))
             ]
             places = spec.nonlocal_places(pathway, stage)
@@ -158,9 +159,8 @@ def _text(name, spec, size):
         outputs = " / ".join("x".join(map(str, row[f"{p}_output"])) for p in pathways)
         cells = itertools.zip_longest([row["stage"]], *(row[p] for p in pathways), [outputs], fillvalue="")
         lines.extend(map(list, cells))
-    lines.append(
-        ["head", *["global average pool"] * len(pathways), f"dropout {spec.dropout}, {spec.num_classes} classes"]
-    )
+    pooling = "global average pool" if spec.head == "pool" else "average over time, RoIAlign 7x7, max of each box"
+    lines.append(["head", *[pooling] * len(pathways), f"dropout {spec.dropout}, {spec.num_classes} classes"])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = [name, ""]
     text += ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]

@@ -1,8 +1,8 @@
 """Multiply-adds and trainable parameters of a network, from its spec by arithmetic on shapes. No TensorFlow here.
 
-Counted as the paper counts: convolutions and the classifier only. The two matrix products of a non-local block
-are left out (`nonlocal_products` has them): 16x8 R101 with non-local blocks then takes 229.1 G, 242.0 G with them,
-where the paper says 234.
+Counted as the paper counts: convolutions and the classifier only (of a detection network, for one box). The two
+matrix products of a non-local block are left out (`nonlocal_products` has them): 16x8 R101 with non-local blocks
+then takes 229.1 G, 242.0 G with them, where the paper says 234.
 """
 
 import math
@@ -60,7 +60,7 @@ def cost(spec, size=256):
                 conv(pathway, (kernel, 1, 1), channels[pathway], inner, before if i == 0 else shape)
                 conv(pathway, (1, 3, 3), inner, inner, shape)
                 conv(pathway, (1, 1, 1), inner, shape[3], shape)
-                if channels[pathway] != shape[3] or (i == 0 and stage > 2):
+                if channels[pathway] != shape[3] or (i == 0 and spec.stage_stride(stage) > 1):
                     conv(pathway, (1, 1, 1), channels[pathway], shape[3], shape)  # of the shortcut
                 channels[pathway] = shape[3]
             for _ in spec.nonlocal_places(pathway, stage):

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from .layers import Layer, register
+from .roi_align import RoIAlign
 
 
 @register
@@ -21,13 +22,7 @@ class ClassificationHead(Layer):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.dropout = keras.layers.Dropout(dropout, dtype=kwargs.get("dtype"), name="dropout")
-        # Logits stay float32 under mixed precision, or a softmax loses its small classes.
-        self.classifier = keras.layers.Dense(
-            num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-            dtype="float32",
-            name="classifier",
-        )
+        self.classifier = _classifier(num_classes)
 
     def build(self, input_shape):
         channels = sum(shape[-1] for shape in input_shape)
@@ -40,3 +35,52 @@ class ClassificationHead(Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0][0], self.num_classes)
+
+
+@register
+class RoIHead(Layer):
+    """Detection head (section 5): average over time, RoIAlign, maximum over each box, concatenation, dropout, classes.
+
+    Input: a list of features `[B, T, H, W, C]`, one a pathway, and of boxes `[B, N, 4]`: x1, y1, x2, y2 in input
+    pixels. Output: logits `[B, N, num_classes]`, float32; those of a padding box (all zeros) mean nothing.
+
+    Args:
+        num_classes: outputs.
+        strides: input pixels for one of the feature, of each pathway.
+        dropout: rate.
+        aligned: see `RoIAlign`.
+    """
+
+    def __init__(self, num_classes, strides, dropout=0.5, aligned=True, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.num_classes = num_classes
+        self.aligns = [
+            RoIAlign(stride=stride, aligned=aligned, dtype="float32", name=f"align{i}")
+            for i, stride in enumerate(strides)
+        ]
+        self.dropout = keras.layers.Dropout(dropout, dtype="float32", name="dropout")
+        self.classifier = _classifier(num_classes)
+
+    def build(self, input_shape):
+        channels = sum(shape[-1] for shape in input_shape[:-1])
+        self.classifier.build((None, None, channels))
+        self.built = True
+
+    def call(self, inputs, training=None):
+        *features, boxes = inputs
+        regions = [align([tf.reduce_mean(x, 1), boxes]) for align, x in zip(self.aligns, features)]
+        x = tf.concat([tf.reduce_max(x, [2, 3]) for x in regions], -1)
+        return self.classifier(self.dropout(x, training=training))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0][0], input_shape[-1][1], self.num_classes)
+
+
+def _classifier(num_classes):
+    # Logits stay float32 under mixed precision, or a softmax loses its small classes.
+    return keras.layers.Dense(
+        num_classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        dtype="float32",
+        name="classifier",
+    )

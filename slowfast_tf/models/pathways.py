@@ -27,7 +27,8 @@ class Stem(Composite):
         x = self.conv(x, training=training)
         batch, time, height, width, channels = sizes(x)
         # Nothing is below 0 after ReLU, so zeros pad a maximum; TFLite knows no explicitly padded pooling.
-        x = zero_pad(tf.reshape(x, [batch * time, height, width, channels]), (1, 1))
+        x = tf.reshape(x, [batch * time, height, width, channels])
+        x = zero_pad(x, (1, 1), trained=self.conv.norm is not None)
         x = tf.nn.max_pool2d(x, 3, 2, "VALID")
         _, height, width, _ = sizes(x)
         return tf.reshape(x, [batch, time, height, width, channels])
@@ -46,6 +47,7 @@ class Stage(Composite):
         inner_filters: channels inside the blocks.
         temporal_kernels: kernel size in time of each block's first convolution; one number a block.
         stride: of height and width, in the first block.
+        dilation: of height and width, in every block.
         nonlocal_blocks: after which blocks (from 0) a non-local block stands.
         nonlocal_kind: of these, see `NonLocal`.
         options: see `Composite`.
@@ -57,6 +59,7 @@ class Stage(Composite):
         inner_filters,
         temporal_kernels,
         stride=1,
+        dilation=1,
         nonlocal_blocks=(),
         nonlocal_kind="dot_product",
         **kwargs,
@@ -64,9 +67,8 @@ class Stage(Composite):
         super().__init__(**kwargs)
         self.blocks = []
         for i, kernel in enumerate(temporal_kernels):
-            self.blocks.append(
-                Bottleneck(filters, inner_filters, kernel, stride if i == 0 else 1, name=f"block{i}", **self._options)
-            )
+            block = stride if i == 0 else 1, dilation
+            self.blocks.append(Bottleneck(filters, inner_filters, kernel, *block, name=f"block{i}", **self._options))
             if i in nonlocal_blocks:
                 self.blocks.append(NonLocal(nonlocal_kind, name=f"nonlocal{i}", **self._options))
 

@@ -13,6 +13,8 @@ _16x8 = dataclasses.replace(_8x8, frames=16)
 _R101 = {"depth": 101, "res4_temporal_blocks": 6, "lateral_kernel": 5}
 _NL = {"nonlocal_kind": "dot_product", "lateral_kernel": 5}
 _R101_NL = {**_R101, **_NL, "nonlocal_blocks": ((), (), (6, 13, 20), ())}
+# Action detection (section 5): each person's actions, of AVA's 80.
+_AVA = {"head": "roi", "num_classes": 80, "activation": "sigmoid"}
 
 PRESETS = {
     "slowfast_4x16_r50": _4x16,
@@ -28,6 +30,10 @@ PRESETS = {
     "slow_8x8_r50": dataclasses.replace(_8x8, pathways=("slow",)),
     "slow_8x8_r101": dataclasses.replace(_8x8, **_R101, pathways=("slow",)),
     "fast_4x16_r50": dataclasses.replace(_4x16, pathways=("fast",)),
+    "slowfast_4x16_r50_ava": dataclasses.replace(_4x16, **_AVA),
+    "slowfast_8x8_r50_ava": dataclasses.replace(_8x8, **_AVA),
+    "slowfast_8x8_r101_ava": dataclasses.replace(_8x8, **_R101, **_AVA),
+    "slow_4x16_r50_ava": dataclasses.replace(_4x16, pathways=("slow",), **_AVA),
     # Small enough to train on a laptop in minutes. At stride 16 the demo's motions stand still.
     "slowfast_2x16_demo": dataclasses.replace(
         _4x16, frames=2, depth=18, width=16, beta_inv=2, crop_size=48, dropout=0.0, num_classes=8

@@ -1,33 +1,38 @@
 """From a spec to a Keras model, and back from a file."""
 
+import fnmatch
 import pathlib
 import zipfile
 
 import keras
 
 from ..cli import UserError
-from .heads import ClassificationHead
+from .heads import ClassificationHead, RoIHead
 from .lateral import Lateral
 from .layers import register
+from .multi_worker import MultiWorkerFit
 from .pathways import Stage, Stem
 from .presets import get_spec
 from .spec import SlowFastSpec
 
 
 @register
-class SlowFast(keras.Model):
+class SlowFast(MultiWorkerFit):
     """A SlowFast network (arXiv 1812.03982) as a functional Keras model.
 
     Inputs are float32, normalised (see `slowfast_tf.data.normalize`), channels last:
         `slow`: `[B, T, S, S, 3]`; `fast`: `[B, alpha * T, S, S, C]` (at half resolution, S / 2 rounded up);
         one of them for a single-pathway network. Height and width may vary between calls.
-    Output: logits `[B, num_classes]`, float32.
+        `boxes`, for head "roi" only: `[B, N, 4]`, x1, y1, x2, y2 in pixels of S x S; all-zero rows are padding.
+    Output: logits, float32: `[B, num_classes]`, or `[B, N, num_classes]` for head "roi".
 
     Args:
         preset: a name such as "slowfast_8x8_r50" (see `slowfast_tf.PRESETS`) or a `SlowFastSpec`.
         lowering: "conv3d", or "conv2d" for TFLite; the weights are the same.
         folded: leave BatchNorm out, for weights that were folded into the convolutions.
         synchronized: BatchNorm statistics over all replicas.
+        frozen: names of layers, at any depth, that are not to be trained; "fast_*" means all that begin so, "norm"
+            every BatchNorm.
         dtype: a Keras dtype policy by name, such as "mixed_bfloat16"; by default the global one.
         **changes: fields of `SlowFastSpec` to set, such as `num_classes=157`.
 
@@ -50,6 +55,7 @@ class SlowFast(keras.Model):
         lowering="conv3d",
         folded=False,
         synchronized=False,
+        frozen=(),
         dtype=None,
         name="slowfast",
         **changes,
@@ -60,12 +66,23 @@ class SlowFast(keras.Model):
         inputs, outputs = _network(spec, {"options": options, "dtype": dtype})
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.spec = spec
-        self._build = {**options, "dtype": dtype}
+        self._build = {**options, "frozen": list(frozen), "dtype": dtype}
+        self._freeze(frozen)
 
     @property
     def input_names(self):
-        """Names of the inputs, in order: "slow" and "fast", or one of them."""
-        return list(self.spec.pathways)
+        """Names of the inputs, in order: "slow" and "fast", or one of them, and "boxes" for head "roi"."""
+        return list(self.spec.inputs)
+
+    def _freeze(self, patterns):
+        layers = list(self._flatten_layers(include_self=False))
+        for pattern in patterns:
+            found = [layer for layer in layers if fnmatch.fnmatchcase(layer.name, pattern)]
+            if not found:
+                known = ", ".join(layer.name for layer in self.layers if layer.name not in self.spec.inputs)
+                raise ValueError(f"no layer to freeze is called {pattern!r}; layers: {known}, and those inside them")
+            for layer in found:
+                layer.trainable = False
 
     def get_config(self):
         return {"preset": self.spec.as_dict(), "name": self.name, **self._build}
@@ -125,7 +142,8 @@ def _network(spec, options):
                 4 * width,
                 width,
                 spec.temporal_kernels(pathway, stage),
-                stride=1 if stage == 2 else 2,
+                stride=spec.stage_stride(stage),
+                dilation=spec.stage_dilation(stage),
                 nonlocal_blocks=spec.nonlocal_places(pathway, stage),
                 nonlocal_kind=spec.nonlocal_kind,
                 name=f"{pathway}_res{stage}",
@@ -134,8 +152,16 @@ def _network(spec, options):
             features[pathway] = layer(features[pathway])
         if stage < 5:
             _fuse(spec, features, f"res{stage}", options)
-    head = ClassificationHead(spec.num_classes, spec.dropout, name="head", dtype=options["dtype"])
-    return inputs, head([features[p] for p in spec.pathways])
+    last = [features[pathway] for pathway in spec.pathways]
+    if spec.head == "pool":
+        head = ClassificationHead(spec.num_classes, spec.dropout, name="head", dtype=options["dtype"])
+        return inputs, head(last)
+    boxes = keras.Input((None, 4), name="boxes", dtype="float32")
+    # Boxes are in pixels of the whole picture, also where the Fast pathway sees it at half the size.
+    half = [2 if pathway == "fast" and spec.fast_input == "half" else 1 for pathway in spec.pathways]
+    strides = [spec.feature_stride(5) * scale for scale in half]
+    head = RoIHead(spec.num_classes, strides, spec.dropout, spec.roi_aligned, name="head", dtype=options["dtype"])
+    return [*inputs, boxes], head([*last, boxes])
 
 
 def _fuse(spec, features, after, options):

@@ -33,6 +33,10 @@ class SlowFastSpec:
         fast_input: what the Fast pathway sees (Table 5c): "rgb", "half" (RGB at half the height and width,
             rounded up), "gray" (1 channel), "difference" (of neighbouring gray frames, 1 channel: what
             the published 34.2 G needs) or "flow" (2 channels).
+        head: "pool" (a label for the clip, Table 1) or "roi" (labels for boxes, section 5: RoIAlign, and res5 with
+            spatial stride 1 and dilation 2).
+        roi_aligned: of head "roi", where pixel centres lie: at a half, or (False: PySlowFast's published models,
+            PyTorchVideo) not.
         dropout: rate before the classifier.
         num_classes: outputs of the classifier.
 
@@ -65,6 +69,8 @@ class SlowFastSpec:
     nonlocal_kind: str = "none"
     nonlocal_blocks: tuple = ((), (1, 3), (1, 3, 5), ())
     fast_input: str = "rgb"
+    head: str = "pool"
+    roi_aligned: bool = True
     dropout: float = 0.5
     num_classes: int = 400
 
@@ -86,6 +92,7 @@ class SlowFastSpec:
             "lateral": LATERAL,
             "nonlocal_kind": ("none", "dot_product", "softmax"),
             "fast_input": tuple(CHANNELS),
+            "head": ("pool", "roi"),
             "frame_index": ("strided", "linspace"),
             "channel_order": ("rgb", "bgr"),
             "activation": ("softmax", "sigmoid"),
@@ -150,6 +157,11 @@ class SlowFastSpec:
         return BLOCKS[self.depth]
 
     @property
+    def inputs(self):
+        """Names of the network's inputs, in order: the pathways, and "boxes" for head "roi"."""
+        return (*self.pathways, *(("boxes",) if self.head == "roi" else ()))
+
+    @property
     def clip_frames(self):
         """Frames that the densest pathway sees: alpha * T, or T for Slow-only."""
         return self.frames * (self.alpha if "fast" in self.pathways else 1)
@@ -191,9 +203,21 @@ class SlowFastSpec:
 
         Channels are those that the pathway computes itself, without what a lateral connection adds.
         """
-        side = -(-self.input_size(pathway, size) // (4 * 2 ** max(stage - 2, 0)))
+        side = -(-self.input_size(pathway, size) // self.feature_stride(stage))
         frames = self.clip_frames if pathway == "fast" else self.frames
         return frames, side, side, self.pathway_width(pathway, stage) * (1 if stage == 1 else 4)
+
+    def stage_stride(self, stage):
+        """Spatial stride of res2 to res5 (`stage` 2 to 5)."""
+        return 1 if stage == 2 or self.stage_dilation(stage) > 1 else 2
+
+    def stage_dilation(self, stage):
+        """Spatial dilation of the 3x3 convolutions of res2 to res5."""
+        return 2 if stage == 5 and self.head == "roi" else 1
+
+    def feature_stride(self, stage):
+        """Pixels of a pathway's input for one of its feature after pool1 (stage 1) or res2 to res5."""
+        return math.prod([4, *(self.stage_stride(s) for s in range(2, stage + 1))])
 
     def nonlocal_places(self, pathway, stage):
         """After which blocks of `stage` (2 to 5) of `pathway` a non-local block stands, from 0."""
@@ -210,7 +234,7 @@ class SlowFastSpec:
             if self.nonlocal_places("slow", stage) and self.feature_shape("slow", stage, size)[1] < 2:
                 raise ValueError(
                     f"an input of {size} pixels is too small: the non-local blocks of res{stage} need features of"
-                    f" at least 2x2, so an input of at least {4 * 2 ** (stage - 2) + 1}"
+                    f" at least 2x2, so an input of at least {self.feature_stride(stage) + 1}"
                 )
 
     def lateral_channels(self, fast_channels):

@@ -1,0 +1,70 @@
+"""RoIAlign (He et al., arXiv 1703.06870, section 3) as matrix products: no shape depends on what the boxes are."""
+
+import tensorflow as tf
+
+from .layers import Layer, register, sizes
+
+
+@register
+class RoIAlign(Layer):
+    """Features of boxes, averaged over a grid of bins, with as many samples a bin as the box needs.
+
+    Numbers are those of Detectron2's and torchvision's `roi_align` with `sampling_ratio=0`: a bin takes
+    ceil(box / bins) bilinear samples each way; one that lies more than a pixel outside the feature counts as 0.
+
+    Input: a list of a feature `[B, H, W, C]` and boxes `[B, N, 4]` (x1, y1, x2, y2 in input pixels; of any size and
+    place). Output: float32 `[B, N, size, size, C]`; zeros for a box without area, if `aligned`. Differentiable, in
+    the boxes as well.
+
+    Args:
+        size: bins in height and in width.
+        stride: input pixels for one of the feature.
+        aligned: pixel centres lie at a half; if not, boxes are half a feature pixel off and at least one large, as
+            first published.
+    """
+
+    def __init__(self, size=7, stride=16, aligned=True, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # bfloat16 would round boxes to whole pixels
+        self.size = size
+        self.stride = stride
+        self.aligned = aligned
+
+    def call(self, inputs):
+        features, boxes = inputs
+        batch, height, width, channels = sizes(features)
+        count = sizes(boxes)[1]
+        # Averages of bilinear samples on a grid are sums over rows and over columns, and so are their weights.
+        x1, y1, x2, y2 = tf.unstack(tf.reshape(tf.cast(boxes, tf.float32), [batch * count, 4]), axis=-1)
+        rows = self._weights(y1, y2, height)[:, :, None, :, None]
+        columns = self._weights(x1, x2, width)[:, None, :, None, :]
+        weights = tf.reshape(rows * columns, [batch, count * self.size**2, height * width])
+        features = tf.reshape(tf.cast(features, tf.float32), [batch, height * width, channels])
+        return tf.reshape(tf.matmul(weights, features), [batch, count, self.size, self.size, channels])
+
+    def _weights(self, low, high, length):
+        """How much each of `length` pixels counts in each bin, along one axis: `[N]` to `[N, size, length]`."""
+        offset = 0.5 if self.aligned else 0.0
+        low = low / self.stride - offset
+        extent = high / self.stride - offset - low
+        if not self.aligned:
+            extent = tf.maximum(extent, 1.0)
+        real = extent > 0
+        extent = tf.where(real, extent, 1.0)
+        samples = tf.math.ceil(extent / self.size)
+        step = extent / (self.size * samples)
+        # All samples of a box lie `step` apart, which is above 1/2 where a bin has more than one. So, however large
+        # the box, at most 2 * length + 3 of them can touch the feature; one more each way is for rounding.
+        first = tf.maximum(tf.floor((-1.0 - low) / step - 0.5), 0.0)
+        index = first[:, None] + tf.range(tf.maximum(2 * length + 5, self.size), dtype=tf.float32)
+        place = low[:, None] + (index + 0.5) * step[:, None]
+        limit = tf.cast(length, tf.float32)
+        counts = real[:, None] & (place >= -1.0) & (place <= limit)
+        share = tf.cast(counts, tf.float32) / samples[:, None]
+        bins = tf.range(self.size, dtype=tf.float32)
+        share = share[:, None, :] * tf.cast(tf.floor(index / samples[:, None])[:, None, :] == bins[:, None], tf.float32)
+        distance = tf.clip_by_value(place, 0.0, limit - 1.0)[:, :, None] - tf.range(limit)
+        return tf.matmul(share, tf.nn.relu(1.0 - tf.abs(distance)))
+
+    def compute_output_shape(self, input_shape):
+        features, boxes = input_shape
+        return (features[0], boxes[1], self.size, self.size, features[-1])
