@@ -116,18 +116,6 @@ def test_caffe2_holds_the_same(capsys):
 
 @needs_torch
 @needs_golden
-def test_detection_waits_for_its_head(tmp_path):
-    path = GOLDEN / "pyslowfast_ava_slowfast_8x8_r50_w16.pyth"
-    checkpoint = checkpoints.read(path)
-    assert checkpoint.detection and checkpoint.spec.num_classes == 80 and checkpoint.spec.activation == "sigmoid"
-    count = sum(not key.endswith("num_batches_tracked") for key in load(path)["model_state"])
-    with pytest.raises(UserError, match=f"detection model.*all of its {count} parameters.*RoI head"):
-        convert.main([str(path), "--output", str(tmp_path / "model.keras")])
-    assert not list(tmp_path.iterdir())
-
-
-@needs_torch
-@needs_golden
 def test_command(tmp_path, capsys):
     source, output = GOLDEN / "pytorchvideo_slowfast_8x8_r50_w16.pyth", tmp_path / "model.keras"
 

@@ -28,7 +28,6 @@ class Checkpoint:
         leftover: from the names that have no place here to their shapes.
         spec: the `SlowFastSpec` found.
         assumed: what the file does not say and was assumed, in one line; or empty.
-        detection: whether it is a detection model (AVA: a RoI head, res5 of stride 1 and dilation 2).
     """
 
     path: pathlib.Path
@@ -37,7 +36,6 @@ class Checkpoint:
     leftover: dict
     spec: SlowFastSpec
     assumed: str
-    detection: bool
 
 
 def read(path, preset=None, **changes):
@@ -54,7 +52,7 @@ def read(path, preset=None, **changes):
 
     Raises:
         UserError: for a file that cannot be read or is none of these, a network that `SlowFastSpec` cannot
-            describe, an unknown preset, or one of other pathways or depth.
+            describe (such as MMAction2's detection models), an unknown preset, or one of other pathways or depth.
     """
     path = pathlib.Path(path)
     arrays, config = read_arrays(path)
@@ -67,10 +65,16 @@ def read(path, preset=None, **changes):
     # Nothing in a Caffe2 file tells detection but the 80 classes of AVA.
     detection = any(re.match(r"detection_head\.|roi_head\.", _bare(name)) for name in arrays)
     detection = detection or (source is caffe2 and classes == 80)
+    if detection and source is mmaction2:
+        raise UserError(
+            f"{path} is a detection model of MMAction2: it has 8x8 bins a box and no dilation in res5, where this"
+            " package builds 7x7 and dilation 2; give one of PySlowFast or PyTorchVideo"
+        )
+    if detection:  # those without a configuration are of Caffe2 and PyTorchVideo, which do not align
+        fields.update(head="roi", roi_aligned=False, activation="sigmoid")
     assumed = ""
     if config:  # PySlowFast writes one, also beside PyTorchVideo's networks
-        settings, detection = pyslowfast.settings(config)
-        fields.update(settings)
+        fields.update(pyslowfast.settings(config))
     elif not preset and not {"frames", "stride", "alpha"} <= set(changes):
         fields.update(_guess(fields))
         alpha = f", alpha {fields['alpha']}" if "fast" in fields["pathways"] else ""
@@ -93,7 +97,7 @@ def read(path, preset=None, **changes):
         raise UserError(f"{path}: {error}") from error
     if not spec.lateral_norm:  # then no ConvNorm is around the lateral convolution
         tensors = {re.sub(r"^(lateral_\w+/conv)/conv", r"\1", name): value for name, value in tensors.items()}
-    return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed, detection)
+    return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
 
 
 def build(checkpoint, num_classes=None):
@@ -107,8 +111,7 @@ def build(checkpoint, num_classes=None):
         A `SlowFast`.
 
     Raises:
-        UserError: where a parameter is missing, left over or of another shape, with names and shapes; and
-            for a detection model.
+        UserError: where a parameter is missing, left over or of another shape, with names and shapes.
     """
     from ..models.slowfast import SlowFast
 
@@ -121,11 +124,6 @@ def build(checkpoint, num_classes=None):
     if num_classes is not None:
         targets = {name: variable for name, variable in targets.items() if not name.startswith("head/")}
     assign(targets, tensors, checkpoint.leftover, checkpoint.path)
-    if checkpoint.detection:
-        raise UserError(
-            f"{checkpoint.path} is a detection model ({spec.num_classes} classes, RoI head): all of its {len(tensors)}"
-            " parameters have their place, but detection models wait for the RoI head, which this version has not"
-        )
     return model
 
 

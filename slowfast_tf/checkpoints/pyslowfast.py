@@ -42,7 +42,7 @@ def settings(text):
         text: YAML, as PySlowFast writes it.
 
     Returns:
-        A dictionary of `SlowFastSpec` fields, and whether the network is a detection one.
+        A dictionary of `SlowFastSpec` fields.
 
     Raises:
         UserError: for a network that has the same parameters but computes something else.
@@ -52,8 +52,7 @@ def settings(text):
     except ImportError as error:
         raise UserError("PySlowFast's configuration needs PyYAML: pip install 'slowfast_tf[convert]'") from error
     try:
-        config = yaml.safe_load(text)
-        return _settings(config), config["DETECTION"]["ENABLE"]
+        return _settings(yaml.safe_load(text))
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UserError(f"the checkpoint's configuration is not one that PySlowFast writes: {error!r}") from error
 
@@ -61,7 +60,8 @@ def settings(text):
 def _settings(config):
     data, model, resnet, nonlocal_ = (config[section] for section in ("DATA", "MODEL", "RESNET", "NONLOCAL"))
     blocks = [i for stage in nonlocal_["LOCATION"] for pathway in stage for i in pathway]
-    stride, dilation = (1, 2) if config["DETECTION"]["ENABLE"] else (2, 1)
+    detection = config["DETECTION"]
+    stride, dilation = (1, 2) if detection["ENABLE"] else (2, 1)
     # Neither names nor shapes show these.
     checks = [
         ("MODEL.ARCH", model["ARCH"], ("slow", "slowfast")),
@@ -72,6 +72,9 @@ def _settings(config):
     if blocks:
         checks.append(("NONLOCAL.POOL", _each(nonlocal_["POOL"]), ([[1, 2, 2]] * 4,)))
         checks.append(("NONLOCAL.GROUP", _each(nonlocal_["GROUP"]), ([1] * 4,)))
+    if detection["ENABLE"]:
+        checks.append(("DETECTION.ROI_XFORM_RESOLUTION", detection["ROI_XFORM_RESOLUTION"], (7,)))
+        checks.append(("DETECTION.SPATIAL_SCALE_FACTOR", detection["SPATIAL_SCALE_FACTOR"], (16,)))
     for name, found, known in checks:
         if found not in known:
             known = " or ".join(map(str, known))
@@ -91,6 +94,8 @@ def _settings(config):
         spec["activation"] = model["HEAD_ACT"]
     if blocks:
         spec["nonlocal_kind"] = nonlocal_["INSTANTIATION"]
+    if detection["ENABLE"]:
+        spec.update(head="roi", roi_aligned=detection["ALIGNED"])
     return spec
 
 

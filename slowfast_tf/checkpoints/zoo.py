@@ -2,8 +2,9 @@
 
 The table comes from PySlowFast's MODEL_ZOO.md, PyTorchVideo's model zoo page and the README pages of MMAction2's
 slowfast and slowonly configurations. Left out is what this package cannot build: C2D and I3D; MMAction2's non-local
-networks and its R101 with a Fast R50; detection models, until there is a RoI head; and the Kinetics-600 networks
-behind PySlowFast's AVA models, whose non-local blocks pool over time too.
+networks, its R101 with a Fast R50 and its detection models (8x8 bins a box, no dilation); and PySlowFast's AVA models
+with the Kinetics-600 networks behind them, whose non-local blocks pool over time too (or, of one, the file is named
+C2D).
 """
 
 import hashlib
@@ -62,6 +63,8 @@ MODELS = {
         f"{_PYTORCHVIDEO}/charades/SLOWFAST_8x8_R50.pyth",
         {**_8x8, **_CHARADES},
     ),
+    "slow_4x16_r50_ava_pytorchvideo": (f"{_PYTORCHVIDEO}/ava/SLOW_4x16_R50_DETECTION.pyth", _4x16),
+    "slowfast_8x8_r50_ava_pytorchvideo": (f"{_PYTORCHVIDEO}/ava/SLOWFAST_8x8_R50_DETECTION.pyth", _8x8),
     "slowfast_4x16_r50_k400_mmaction2": (
         f"{_MMACTION2}/slowfast/slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb"
         "/slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb_20220901-701b0f6f.pth",
