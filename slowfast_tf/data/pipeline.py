@@ -1,15 +1,16 @@
 """From videos to batches with tf.data: pick a video, sample a clip, decode its frames, crop, normalise, batch."""
 
-import logging
+import dataclasses
 
 import numpy as np
 import tensorflow as tf
 
 from ..cli import UserError
-from . import datasets, sampling, transforms, video
+from . import augment, datasets, flow, multigrid, transforms
+from .sampling import Sampling, test_places
+from .sources import Files, Records
 
 ALWAYS = (0.0, float("inf"))
-_log = logging.getLogger("slowfast_tf")
 
 
 def load(config, split):
@@ -23,160 +24,261 @@ def load(config, split):
     Returns:
         A `tf.data.Dataset` of `({"slow": ..., "fast": ...}, labels)` batches. Inputs are float32 and normalised
         as the networks take them; labels are float32 `[B, classes]`, 1 for each class that happens in the clip
-        (train) or in the video (val).
+        (train) or in the video (val). For a network with boxes see `Clips`.
 
     Raises:
         UserError: where the data set is not there.
     """
     clips = Clips(config, split)
-    return clips.train() if split == "train" else clips.validation()
+    data = clips.train() if split == "train" else clips.validation()
+    options = tf.data.Options()
+    # Several workers take every so manieth element: there need not be a file for each of them.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return data.with_options(options)
 
 
 class Clips:
     """The videos of one split, and the ways to read them.
 
+    For a network with boxes (head "roi") inputs have "boxes" as well, float32 `[B, N, 4]`, labels are
+    `[B, N, classes]`, and a batch has a third part: weights, float32 `[B, N]`, 0 for padding.
+
     Args:
         config: a `slowfast_tf.config.Config`.
         split: "train" or "val".
+        strict: take anything wrong in the data set's lists for an error.
 
     Attributes:
-        videos: a list of `datasets.Video`.
+        count: how many videos.
         labels: the class names.
+        dataset: name of the data set; for records, of the one that they were made of.
         spec: the `SlowFastSpec` of the network, with these labels.
-        skipped: for each video that cannot be read, its path and why; grows while reading.
+        phases: what `multigrid.schedule` gives; a single one without multigrid training.
+        problems: lines of what is wrong in the data set's lists, and was left out.
+        skipped: for each video that cannot be read, why; grows while reading.
     """
 
-    def __init__(self, config, split):
-        self.videos, self.labels = datasets.load(config.data.dataset, config.data.root, split)
+    def __init__(self, config, split, strict=False):
         self.config = config
+        data, spec = config.data, config.spec()
+        self._flow = "fast" in spec.pathways and spec.fast_input == "flow"
+        if data.dataset == "records":
+            self._source = Records(data.root, split, data.frame_rate, self._flow, account=not data.service)
+            self.labels, self.dataset, self.problems = self._source.labels, self._source.dataset, ()
+        else:
+            if self._flow:
+                raise UserError(
+                    f"model.fast_input flow needs records with optical flow, not dataset {data.dataset!r}; make them"
+                    " with python -m slowfast_tf.prepare --set prepare.flow=true and give data.dataset records"
+                )
+            found = datasets.load(data.dataset, data.root, split, strict)
+            self._source = Files(found.videos, data.frame_rate)
+            self.labels, self.dataset, self.problems = found.labels, data.dataset, found.problems
+        self.count, self.skipped = self._source.count, self._source.skipped
         self.spec = config.spec(self.labels)
-        self.skipped = {}
-        self._annotations = [
-            tf.ragged.constant([[label[i] for label in v.labels] for v in self.videos], dtype, ragged_rank=1)
-            for i, dtype in enumerate((tf.int64, tf.float32, tf.float32))  # class, start, end
-        ]
+        train = config.train
+        if train.multigrid:
+            base = train.batch_size, spec.frames, data.crop_size
+            self.phases = multigrid.schedule(*base, train.epochs, train.step_epochs, train.step_rates)
+        else:
+            shape = multigrid.Shape(train.batch_size, spec.frames, data.crop_size)
+            self.phases = [multigrid.Phase(range(train.epochs), (shape,), 1.0)]
 
-    @property
-    def steps(self):
-        """Training steps of an epoch."""
-        return len(self.videos) // self.config.train.batch_size
+    def steps(self, phase, parts=1):
+        """Training steps of an epoch of a phase, where so many parts of the data are read side by side."""
+        steps = phase.steps(self._source.whole(parts))
+        if not steps:
+            raise UserError(
+                f"train.batch_size {phase.shapes[0].batch} is larger than the {self._source.whole(parts)} training"
+                f" videos{f' that {parts} workers can share' if parts > 1 else ''}; lower it"
+            )
+        return steps
 
-    def train(self, epochs=None):
+    def train(self, epochs=None, phase=None, part=(0, 1), skip=0):
         """Training batches (see `load`).
 
         Args:
             epochs: a range of epochs to read one after the other. Which clip comes at which step is then a
                 function of the configuration's seed, the epoch and the step alone, so that a run that was
                 stopped goes on as if it had not been. None: one epoch, another one at every iteration.
+            phase: one of `phases`, whose shapes of a batch to take; the last one if None.
+            part: number of the part of the data to read, and how many there are. Parts share no video, and
+                batches are smaller by as much.
+            skip: steps of the first epoch to leave out, of a run that is gone on with.
         """
-        if not self.steps:
-            raise UserError(
-                f"train.batch_size {self.config.train.batch_size} is larger than the {len(self.videos)} training videos"
-            )
-        count, seed = len(self.videos), tf.constant(self.config.seed, tf.int64)
-        if epochs is None:
-            picks = tf.data.Dataset.range(count).shuffle(count, self.config.seed)
-            seeds = tf.data.Dataset.random(self.config.seed, rerandomize_each_iteration=True).batch(
-                2, drop_remainder=True
-            )
-            picks = tf.data.Dataset.zip(picks, seeds)
+        phase = phase or self.phases[-1]
+        number, parts = part
+        config, shapes = self.config, [s._replace(batch=s.batch // parts) for s in phase.shapes]
+        cycle = np.cumsum([shape.batch for shape in shapes])
+        steps = self.steps(phase, parts)
+        clips, done = (
+            int(cycle[-1]) * (count // len(shapes)) + sum(s.batch for s in shapes[: count % len(shapes)])
+            for count in (steps, skip)
+        )
+        spec = dataclasses.replace(self.spec, frames=shapes[0].frames)
+        slowest, fastest = multigrid.strides(self.spec.stride, self.spec.frames, shapes[0])
+
+        def seeds(i):
+            return tf.stack([tf.constant(config.seed, tf.int64), i])
+
+        def sample(i):
+            draws = tf.random.stateless_uniform([2], seeds(i))
+            stride = tf.floor(slowest + draws[1] * (fastest - slowest + 1))
+            return Sampling(spec, draws[:1], stride / self.spec.stride)
+
+        def finish(clip, i):
+            place = tf.searchsorted(tf.constant(cycle), [i % clips % cycle[-1]], "right")[0]
+            return place, self._train_clip(clip, spec, shapes, place, seeds(i * parts + number) + 1)
+
+        if config.data.service:
+            data = self._source.serve(sample, finish)
         else:
-            size = self.steps * self.config.train.batch_size
-
-            def pick(position):
-                epoch, i = position // size, position % size
-                shuffled = tf.random.experimental.index_shuffle(i, tf.stack([seed, epoch]), count - 1)
-                return shuffled, tf.stack([seed, position])
-
-            picks = tf.data.Dataset.range(epochs.start * size, epochs.stop * size).map(pick)
-        data = picks.map(self._train_clip, num_parallel_calls=tf.data.AUTOTUNE)
-        data = data.batch(self.config.train.batch_size, drop_remainder=True)
+            if epochs is None:
+                numbers = tf.data.Dataset.random(config.seed, rerandomize_each_iteration=True).take(1)
+                numbers = numbers.map(lambda i: i % 2**20)
+            else:
+                numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
+            data = self._source.train(numbers, clips, part, config.seed, sample, finish, done)
+        if len(shapes) == 1:
+            data = data.map(lambda place, clip: clip).padded_batch(shapes[0].batch, drop_remainder=True)
+        else:
+            batches = tf.constant([shape.batch for shape in shapes], tf.int64)
+            data = data.group_by_window(
+                lambda place, clip: tf.cast(place, tf.int64),
+                lambda place, window: window.map(lambda place, clip: clip).padded_batch(
+                    batches[place], drop_remainder=True
+                ),
+                window_size_func=lambda place: batches[place],
+            )
+        if config.data.mixup or config.data.cutmix:
+            first = epochs.start * steps + skip if epochs else 0
+            data = data.enumerate(first).map(
+                lambda i, batch: augment.mix(
+                    *batch, config.data.mixup, config.data.cutmix, seeds(i * parts + number) + 2
+                ),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+        if config.data.service:
+            share = tf.data.experimental.service.ShardingPolicy.DYNAMIC
+            data = data.apply(tf.data.experimental.service.distribute(share, config.data.service))
+            data = data.repeat() if epochs else data
+        else:  # Keras needs to know where several devices share the batches
+            count = (len(epochs) if epochs else 1) * steps - skip
+            data = data.apply(tf.data.experimental.assert_cardinality(count))
         return data.prefetch(2)
 
     def validation(self):
         """The middle clip and crop of every video, in order, in batches (see `load`)."""
-        data = self._read_views(1, 1)
-        data = data.map(lambda views, index: ({k: v[0] for k, v in views.items()}, self._labels_during(index, ALWAYS)))
+
+        def finish(clip):
+            inputs = {name: x[0] for name, x in self._crops(self._decode(clip, 0), 1).items()}
+            return inputs, self._labels_during(clip, ALWAYS)
+
+        data = self._source.test(Sampling(self.spec, test_places(1)), finish)
         return data.batch(self.config.train.batch_size).prefetch(2)
 
-    def views(self):
+    def size(self, part):
+        """Videos of a part of the data, as `views` reads them."""
+        return self._source.size(part)
+
+    def views(self, part=(0, 1), done=()):
         """Every view of every video, in order, each video decoded once (section 4: 10 clips x 3 crops).
 
-        Returns:
-            A dataset of (inputs `[views, T, S, S, C]`, index of the video), unbatched. Videos that cannot be
-            read are left out, and are in `skipped` after the pass.
-        """
-        return self._read_views(self.config.test.clips, self.config.test.crops).prefetch(2)
-
-    def _train_clip(self, index, seed):
-        data, spec = self.config.data, self.spec
-        index, frames, span = self._decode(index, tf.random.stateless_uniform([1], seed), stand_in=True)
-        frames = transforms.random_crop(
-            frames[0], data.short_sides, data.crop_size, seed + 1, data.short_side_draw, data.flip
-        )
-        inputs = transforms.pathways(transforms.normalize(frames, spec), spec)
-        return inputs, self._labels_during(index, span)
-
-    def _read_views(self, clips, crops):
-        spec = self.spec
-
-        def read(index):
-            index, frames, _ = self._decode(index, sampling.test_places(clips))
-            return index, frames
-
-        def crop(index, frames):
-            views = tf.map_fn(
-                lambda clip: transforms.test_crops(clip, spec.crop_size, crops), frames, fn_output_signature=tf.float32
-            )
-            views = tf.reshape(views, [-1, spec.clip_frames, spec.crop_size, spec.crop_size, 3])
-            return transforms.pathways(transforms.normalize(views, spec), spec), index
-
-        data = tf.data.Dataset.range(len(self.videos)).map(read, num_parallel_calls=tf.data.AUTOTUNE)
-        return data.filter(lambda index, _: index >= 0).map(crop, num_parallel_calls=tf.data.AUTOTUNE)
-
-    def _decode(self, index, places, stand_in=False):
-        """Decodes clips of a video.
-
         Args:
-            index: of the video.
-            places: where the clips start, `[K]`, as `sampling.clip_frames` takes it.
-            stand_in: give the next readable video for one that cannot be read, so that batches stay whole.
+            part: number of the part of the videos to read, and how many there are. Of records a part is whole shards.
+            done: ids of videos to leave out.
 
-        Returns:
-            The video's index (-1 if it cannot be read), uint8 frames `[K, F, H, W, 3]` and the time span of the
-            first clip, float32 `[2]`, in seconds.
+        Yields:
+            Inputs of the crops of one clip, `[crops, T, S, S, C]` (with `test.crops` 0 a single one, of the whole
+            width and height); labels of the video, float32 `[classes]`; and
+            its id. The clips of a video follow each other. Videos that cannot be read are left out, and are in
+            `skipped` after the pass.
         """
+        test = self.config.test
+        sample = Sampling(self.spec, test_places(test.clips, test.to_the_end))
 
-        def decode(index, places):
-            index = int(index)
-            for i in range(index, index + len(self.videos)):
-                i %= len(self.videos)
-                path = self.videos[i].path
-                try:
-                    if path not in self.skipped:
-                        info = video.probe(path)
-                        wanted = sampling.clip_frames(places, info.frames, self.spec).numpy()
-                        frames = video.read(path, wanted.ravel())
-                        span = np.array([wanted[0, 0], wanted[0, -1] + 1], np.float32) / info.rate
-                        return i, frames.reshape(*wanted.shape, *frames.shape[1:]), span
-                except video.VideoError as error:
-                    self.skipped[path] = str(error)
-                    _log.warning("skipped: %s", error)
-                if not stand_in:
-                    break
-            return -1, np.zeros((1, self.spec.clip_frames, 1, 1, 3), np.uint8), np.zeros(2, np.float32)
+        def finish(clip):
+            return self._decode(clip), self._labels_during(clip, ALWAYS), clip["id"]
 
-        index, frames, span = tf.py_function(decode, [index, places], [tf.int64, tf.uint8, tf.float32])
-        index.set_shape([])
-        frames.set_shape([None, self.spec.clip_frames, None, None, 3])
-        span.set_shape([2])
-        if stand_in:
-            tf.debugging.assert_non_negative(index, "none of the training videos can be read")
-        return index, frames, span
+        def split(clips, labels, name):
+            return tf.data.Dataset.from_tensor_slices(clips).map(lambda clip: (clip, labels, name))
 
-    def _labels_during(self, index, span):
+        data = self._source.test(sample, finish, part, done).flat_map(split)
+        data = data.map(
+            lambda clip, labels, name: (self._crops(clip, test.crops), labels, name),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        self._source.begin()
+        yield from data.prefetch(2)
+        self._source.settle()
+
+    def _train_clip(self, clip, spec, shapes, place, seed):
+        """What the network takes of a clip for training, and its labels."""
+        data = self.config.data
+        sizes = [shape.size for shape in shapes]
+        size = sizes[0] if len(set(sizes)) == 1 else tf.constant(sizes)[place]
+        lows, highs = zip(*(multigrid.short_sides(data.short_sides, data.crop_size, shape) for shape in shapes))
+        sides = tf.constant(lows)[place], highs[0]
+
+        frames = clip["frames"][0]
+        shape = tf.shape(frames)[1:3] if frames.dtype == tf.uint8 else tf.io.extract_jpeg_shape(frames[0])[:2]
+        window = transforms.draw_window(shape, sides, size, seed, data.short_side_draw, data.flip)
+        frames = transforms.crop_window(frames, window, size)
+        if data.color_jitter:
+            frames = augment.color_jitter(frames, data.color_jitter, seed + 1)
+        if data.rand_augment_layers:
+            frames = augment.rand_augment(frames, data.rand_augment_layers, data.rand_augment_magnitude, seed + 2)
+        frames = transforms.normalize(frames, spec)
+        if data.random_erasing:
+            frames = augment.random_erasing(frames, data.random_erasing, seed + 3)
+        motion = None
+        if self._flow:
+            motion = transforms.crop_flow(flow.decode(clip["flow"][0]), window, size) / flow.LIMIT
+        inputs = transforms.pathways(frames, spec, motion)
+        for name, x in inputs.items():
+            side = spec.input_size(name, size) if isinstance(size, int) else None
+            count = spec.frames if name == "slow" else spec.clip_frames
+            inputs[name] = tf.ensure_shape(x, [count, side, side, spec.input_channels(name)])
+        if spec.head == "roi":
+            boxes = transforms.crop_boxes(clip["boxes"], shape, window, size)
+            return self._with_boxes(inputs, boxes, clip["box_labels"])
+        return inputs, self._labels_during(clip, tf.unstack(clip["spans"][0]))
+
+    def _decode(self, clip, *place):
+        """Frames (and optical flow) of a test clip, `[K, F, H, W, C]`, or of the K-th one."""
+        images = {"frames": clip["frames"]}
+        if self._flow:
+            images["flow"] = clip["flow"]
+        images = {name: x[place] for name, x in images.items()}
+
+        def decode(images):
+            pixels = tf.map_fn(transforms.decode, tf.reshape(images, [-1]), fn_output_signature=tf.uint8)
+            return tf.reshape(pixels, tf.concat([tf.shape(images), tf.shape(pixels)[1:]], 0))
+
+        return {name: decode(x) if x.dtype == tf.string else x for name, x in images.items()}
+
+    def _crops(self, clip, crops):
+        """What the network takes of the crops of a decoded test clip, `[crops, T, S, S, C]`."""
+        spec = self.spec
+        frames = tf.ensure_shape(clip["frames"], [spec.clip_frames, None, None, 3])
+        found = transforms.test_crops(frames, spec.crop_size, crops)
+        motion = None
+        if self._flow:
+            motion = flow.displacements(clip["flow"])
+            # Displacements grow and shrink with the frame.
+            scale = spec.crop_size / tf.reduce_min(tf.shape(motion)[1:3]) / flow.LIMIT
+            motion = transforms.test_crops(motion, spec.crop_size, crops) * tf.cast(scale, tf.float32)
+        return transforms.pathways(transforms.normalize(found, spec), spec, motion)
+
+    def _labels_during(self, clip, span):
         """1 for each class that happens in a video between two times, float32 `[classes]`."""
-        classes, start, end = (column[index] for column in self._annotations)
-        during = tf.logical_and(start < span[1], end > span[0])
-        one_hot = tf.one_hot(tf.boolean_mask(classes, during), len(self.labels))
+        during = tf.logical_and(clip["starts"] < span[1], clip["ends"] > span[0])
+        one_hot = tf.one_hot(tf.boolean_mask(clip["labels"], during), len(self.labels))
         return tf.minimum(tf.reduce_sum(one_hot, 0), 1.0)
+
+    def _with_boxes(self, inputs, boxes, box_labels):
+        """Inputs, labels and weights of the boxes that are in the crop."""
+        kept = tf.reduce_any(boxes != 0, -1)
+        labels = tf.reduce_sum(tf.one_hot(tf.boolean_mask(box_labels, kept), len(self.labels)), 1)
+        boxes = tf.boolean_mask(boxes, kept)
+        return {**inputs, "boxes": boxes}, labels, tf.ones([tf.shape(boxes)[0]])

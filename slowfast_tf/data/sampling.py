@@ -1,21 +1,58 @@
 """Which frames of a video a clip is made of: time at two rates (section 3 of the paper)."""
 
+import typing
+
 import tensorflow as tf
 
 
-def test_places(clips):
-    """Where test clips lie: `clips` of them uniform over the video, as PySlowFast and MMAction2 place them.
+class Sampling(typing.NamedTuple):
+    """Which clips of a video to take.
 
-    The k-th of K starts at k / K of the room that there is. A single clip lies in the middle, as in MMAction2
-    (PySlowFast takes the very start).
+    Attributes:
+        spec: a `SlowFastSpec`.
+        places: of K clips, see `clip_frames`; a video with a key frame gives the clip around it instead.
+        pace: a factor on the spec's stride.
+    """
+
+    spec: typing.Any
+    places: typing.Any
+    pace: typing.Any = 1.0
+
+    def indices(self, frames, rate, nominal_rate, key):
+        """Raw frame indices, int32 `[K, count]`.
+
+        Args:
+            frames: number of frames of the video.
+            rate: of the video, frames a second.
+            nominal_rate: what the stride is meant for; None: any.
+            key: time of the key frame, in seconds; below 0 without one.
+        """
+        pace = tf.cast(self.pace, tf.float32) * (tf.cast(rate, tf.float32) / nominal_rate if nominal_rate else 1.0)
+        return tf.cond(
+            tf.cast(key, tf.float32) < 0,
+            lambda: clip_frames(self.places, frames, self.spec, pace),
+            lambda: key_frames(tf.round(tf.cast(key * rate, tf.float32)), frames, self.spec, pace),
+        )
+
+
+def test_places(clips, to_the_end=False):
+    """Where test clips lie: `clips` of them uniform over the video.
+
+    The k-th of K starts at k / K of the room that there is, as PySlowFast and MMAction2 place them on Kinetics, or at
+    k / (K - 1), as PySlowFast does on Charades. A single clip lies in the middle, as in MMAction2 (PySlowFast takes
+    the very start).
+
+    Args:
+        clips: how many.
+        to_the_end: the last clip ends with the video.
 
     Returns:
-        A list of floats in `[0, 1)`, for `clip_frames`.
+        A list of floats in `[0, 1]`, for `clip_frames`.
     """
-    return [0.5] if clips == 1 else [k / clips for k in range(clips)]
+    return [0.5] if clips == 1 else [k / (clips - to_the_end) for k in range(clips)]
 
 
-def clip_frames(places, frames, spec):
+def clip_frames(places, frames, spec, pace=1.0):
     """Raw frame indices of clips, for the densest pathway (alpha * T frames, or T for Slow-only).
 
     "strided" takes every (tau / alpha)-th frame, "linspace" divides the T * tau raw frames evenly, first and
@@ -26,15 +63,32 @@ def clip_frames(places, frames, spec):
             video) to 1 (the clip ends with it). Uniform draws give random clips.
         frames: number of frames of the video, an integer or a scalar tensor.
         spec: a `SlowFastSpec`; a clip covers its T * tau raw frames.
+        pace: raw frames that pass for one of the spec's: the video's rate over the one that tau is meant for.
 
     Returns:
         int32 `[K, count]`, within `[0, frames)`.
     """
-    room = tf.cast(tf.maximum(frames - spec.clip_span, 0), tf.float32)
+    span = spec.clip_span * tf.cast(pace, tf.float32)
+    room = tf.maximum(tf.cast(frames, tf.float32) - span, 0)
     start = tf.convert_to_tensor(places, tf.float32)[:, None] * room
     count = spec.clip_frames
     if spec.frame_index == "strided":
-        index = tf.cast(start, tf.int32) + tf.range(count) * spec.clip_stride
+        index = tf.floor(start) + tf.range(count, dtype=tf.float32) * spec.clip_stride * pace
     else:
-        index = tf.cast(start + tf.linspace(0.0, spec.clip_span - 1.0, count), tf.int32)
-    return tf.clip_by_value(index, 0, frames - 1)
+        index = start + tf.linspace(0.0, span - 1, count)
+    return tf.clip_by_value(tf.cast(index, tf.int32), 0, frames - 1)
+
+
+def key_frames(key, frames, spec, pace=1.0):
+    """Raw frame indices of the clip around a key frame, as PySlowFast takes them on AVA.
+
+    Args:
+        key: index of the key frame.
+        frames, spec, pace: as for `clip_frames`.
+
+    Returns:
+        int32 `[1, count]`, within `[0, frames)`: from half a clip before the key frame on, every (tau / alpha)-th.
+    """
+    steps = tf.range(spec.clip_frames, dtype=tf.float32) * spec.clip_stride - spec.clip_span // 2
+    index = tf.cast(key, tf.float32) + steps * tf.cast(pace, tf.float32)
+    return tf.clip_by_value(tf.cast(tf.floor(index), tf.int32), 0, frames - 1)[None]

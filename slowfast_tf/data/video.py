@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import os
 
 import av
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 av.logging.set_level(av.logging.PANIC)
 
 MAX_PIXELS = 7680 * 4320
+MAX_ASPECT = 16  # a strip, resized to a shorter side of 256, would take all memory
 
 
 class VideoError(Exception):
@@ -47,12 +49,15 @@ def probe(path):
 
     Raises:
         VideoError: for a missing or unreadable file, one without a video stream or frames, and one whose
-            frames have more than 7680 x 4320 pixels.
+            frames have more than 7680 x 4320 pixels or sides beyond 16 to 1.
     """
     with _open(path) as (container, stream):
         width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > MAX_PIXELS:
-            raise VideoError(f"{path}: frames of {width} x {height} pixels; at most 7680 x 4320 are read")
+        if not is_sane(width, height):
+            raise VideoError(
+                f"{path}: frames of {width} x {height} pixels; at most 7680 x 4320, and sides up to"
+                f" {MAX_ASPECT} to 1, are read"
+            )
         packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
         count = len(packets)
         if not count:
@@ -65,7 +70,13 @@ def probe(path):
         times = np.sort(times)
         if count > 1:
             rate = (count - 1) / float((times[-1] - times[0]) * stream.time_base)
-        return VideoInfo(count, rate, times, np.searchsorted(times, sorted(t for t, key in packets if key)))
+        keys = np.searchsorted(times, sorted(t for t, key in packets if key))
+        return VideoInfo(count, rate, times, np.union1d(0, keys))  # a damaged file may begin without one, or have none
+
+
+def is_sane(width, height):
+    """Whether frames of so many pixels can be worked with."""
+    return width * height <= MAX_PIXELS and max(width, height) <= MAX_ASPECT * min(width, height)
 
 
 def read(path, frames):
@@ -82,14 +93,48 @@ def read(path, frames):
     Raises:
         VideoError: as `probe`, and where no frame can be decoded.
     """
-    info = probe(path)
-    frames = np.clip(np.asarray(frames, np.int64), 0, info.frames - 1)
+    frames = np.clip(np.asarray(frames, np.int64), 0, probe(path).frames - 1)
     wanted, inverse = np.unique(frames, return_inverse=True)
-    key = info.keys[max(np.searchsorted(info.keys, wanted[0], "right") - 1, 0)]
-    images = _images(path, info, wanted, key)
-    if images is None:
-        images = _images(path, info, wanted, 0)
+    images = []
+    # One converter for all frames: setting it up costs as much as converting a small frame.
+    converter = av.video.reformatter.VideoReformatter()
+    for image in stream(path, wanted, lambda frame: _image(frame, converter, images)):
+        images.append(image)
     return np.stack(images)[inverse]
+
+
+def stream(path, frames, convert):
+    """As `read`, but a frame at a time.
+
+    Args:
+        path: a file that FFmpeg can open.
+        frames: rising indices in display order, within the video; repeats are allowed.
+        convert: makes of an `av.VideoFrame` what is yielded.
+
+    Yields:
+        What `convert` makes of each frame.
+
+    Raises:
+        VideoError: as `read`.
+    """
+    info = probe(path)
+    key = info.keys[max(np.searchsorted(info.keys, frames[0], "right") - 1, 0)]
+    yield from _stream(path, info, frames, convert, key)
+
+
+def list_images(directory):
+    """Paths of the JPEG images in a directory, in the order of their names.
+
+    Raises:
+        VideoError: where there is none.
+    """
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.lower().endswith((".jpg", ".jpeg")))
+    except OSError as error:
+        raise VideoError(f"{directory}: cannot be read: {error.strerror}") from error
+    if not names:
+        raise VideoError(f"{directory}: holds no JPEG image")
+    return [os.path.join(directory, name) for name in names]
 
 
 @contextlib.contextmanager
@@ -108,34 +153,31 @@ def _open(path):
         raise VideoError(f"{path}: cannot be read as a video: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _images(path, info, wanted, key):
-    """Images of the frames at `wanted`, rising indices, decoding from the key frame at index `key` on.
-
-    None where seeking to `key` led elsewhere: MPEG-TS and MPEG-PS have no index, and a key frame may be damaged.
-    """
-    images, previous = [], None
-    # One converter for all frames: setting it up costs as much as converting a small frame.
-    converter = av.video.reformatter.VideoReformatter()
+def _stream(path, info, wanted, convert, key):
+    """`stream`, decoding from the key frame at index `key` on."""
+    count, previous = 0, None
     with _open(path) as (container, stream):
         if key > 0:
             container.seek(int(info.times[key]), stream=stream)
         for position, frame in _decode(container, stream, info):
+            # MPEG-TS and MPEG-PS have no index, and a key frame may be damaged: the seek led elsewhere.
             if key > 0 and previous is None and (position > wanted[0] or frame.pts != info.times[position]):
-                return None
+                break
             # Those that this frame went past are damaged, or are this one.
-            while len(images) < len(wanted) and position >= wanted[len(images)]:
-                exact = position == wanted[len(images)]
-                images.append(_image(frame if exact or previous is None else previous, converter, images))
-            if len(images) == len(wanted):
-                return images
+            while count < len(wanted) and position >= wanted[count]:
+                exact = position == wanted[count]
+                yield convert(frame if exact or previous is None else previous)
+                count += 1
+            if count == len(wanted):
+                return
             previous = frame
-        if previous is None:
-            if key > 0:
-                return None
+        if previous is None and key == 0:
             raise VideoError(f"{path}: no frame can be decoded; the file is damaged or of an unknown codec")
-        while len(images) < len(wanted):
-            images.append(_image(previous, converter, images))
-    return images
+        while previous is not None and count < len(wanted):
+            yield convert(previous)
+            count += 1
+    if previous is None:
+        yield from _stream(path, info, wanted, convert, 0)
 
 
 def _decode(container, stream, info):

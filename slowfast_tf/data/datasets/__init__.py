@@ -1,37 +1,93 @@
 """The videos and labels of a data set; one module for each."""
 
 import dataclasses
+import gc
 import importlib
+
+from ...cli import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """A person in a key frame.
+
+    Attributes:
+        corners: (x1, y1, x2, y2), as shares of the frame's width and height.
+        labels: a tuple of class indices; empty where they are not known, as for a box that a detector predicted.
+        score: the detector's; 1 for an annotated box.
+    """
+
+    corners: tuple
+    labels: tuple = ()
+    score: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A video and what happens in it.
+    """A video, or a part of one, and what happens in it. Times are in seconds from the start of the file.
 
     Attributes:
-        path: of the file.
-        labels: a tuple of (class index, start, end), in seconds from the start of the video.
+        path: of a video file, or of a directory of JPEG frames in the order of their names.
+        labels: a tuple of (class index, start, end).
+        id: what the data set calls it, unique in its split; its path where empty.
+        rate: frames a second of a directory of frames; None for a file, which says so itself.
+        span: (start, end) of the part that clips are taken from; None for all of it.
+        key: the key frame's time, which a clip is centred on; None where clips lie anywhere.
+        boxes: a tuple of `Box`, of the key frame.
     """
 
     path: str
     labels: tuple
+    id: str = ""
+    rate: float | None = None
+    span: tuple | None = None
+    key: float | None = None
+    boxes: tuple = ()
 
 
-def load(dataset, root, split):
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A split of a data set.
+
+    Attributes:
+        videos: a tuple of `Video`, in the order of the data set's own lists.
+        labels: the class names.
+        problems: a tuple of lines, "FILE:LINE: what is wrong", of what was left out. Missing videos are counted in
+            the last one.
+    """
+
+    videos: tuple
+    labels: tuple
+    problems: tuple = ()
+
+
+def load(dataset, root, split, strict=False):
     """The videos of a split.
 
     Args:
         dataset: name of a module of this package.
         root: directory of the data set.
         split: "train" or "val".
+        strict: take problems for an error.
 
     Returns:
-        A list of `Video`, and the class names in order.
+        A `Dataset`.
 
     Raises:
-        UserError: where the data set is not there; says which files were looked for.
+        UserError: where the data set is not there (says which files were looked for), where no video of it is left,
+            and, if `strict`, where there is a problem.
     """
-    return _module(dataset).load(root, split)
+    # Millions of small objects that stay: the collector would look through them again and again, half of the time.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        data = _module(dataset).load(root, split)
+    finally:
+        if collects:
+            gc.enable()
+    if strict and data.problems:
+        raise UserError(f"{data.problems[0]} (the first of {len(data.problems)} problems; mend them or drop --strict)")
+    return data
 
 
 def figures(dataset, truth, predicted):

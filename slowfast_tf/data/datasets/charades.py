@@ -1,41 +1,79 @@
 """Charades (Sigurdsson et al., ECCV 2016) as its owners publish it: 157 actions, many of them in a video."""
 
-import csv
 import pathlib
 
 from ...cli import UserError
-from . import Video
+from . import Video, files
 
 LISTS = {"train": "Charades_v1_train.csv", "val": "Charades_v1_test.csv"}
+# "c000 Holding some clothes" a line. Charades_v1_mapping.txt has no names: it gives each action's object and verb.
 CLASSES = "Charades_v1_classes.txt"
-VIDEOS = "Charades_v1_480"
+# Whoever has unpacked the frames, 24 a second as ID/ID-000001.jpg, wants them read.
+FRAMES, RATE = "Charades_v1_rgb", 24.0
+VIDEOS = ("Charades_v1_480", "Charades_v1")
+# Annotators marked steps of a video: a third of the official spans end after it, by up to 1.54 s.
+SLACK = 2.0
+ADVICE = (
+    "get the annotations (Charades.zip) and the videos scaled to 480p (Charades_v1_480.zip) or the frames"
+    " (Charades_v1_rgb.tar) from https://prior.allenai.org/projects/charades and unpack both there"
+)
 
 
 def load(root, split):
-    """See `datasets.load`. "val" is the official test list. A missing video is left to the reader to report."""
+    """See `datasets.load`. "val" is the official test list."""
     root = pathlib.Path(root)
-    needed = [root / CLASSES, *(root / name for name in LISTS.values()), root / VIDEOS]
-    missing = [str(path) for path in needed if not path.exists()]
-    if missing:
-        raise UserError(
-            f"Charades is not in {root}: no {', '.join(missing)}. Get the annotations (Charades.zip) and the videos"
-            f" scaled to 480p (Charades_v1_480.zip) from https://prior.allenai.org/projects/charades and unpack"
-            f" both so that {root} holds {CLASSES}, {LISTS['train']}, {LISTS['val']} and {VIDEOS}/ID.mp4;"
-            f" or name another place with --set data.root=DIR"
-        )
-    # A line is "c000 Holding some clothes".
-    classes = dict(line.split(" ", 1) for line in (root / CLASSES).read_text().splitlines() if line.strip())
+    place = next((root / name for name in (FRAMES, *VIDEOS) if (root / name).is_dir()), root / VIDEOS[0])
+    files.need("Charades", root, [CLASSES, *LISTS.values(), place.name], ADVICE)
+    frames = place.name == FRAMES
+    there = files.find_folders(place) if frames else files.find_videos(place)
+    classes = _classes(root / CLASSES)
     index = {name: i for i, name in enumerate(classes)}
-    videos = []
-    with open(root / LISTS[split], newline="") as file:
-        for row in csv.DictReader(file):
+    path = root / LISTS[split]
+    videos, problems, missing, seen = [], [], [], set()
+    for line, (name, actions, length) in files.table(path, ("id", "actions", "length"), problems):
+        labels = []
+        for action in filter(None, actions.split(";")):
             try:
-                actions = [action.split() for action in row["actions"].split(";") if action]
-                labels = tuple((index[name], float(start), float(end)) for name, start, end in actions)
-                videos.append(Video(str(root / VIDEOS / f"{row['id']}.mp4"), labels))
-            except (KeyError, ValueError, AttributeError) as error:
+                label, start, end = action.split()
+                label, start, end = index[label], float(start), float(end)
+            except (ValueError, KeyError):
+                problems.append(
+                    f"{path}:{line}: {action!r} is not a class of {CLASSES} and two times, such as c092 11.90 21.20"
+                )
+                continue
+            if 0 <= start < end <= _seconds(length) + SLACK:
+                labels.append((label, start, end))
+            else:
+                problems.append(f"{path}:{line}: {action!r} is not within the video's {length!r} seconds")
+        if name in seen:
+            problems.append(f"{path}:{line}: {name} is listed again")
+        elif name not in there:
+            missing.append(name)
+        else:
+            videos.append(Video(there[name], tuple(labels), name, RATE if frames else None))
+        seen.add(name)
+    return files.dataset(path, place, videos, classes.values(), problems, missing)
+
+
+def _seconds(text):
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _classes(path):
+    """Class names by their codes."""
+    classes = {}
+    for line, text in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+        code, _, name = text.strip().partition(" ")
+        if code:
+            if not name or code in classes:
                 raise UserError(
-                    f"{root / LISTS[split]}, row {len(videos) + 2}: expected columns id and actions"
-                    f" (c092 11.90 21.20;...); got {row} ({error!r})"
-                ) from error
-    return videos, tuple(classes.values())
+                    f"{path}:{line}: expected a new code and its name, such as 'c000 Holding some clothes';"
+                    f" received {text!r}"
+                )
+            classes[code] = name
+    if not classes:
+        raise UserError(f"{path}: names no class; {ADVICE}")
+    return classes

@@ -3,9 +3,8 @@
 import pathlib
 
 from ...cli import UserError
-from . import Video
+from . import Dataset, Video, files
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp")
 LAYOUT = "lay it out as {root}/train/CLASS/*.mp4 and {root}/val/CLASS/*.mp4"
 
 
@@ -18,11 +17,14 @@ def load(root, split):
         if folder not in classes:
             raise UserError(f"{root / split / folder}: no such class in {root / 'train'}; it has {', '.join(classes)}")
         for path in sorted((root / split / folder).rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                videos.append(Video(str(path), ((classes.index(folder), 0.0, float("inf")),)))
+            if path.suffix.lower() in files.SUFFIXES:
+                name = path.relative_to(root / split).as_posix()
+                videos.append(Video(str(path), ((classes.index(folder), *files.ALWAYS),), name))
     if not videos:
-        raise UserError(f"{root / split}: no video ({', '.join(SUFFIXES)}) in its folders; {LAYOUT.format(root=root)}")
-    return videos, tuple(classes)
+        raise UserError(
+            f"{root / split}: no video ({', '.join(files.SUFFIXES)}) in its folders; {LAYOUT.format(root=root)}"
+        )
+    return Dataset(tuple(videos), tuple(classes))
 
 
 def _folders(directory, root):

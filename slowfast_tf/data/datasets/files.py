@@ -1,0 +1,113 @@
+"""What the data sets share: csv lists, and videos found on disk."""
+
+import csv
+import os
+
+from ...cli import UserError
+from . import Dataset
+
+SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp")
+ALWAYS = (0.0, float("inf"))
+
+
+def need(dataset, root, names, advice):
+    """Raises a UserError that names those of some files and directories of `root` that are not there."""
+    missing = [str(root / name) for name in names if not (root / name).exists()]
+    if missing:
+        raise UserError(
+            f"{dataset} is not in {root}: no {', '.join(missing)}; {advice}, or name another place with"
+            f" --set data.root=DIR"
+        )
+
+
+def lines(path):
+    """Yields (line number, values) of each line of a csv file that is not empty."""
+    number = 0
+    try:
+        # Spreadsheets begin a file with a byte order mark.
+        with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+            reader = csv.reader(file)
+            for row in reader:
+                number = reader.line_num
+                if row:
+                    yield number, row
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except csv.Error as error:
+        raise UserError(f"{path}:{number + 1}: not a line of a csv file: {error}") from error
+
+
+def table(path, columns, problems):
+    """Yields (line number, values of some columns) of a csv file whose first line names its columns.
+
+    Args:
+        path: of the file.
+        columns: names of those that are wanted.
+        problems: a list, which a line for each row of a wrong length is added to.
+    """
+    rows = lines(path)
+    _, header = next(rows, (1, []))
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise UserError(f"{path}:1: no column {', '.join(missing)}; received {','.join(header)[:100] or 'nothing'!r}")
+    places = [header.index(name) for name in columns]
+    for number, row in rows:
+        if len(row) == len(header):
+            yield number, [row[i] for i in places]
+        else:
+            problems.append(f"{path}:{number}: {len(row)} columns in place of {len(header)}")
+
+
+def find_videos(directory):
+    """Paths of the videos anywhere in a directory, by name without suffix; the first in the alphabet of several."""
+    found = {}
+    for folder, folders, names in os.walk(directory, followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in SUFFIXES:
+                found.setdefault(stem, os.path.join(folder, name))
+    return found
+
+
+def find_folders(directory):
+    """Paths of the directories in a directory, by name."""
+    with os.scandir(directory) as entries:
+        return {entry.name: entry.path for entry in entries if entry.is_dir()}
+
+
+def present(paths):
+    """The set of those paths that are there. A list of their directories is far cheaper than a look at each file."""
+    names = {}
+    there = set()
+    for path in paths:
+        folder, name = os.path.split(path)
+        if folder not in names:
+            try:
+                names[folder] = set(os.listdir(folder))
+            except OSError:
+                names[folder] = set()
+        if name in names[folder]:
+            there.add(path)
+    return there
+
+
+def dataset(source, place, videos, labels, problems, missing):
+    """A `Dataset`, with a last problem that counts the missing videos: thousands are normal for Kinetics.
+
+    Args:
+        source: the file that names the videos.
+        place: where they were looked for.
+        videos, labels, problems: as `Dataset` has them.
+        missing: names of the videos that are not there.
+
+    Raises:
+        UserError: where no video is left.
+    """
+    if missing:
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        problems = [*problems, f"{source}: {len(missing)} of its videos not found in {place}: {shown}"]
+    if not videos:
+        reason = problems[0] if problems else f"{source}: names none"
+        raise UserError(f"no video is left of {source}; the first of {max(len(problems), 1)} problems: {reason}")
+    return Dataset(tuple(videos), tuple(labels), tuple(problems))

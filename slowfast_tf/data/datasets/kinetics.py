@@ -1,0 +1,69 @@
+"""Kinetics-400, -600 and subsets of them (Kay et al., arXiv 1705.06950; Carreira et al., arXiv 1808.01340).
+
+Reads the lists as DeepMind, CVDF, ActivityNet's crawler and MMAction2 name them, and the trimmed videos as they all do.
+"""
+
+import pathlib
+import re
+
+from ...cli import UserError
+from . import Video, files
+
+COLUMNS = ("label", "youtube_id", "time_start", "time_end")
+SPLITS = {"train": "train", "val": "val(id|idate|idation)?"}
+ADVICE = (
+    "get one from https://github.com/cvdfoundation/kinetics-dataset or"
+    " https://storage.googleapis.com/deepmind-media/Datasets/kinetics400.tar.gz"
+)
+
+
+def load(root, split):
+    """See `datasets.load`. The classes are the labels of the training list, in alphabetical order.
+
+    A video of the list is any file below `root` that is called ID_START_END, such as `0wR5jVB-WPk_000417_000427.mp4`.
+    """
+    root = pathlib.Path(root)
+    problems = []
+    path = _list(root, split)
+    rows = list(files.table(path, COLUMNS, problems))
+    training = rows if split == "train" else files.table(_list(root, "train"), COLUMNS, [])
+    labels = sorted({row[0] for _, row in training} - {""})
+    index = {label: i for i, label in enumerate(labels)}
+    # CVDF's replacements of corrupted videos are in a folder "replacement", which comes before "train" and "val".
+    there = files.find_videos(root)
+    videos, missing, seen = [], [], set()
+    for line, (label, youtube, start, end) in rows:
+        try:
+            start, end = int(float(start)), int(float(end))
+        except (ValueError, OverflowError):
+            problems.append(f"{path}:{line}: time_start and time_end are seconds; received {start!r} and {end!r}")
+            continue
+        name = f"{youtube}_{start:06d}_{end:06d}"
+        if label not in index:
+            problems.append(f"{path}:{line}: no class {label!r} in the training list")
+        elif not 0 <= start < end:
+            problems.append(f"{path}:{line}: a video from second {start} to {end}")
+        elif name in seen:
+            problems.append(f"{path}:{line}: {name} is listed again")
+        elif name not in there:
+            missing.append(name)
+        else:
+            videos.append(Video(there[name], ((index[label], *files.ALWAYS),), name))
+        seen.add(name)
+    return files.dataset(path, root, videos, labels, problems, missing)
+
+
+def _list(root, split):
+    """The csv file of a split."""
+    name = re.compile(rf"(k(inetics)?[-_\d]*[-_])?{SPLITS[split]}\.(csv|txt)")
+    folders = [root, root / "annotations", *sorted(root.glob("kinetics*"))]
+    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+    found = [path for path in found if name.fullmatch(path.name)]
+    if not found:
+        raise UserError(
+            f"no list such as {split}.csv or kinetics-400_{split}.csv in {root} or {root / 'annotations'}; {ADVICE},"
+            f" or name another place with --set data.root=DIR"
+        )
+    if len(found) > 1:
+        raise UserError(f"several lists of {split}: {', '.join(map(str, found))}; keep one of them in {root}")
+    return found[0]

@@ -1,0 +1,92 @@
+"""Your own videos, or anyone's, in a list for each split, as PySlowFast reads them: `root/train.csv`, `root/val.csv`.
+
+A line is a path and its labels. If the first line has a comma, the file is a csv file of these two columns, else the
+last space of a line separates them. Paths are relative to `root`. Several labels have semicolons between them, and
+there may be none. A first line `path,labels` is skipped.
+
+Labels are names or numbers. With a file `root/classes.txt`, a name a line, a number counts its lines from 0. Without
+one, the first label of the training list decides: if it is a number, all are, and the classes are 0 to the highest;
+if not, all are names, in alphabetical order.
+"""
+
+import os
+import pathlib
+
+from ...cli import UserError
+from . import Video, files
+
+LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
+MAX_CLASSES = 100_000  # a number above is a mistake
+ADVICE = "a line of it is a path and its labels, such as 'videos/a.mp4,3' or 'videos/a.mp4,run;jump'"
+
+
+def load(root, split):
+    """See `datasets.load`. "val" is `val.csv`, or `test.csv` where that is not there."""
+    root = pathlib.Path(root)
+    problems = []
+    path = _list(root, split)
+    rows = _rows(path, problems)
+    classes, index = _classes(root, rows if split == "train" else _rows(_list(root, "train"), []))
+    paths = {line: os.path.normpath(root / name) for line, name, _ in rows}
+    there = files.present(paths.values())
+    videos, missing, seen = [], [], set()
+    for line, name, names in rows:
+        labels = [index.get(name) for name in names]
+        if None in labels:
+            unknown = names[labels.index(None)]
+            known = f"{len(classes)} classes, {classes[0]!r} to {classes[-1]!r}"
+            problems.append(f"{path}:{line}: {unknown!r} is none of the {known}")
+        elif len(set(labels)) < len(labels):
+            problems.append(f"{path}:{line}: a label twice: {';'.join(names)}")
+        elif paths[line] in seen:
+            problems.append(f"{path}:{line}: {name} is listed again")
+        elif paths[line] not in there:
+            missing.append(name)
+        else:
+            videos.append(Video(paths[line], tuple((label, *files.ALWAYS) for label in labels), name))
+        seen.add(paths[line])
+    return files.dataset(path, root, videos, classes, problems, missing)
+
+
+def _list(root, split):
+    for name in LISTS[split]:
+        if (root / name).is_file():
+            return root / name
+    raise UserError(f"no {' or '.join(LISTS[split])} in {root}; {ADVICE}")
+
+
+def _rows(path, problems):
+    """(line number, path, labels) of each line."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        text = file.read().splitlines()
+    if text and "," in text[0]:
+        split = files.lines(path)
+    else:
+        split = [(i, line.rsplit(None, 1)) for i, line in enumerate(text, 1) if line.strip()]
+    rows = []
+    for line, row in split:
+        if line == 1 and row[0] == "path":
+            continue
+        if len(row) == 2:
+            rows.append((line, row[0].strip(), [label.strip() for label in row[1].split(";") if label.strip()]))
+        else:
+            problems.append(f"{path}:{line}: {' '.join(row)!r} is not a path and its labels")
+    return rows
+
+
+def _classes(root, rows):
+    """Class names, and the class index of each label that a list may hold."""
+    path = root / "classes.txt"
+    if path.is_file():
+        classes = [name.strip() for name in path.read_text("utf-8", "replace").splitlines() if name.strip()]
+        numbers = {str(i): i for i in range(len(classes))}
+    else:
+        labels = [label for _, _, labels in rows for label in labels]
+        numbers = {}
+        classes = sorted(set(labels))
+        if labels and labels[0].isdecimal():
+            used = [int(label) for label in labels if label.isdecimal() and int(label) < MAX_CLASSES]
+            classes = [str(i) for i in range(max(used, default=-1) + 1)]
+    if not classes:
+        raise UserError(f"{path if path.is_file() else root / 'train.csv'}: names no class; {ADVICE}")
+    return classes, {**numbers, **{name: i for i, name in enumerate(classes)}}
