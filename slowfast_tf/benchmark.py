@@ -1,4 +1,4 @@
-"""Times SlowFast's training and inference in TensorFlow (this package) and in PyTorch eager, side by side."""
+"""Times training and inference in TensorFlow (this package) and in PyTorch eager, side by side, and the input."""
 
 import argparse
 import dataclasses
@@ -313,15 +313,17 @@ def main(arguments=None):
     for task, about in (
         ("training", "time a training step"),
         ("inference", "time inference"),
-        ("all", "both, one after the other"),
+        ("input", "time reading and preparing videos"),
+        ("all", "all of these, one after the other"),
     ):
         command = commands.add_parser(
             task, help=about, description=about, epilog=f"example: python -m slowfast_tf.benchmark {task} --rounds 9"
         )
-        command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
-        command.add_argument("--rounds", type=int, default=5, help="steps that count (default: %(default)s)")
+        if task != "input":
+            command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
+        command.add_argument("--rounds", type=int, default=5, help="rounds that count (default: %(default)s)")
         command.add_argument("--output", metavar="FILE", help="write the Markdown here as well")
-        if task != "all":
+        if task in DEFAULTS:
             defaults = DEFAULTS[task]
             command.add_argument("--batch", type=int, default=defaults["batch"], help="clips (default: %(default)s)")
             command.add_argument(
@@ -329,7 +331,15 @@ def main(arguments=None):
             )
     options = parser.parse_args(arguments)
     sections = []
-    for task in DEFAULTS if options.task == "all" else [options.task]:
+    for task in [*DEFAULTS, "input"] if options.task == "all" else [options.task]:
+        if task == "input":
+            from . import benchmark_input
+
+            if options.rounds < 1:
+                raise UserError(f"--rounds must be at least 1; got {options.rounds}")
+            sections.append(benchmark_input.section(options.rounds))
+            print(sections[-1], end="\n\n", flush=True)
+            continue
         sizes = {name: getattr(options, name, default) for name, default in DEFAULTS[task].items()}
         for name, value in {"rounds": options.rounds, **sizes}.items():
             if value < 1:

@@ -15,6 +15,7 @@ from .models.spec import SlowFastSpec
 
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Rate = Annotated[float, pydantic.Field(ge=0)]
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 KINDS = {tuple: "a list", int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
@@ -35,20 +36,51 @@ class Model(Section):
 class Data(Section):
     """The videos and how training clips are cut from them.
 
-    dataset: "demo" (made on first use), "folder" (`root/train/CLASS/*.mp4`, `root/val/CLASS/*.mp4`) or "charades".
+    dataset: "demo" (made on first use), "folder" (`root/train/CLASS/*.mp4`, `root/val/CLASS/*.mp4`), "lists"
+        (`root/train.csv`, `root/val.csv` of paths and labels), "kinetics", "charades" or "ava"; docs/datasets.md.
+        "records" is what `slowfast_tf.prepare` made of any of them.
     root: directory of the data set, from where the command is run.
+    frame_rate: frames a second that the network's stride counts (30 for Kinetics); null counts those of each video.
+    service: address of a tf.data service that reads the training records, such as "grpc://host:5000".
     crop_size: height and width of a training crop, in pixels.
     short_sides: range of the shorter side that a training video is resized to.
     short_side_draw: whether the shorter side is drawn "uniform", or its inverse is ("inverse", as for Charades).
     flip: mirror half of the training clips; off where left and right are classes.
+    color_jitter: strength of changes of brightness, contrast and saturation (0: none; 0.4 is usual).
+    rand_augment_layers, rand_augment_magnitude: operations of RandAugment a clip (0: none; 2 is usual), and their
+        strength, 0 to 10. Some move pixels, which boxes and optical flow would not follow.
+    random_erasing: probability of noise over a rectangle (0: never; 0.25 is usual).
+    mixup, cutmix: alpha of mixup and CutMix between the clips of a batch (0: none; 0.8 and 1 are usual). Where both
+        are above 0, either takes half of the batches.
     """
 
-    dataset: Literal["demo", "folder", "charades"]
+    dataset: Literal["demo", "folder", "lists", "kinetics", "charades", "ava", "records"]
     root: str
+    frame_rate: Annotated[float, pydantic.Field(gt=0)] | None = None
+    service: str | None = None
     crop_size: Positive = 224
     short_sides: Annotated[list[Positive], pydantic.Field(min_length=2, max_length=2)] = [256, 320]
     short_side_draw: Literal["uniform", "inverse"] = "uniform"
     flip: bool = True
+    color_jitter: Share = 0.0
+    rand_augment_layers: Annotated[int, pydantic.Field(ge=0)] = 0
+    rand_augment_magnitude: Annotated[float, pydantic.Field(ge=0, le=10)] = 9.0
+    random_erasing: Share = 0.0
+    mixup: Rate = 0.0
+    cutmix: Rate = 0.0
+
+    @pydantic.model_validator(mode="after")
+    def _service_reads_records(self):
+        if self.service and self.dataset != "records":
+            raise ValueError(f"service reads dataset 'records' only; got dataset {self.dataset!r}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _boxes_follow(self):
+        for name in ("rand_augment_layers", "mixup", "cutmix"):
+            if self.dataset == "ava" and getattr(self, name):
+                raise ValueError(f"boxes cannot follow {name}; set it to 0 for ava, got {getattr(self, name)}")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _crop_fits(self):
@@ -60,32 +92,61 @@ class Data(Section):
 
 
 class Train(Section):
-    """Optimisation: SGD with Nesterov momentum; defaults are the paper's for Kinetics.
+    """Optimisation; defaults are the paper's for Kinetics.
 
     batch_size: clips a step, over all devices.
-    learning_rate: the highest, for this batch size.
+    learning_rate: the highest, for a batch of `learning_rate_batch` clips.
+    learning_rate_batch: both rates are scaled by batch_size over this; null takes them as they are.
     warmup_epochs, warmup_learning_rate: linear from this rate over so many epochs.
     schedule: "cosine" (half a period) or "steps".
     step_epochs, step_rates: from each of these epochs on, this share of learning_rate.
-    momentum, weight_decay: decay is added to the gradient, of everything but BatchNorm.
+    multigrid: small clips in large batches first, for fewer steps (arXiv 1912.00998); epochs, step_epochs and
+        batch_size are those of the run without it, which it takes 1.5 times the epochs of.
+    optimizer: "sgd", with Nesterov momentum, or "adamw".
+    momentum: of SGD; beta_1 of AdamW.
+    weight_decay: of everything but BatchNorm; SGD adds it to the gradient.
+    clip_norm: the largest norm of all gradients together; null for any.
+    gradient_accumulation: parts that each device computes its clips of a step in, to need less memory.
+    ema_decay: of a running average of the weights, which is tested and saved in their place (0: none; 0.9999 is usual).
+    precise_batchnorm: training batches to compute BatchNorm's statistics from before each validation (0: none).
     label_smoothing: as Keras has it.
     precision: a Keras dtype policy.
+    synchronize_batchnorm: BatchNorm statistics over the clips of all devices, not of each one.
     init: a `.keras` file to start from; its classifier is left out where the classes differ.
+    freeze: layers that stay as they are, by name ("fast_*": all that begin so; "norm": every BatchNorm).
     """
 
     epochs: Positive
     batch_size: Positive
     learning_rate: Rate
+    learning_rate_batch: Positive | None = None
     warmup_epochs: Rate = 34.0
     warmup_learning_rate: Rate = 0.01
     schedule: Literal["cosine", "steps"] = "cosine"
     step_epochs: list[Rate] = []
     step_rates: list[Rate] = []
+    multigrid: bool = False
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     momentum: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.9
     weight_decay: Rate = 1e-4
+    clip_norm: Annotated[float, pydantic.Field(gt=0)] | None = None
+    gradient_accumulation: Positive = 1
+    ema_decay: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.0
+    precise_batchnorm: Annotated[int, pydantic.Field(ge=0)] = 0
     label_smoothing: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.0
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    synchronize_batchnorm: bool = False
     init: str | None = None
+    freeze: list[str] = []
+
+    @pydantic.model_validator(mode="after")
+    def _parts_are_equal(self):
+        if self.batch_size % self.gradient_accumulation:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be divided into gradient_accumulation"
+                f" {self.gradient_accumulation} equal parts"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _steps_match(self):
@@ -93,19 +154,46 @@ class Train(Section):
             raise ValueError(f"{len(self.step_epochs)} step_epochs for {len(self.step_rates)} step_rates")
         if (self.schedule == "steps") != bool(self.step_epochs):
             raise ValueError("step_epochs and step_rates go with schedule 'steps', and it with them")
+        bounds = [0, *self.step_epochs, self.epochs]
+        if self.multigrid and (self.schedule != "steps" or any(a >= b for a, b in zip(bounds, bounds[1:]))):
+            raise ValueError(
+                "multigrid needs schedule 'steps', with step_epochs that rise and lie between 0 and epochs"
+                f" {self.epochs}; got schedule {self.schedule!r}, step_epochs {self.step_epochs}"
+            )
         return self
 
 
 class Test(Section):
     """Views of a video in testing, and how their scores become one.
 
-    clips, crops: clips uniform in time, and crops of each along its longer side.
+    clips, crops: clips uniform in time, and crops of each along its longer side. 0 crops: a single pass over the whole
+        width, of which every crop-sized window counts as a view.
+    to_the_end: the last clip ends with the video, as PySlowFast has it on Charades, where on Kinetics the k-th of K
+        clips starts at k / K of the room that there is.
     fuse: "mean" or "max" over the views' scores.
     """
 
     clips: Positive = 10
-    crops: Positive = 3
+    crops: Annotated[int, pydantic.Field(ge=0)] = 3
+    to_the_end: bool = False
     fuse: Literal["mean", "max"] = "mean"
+
+
+class Prepare(Section):
+    """How `slowfast_tf.prepare` stores videos.
+
+    short_side: the shorter side that larger frames are scaled down to, in pixels.
+    quality: of the JPEG images.
+    frame_rate: frames a second; null for the video's own.
+    shards: files a split; null for files of about 150 MB.
+    flow: store optical flow as well, which the Fast pathway can take for its input.
+    """
+
+    short_side: Positive = 256
+    quality: Annotated[int, pydantic.Field(ge=1, le=100)] = 95
+    frame_rate: Annotated[float, pydantic.Field(gt=0)] | None = None
+    shards: Positive | None = None
+    flow: bool = False
 
 
 class Config(Section):
@@ -117,6 +205,7 @@ class Config(Section):
     data: Data
     train: Train
     test: Test = Test()
+    prepare: Prepare = Prepare()
     export: list[Literal["saved_model"]] = []
 
     @pydantic.model_validator(mode="after")
@@ -130,6 +219,29 @@ class Config(Section):
             self.spec()
         except TypeError as error:  # deeper in a list
             raise ValueError(f"a list holds a value of a wrong type: {error}") from error
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _network_fits_testing(self):
+        spec = self.spec()
+        if not self.test.crops and "fast" in spec.pathways and spec.fast_input == "half":
+            raise ValueError(
+                "features of fast_input half do not lie on those of the Slow pathway, as test.crops 0 needs; set"
+                " test.crops to 3"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _network_fits_training(self):
+        spec = self.spec()
+        if self.data.rand_augment_layers and "fast" in spec.pathways and spec.fast_input == "flow":
+            raise ValueError(
+                "fast_input flow would not follow data.rand_augment_layers, which moves pixels; set it to 0"
+            )
+        if self.train.multigrid and spec.frames % 4:
+            raise ValueError(
+                f"train.multigrid takes frames in multiples of 4, to begin with a quarter; got {spec.frames}"
+            )
         return self
 
     def spec(self, labels=()):
