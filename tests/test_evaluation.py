@@ -1,5 +1,8 @@
 """Figures against hand-worked cases, Keras and definitions; views against one forward pass at a time."""
 
+import dataclasses
+import json
+import pathlib
 import shutil
 
 import keras
@@ -7,12 +10,13 @@ import matplotlib.image
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import decode
-from conftest import CLASSES
+from coded_video import decode, write
+from conftest import CLASSES, picture
 from sklearn.metrics import average_precision_score
 
-from slowfast_tf.cli import UserError
-from slowfast_tf.data import Clips
+from slowfast_tf import SlowFast, load
+from slowfast_tf.cli import Failure, UserError
+from slowfast_tf.data import Clips, video
 from slowfast_tf.evaluate import evaluate
 from slowfast_tf.evaluation import metrics, plots, views
 
@@ -82,6 +86,36 @@ def test_mean_average_precision_by_its_definition():
     assert metrics.multi_label(truth, scores)["mAP"] == pytest.approx(np.mean(rows))
 
 
+def test_no_labels_no_average_precision():
+    with pytest.raises(UserError, match="none of the 3 videos has a label"):
+        metrics.multi_label(np.zeros((3, 2)), np.ones((3, 2)))
+
+
+def test_average_precisions_by_class():
+    truth = np.array([[1, 0, 1], [0, 0, 1], [1, 0, 0]])
+    scores = np.array([[0.9, 0.1, 0.3], [0.8, 0.2, 0.2], [0.7, 0.3, 0.4]])
+    found = metrics.average_precisions(truth, scores)
+    # Positives at ranks 1 and 3; none; at ranks 2 and 3.
+    np.testing.assert_allclose(found, [(1 + 2 / 3) / 2, np.nan, (1 / 2 + 2 / 3) / 2])
+    assert metrics.multi_label(truth, scores)["mAP"] == pytest.approx((found[0] + found[2]) / 2)
+
+
+def test_classes_and_pairs_by_hand():
+    truth = np.array([0, 0, 0, 1, 1, 2, 2])
+    predicted = np.array([0, 1, 1, 1, 0, 1, 1])
+    recall, precision = metrics.by_class(truth, predicted, 4)
+    np.testing.assert_allclose(recall, [1 / 3, 1 / 2, 0, np.nan])
+    np.testing.assert_allclose(precision, [1 / 2, 1 / 5, np.nan, np.nan])
+    # 2 as 1 twice, which is all of them; 0 as 1 twice of three; 1 as 0 once.
+    assert metrics.confused_pairs(truth, predicted) == [
+        (2, 1, 2, 1.0),
+        (0, 1, 2, pytest.approx(2 / 3)),
+        (1, 0, 1, 0.5),
+    ]
+    assert metrics.confused_pairs(truth, predicted, most=1) == [(2, 1, 2, 1.0)]
+    assert metrics.confused_pairs(truth, truth) == []
+
+
 def single_views(infer, path, clips, crops):
     """Scores of every view of a video, one forward pass each; frames, places and pixels worked out plainly."""
     frames = decode(path)
@@ -100,14 +134,80 @@ def single_views(infer, path, clips, crops):
 
 
 @pytest.mark.parametrize("fuse, clips, crops", [("max", 2, 3), ("mean", 5, 3)])
-def test_fused_views_are_those_of_single_ones(configure, model, infer, fuse, clips, crops):
-    data = Clips(configure(f"test.clips={clips}", f"test.crops={crops}"), "val")
-    indices, scores = views.score_videos(model, data, fuse)
-    assert indices.tolist() == [0, 1, 2, 3] and scores.shape == (4, 4) and scores.dtype == np.float32
-    single = [single_views(infer, video.path, clips, crops) for video in data.videos]
+def test_fused_views_are_those_of_single_ones(configure, model, infer, folder, fuse, clips, crops):
+    data = Clips(configure(f"test.clips={clips}", f"test.crops={crops}", f"test.fuse={fuse}"), "val")
+    tested = views.score_videos(model, data)
+    assert tested.ids == [f"{CLASSES[n % 4]}/{n:02d}.mp4" for n in range(8, 12)]
+    np.testing.assert_array_equal(tested.labels, np.eye(4))
+    assert tested.scores.shape == (4, 4) and tested.scores.dtype == np.float32
+    assert tested.views == f"{clips}x{crops}" and not tested.skipped
+    single = [single_views(infer, folder / "val" / name, clips, crops) for name in tested.ids]
     assert max(np.ptp(s, 0).max() for s in single) > 0.01  # the views do differ
     expected = [{"mean": np.mean, "max": np.max}[fuse](s, 0) for s in single]
-    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    np.testing.assert_allclose(tested.scores, expected, atol=1e-4)
+
+
+def test_a_video_is_decoded_once_for_30_views(configure, folder, monkeypatch):
+    read, calls = video.read, []
+
+    def counted(path, indices):
+        calls.append(pathlib.Path(path).name)
+        return read(path, indices)
+
+    monkeypatch.setattr(video, "read", counted)
+    shapes = [inputs["fast"].shape for inputs, _, _ in Clips(configure("test.clips=10"), "val").views()]
+    assert shapes == [(3, 16, 32, 32, 3)] * 40
+    assert sorted(calls) == ["08.mp4", "09.mp4", "10.mp4", "11.mp4"]
+
+
+def test_many_labels_end_to_end(configure, model, tmp_path):
+    sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
+    sigmoid.set_weights(model.get_weights())
+    clips = Clips(configure("test.fuse=max", "test.clips=1"), "val")
+    figures, _ = evaluate(sigmoid, clips, report=tmp_path / "report.html", scores=tmp_path / "scores.npz")
+    with np.load(tmp_path / "scores.npz") as file:
+        expected = average_precision_score(file["labels"], file["scores"], average="macro")
+        assert not np.allclose(file["scores"].sum(1), 1)
+    assert figures == {"mAP": pytest.approx(expected), "videos": 4, "skipped": 0, "views": "1x3"}
+    assert "Average precision by class" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("fuse", ["mean", "max"])
+def test_the_whole_width_in_one_pass(configure, model, folder, fuse):
+    tested = views.score_videos(model, Clips(configure("test.clips=1", "test.crops=0", f"test.fuse={fuse}"), "val"))
+    assert tested.views == "1xwhole"
+    head = model.get_layer("head")
+    kernel, bias = head.get_weights()
+    features = keras.Model(model.inputs, head.input)
+    positions = []
+    for name, scores in zip(tested.ids, tested.scores):
+        frames = decode(folder / "val" / name)
+        height, width = frames.shape[1:3]
+        shape = (32, width * 32 // height) if height <= width else (height * 32 // width, 32)
+        start = (len(frames) - 32) // 2
+        clip = tf.image.resize(frames[start : start + 32 : 2], shape).numpy()[None] / 255
+        clip = ((clip - 0.45) / 0.225).astype(np.float32)
+        # A crop of 32 pixels is one pixel of the features, so each of these is a crop's worth.
+        pixels = np.concatenate([x.numpy().mean((0, 1)) for x in features({"slow": clip[:, ::8], "fast": clip})], -1)
+        logits = pixels.reshape(-1, len(kernel)) @ kernel + bias
+        expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        np.testing.assert_allclose(scores, {"mean": np.mean, "max": np.max}[fuse](expected, 0), atol=1e-4)
+        positions.append(len(expected))
+    assert positions == [2, 2, 2, 2]
+
+
+def test_the_whole_of_a_square_video_is_its_crop(configure, model, tmp_path):
+    for split in ("train", "val"):
+        for number, name in enumerate(CLASSES):
+            (tmp_path / split / name).mkdir(parents=True)
+            images = [picture(number, time, 44, 44) for time in range(36)]
+            write(tmp_path / split / name / "square.mp4", images, pix_fmt="yuv444p", qp=1)
+    whole, crop = (
+        views.score_videos(model, Clips(configure(f"data.root={tmp_path}", f"test.crops={crops}"), "val")).scores
+        for crops in (0, 1)
+    )
+    assert np.ptp(crop, 0).max() > 0.01
+    np.testing.assert_allclose(whole, crop, atol=1e-5)
 
 
 def test_evaluate(configure, model, infer, folder, tmp_path):
@@ -115,17 +215,37 @@ def test_evaluate(configure, model, infer, folder, tmp_path):
     shutil.copytree(folder, root)
     (root / "val" / "ant" / "broken.mp4").write_text("no video")
     clips = Clips(configure(f"data.root={root}"), "val")
-    figures, scores = evaluate(model, clips, tmp_path / "plots")
+    out = tmp_path / "out"
+    figures, tested = evaluate(
+        model,
+        clips,
+        output=out / "figures.json",
+        report=out / "report.html",
+        scores=out / "scores.npz",
+        confusion=out / "confusion.png",
+    )
     expected = [
         single_views(infer, folder / "val" / CLASSES[n % 4] / f"{n:02d}.mp4", 2, 3).mean(0) for n in range(8, 12)
     ]
-    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    np.testing.assert_allclose(tested.scores, expected, atol=1e-4)
     top1 = np.mean(np.argmax(expected, 1) == np.arange(4))
     assert figures == {"top1": top1, "mean_class_accuracy": top1, "videos": 4, "skipped": 1, "views": "2x3"}
-    assert matplotlib.image.imread(tmp_path / "plots" / "confusion.png").ndim == 3
+    assert json.loads((out / "figures.json").read_text()) == figures
+    assert matplotlib.image.imread(out / "confusion.png").ndim == 3
+    with np.load(out / "scores.npz") as file:
+        np.testing.assert_array_equal(file["scores"], tested.scores)
+        assert file["ids"].tolist() == tested.ids and file["classes"].tolist() == list(CLASSES)
+        assert file["labels"].tolist() == np.eye(4).tolist() and file["views"] == "2x3"
+    assert "broken.mp4" in (out / "report.html").read_text()
+    assert sorted(path.name for path in out.iterdir()) == [
+        "confusion.png",
+        "figures.json",
+        "report.html",
+        "scores.npz",
+    ]
 
 
-def test_evaluate_mistakes(configure, model, values, tmp_path):
+def test_evaluate_mistakes(configure, model, tmp_path):
     for name in ("ant", "bee"):
         for split in ("train", "val"):
             (tmp_path / split / name).mkdir(parents=True)
@@ -136,6 +256,13 @@ def test_evaluate_mistakes(configure, model, values, tmp_path):
         (tmp_path / "train" / name).mkdir()
     with pytest.raises(UserError, match="none of the 2 videos can be read: .*broken.mp4"):
         evaluate(model, Clips(configure(f"data.root={tmp_path}"), "val"))
+
+
+def test_scores_that_are_no_numbers_stop_a_test(configure, saved):
+    broken = load(saved)
+    broken.set_weights([np.full_like(w, np.nan) for w in broken.get_weights()])
+    with pytest.raises(Failure, match="the scores of ant/08.mp4 are not finite"):
+        evaluate(broken, Clips(configure(), "val"))
 
 
 def test_curves(tmp_path):

@@ -1,7 +1,45 @@
-"""Figures of a test, by name."""
+"""Figures of a test, by name and by class."""
 
 import numpy as np
 from sklearn import metrics
+
+from ..cli import UserError
+
+
+def figures(tested):
+    """All figures of a test.
+
+    Args:
+        tested: a `slowfast_tf.evaluation.scores.Scores`.
+
+    Returns:
+        A dictionary: those of `classification` and the data set's own, or of `multi_label`; then `videos`, `skipped`
+        and `views`.
+
+    Raises:
+        UserError: where no video has a label.
+    """
+    from ..data import datasets
+
+    if tested.about["activation"] == "sigmoid":
+        found = multi_label(tested.labels, tested.scores)
+    else:
+        truth, scores = single_labels(tested)
+        found = classification(truth, scores)
+        found.update(datasets.figures(tested.about["dataset"], truth, scores.argmax(1)))
+    return {**found, "videos": len(tested.ids), "skipped": len(tested.skipped), "views": tested.views}
+
+
+def single_labels(tested):
+    """Class indices `[N]` and scores `[N, classes]` of the videos of a test that have a label.
+
+    Raises:
+        UserError: where none has one.
+    """
+    known = tested.labels.any(1)
+    if not known.any():
+        raise UserError(_unlabelled(tested.labels))
+    return tested.labels[known].argmax(1), tested.scores[known]
 
 
 def classification(truth, scores):
@@ -15,13 +53,13 @@ def classification(truth, scores):
         A dictionary of `top1`, `top5` (where there are more than 5 classes) and `mean_class_accuracy`.
     """
     classes = np.arange(scores.shape[1])
-    figures = {"top1": metrics.accuracy_score(truth, scores.argmax(1))}
+    found = {"top1": metrics.accuracy_score(truth, scores.argmax(1))}
     if len(classes) > 5:
-        figures["top5"] = metrics.top_k_accuracy_score(truth, scores, k=5, labels=classes)
-    figures["mean_class_accuracy"] = metrics.recall_score(
+        found["top5"] = metrics.top_k_accuracy_score(truth, scores, k=5, labels=classes)
+    found["mean_class_accuracy"] = metrics.recall_score(
         truth, scores.argmax(1), labels=np.unique(truth), average="macro"
     )
-    return {name: float(value) for name, value in figures.items()}
+    return {name: float(value) for name, value in found.items()}
 
 
 def multi_label(truth, scores):
@@ -33,6 +71,59 @@ def multi_label(truth, scores):
 
     Returns:
         A dictionary of `mAP`: the mean of the average precision of the classes that happen at all.
+
+    Raises:
+        UserError: where none does.
     """
+    if not truth.any():
+        raise UserError(_unlabelled(truth))
+    return {"mAP": float(np.nanmean(average_precisions(truth, scores)))}
+
+
+def average_precisions(truth, scores):
+    """Average precision of each class, `[classes]`, as scikit-learn has it; NaN for a class that does not happen."""
+    found = np.full(truth.shape[1], np.nan)
     present = truth.any(0)
-    return {"mAP": float(metrics.average_precision_score(truth[:, present], scores[:, present], average="macro"))}
+    if present.any():
+        found[present] = metrics.average_precision_score(truth[:, present], scores[:, present], average=None)
+    return found
+
+
+def by_class(truth, predicted, classes):
+    """Accuracy and precision of each class, for videos of one class each.
+
+    Args:
+        truth, predicted: class indices `[N]`.
+        classes: how many there are.
+
+    Returns:
+        Share of the class's videos that are told right (recall), and share of what is told to be of the class that
+        is, `[classes]` each; NaN where there is none.
+    """
+    precision, recall, _, _ = metrics.precision_recall_fscore_support(
+        truth, predicted, labels=range(classes), zero_division=np.nan
+    )
+    return recall, precision
+
+
+def confused_pairs(truth, predicted, most=20):
+    """Which class is taken for which most often.
+
+    Args:
+        truth, predicted: class indices `[N]`.
+        most: how many pairs to give.
+
+    Returns:
+        A list of (true class, predicted class, number of videos, share of the true class's videos), the largest number
+        first, and of equal ones the largest share.
+    """
+    pairs, counts = np.unique(np.stack([truth, predicted])[:, truth != predicted], axis=1, return_counts=True)
+    videos = np.bincount(truth)
+    found = [(int(a), int(b), int(n), float(n / videos[a])) for (a, b), n in zip(pairs.T, counts)]
+    return sorted(found, key=lambda pair: (-pair[2], -pair[3], pair[:2]))[:most]
+
+
+def _unlabelled(truth):
+    return (
+        f"none of the {len(truth)} videos has a label, so there is nothing to compare scores with; --scores saves them"
+    )

@@ -1,11 +1,15 @@
 """Pictures of a run, as PNG."""
 
+import io
+
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics
 
 from ..cli import atomic
+
+MANY = 40  # classes, from which on their names do not fit
 
 
 def save_curves(history, path):
@@ -39,10 +43,10 @@ def save_confusion(truth, predicted, labels, path):
     Args:
         truth, predicted: class indices `[N]`.
         labels: class names.
-        path: of the PNG.
+        path: of the PNG; a file that is open for writing will do.
     """
     matrix = metrics.confusion_matrix(truth, predicted, labels=range(len(labels)), normalize="true")
-    many = len(labels) > 40
+    many = len(labels) > MANY
     size = 8 if many else 3 + 0.42 * len(labels)
     figure = Figure(figsize=(size + 1, size), layout="constrained")
     axis = figure.subplots()
@@ -56,6 +60,36 @@ def save_confusion(truth, predicted, labels, path):
         for i, j in np.argwhere(matrix >= 0.005):
             color = "white" if matrix[i, j] > 0.5 else "black"
             axis.text(j, i, f"{matrix[i, j]:.2f}".lstrip("0"), ha="center", va="center", fontsize=8, color=color)
+    _save(figure, path)
+
+
+def save_classes(values, labels, name, path):
+    """A figure of each class as a bar, the best first, and their mean.
+
+    Args:
+        values: `[classes]`, 0 to 1; NaN leaves a class out.
+        labels: class names.
+        name: of the figure.
+        path: as for `save_confusion`.
+    """
+    order = [i for i in np.argsort(-values, kind="stable") if not np.isnan(values[i])]
+    many = len(order) > MANY
+    figure = Figure(figsize=(9 if many else 3 + 0.42 * len(order), 4), layout="constrained")
+    axis = figure.subplots()
+    axis.bar(range(len(order)), values[order], 1.0 if many else 0.8, color="#4292c6")
+    mean = values[order].mean()
+    axis.axhline(mean, color="#d95f0e", linewidth=1)
+    axis.set_title(f"mean {mean:.3f}", color="#d95f0e", fontsize=10, loc="right")
+    if many:
+        axis.set_xlabel(f"{len(order)} classes, the best first")
+    else:
+        axis.set_xticks(range(len(order)), [labels[i] for i in order], rotation=60, ha="right", rotation_mode="anchor")
+    axis.set_xlim(-0.6, len(order) - 0.4)
+    axis.set_ylim(0, 1.02)
+    axis.set_ylabel(name)
+    axis.grid(axis="y", alpha=0.3)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 
 
@@ -96,5 +130,8 @@ def save_prediction(frames, seen, scores, labels, title, path):
 
 
 def _save(figure, path):
+    if isinstance(path, io.IOBase):
+        figure.savefig(path, dpi=120, format="png")
+        return
     with atomic(path) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

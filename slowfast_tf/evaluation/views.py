@@ -1,38 +1,129 @@
 """Testing with several views of each video (section 4): one score a class from all of them."""
 
+import hashlib
+import json
+import pathlib
+import time
+
+import keras
 import numpy as np
 import tensorflow as tf
 import tqdm
 
-VIEWS_AT_ONCE = 10
+from ..cli import Failure, UserError
+from .scores import Scores, load
+
+SAVE_SECONDS = 60
 
 
-def score_videos(model, clips, fuse="mean"):
-    """Scores of the videos that can be read.
+def score_videos(model, clips, part=(0, 1), partial=None):
+    """Scores of the videos that can be read. In memory are the views of a few clips at a time.
 
     Args:
-        model: a `SlowFast`.
-        clips: a `slowfast_tf.data.Clips`; `clips.config.test` says which views.
-        fuse: "mean" or "max" of the views' scores (after softmax or sigmoid).
+        model: a `SlowFast` with the classes of `clips`.
+        clips: a `slowfast_tf.data.Clips`; `clips.config.test` says which views, and how their scores become one.
+        part: number of the part of the videos to test, and how many there are.
+        partial: a file for the scores so far, written once a minute. What is found there is gone on with; it is for
+            the caller to remove it once the scores are safe. None: nothing is kept.
 
     Returns:
-        Indices of the videos, int64 `[N]`, and scores, float32 `[N, classes]`.
+        A `Scores`.
+
+    Raises:
+        UserError: where `partial` is of another test, the part holds no video, or a video has several labels for
+            softmax.
+        Failure: where scores are not finite, or the test was interrupted.
+    """
+    test = clips.config.test
+    total = clips.size(part)
+    if not total:
+        raise UserError(f"part {part[0]} of {part[1]} holds no video: there are not enough to share; take fewer parts")
+    config = clips.config.model_dump(mode="json")
+    about = {
+        "weights": _digest(model),
+        "activation": model.spec.activation,
+        "dataset": clips.dataset,
+        "classes": list(clips.labels),
+        "config": config,
+        "test": config["test"],
+        "part": list(part),
+        "videos": clips.count,
+    }
+    about = json.loads(json.dumps(about))
+    names, labels, scores = [], [], []
+    if partial and pathlib.Path(partial).exists():
+        earlier = load(partial)
+        if earlier.about != about:
+            raise UserError(
+                f"{partial} was left by an interrupted test of another model or configuration; finish that one with"
+                f" the command that began it, or remove the file"
+            )
+        names, labels, scores = list(earlier.ids), list(earlier.labels), list(earlier.scores)
+        clips.skipped.update(earlier.skipped)
+
+    def so_far():
+        shape = (-1, len(clips.labels))
+        arrays = np.array(labels, np.uint8).reshape(shape), np.array(scores, np.float32).reshape(shape)
+        return Scores(names, *arrays, dict(clips.skipped), about)
+
+    view_scores = _view_scores(model, whole=test.crops == 0)
+    fuse = {"mean": np.mean, "max": np.max}[test.fuse]
+    views, saved = [], time.monotonic()
+    try:
+        with tqdm.tqdm(total=total, initial=len(names), desc="testing", unit="video") as progress:
+            for inputs, truth, name in clips.views(part, names):
+                views.append(view_scores(inputs).numpy())
+                if len(views) < test.clips:
+                    continue
+                name, truth, fused = name.numpy().decode(), truth.numpy(), fuse(np.concatenate(views), 0)
+                views = []
+                if not np.isfinite(fused).all():
+                    raise Failure(f"the scores of {name} are not finite; train the model again")
+                if model.spec.activation == "softmax" and truth.sum() > 1:
+                    raise UserError(f"{name} has several labels; train a model with model.activation sigmoid")
+                names.append(name)
+                labels.append(truth)
+                scores.append(fused)
+                progress.update()
+                if partial and time.monotonic() - saved > SAVE_SECONDS:
+                    so_far().save(partial)
+                    saved = time.monotonic()
+    except KeyboardInterrupt as error:
+        if not partial:
+            raise
+        so_far().save(partial)
+        raise Failure(f"interrupted; the same command goes on after {len(names)} of {total} videos") from error
+    return so_far()
+
+
+def _view_scores(model, whole):
+    """A function from the inputs of some views to their scores, `[views, classes]`.
+
+    With `whole` inputs are as wide (or high) as the video, and every crop-sized window of the features of res5 is a
+    view: what crops are a sample of, for the price of a single pass.
     """
     activation = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[model.spec.activation]
-    fuse = {"mean": tf.reduce_mean, "max": tf.reduce_max}[fuse]
+    if not whole:
+        return tf.function(lambda views: activation(model(views, training=False)), reduce_retracing=True)
+    head = model.get_layer("head")
+    features = keras.Model(model.inputs, head.input)
+    window = model.spec.feature_shape(model.spec.pathways[0], 5, model.spec.crop_size)[1]
 
     @tf.function(reduce_retracing=True)
-    def view_scores(views):
-        return activation(model(views, training=False))
-
-    indices, scores = [], []
-    for views, index in tqdm.tqdm(clips.views(), "testing", len(clips.videos), unit="video"):
-        count = len(next(iter(views.values())))
-        parts = [
-            view_scores({name: x[i : i + VIEWS_AT_ONCE] for name, x in views.items()})
-            for i in range(0, count, VIEWS_AT_ONCE)
+    def window_scores(views):
+        pooled = [
+            tf.nn.avg_pool2d(tf.reduce_mean(x, 1), window, 1, "VALID")
+            for x in tf.nest.flatten(features(views, training=False))
         ]
-        indices.append(int(index))
-        scores.append(fuse(tf.concat(parts, 0), 0).numpy())
-    shape = (-1, len(clips.labels))
-    return np.array(indices, np.int64), np.array(scores, np.float32).reshape(shape)
+        pooled = tf.concat(pooled, -1)
+        return activation(head.classifier(tf.reshape(pooled, [-1, pooled.shape[-1]])))
+
+    return window_scores
+
+
+def _digest(model):
+    """SHA-256 of the weights."""
+    digest = hashlib.sha256()
+    for weights in model.get_weights():
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()

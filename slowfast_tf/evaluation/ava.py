@@ -1,0 +1,320 @@
+"""AVA's figure, in NumPy: mean average precision over classes at a frame IoU of 0.5, as officially evaluated."""
+
+import dataclasses
+import math
+import pathlib
+import warnings
+
+import numpy as np
+
+from ..cli import UserError, atomic
+from ..data.datasets import files
+from ..data.datasets.ava import read_label_map
+
+IOU = 0.5
+# Bytes of a video's name that are read the quick way; longer ones take the slow one.
+_NAME = 32
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Boxes:
+    """Boxes with one action each, as rows of AVA's csv files.
+
+    Attributes:
+        videos: names, `[N]`.
+        times: of the key frames, in seconds, float64 `[N]`.
+        corners: x1, y1, x2, y2 as shares of width and height, float64 `[N, 4]`.
+        actions: class ids, from 1, int64 `[N]`.
+        scores: float64 `[N]`; 1 for annotated boxes.
+    """
+
+    videos: np.ndarray
+    times: np.ndarray
+    corners: np.ndarray
+    actions: np.ndarray
+    scores: np.ndarray
+
+
+def mean_average_precision(ground_truth_csv, detections_csv, label_map, exclusions=None):
+    """AVA's mean average precision, and the average precision of each class.
+
+    As the official evaluation (ActivityNet's, of 2018 and 2019, which PySlowFast and MMAction2 report): a detection
+    belongs to the annotated box of its frame and action that it overlaps most; it is right where that overlap is at
+    least 0.5 and no detection of a higher score has taken the box. So of duplicates one is right. Detections in
+    frames without annotations are wrong. Actions that the label map does not name do not count. Of equal scores the
+    later rows come first.
+
+    Args:
+        ground_truth_csv: rows of video, second, x1, y1, x2, y2, action and, if there is one, person.
+        detections_csv: the same, with a score at the end (1 where there is none). In both files a row of video and
+            second alone is a frame without boxes.
+        label_map: a `.pbtxt` file, or a dictionary from class id to name.
+        exclusions: a csv file of video and second: frames that do not count; or None.
+
+    Returns:
+        A dictionary of "mAP" and, by the name of each class, its average precision; None for a class that the ground
+        truth has not, which "mAP" leaves out.
+
+    Raises:
+        UserError: for a file that is missing or of another form, and for corners that are NaN, negative, above 1 or
+            swapped, a negative time, or an action above the label map's; with file and row.
+    """
+    names = label_map if isinstance(label_map, dict) else _names(label_map)
+    excluded = set()
+    if exclusions is not None:
+        for line, row in files.lines(exclusions):
+            try:
+                video, time = row
+                excluded.add((video, float(time)))
+            except ValueError:
+                raise UserError(f"{exclusions}:{line}: expected video,second; received {','.join(row)}") from None
+    truth = read_csv(ground_truth_csv, max(names), scored=False)
+    detections = read_csv(detections_csv, max(names))
+    return average_precision(truth, detections, names, excluded)
+
+
+def average_precision(truth, detections, names, excluded=()):
+    """As `mean_average_precision`, of boxes in memory.
+
+    Args:
+        truth, detections: `Boxes`.
+        names: from class id to name.
+        excluded: (video, second) pairs.
+    """
+    ids = np.array(sorted(names))
+    classes = np.full(max(ids.max(), _most(truth.actions), _most(detections.actions)) + 1, -1)
+    classes[ids] = np.arange(len(ids))
+    (true_frame, found_frame), left_out = _frames((truth, detections), excluded)
+
+    keep = np.flatnonzero((classes[truth.actions] >= 0) & ~left_out[true_frame])
+    corners, group = truth.corners[keep], true_frame[keep] * len(ids) + classes[truth.actions[keep]]
+    order = np.argsort(group, kind="stable")
+    corners, group = corners[order], group[order]
+    count = np.bincount(group, minlength=len(left_out) * len(ids))  # annotated boxes of each frame and class
+    first = np.cumsum(count) - count
+    positives = count.reshape(-1, len(ids)).sum(0)
+
+    category = classes[detections.actions].astype(np.int16)
+    solid = (detections.corners[:, 0] < detections.corners[:, 2]) & (
+        detections.corners[:, 1] < detections.corners[:, 3]
+    )
+    keep = np.flatnonzero(
+        (category >= 0) & ~left_out[found_frame] & solid
+    )  # officially, boxes without area do not count
+    starts = _starts(found_frame)
+    if np.bincount(found_frame[starts]).max(initial=0) > 1:
+        # Frames in the order in which they first appear, so that equal scores end up as officially.
+        appearance = np.zeros(len(left_out), np.int64)
+        appearance[found_frame[starts[::-1]]] = starts[::-1]
+        keep = keep[np.argsort(appearance[found_frame[keep]], kind="stable")]
+    category, scores = category[keep], detections.scores[keep]
+    group = found_frame[keep] * len(ids) + category
+    some = np.flatnonzero(count[group])  # the others have nothing to be right about
+    right = np.zeros(len(keep), bool)
+    right[some[_winners(detections.corners[keep[some]], scores[some], group[some], corners, count, first)]] = True
+
+    figures = {}
+    order = np.argsort(category, kind="stable")
+    ends = np.cumsum(np.bincount(category, minlength=len(ids)))
+    for i, end in enumerate(ends):
+        rows = order[ends[i - 1] if i else 0 : end]
+        figures[names[ids[i]]] = _area(_places(scores[rows], right[rows]), positives[i])
+    known = [figure for figure in figures.values() if figure is not None]
+    if not known:
+        raise UserError(f"none of the {len(truth.actions)} annotated boxes has an action of the label map")
+    return {"mAP": float(np.mean(known)), **figures}
+
+
+def _winners(corners, scores, group, true_corners, count, first):
+    """Indices of those detections that are right; each has annotated boxes of its frame and class."""
+    best, taken = np.zeros(len(group)), np.full(len(group), -1)
+    rows, step = np.arange(len(group)), 0
+    while len(rows):  # over the annotated boxes of a frame and class: few
+        which = first[group[rows]] + step
+        overlap = _iou(corners[rows], true_corners[which])
+        better = overlap > best[rows]
+        best[rows[better]], taken[rows[better]] = overlap[better], which[better]
+        step += 1
+        rows = rows[count[group[rows]] > step]
+    hits = np.flatnonzero(best >= IOU)
+    hits = hits[np.argsort(-scores[hits], kind="stable")]
+    return hits[np.unique(taken[hits], return_index=True)[1]]
+
+
+def _places(scores, right):
+    """Where the right detections stand, from 0, when all are sorted by falling score; the later first of equal ones."""
+    ordered, mine = np.sort(scores), scores[right]
+    above = np.searchsorted(ordered, mine, "right")
+    if (above - np.searchsorted(ordered, mine) > 1).any():
+        return np.flatnonzero(right[np.argsort(scores, kind="stable")[::-1]])
+    return np.sort(len(scores) - above)
+
+
+def _iou(a, b):
+    """Intersection over union of boxes `[N, 4]`, pair by pair."""
+    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
+    inner = np.prod(np.maximum(high - low, 0), 1)
+    return inner / (np.prod(a[:, 2:] - a[:, :2], 1) + np.prod(b[:, 2:] - b[:, :2], 1) - inner)
+
+
+def _area(places, positives):
+    """Area under the precision-recall curve, precision made to fall (VOC), of the places of right detections."""
+    if not positives:
+        return None
+    precision = np.arange(1, len(places) + 1) / (places + 1)
+    return float(np.maximum.accumulate(precision[::-1]).sum() / positives)
+
+
+def _frames(tables, excluded):
+    """A number for each row's frame, the same in all tables, and which of these frames are excluded."""
+    numbers, videos, seconds, lengths = {}, [], [], []
+    for boxes in tables:  # rows of a frame mostly stand together, so only the first of each run is looked at
+        starts = np.flatnonzero(_changes(boxes.videos) | _changes(boxes.times))
+        names = boxes.videos[starts]
+        runs = _starts(names)
+        found = np.array([numbers.setdefault(name, len(numbers)) for name in names[runs].tolist()], np.int64)
+        videos.append(np.repeat(found, np.diff(np.append(runs, len(names)))))
+        seconds.append(boxes.times[starts])
+        lengths.append(np.diff(np.append(starts, len(boxes.times))))
+    times, place = np.unique(np.concatenate(seconds), return_inverse=True)
+    keys, frames = np.unique(np.concatenate(videos) * len(times) + place, return_inverse=True)
+    ends = np.cumsum([len(x) for x in lengths])
+    rows = [np.repeat(f, n) for f, n in zip(np.split(frames, ends[:-1]), lengths)]
+    left_out = np.zeros(len(keys), bool)
+    for video, second in excluded:
+        if video in numbers and second in times:
+            left_out |= keys == numbers[video] * len(times) + np.searchsorted(times, second)
+    return rows, left_out
+
+
+def _changes(x):
+    return np.concatenate([np.ones(min(len(x), 1), bool), x[1:] != x[:-1]])
+
+
+def _starts(x):
+    return np.flatnonzero(_changes(x))
+
+
+def _most(x):
+    return x.max(initial=0)
+
+
+def read_csv(path, classes=80, scored=True):
+    """Reads a csv file of AVA's form.
+
+    Args:
+        path: of the file.
+        classes: the highest class id.
+        scored: whether an eighth column is a score; if not, it is a person, and not read.
+
+    Returns:
+        `Boxes`.
+
+    Raises:
+        UserError: as `mean_average_precision`.
+    """
+    columns = [("video", f"S{_NAME}"), ("time", "f8"), ("corners", "f8", 4), ("action", "i8"), ("score", "f8")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of an empty file: nothing was found
+            rows = np.loadtxt(
+                path,
+                columns if scored else columns[:-1],
+                delimiter=",",
+                comments=None,
+                usecols=range(8 if scored else 7),
+                encoding="latin1",
+                ndmin=1,
+            )
+    except (OSError, ValueError):  # missing, damaged, of frames without boxes, or without scores
+        return _read_slowly(path, classes, scored)
+    low, high = rows["corners"][:, :2], rows["corners"][:, 2:]
+    fine = (low >= 0).all() and (high <= 1).all() and (low <= high).all() and (rows["time"] >= 0).all()
+    fine = (
+        fine and np.isfinite(rows["time"]).all() and (rows["action"] >= 1).all() and (rows["action"] <= classes).all()
+    )
+    fine = fine and (np.char.str_len(rows["video"][_starts(rows["video"])]) < _NAME).all()
+    if not fine or (scored and not np.isfinite(rows["score"]).all()):
+        return _read_slowly(path, classes, scored)
+    scores = rows["score"] if scored else np.ones(len(rows))
+    # Names as text, each once: rows of a video mostly stand together.
+    starts = _starts(rows["video"])
+    videos = np.array([name.decode("latin1") for name in rows["video"][starts]], object)
+    videos = np.repeat(videos, np.diff(np.append(starts, len(rows))))
+    return Boxes(videos, rows["time"], rows["corners"], rows["action"], scores)
+
+
+def _read_slowly(path, classes, scored):
+    """Row by row: says what is wrong, and where."""
+    videos, numbers = [], []
+    for line, row in files.lines(path):
+        where = f"{path}:{line}"
+        if len(row) == 2:  # a frame without boxes
+            continue
+        if len(row) not in (7, 8):
+            raise UserError(f"{where}: expected video,second,x1,y1,x2,y2,action and score or person; received {row}")
+        try:
+            time, *corners = (float(value) for value in row[1:6])
+            action = int(row[6])
+            score = float(row[7]) if scored and len(row) == 8 else 1.0
+        except ValueError as error:
+            raise UserError(f"{where}: {error}; received {','.join(row)}") from None
+        if not 0 <= time < math.inf:
+            raise UserError(f"{where}: second {row[1]} is not of a video; it must be at least 0")
+        check_corners(corners, where)
+        if not 1 <= action <= classes:
+            raise UserError(f"{where}: unknown action {action}; the label map has 1 to {classes}")
+        if not math.isfinite(score):
+            raise UserError(f"{where}: score {row[7]} is not a number")
+        videos.append(row[0])
+        numbers.append((time, *corners, action, score))
+    numbers = np.array(numbers, float).reshape(-1, 7)
+    actions = numbers[:, 5].astype(np.int64)
+    return Boxes(np.array(videos, object), numbers[:, 0], numbers[:, 1:5], actions, numbers[:, 6])
+
+
+def check_corners(corners, where):
+    """Raises a UserError, with `where` in front, unless x1, y1, x2, y2 are shares of width and height."""
+    x1, y1, x2, y2 = corners
+    text = ", ".join(f"{value:g}" for value in corners)
+    if not all(0 <= value <= 1 for value in corners):
+        raise UserError(f"{where}: corners {text} are not shares of width and height, from 0 to 1")
+    if x1 > x2 or y1 > y2:
+        raise UserError(f"{where}: corners {text} are swapped; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")
+
+
+def _names(path):
+    try:
+        return read_label_map(pathlib.Path(path))
+    except OSError as error:
+        raise UserError(f"cannot read the label map {path}: {error.strerror}") from error
+
+
+def detections(videos, times, corners, scores, ids):
+    """`Boxes` of a network's scores: each person with each class.
+
+    Args:
+        videos, times: of each person's key frame, `[N]`.
+        corners: `[N, 4]`, as shares of width and height.
+        scores: `[N, classes]`, of class ids 1, 2, ...
+        ids: of the classes that count: the keys of the label map.
+    """
+    ids = np.array(sorted(ids))
+    each = len(ids)
+    return Boxes(
+        np.repeat(np.asarray(videos, object), each),
+        np.repeat(np.asarray(times, float), each),
+        np.repeat(np.asarray(corners, float), each, axis=0),
+        np.tile(ids, len(times)),
+        np.asarray(scores, float)[:, ids - 1].reshape(-1),
+    )
+
+
+def write_csv(path, boxes):
+    """Writes `Boxes` in the official form: video, second, x1, y1, x2, y2, action, score."""
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
+        for video, time, corners, action, score in zip(*(column.tolist() for column in columns)):
+            second = f"{time:04.0f}" if time == int(time) else f"{time:.6f}"
+            place = ",".join(f"{value:.6f}" for value in corners)
+            file.write(f"{video},{second},{place},{action},{score:.6f}\n")
