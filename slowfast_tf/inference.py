@@ -9,7 +9,7 @@ class Predictor(tf.Module):
     """A model with everything before and after it.
 
     Args:
-        model: a `SlowFast`.
+        model: a `SlowFast`, or anything else with a `spec` that is called as one.
 
     Attributes:
         spec: its `SlowFastSpec`.
@@ -33,10 +33,17 @@ class Predictor(tf.Module):
     )
     def score_clips(self, clips):
         """Scores `[B, classes]` of sampled clips, uint8 `[B, F, H, W, 3]`, from their middle crop."""
+        return self.score_crops(self.crop(clips, 1)[0])
+
+    def crop(self, clips, crops):
+        """Test crops of sampled clips: uint8 `[B, F, H, W, 3]` to float32 `[crops, B, F, S, S, 3]`, 0 to 255."""
         batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
         size = self.spec.crop_size
-        crops = transforms.test_crops(tf.reshape(clips, [batch * frames, height, width, 3]), size, 1)[0]
-        crops = tf.reshape(crops, [batch, self.spec.clip_frames, size, size, 3])
+        found = transforms.test_crops(tf.reshape(clips, [batch * frames, height, width, 3]), size, crops)
+        return tf.reshape(found, [crops, batch, self.spec.clip_frames, size, size, 3])
+
+    def score_crops(self, crops):
+        """Scores `[B, classes]` of crops, float32 `[B, F, S, S, 3]`, 0 to 255."""
         return self.score_inputs(transforms.pathways(transforms.normalize(crops, self.spec), self.spec))
 
     def score_inputs(self, inputs):

@@ -1,0 +1,80 @@
+"""What the runners share: their command line, and its two ways, labels of videos and a benchmark."""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+import frames
+import numpy as np
+
+
+def main(description, load):
+    """Runs a command line.
+
+    Args:
+        description: of the program, for --help.
+        load: from a path and a number of threads to the file's metadata, and a function from inputs to logits
+            `[1, classes]`. Raises a ValueError where the file is none of this program's.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("model", help="the file that `python -m slowfast_tf.export` wrote")
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or the word benchmark")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(%(default)s)")
+    parser.add_argument("--top-k", type=int, default=5, help="classes to print (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a video")
+    parser.add_argument("--rounds", type=int, default=20, help="of the benchmark (%(default)s)")
+    options = parser.parse_args()
+    if not os.path.isfile(options.model):
+        _exit(f"{options.model}: no such file; give what python -m slowfast_tf.export wrote")
+    for name in ("threads", "top_k", "rounds"):
+        if getattr(options, name) < 1:
+            _exit(f"--{name.replace('_', '-')} must be at least 1; received {getattr(options, name)}")
+    try:
+        about, run = load(options.model, options.threads)
+    except ValueError as error:
+        _exit(f"{options.model}: {error}")
+    if options.videos == ["benchmark"]:
+        return _benchmark(about, run, options)
+    failed = False
+    for path in options.videos:
+        try:
+            inputs = frames.read_inputs(path, about)
+        except ValueError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed = True
+            continue
+        began = time.perf_counter()
+        logits = run(inputs)[0]
+        milliseconds = 1000 * (time.perf_counter() - began)
+        found = frames.best(logits, about, options.top_k)
+        if options.json:
+            found = [{"label": label, "score": score} for label, score in found]
+            print(json.dumps({"video": path, "predictions": found, "milliseconds": milliseconds}), flush=True)
+        else:
+            labels = ", ".join(f"{label} {score:.3f}" for label, score in found)
+            print(f"{path}: {labels} ({milliseconds:.0f} ms)", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+def _benchmark(about, run, options):
+    side, count = about["crop_size"], len(about["frames"])
+    clip = np.random.default_rng(0).integers(0, 256, (count, side, side, 3)).astype(np.uint8)
+    inputs = frames.network_inputs(clip, about)
+    run(inputs)
+    seconds = []
+    for _ in range(options.rounds):
+        began = time.perf_counter()
+        run(inputs)
+        seconds.append(time.perf_counter() - began)
+    low, middle, high = (1000 * np.percentile(seconds, p) for p in (0, 50, 90))
+    print(
+        f"{middle:.1f} ms a clip of {count}x{side}x{side} (median of {options.rounds}; fastest {low:.1f}, 90% within"
+        f" {high:.1f}), {options.threads} threads"
+    )
+
+
+def _exit(message):
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

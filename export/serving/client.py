@@ -1,0 +1,162 @@
+"""Labels of videos from TF Serving, over gRPC or REST.
+
+pip install tensorflow-serving-api numpy av
+python export/serving/client.py holiday.mp4 --server localhost:8500
+python export/serving/client.py holiday.mp4 --server http://localhost:8501
+"""
+
+import argparse
+import base64
+import io
+import json
+import os
+import pathlib
+import sys
+import time
+import urllib.error
+import urllib.request
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import av
+import frames
+import grpc
+import numpy as np
+
+MAX_BYTES = 128 * 2**20
+# Worth another try: the server is starting, or full.
+AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+class ServerError(Exception):
+    """What went wrong, in one line."""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("videos", nargs="+", metavar="VIDEO")
+    parser.add_argument("--server", default="localhost:8500", help="HOST:PORT (gRPC) or http://HOST:PORT (REST)")
+    parser.add_argument("--model", default="slowfast", help="its name on the server (%(default)s)")
+    parser.add_argument("--frames", type=int, default=64, help="to send, from the video's middle (%(default)s)")
+    parser.add_argument("--short-side", type=int, default=256, help="to send them at, in pixels (%(default)s)")
+    parser.add_argument("--raw", action="store_true", help="send pixels, not JPEG: about nine times the bytes, no loss")
+    parser.add_argument("--deadline", type=float, default=30.0, help="seconds a request, tries included (%(default)s)")
+    options = parser.parse_args()
+    for name in ("frames", "short_side", "deadline"):
+        if getattr(options, name) <= 0:
+            print(
+                f"error: --{name.replace('_', '-')} must be above 0; received {getattr(options, name)}", file=sys.stderr
+            )
+            sys.exit(2)
+    ask = ask_rest if options.server.startswith("http") else ask_grpc
+    failed = False
+    for path in options.videos:
+        try:
+            clip = read(path, options.frames, options.short_side)
+            began = time.perf_counter()
+            found = ask(options.server, options.model, clip, options.raw, options.deadline)
+        except (ValueError, ServerError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed = True
+            continue
+        labels = ", ".join(f"{label} {score:.3f}" for label, score in found)
+        print(f"{path}: {labels} ({1000 * (time.perf_counter() - began):.0f} ms)", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+def read(path, count, short_side):
+    """Frames of a video's middle, their shorter side at most `short_side`: uint8 `[N, H, W, 3]`."""
+    there = frames.count_frames(path)
+    start = max(there - count, 0) // 2
+    clip = frames.read_frames(path, range(start, min(start + count, there)))
+    height, width = clip.shape[1:3]
+    scale = short_side / min(height, width)
+    if scale >= 1:
+        return clip
+    size = [max(round(side * scale), short_side) for side in (width, height)]
+    return np.stack([av.VideoFrame.from_ndarray(f, "rgb24").reformat(*size).to_ndarray() for f in clip])
+
+
+def ask_grpc(server, model, clip, raw, deadline):
+    """The best labels of a clip `[N, H, W, 3]`, (label, score), by gRPC.
+
+    Raises:
+        ServerError: where the server cannot be reached, is too slow, or refuses the request.
+    """
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = "serving_default" if raw else "jpeg"
+    value = clip[None] if raw else np.array([encode(clip)], object)
+    request.inputs["video" if raw else "frames"].CopyFrom(tf.make_tensor_proto(value))
+    request.output_filter.extend(["labels", "label_scores"])
+    limits = [("grpc.max_send_message_length", MAX_BYTES), ("grpc.max_receive_message_length", MAX_BYTES)]
+    end = time.monotonic() + deadline
+    with grpc.insecure_channel(server, limits) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for wait in _waits():
+            try:
+                answer = stub.Predict(request, timeout=max(end - time.monotonic(), 0.001))
+                break
+            except grpc.RpcError as error:
+                if error.code() not in AGAIN or time.monotonic() + wait > end:
+                    raise ServerError(f"{server}: {error.code().name}: {_line(error.details())}") from error
+                time.sleep(wait)
+    labels, scores = (tf.make_ndarray(answer.outputs[name])[0] for name in ("labels", "label_scores"))
+    return [(label.decode(), float(score)) for label, score in zip(labels, scores)]
+
+
+def ask_rest(server, model, clip, raw, deadline):
+    """As `ask_grpc`, by REST; pixels go as JSON numbers, four times the bytes of gRPC."""
+    value = clip.tolist() if raw else [{"b64": base64.b64encode(f).decode()} for f in encode(clip)]
+    body = json.dumps({"signature_name": "serving_default" if raw else "jpeg", "instances": [value]}).encode()
+    request = urllib.request.Request(
+        f"{server.rstrip('/')}/v1/models/{model}:predict", body, {"Content-Type": "application/json"}
+    )
+    end = time.monotonic() + deadline
+    for wait in _waits():
+        try:
+            with urllib.request.urlopen(request, timeout=max(end - time.monotonic(), 0.001)) as answer:
+                found = json.load(answer)["predictions"][0]
+            return list(zip(found["labels"], found["label_scores"]))
+        except urllib.error.HTTPError as error:
+            again, why = error.code in (429, 503), f"{error.code}: {_line(error.read().decode(errors='replace'))}"
+        except (OSError, ValueError, KeyError) as error:
+            why = getattr(error, "reason", error)
+            again = isinstance(why, ConnectionError)
+        if not again or time.monotonic() + wait > end:
+            raise ServerError(f"{server}: {why}")
+        time.sleep(wait)
+
+
+def encode(clip):
+    """Each frame as a JPEG."""
+    height, width = clip.shape[1:3]
+    encoded = []
+    for frame in clip:
+        file = io.BytesIO()
+        with av.open(file, "w", "mjpeg") as container:
+            stream = container.add_stream("mjpeg", 25, options={"qmin": "2", "qmax": "2"})
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuvj420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+            container.mux(stream.encode())
+        encoded.append(file.getvalue())
+    return encoded
+
+
+def _waits():
+    """Seconds before each further try, doubling."""
+    wait = 0.2
+    while True:
+        yield wait
+        wait = min(2 * wait, 5)
+
+
+def _line(text):
+    return " ".join((text or "").split())[:300]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Writes a trained network in the form that a server or a device runs: `python -m slowfast_tf.export`."""
+
+import argparse
+import pathlib
+import re
+
+from . import cli
+from .models.presets import PRESETS, nearest
+
+# Which options a format has, and their values.
+ONLY = {
+    "precision": {"saved_model": ("float32", "bfloat16"), "tflite": ("float32",), "onnx": ("float32",)},
+    "quantize": {"saved_model": ("none",), "tflite": ("none", "float16", "dynamic", "int8"), "onnx": ("none",)},
+}
+SUFFIX = {"tflite": ".tflite", "onnx": ".onnx"}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m slowfast_tf.export",
+        description="Writes a trained network for TF Serving (saved_model), LiteRT (tflite) or ONNX Runtime, OpenVINO"
+        " and TensorRT (onnx). BatchNorm is folded into the convolutions, and the result compared.",
+        epilog="example: python -m slowfast_tf.export --checkpoint runs/demo --format tflite --quantize int8"
+        " --calibration data/demo/train/*/00*.mp4 --output demo.tflite",
+    )
+    parser.add_argument(
+        "--checkpoint", required=True, help="a .keras file, the directory of a run, or a preset (random weights)"
+    )
+    parser.add_argument("--format", required=True, choices=("saved_model", "tflite", "onnx"))
+    parser.add_argument(
+        "--output", required=True, type=pathlib.Path, help="a file, or the directory of a SavedModel (NAME/VERSION)"
+    )
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="saved_model only")
+    parser.add_argument(
+        "--quantize", default="none", choices=("none", "float16", "dynamic", "int8"), help="tflite only"
+    )
+    parser.add_argument(
+        "--calibration", nargs="+", default=[], metavar="FILE", help="for int8: videos or .tfrecord files, 50 or more"
+    )
+    parser.add_argument("--int8-io", action="store_true", help="int8 inputs and outputs too, with --quantize int8")
+    parser.add_argument(
+        "--views", default="1x1", metavar="CLIPSxCROPS", help="saved_model only: views of each video, such as 10x3"
+    )
+    options = parser.parse_args(arguments)
+    views = _check(options)
+
+    cli.import_tensorflow()
+    model = _model(options.checkpoint)
+    if options.format == "saved_model":
+        from .exporting import saved_model
+
+        saved_model.export(model, options.output, options.precision, views)
+    elif options.format == "onnx":
+        from .exporting import onnx
+
+        onnx.export(model, options.output)
+    else:
+        from .exporting import calibration, tflite
+
+        clips = calibration.read(options.calibration, model.spec) if options.calibration else None
+        tflite.export(model, options.output, options.quantize, clips, options.int8_io)
+    print(f"wrote {options.output}")
+
+
+def _check(options):
+    """Refuses what does not fit together, before TensorFlow is imported; gives the views, two integers."""
+    form = options.format
+    for name, formats in ONLY.items():
+        value = getattr(options, name)
+        if value not in formats[form]:
+            others = ", ".join(key for key, values in formats.items() if value in values)
+            raise cli.UserError(f"--{name} {value} is for --format {others}; received --format {form}")
+    views = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d?)", options.views)
+    if not views:
+        raise cli.UserError(f"--views takes CLIPSxCROPS, such as 10x3; received {options.views!r}")
+    views = tuple(map(int, views.groups()))
+    if views != (1, 1) and form != "saved_model":
+        raise cli.UserError(f"--views is for --format saved_model; received --format {form}")
+    if options.quantize == "int8" and not options.calibration:
+        raise cli.UserError("--quantize int8 needs --calibration: some videos like those that the network will see")
+    for name in ("calibration", "int8_io"):
+        if getattr(options, name) and options.quantize != "int8":
+            raise cli.UserError(f"--{name.replace('_', '-')} goes with --quantize int8; received {options.quantize}")
+    if form in SUFFIX and options.output.suffix != SUFFIX[form]:
+        raise cli.UserError(f"--output must end in {SUFFIX[form]} for --format {form}; received {options.output}")
+    if options.output.exists():
+        raise cli.UserError(f"{options.output} exists already; choose another place or remove it")
+    if not pathlib.Path(options.checkpoint).exists() and options.checkpoint not in PRESETS:
+        raise cli.UserError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
+    return views
+
+
+def _model(source):
+    from . import SlowFast, load
+
+    if source in PRESETS and not pathlib.Path(source).exists():
+        return SlowFast(source)
+    return load(source)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,54 @@
+"""Clips that show a quantizer what activations are like."""
+
+import tensorflow as tf
+
+from ..cli import UserError
+from ..data import sampling, transforms, video
+
+
+def read(paths, spec):
+    """The middle clip of each video, as the network's inputs.
+
+    Args:
+        paths: video files, and TFRecord files (`.tfrecord`) of SequenceExamples with JPEG frames in
+            `image/encoded`, as `slowfast_tf.prepare` writes them.
+        spec: a `SlowFastSpec`.
+
+    Returns:
+        A list of dictionaries of float32 arrays `[1, T, S, S, C]`, by input.
+
+    Raises:
+        UserError: for a file that cannot be read, or holds no video.
+    """
+    clips = []
+    for path in paths:
+        try:
+            if str(path).endswith(".tfrecord"):
+                found = list(_records(str(path), spec))
+            else:
+                found = [video.read(path, _middle(video.probe(path).frames, spec))]
+        except (video.VideoError, tf.errors.OpError) as error:
+            message = str(error).splitlines()[0]
+            message = message if str(path) in message else f"{path}: {message}"
+            raise UserError(f"--calibration takes videos and TFRecord files: {message}") from error
+        if not found:
+            raise UserError(f"--calibration takes videos and TFRecord files: {path}: holds no record")
+        clips += [_inputs(frames, spec) for frames in found]
+    return clips
+
+
+def _middle(frames, spec):
+    return sampling.clip_frames(sampling.test_places(1), frames, spec)[0].numpy()
+
+
+def _records(path, spec):
+    features = {"image/encoded": tf.io.FixedLenSequenceFeature([], tf.string)}
+    for record in tf.data.TFRecordDataset(path):
+        encoded = tf.io.parse_single_sequence_example(record, sequence_features=features)[1]["image/encoded"]
+        yield tf.stack([transforms.decode(encoded[i]) for i in _middle(len(encoded), spec)])
+
+
+def _inputs(frames, spec):
+    crop = transforms.test_crops(frames, spec.crop_size, 1)[0]
+    inputs = transforms.pathways(transforms.normalize(crop, spec), spec)
+    return {name: x[None].numpy() for name, x in inputs.items()}

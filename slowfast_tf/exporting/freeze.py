@@ -1,0 +1,88 @@
+"""A network as a function of constants: what every format is written from, and what runs fastest."""
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from ..cli import Failure, UserError
+from .fold import fold
+
+TOLERANCE = 1e-3
+
+
+class Network:
+    """A `SlowFast` without BatchNorm and without variables, to be called as the model is: inputs to logits.
+
+    With constants, TensorFlow lays the kernels out for oneDNN once, not at every call.
+
+    Args:
+        model: a `SlowFast` of a classification head; its dtype policy does not matter.
+        precision: "float32" or "bfloat16", of weights and convolutions; logits are float32 either way.
+        lowering: "conv3d" or "conv2d".
+        batch, size: of the inputs, if they are fixed.
+
+    Attributes:
+        spec: the `SlowFastSpec`.
+        function: the `tf.ConcreteFunction`, from the inputs in the order of `spec.inputs` to logits.
+
+    Raises:
+        UserError: for a detection network.
+        Failure: where the folded network's logits are not `model`'s.
+    """
+
+    def __init__(self, model, precision="float32", lowering="conv3d", batch=None, size=None):
+        self.spec = model.spec
+        if self.spec.head != "pool":
+            raise UserError("a detection network cannot be exported; received one of head 'roi', give a classifier")
+        folded = checked_fold(model, lowering)
+        if precision != "float32":
+            weights = folded.get_weights()
+            folded = type(folded)(**{**folded.get_config(), "preset": self.spec, "dtype": precision})
+            folded.set_weights(weights)
+
+        def logits(*inputs):
+            return folded(dict(zip(self.spec.inputs, inputs)), training=False)
+
+        # XLA makes it slower on CPUs (see `models.layers`), and TF Serving has none.
+        function = tf.function(logits, input_signature=input_specs(self.spec, batch, size), jit_compile=False)
+        self.function = convert_variables_to_constants_v2(function.get_concrete_function())
+
+    def __call__(self, inputs, training=False):
+        return self.function(*(inputs[name] for name in self.spec.inputs))[0]
+
+
+def input_specs(spec, batch=None, size=None):
+    """`tf.TensorSpec`s of a network's inputs, named, float32; `batch` and `size` None where they may vary."""
+    frames = {"slow": spec.frames, "fast": spec.clip_frames}
+    sides = {name: size and spec.input_size(name, size) for name in spec.inputs}
+    return [
+        tf.TensorSpec([batch, frames[name], sides[name], sides[name], spec.input_channels(name)], tf.float32, name)
+        for name in spec.inputs
+    ]
+
+
+def random_inputs(spec, batch, size):
+    """Inputs of a network as if normalised, the same at every call: a dictionary of float32 arrays."""
+    random = np.random.default_rng(0)
+    return {s.name: random.normal(size=s.shape).astype(np.float32) for s in input_specs(spec, batch, size)}
+
+
+def checked_fold(model, lowering="conv3d"):
+    """`fold(model)` in float32, once its logits on a random clip are `model`'s to 1e-3 of the largest.
+
+    Raises:
+        Failure: where they are not.
+    """
+    config = {**model.get_config(), "preset": model.spec, "dtype": "float32"}
+    reference = type(model)(**config)
+    reference.set_weights(model.get_weights())
+    folded = fold(reference, lowering)
+    inputs = random_inputs(model.spec, 1, model.spec.crop_size)
+    expected, found = (tf.function(network, jit_compile=False)(inputs).numpy() for network in (reference, folded))
+    difference = np.abs(found - expected).max() / np.abs(expected).max()
+    if not difference <= TOLERANCE:  # NaN is refused as well
+        raise Failure(
+            f"folding BatchNorm into the convolutions changes the logits by {difference:.1e} of the largest, more than"
+            f" {TOLERANCE}; the checkpoint's weights are not finite or far out of range, so nothing was exported"
+        )
+    return folded

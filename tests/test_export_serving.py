@@ -1,0 +1,237 @@
+"""The client of export/serving over real gRPC and HTTP, against a small server that runs the SavedModel."""
+
+import base64
+import concurrent.futures
+import http.server
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from coded_video import decode, write
+from conftest import picture
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from test_export import fresh_environment
+
+from slowfast_tf.exporting import calibration, saved_model
+
+grpc = pytest.importorskip("grpc")
+predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
+from tensorflow_serving.apis import prediction_service_pb2_grpc as service  # noqa: E402
+
+SERVING = pathlib.Path(__file__).parents[1] / "export" / "serving"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    path = tmp_path_factory.mktemp("video") / "v.mp4"
+    return write(path, [picture(5, t) for t in range(50)], pix_fmt="yuv444p", qp=1)
+
+
+@pytest.fixture(scope="module")
+def expected(model, video):
+    (clip,) = calibration.read([video], model.spec)
+    return tf.nn.softmax(model(clip)).numpy()[0]
+
+
+@pytest.fixture(scope="module")
+def signatures(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("served") / "1"
+    saved_model.export(model, path)
+    return tf.saved_model.load(str(path)).signatures
+
+
+class Service(service.PredictionServiceServicer):
+    """Runs the signature that a request names; the first `busy` requests are refused as by a full server."""
+
+    def __init__(self, signatures, busy=0):
+        self.signatures, self.busy, self.requests = signatures, busy, []
+
+    def Predict(self, request, context):
+        self.requests.append(request)
+        if len(self.requests) <= self.busy:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "full")
+        inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
+        try:
+            found = self.signatures[request.model_spec.signature_name](**inputs)
+        except tf.errors.InvalidArgumentError as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        answer = predict_pb2.PredictResponse()
+        for name in request.output_filter:
+            answer.outputs[name].CopyFrom(tf.make_tensor_proto(found[name].numpy()))
+        return answer
+
+
+@pytest.fixture
+def serve(signatures):
+    servers = []
+
+    def serve(busy=0):
+        server = grpc.server(
+            concurrent.futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 2**27)]
+        )
+        one = Service(signatures, busy)
+        service.add_PredictionServiceServicer_to_server(one, server)
+        port = server.add_insecure_port("localhost:0")
+        server.start()
+        servers.append(server)
+        return f"localhost:{port}", one
+
+    yield serve
+    for server in servers:
+        server.stop(None)
+
+
+def client(*arguments, python=sys.executable):
+    done = subprocess.run(
+        [python, SERVING / "client.py", *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    return done.returncode, done.stdout.splitlines(), errors
+
+
+def scores(line, path):
+    found = line.removeprefix(f"{path}: ").rsplit(" (", 1)[0].split(", ")
+    return {label: float(score) for label, score in (entry.rsplit(" ", 1) for entry in found)}
+
+
+def test_grpc_with_pixels(serve, model, video, expected):
+    address, one = serve()
+    code, lines, errors = client(video, "--server", address, "--raw")
+    assert code == 0 and len(lines) == 1, errors
+    found = scores(lines[0], video)
+    np.testing.assert_allclose([found[label] for label in model.spec.labels], expected, atol=0.002)
+    assert one.requests[0].model_spec.name == "slowfast"
+
+
+def test_grpc_with_jpeg(serve, signatures, model, video):
+    address, one = serve()
+    code, lines, errors = client(video, "--server", address)
+    assert code == 0 and len(lines) == 1, errors
+    encoded = tf.make_ndarray(one.requests[0].inputs["frames"])[0]
+    frames = np.stack([tf.io.decode_jpeg(frame).numpy() for frame in encoded])
+    assert frames.shape == decode(video).shape
+    assert np.abs(frames.astype(int) - decode(video)).mean() < 4
+    expected = signatures["serving_default"](video=tf.constant(frames[None]))["scores"][0]
+    found = scores(lines[0], video)
+    np.testing.assert_allclose([found[label] for label in model.spec.labels], expected, atol=0.002)
+
+
+def test_a_full_server_is_asked_again(serve, video):
+    address, one = serve(busy=2)
+    code, lines, errors = client(video, "--server", address)
+    assert code == 0 and len(lines) == 1 and len(one.requests) == 3, errors
+
+
+def test_what_goes_wrong_is_one_line(serve, video, tmp_path):
+    (tmp_path / "bad.mp4").write_text("no video")
+    address, one = serve(busy=100)
+    code, lines, errors = client(tmp_path / "bad.mp4", video, "--server", address, "--deadline", "1")
+    assert code == 1 and lines == [] and len(errors) == 2
+    assert "bad.mp4: cannot be read as a video" in errors[0] and "UNAVAILABLE: full" in errors[1]
+    code, lines, errors = client(video, "--server", "localhost:1", "--deadline", "0.5")
+    assert code == 1 and len(errors) == 1
+    code, lines, errors = client(video, "--server", "http://localhost:1", "--deadline", "0.5")
+    assert code == 1 and len(errors) == 1 and "refused" in errors[0]
+    assert client(video, "--deadline", "0")[0] == 2
+
+
+@pytest.mark.slow
+def test_the_client_in_a_fresh_environment(serve, video, tmp_path):
+    python = fresh_environment(tmp_path / "venv", SERVING / "client.py")
+    address, _ = serve()
+    code, lines, errors = client(video, "--server", address, python=python)
+    assert code == 0 and len(lines) == 1, errors
+
+
+@pytest.fixture
+def rest(signatures):
+    """TF Serving's REST interface, as its page on the RESTful API has the row format."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append(self.path)
+            instances = body["instances"]
+            if body["signature_name"] == "jpeg":
+                value = tf.constant([[base64.b64decode(f["b64"]) for f in row] for row in instances])
+                found = signatures["jpeg"](frames=value)
+            else:
+                found = signatures["serving_default"](video=tf.constant(np.array(instances, np.uint8)))
+            row = {
+                "labels": [label.decode() for label in found["labels"].numpy()[0]],
+                "label_scores": found["label_scores"].numpy()[0].tolist(),
+            }
+            answer = json.dumps({"predictions": [row]}).encode()
+            self.send_response(200 if len(seen) > 1 else 503)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://localhost:{server.server_port}", seen
+    server.shutdown()
+    server.server_close()
+
+
+def test_rest(rest, model, video, expected):
+    address, seen = rest
+    code, lines, errors = client(video, "--server", address)
+    assert code == 0, errors
+    found = scores(lines[0], video)
+    np.testing.assert_allclose([found[label] for label in model.spec.labels], expected, atol=0.15)  # JPEG
+    assert seen == ["/v1/models/slowfast:predict"] * 2  # refused once
+
+
+def test_model_config_is_read_by_the_real_proto():
+    from tensorflow_serving.config import model_server_config_pb2
+
+    text = (SERVING / "config" / "models.config").read_text()
+    (config,) = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
+    assert (config.name, config.base_path, config.model_platform) == ("slowfast", "/models/slowfast", "tensorflow")
+    assert config.model_version_policy.latest.num_versions == 1
+
+
+def message(name, fields, **nested):
+    """A message that the wheel of tensorflow-serving-api leaves out, by the names and numbers of its .proto file."""
+    file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", package="as_published", syntax="proto3")
+    for message_name, members in {**nested, name: fields}.items():
+        found = file.message_type.add(name=message_name)
+        for number, (field, kind) in enumerate(members.items(), 1):
+            types = {"int64": 3, "bool": 8, "string": 9}
+            field = found.field.add(name=field, number=number, label=1, type=types.get(kind, 11))
+            if kind not in types:
+                field.type_name = f".as_published.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"as_published.{name}"))()
+
+
+def test_batching_and_monitoring_config():
+    names = "max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"
+    batching = message("BatchingParameters", dict.fromkeys(names, "Int64Value"), Int64Value={"value": "int64"})
+    text_format.Parse((SERVING / "config" / "batching.config").read_text(), batching)
+    assert all(getattr(batching, name).value > 0 for name in names)
+    monitoring = message(
+        "MonitoringConfig",
+        {"prometheus_config": "PrometheusConfig"},
+        PrometheusConfig={"enable": "bool", "path": "string"},
+    )
+    text_format.Parse((SERVING / "config" / "monitoring.config").read_text(), monitoring)
+    assert monitoring.prometheus_config.enable
+    assert monitoring.prometheus_config.path in (SERVING / "config" / "prometheus.yaml").read_text()
+
+
+def test_compose_names_files_that_are_there():
+    yaml = pytest.importorskip("yaml")
+    serving = yaml.safe_load((SERVING / "docker-compose.yaml").read_text())["services"]["serving"]
+    files = [word.split("=")[1] for word in serving["command"] if "=/config/" in word]
+    assert len(files) == 2 and all((SERVING / f.lstrip("/")).is_file() for f in files)
