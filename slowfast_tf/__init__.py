@@ -34,5 +34,6 @@ def __dir__():
 # to `keras.models.load_model`, which must know our classes by then.
 if sys.argv[:1] != ["-m"]:
     from .models import slowfast as _slowfast  # noqa: F401
+    from .training import losses as _losses  # noqa: F401
     from .training import optimizers as _optimizers  # noqa: F401
     from .training import schedules as _schedules  # noqa: F401

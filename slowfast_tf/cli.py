@@ -49,7 +49,9 @@ def import_tensorflow():
         try:
             import tensorflow as tf
 
-            tf.config.list_logical_devices()
+            # Several machines have to be made known before devices are; there the remarks come later.
+            if "TF_CONFIG" not in os.environ and "SLURM_STEP_NUM_TASKS" not in os.environ:
+                tf.config.list_logical_devices()
         except BaseException:
             remarks.seek(0)
             os.write(stderr, remarks.read())

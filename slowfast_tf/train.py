@@ -22,11 +22,12 @@ def main(arguments=None):
     parser.add_argument("--config", required=True, help="JSON configuration")
     parser.add_argument("--workdir", help="where everything is written (runs/NAME)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
+    parser.add_argument("--strict", action="store_true", help="stop where anything in the data set's lists is wrong")
     options = parser.parse_args(arguments)
     settings = config.load(options.config, options.set)
     workdir = pathlib.Path(options.workdir or f"runs/{settings.name}")
     check_workdir(workdir, settings)
-    train(settings, workdir)
+    train(settings, workdir, options.strict)
     print(
         "Next:\n"
         f"  python -m slowfast_tf.predict VIDEO --model {workdir}\n"
@@ -53,17 +54,18 @@ def check_workdir(workdir, settings):
             )
 
 
-def train(settings, workdir):
+def train(settings, workdir, strict=False):
     """A run: training, then a test of the best model, then what `export` asks for.
 
     Args:
         settings: a `slowfast_tf.config.Config`.
         workdir: directory for `config.json`, `model.keras` (best), `metrics.json`, `history.csv`, `curves.png`,
-            `confusion.png`, `prediction.png`, `checkpoints/`, `tensorboard/` and `saved_model/`. A run that is
-            found there is gone on with.
+            `confusion.png`, `report.html`, `scores.npz`, `prediction.png`, `checkpoints/`, `tensorboard/` and
+            `saved_model/`. A run that is found there is gone on with.
+        strict: take anything wrong in the data set's lists for an error; otherwise it is left out, and printed.
 
     Returns:
-        The figures of the test, a dictionary.
+        The figures of the test, a dictionary; empty for all workers but the chief.
 
     Raises:
         UserError: where data or a starting checkpoint is not there or does not fit.
@@ -71,62 +73,101 @@ def train(settings, workdir):
     """
     started = time.time()
     cli.import_tensorflow()
-    from .data import Clips
+    from .training import strategies
 
-    clips, validation = Clips(settings, "train"), Clips(settings, "val")
+    strategy = strategies.from_environment()
 
     import keras
     import tensorflow as tf
 
     from . import load
+    from .data import Clips
     from .evaluate import evaluate
     from .evaluation import plots
-    from .training import callbacks, optimizers, schedules  # noqa: F401, a checkpoint holds the latter two
+    from .training import accumulation, averaging, callbacks, losses, optimizers, schedules  # noqa: F401, a checkpoint holds the latter three
 
+    clips, validation = Clips(settings, "train", strict), Clips(settings, "val", strict)
+    chief = strategies.is_chief(strategy)
+    if chief:
+        for problem in (*clips.problems, *validation.problems):
+            print(f"left out: {problem}", file=sys.stderr)
+    check_replicas(strategy, settings)
     keras.utils.set_random_seed(settings.seed)
-    checkpoint, first_epoch = callbacks.latest_checkpoint(workdir)
-    with tf.distribute.MirroredStrategy().scope():
+    checkpoint, first_epoch, first_step = callbacks.latest_checkpoint(workdir)
+    with strategy.scope():
         if checkpoint:
-            print(f"going on after epoch {first_epoch} of {settings.train.epochs}")
+            print(f"going on after epoch {first_epoch} of {clips.phases[-1].epochs.stop}, {checkpoint}")
             model = load(checkpoint, compile=True)
         else:
             model = build(settings, clips)
     # Not before: the advice for a mistake up to here is to change the configuration.
-    settings.save(workdir / "config.json")
+    if chief:
+        settings.save(workdir / "config.json")
 
     # Keras does not know beforehand how many validation videos can be read, and warns where they end.
     warnings.filterwarnings("ignore", "Your input ran out of data")
-    epochs = range(first_epoch, settings.train.epochs)
     monitor = "val_top1" if model.spec.activation == "softmax" else "val_pr_auc"
-    if epochs:
+    saving = callbacks.Checkpoints(model, workdir, monitor, first_epoch, first_step)
+    for phase in clips.phases:
+        epochs = range(max(first_epoch, phase.epochs.start), phase.epochs.stop)
+        if not epochs:
+            continue
+        skip = first_step if first_epoch in epochs else 0
+        steps = clips.steps(phase, strategies.part(strategy)[1])
+        with strategy.scope():
+            fitted = with_frames(model, phase.shapes[0].frames)
+        accumulation.in_parts(fitted, settings.train.gradient_accumulation)
+        after = [
+            callbacks.StopOnNonFinite(),
+            callbacks.Progress(phase.shapes[-1].batch, steps, skip, clips.phases[-1].epochs.stop, quiet=not chief),
+            averaging.TestedWeights(clips.train(phase.epochs, phase), settings.train.precise_batchnorm),
+            saving,
+        ]
+        if chief:
+            after.append(keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False))
+            if not epochs.start:
+                after.append(
+                    callbacks.ExampleClips(clips.train(epochs, phase), clips.spec, workdir / "tensorboard/train")
+                )
         try:
-            model.fit(
-                clips.train(epochs),
-                steps_per_epoch=clips.steps,
-                initial_epoch=epochs.start,
-                epochs=epochs.stop,
-                shuffle=False,  # the clips come in an order of their own
-                validation_data=validation.validation(),
-                callbacks=[
-                    callbacks.StopOnNonFinite(),
-                    callbacks.Checkpoints(workdir, monitor, first_epoch),
-                    keras.callbacks.TensorBoard(str(workdir / "tensorboard"), write_graph=False),
-                ],
-                verbose=1 if sys.stdout.isatty() else 2,
-            )
-        except KeyboardInterrupt as error:
-            done = callbacks.latest_checkpoint(workdir)[1]
-            raise cli.Failure(f"interrupted; the same command goes on after epoch {done}") from error
+            # An epoch that is gone on with is shorter, and Keras has one length for all epochs of a call.
+            for some in [epochs[:1], epochs[1:]] if skip else [epochs]:
+                if some:
+                    fitted.fit(
+                        strategies.training_data(strategy, clips, some, phase, skip),
+                        steps_per_epoch=steps - skip,
+                        initial_epoch=some.start,
+                        epochs=some.stop,
+                        shuffle=False,  # the clips come in an order of their own
+                        validation_data=strategies.validation_data(validation),
+                        callbacks=after,
+                        verbose=0,
+                    )
+                skip = 0
+        except (callbacks.Interrupted, KeyboardInterrupt) as error:
+            raise cli.Failure(f"interrupted; {error or 'the same command goes on after the last epoch'}") from error
         except tf.errors.InvalidArgumentError as error:
-            if len(clips.skipped) < len(clips.videos):
+            if len(clips.skipped) < clips.count:
                 raise
             first = next(iter(clips.skipped.values()))
-            raise cli.UserError(f"none of the {len(clips.videos)} training videos can be read: {first}") from error
+            raise cli.UserError(f"none of the {clips.count} training videos can be read: {first}") from error
+        except tf.errors.FailedPreconditionError as error:  # of records, see data.sources
+            if not clips.skipped:
+                raise
+            first = next(iter(clips.skipped.values()))
+            raise cli.UserError(f"more than half of the training records are damaged: {first}") from error
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+            if strategies.part(strategy)[1] > 1:
+                strategies.start_anew(error)
+            raise
+    if not chief:
+        return {}
     history = callbacks.read_history(workdir)
     plots.save_curves(history, workdir / "curves.png")
 
     best = load(workdir)
-    figures, _ = evaluate(best, validation, plots=workdir)
+    tested = {"report": "report.html", "scores": "scores.npz", "confusion": "confusion.png"}
+    figures, _ = evaluate(best, validation, **{name: workdir / file for name, file in tested.items()})
     show_prediction(best, validation, workdir / "prediction.png")
     cli.write_text(workdir / "metrics.json", json.dumps(figures, indent=2) + "\n")
 
@@ -139,42 +180,79 @@ def train(settings, workdir):
     return figures
 
 
-def build(settings, clips):
-    """A compiled model for a configuration, with the weights of `train.init` if it names any."""
+def check_replicas(strategy, settings):
+    """Refuses what cannot be divided among the devices.
+
+    Raises:
+        UserError: with the numbers.
+    """
+    replicas = strategy.num_replicas_in_sync
+    parts = replicas * settings.train.gradient_accumulation
+    if settings.train.batch_size % parts:
+        raise cli.UserError(
+            f"train.batch_size {settings.train.batch_size} cannot be divided among {replicas} devices, in"
+            f" {settings.train.gradient_accumulation} parts each; give a multiple of {parts}"
+        )
+    if settings.train.multigrid and replicas > 1:
+        raise cli.UserError(
+            f"train.multigrid, whose batches change from step to step, is for one device; there are {replicas}:"
+            " show it one with CUDA_VISIBLE_DEVICES=0"
+        )
+
+
+def with_frames(model, frames):
+    """The same network, with the same weights and optimizer, for clips of another length (multigrid training)."""
     import keras
 
+    spec = model.spec
+    if frames == spec.frames:
+        return model
+    inputs = {}
+    for name in spec.pathways:
+        count = frames * (spec.alpha if name == "fast" else 1)
+        inputs[name] = keras.Input((count, None, None, spec.input_channels(name)), name=name, dtype="float32")
+    other = keras.models.clone_model(model, input_tensors=inputs, clone_function=lambda layer: layer)
+    other.compile(model.optimizer, model.loss, metrics=model._compile_metrics)
+    return other
+
+
+def build(settings, clips):
+    """A compiled model for a configuration, with the weights of `train.init` if it names any."""
     from .models.slowfast import SlowFast
-    from .training import optimizers, schedules
+    from .training import losses, optimizers, schedules
 
     train = settings.train
-    model = SlowFast(clips.spec, dtype=train.precision)
+    try:
+        model = SlowFast(
+            clips.spec, dtype=train.precision, synchronized=train.synchronize_batchnorm, frozen=train.freeze
+        )
+    except ValueError as error:  # the configuration has checked everything else
+        raise cli.UserError(f"train.freeze: {error}") from error
     if train.init:
         initialize(model, train.init)
-    if clips.spec.activation == "softmax":
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=train.label_smoothing)
-        metrics = [keras.metrics.CategoricalAccuracy("top1"), keras.metrics.TopKCategoricalAccuracy(5, "top5")]
-    else:
-        loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=train.label_smoothing)
-        metrics = [
-            keras.metrics.AUC(
-                curve="PR", multi_label=True, num_labels=len(clips.labels), from_logits=True, name="pr_auc"
-            )
-        ]
-    optimizer = optimizers.SGD(
-        schedules.from_config(train, clips.steps),
-        momentum=train.momentum,
-        nesterov=True,
-        weight_decay=train.weight_decay,
-    )
-    model.compile(optimizer, loss, metrics=metrics)
+    schedule = schedules.from_config(train, clips.phases, [clips.steps(phase) for phase in clips.phases])
+    loss, metrics, weighted_metrics = losses.from_config(train, clips.spec)
+    model.compile(optimizers.from_config(train, schedule), loss, metrics=metrics, weighted_metrics=weighted_metrics)
     return model
 
 
 def initialize(model, path):
-    """Takes the weights of a saved model, but for its classifier where the number of classes differs."""
+    """Takes the weights of a saved model, but for its classifier where the number of classes differs.
+
+    Raises:
+        UserError: where it is another network, or saw other colours.
+    """
     from . import load
 
     source = load(path)
+    for name in ("channel_order", "mean", "std"):
+        there, here = getattr(source.spec, name), getattr(model.spec, name)
+        if there != here:
+            value = json.dumps(there)
+            raise cli.UserError(
+                f"train.init {path}: was trained with {name} {value}, the configuration has {json.dumps(here)}; say the"
+                f" same with --set 'model.{name}={value}'"
+            )
     for layer in model.layers:
         if layer.name == "head" and source.spec.num_classes != model.spec.num_classes:
             continue
@@ -188,20 +266,31 @@ def initialize(model, path):
 
 
 def show_prediction(model, clips, path):
-    """A picture of one validation video and what the model says of it."""
+    """A picture of one validation clip and what the model says of it."""
+    import numpy as np
+
     from .evaluation import plots
     from .inference import Predictor
-    from .predict import read_clip
 
-    readable = [v for v in clips.videos if v.path not in clips.skipped]
-    shown = readable[len(readable) // 2]
-    frames = read_clip(shown.path, model.spec)
-    predictor = Predictor(model)
-    scores = predictor.score_clips(frames[None])[0].numpy()
-    truth = ", ".join(sorted({clips.labels[label[0]] for label in shown.labels}))
-    seen = {"slow": model.spec.slow_index, "fast": range(len(frames))}
-    seen = {pathway.title(): seen[pathway] for pathway in model.spec.pathways}
-    plots.save_prediction(frames, seen, scores, clips.labels, f"{shown.path} ({truth})", path)
+    spec = model.spec
+    inputs, truth = next(iter(clips.validation()))
+    middle = len(truth) // 2
+    inputs = {name: x[middle : middle + 1] for name, x in inputs.items()}
+    scores = Predictor(model).score_inputs(inputs)[0].numpy()
+    seen = {
+        pathway.title(): indices
+        for pathway, indices in zip(("slow", "fast"), (spec.slow_index, range(spec.clip_frames)))
+    }
+    if spec.fast_input == "rgb":
+        frames = inputs[spec.pathways[-1]]
+        seen = {name: indices for name, indices in seen.items() if name.lower() in spec.pathways}
+    else:  # the Fast pathway sees no picture
+        frames, seen = inputs["slow"], {"Slow": range(spec.frames)}
+    frames = frames[0].numpy() * spec.std + spec.mean
+    if spec.channel_order == "bgr":
+        frames = frames[..., ::-1]
+    title = ", ".join(name for name, happens in zip(clips.labels, truth[middle].numpy()) if happens)
+    plots.save_prediction(np.uint8(np.clip(frames * 255, 0, 255)), seen, scores, clips.labels, title, path)
 
 
 def report(workdir, figures, history, monitor, skipped, seconds):
@@ -216,6 +305,7 @@ def report(workdir, figures, history, monitor, skipped, seconds):
     about = {
         "model.keras": f"the best model, of epoch {int(best['epoch']) + 1}",
         "metrics.json": "these figures",
+        "report.html": "the figures of each class, and what is taken for what; scores.npz holds the scores",
         "curves.png": "loss and accuracy by epoch, from history.csv",
         "confusion.png": "which classes are taken for which",
         "prediction.png": "a video and what the network says of it",

@@ -151,25 +151,3 @@ def test_starting_from_other_weights(tmp_path):
             np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(cli.UserError, match="is another network"):
         initialize(slowfast_tf.SlowFast("slowfast_2x16_demo", width=16), tmp_path / "source.keras")
-
-
-def test_schedules_at_steps_worked_by_hand():
-    from slowfast_tf.training import schedules
-
-    # Kinetics 8x8: 196 epochs, 34 of warm-up from 0.01 to where the cosine is by then; 10 steps an epoch.
-    settings = config.Train(epochs=196, batch_size=64, learning_rate=0.1, warmup_epochs=34.0)
-    schedule = schedules.from_config(settings, 10)
-    top = 0.05 * (math.cos(math.pi * 34 / 196) + 1)  # 0.0928
-    expected = {0: 0.01, 170: (0.01 + top) / 2, 340: top, 980: 0.05, 1960: 0.0}
-    for step, rate in expected.items():
-        assert float(schedule(step)) == pytest.approx(rate, abs=1e-6), step
-
-    # Charades: 57 epochs, steps at 41 and 49, 4 of warm-up from 1e-4; 100 steps an epoch.
-    settings = config.load(ROOT / "configs/charades.json").train
-    schedule = schedules.from_config(settings, 100)
-    expected = {0: 1e-4, 200: (1e-4 + 0.0375) / 2, 400: 0.0375, 4099: 0.0375, 4100: 0.00375, 4900: 0.000375}
-    for step, rate in expected.items():
-        assert float(schedule(step)) == pytest.approx(rate, rel=1e-5), step
-
-    again = type(schedule).from_config(schedule.get_config())
-    assert float(again(4100)) == pytest.approx(0.00375)

@@ -1,5 +1,6 @@
 """Learning rates by step (section 4 and the published configurations)."""
 
+import itertools
 import math
 
 import keras
@@ -67,13 +68,25 @@ class Steps(_Warmup):
         return self.learning_rate * tf.gather(tf.constant([1.0, *self.rates]), passed)
 
 
-def from_config(train, steps_per_epoch):
-    """The schedule of a `slowfast_tf.config.Train`."""
+def from_config(train, phases, steps):
+    """The schedule of a run.
+
+    Args:
+        train: a `slowfast_tf.config.Train`.
+        phases: the run's, a list of `slowfast_tf.data.multigrid.Phase`.
+        steps: of an epoch, for each phase.
+    """
+    scale = train.batch_size / (train.learning_rate_batch or train.batch_size)
+    rate = train.learning_rate * scale
     warmup = {
-        "warmup_steps": round(train.warmup_epochs * steps_per_epoch),
-        "warmup_learning_rate": train.warmup_learning_rate,
+        "warmup_steps": round(train.warmup_epochs * steps[0]),
+        "warmup_learning_rate": train.warmup_learning_rate * scale,
     }
+    if train.multigrid:
+        starts = list(itertools.accumulate(len(phase.epochs) * count for phase, count in zip(phases, steps)))
+        first = phases[0].rate
+        return Steps(rate * first, starts[:-1], [phase.rate / first for phase in phases[1:]], **warmup)
     if train.schedule == "cosine":
-        return Cosine(train.learning_rate, train.epochs * steps_per_epoch, **warmup)
-    boundaries = [round(epoch * steps_per_epoch) for epoch in train.step_epochs]
-    return Steps(train.learning_rate, boundaries, train.step_rates, **warmup)
+        return Cosine(rate, train.epochs * steps[0], **warmup)
+    boundaries = [round(epoch * steps[0]) for epoch in train.step_epochs]
+    return Steps(rate, boundaries, train.step_rates, **warmup)

@@ -1,0 +1,60 @@
+"""Gradients of a batch from its parts, one after the other, for devices too small for the whole."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from ..models.multi_worker import MultiWorkerFit
+
+
+def in_parts(model, parts):
+    """Makes training steps of a compiled model go through a batch in parts, and update the weights once.
+
+    Gradients, loss and metrics are those of the whole batch, but that BatchNorm sees a part at a time (and the loss of
+    padded boxes is the mean of the parts' means).
+
+    Args:
+        model: a compiled Keras model; changed in place.
+        parts: how many; batches (of each replica) must be a multiple of it.
+    """
+    if parts > 1:
+        model.train_step = functools.partial(_step, model, parts)
+
+
+def _step(model, parts, data):
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    clips = tf.shape(tf.nest.flatten(data)[0])[0]
+    tf.debugging.assert_equal(clips % parts, 0, f"a batch cannot be divided into {parts} equal parts")
+    size = clips // parts
+    variables = model.trainable_variables
+
+    def add_part(i, loss, predictions, gradients):
+        part = tf.nest.map_structure(lambda x: x if x is None else x[i * size : (i + 1) * size], data)
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(part)
+        with tf.GradientTape() as tape:
+            predicted = model(x, training=True)
+            this = model.compute_loss(x=x, y=y, y_pred=predicted, sample_weight=weights)
+            scaled = model.optimizer.scale_loss(this)
+        found = tape.gradient(scaled, variables)
+        gradients = [total + gradient / parts for total, gradient in zip(gradients, found)]
+        return i + 1, loss + this / parts, predictions.write(i, predicted), gradients
+
+    _, loss, predictions, gradients = tf.while_loop(
+        lambda i, *_: i < parts,
+        add_part,
+        (
+            0,
+            0.0,
+            tf.TensorArray(tf.float32, parts, element_shape=model.output_shape),
+            [tf.zeros(variable.shape, variable.dtype) for variable in variables],
+        ),
+        parallel_iterations=1,
+    )
+    model.optimizer.apply_gradients(zip(gradients, variables))
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+    for metric in model.metrics:
+        if metric.name == "loss":
+            metric.update_state(loss * replicas, sample_weight=clips)  # a replica's loss is its share of the sum
+    figures = model.compute_metrics(x, y, predictions.concat(), sample_weight=weights)
+    return model._with_axis(figures) if isinstance(model, MultiWorkerFit) else figures

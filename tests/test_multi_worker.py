@@ -1,0 +1,209 @@
+"""Several devices and several machines do what one device does."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from slowfast_tf.data.datasets import demo
+
+ROOT = pathlib.Path(__file__).parents[1]
+TINY = [
+    "model.width=8",
+    "model.dropout=0.0",
+    "train.batch_size=8",
+    "train.warmup_epochs=1",
+    "test.clips=1",
+    "export=[]",
+]
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "demo"
+    demo.make(root, train=24, validation=8, seed=3)
+    return root
+
+
+def words(videos, workdir, *more):
+    overrides = [*TINY, f"data.root={videos}", *more]
+    return [
+        *("--config", str(ROOT / "configs/demo.json"), "--workdir", str(workdir)),
+        *(word for override in overrides for word in ("--set", override)),
+    ]
+
+
+def start(number, ports, arguments, log, script=("-m", "slowfast_tf.train")):
+    """A worker of a cluster on this machine."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}})
+    with open(log, "a") as file:
+        return subprocess.Popen(
+            [sys.executable, *script, *arguments], env=environment, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT
+        )
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def weights(path):
+    import slowfast_tf
+
+    return slowfast_tf.load(path).get_weights()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(videos, tmp_path_factory):
+    """The work directory of a run of two workers, and what each of them ended with."""
+    place = tmp_path_factory.mktemp("two")
+    ports, arguments = free_ports(2), words(videos, place / "run", "train.epochs=4")
+    workers = [
+        start(i, ports, [str(place / f"{i}.npz"), *arguments], place / f"{i}.log", [str(ROOT / "tests/worker.py")])
+        for i in range(2)
+    ]
+    try:
+        codes = [worker.wait(280) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert codes == [0, 0], (place / "0.log").read_text()[-3000:] + (place / "1.log").read_text()[-3000:]
+    return place / "run", [list(np.load(place / f"{i}.npz").values()) for i in range(2)]
+
+
+@pytest.mark.slow
+def test_two_workers_end_with_equal_weights(undisturbed):
+    workdir, (first, second) = undisturbed
+    assert len(first) > 100
+    for a, b in zip(first, second):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(first, weights(workdir / "checkpoints/epoch_0004.keras")):
+        np.testing.assert_array_equal(a, b)
+    assert json.loads((workdir / "metrics.json").read_text())["videos"] == 8
+    assert not list(workdir.rglob(".*")), "temporary files are left"
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_waited_for(undisturbed, videos, tmp_path):
+    ports, arguments = free_ports(2), words(videos, tmp_path / "run", "train.epochs=4")
+    workers = [start(i, ports, arguments, tmp_path / f"{i}.log") for i in range(2)]
+    try:
+        deadline = time.time() + 200
+        while not list((tmp_path / "run/checkpoints").glob("epoch_0002.keras")):
+            assert time.time() < deadline and workers[0].poll() is None, (tmp_path / "0.log").read_text()[-3000:]
+            time.sleep(0.2)
+        workers[1].send_signal(signal.SIGKILL)
+        workers[1].wait()
+        workers[1] = start(1, ports, arguments, tmp_path / "1.log")
+        codes = [worker.wait(280) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    log = (tmp_path / "0.log").read_text()
+    assert codes == [0, 0], log[-3000:] + (tmp_path / "1.log").read_text()[-3000:]
+    assert "another worker went away" in log and re.search(r"going on after epoch [23] of 4", log), log[-3000:]
+    for a, b in zip(weights(tmp_path / "run/checkpoints/epoch_0004.keras"), undisturbed[1][0]):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+REPLICAS = """
+import sys
+import numpy as np
+from slowfast_tf import config
+import tensorflow as tf
+
+count, out = int(sys.argv[1]), sys.argv[2]
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+import keras
+from slowfast_tf import train
+from slowfast_tf.data import Clips
+from slowfast_tf.training import strategies
+
+settings = config.load(sys.argv[3], sys.argv[4:])
+strategy = strategies.from_environment()
+assert strategy.num_replicas_in_sync == count
+keras.utils.set_random_seed(1)
+clips = Clips(settings, "train")
+with strategy.scope():
+    model = train.build(settings, clips)
+phase = clips.phases[0]
+history = model.fit(strategies.training_data(strategy, clips, range(1), phase, 0), steps_per_epoch=1, verbose=0)
+np.savez(out, *model.get_weights(), loss=history.history["loss"])
+"""
+
+
+def test_replicas_do_what_one_device_does(videos, tmp_path):
+    """With synchronised BatchNorm one step gives the same weights and statistics, to 1e-4; without, others."""
+    found = {}
+    for count, synchronize in ((1, "true"), (2, "true"), (2, "false")):
+        path = tmp_path / f"{count}{synchronize}.npz"
+        overrides = [*TINY, f"data.root={videos}", "train.learning_rate=0.01"]
+        overrides.append(f"train.synchronize_batchnorm={synchronize}")
+        process = subprocess.run(
+            [sys.executable, "-c", REPLICAS, str(count), str(path), str(ROOT / "configs/demo.json"), *overrides],
+            capture_output=True,
+            text=True,
+            timeout=200,
+            cwd=ROOT,
+        )
+        assert process.returncode == 0, process.stderr[-3000:]
+        found[count, synchronize] = np.load(path)
+
+    def difference(one, other):
+        return max(np.abs(one[name] - other[name]).max() for name in one.files)
+
+    assert len(found[1, "true"].files) > 100
+    assert difference(found[1, "true"], found[2, "true"]) < 1e-4
+    assert difference(found[1, "true"], found[2, "false"]) > 1e-2
+
+
+def test_slurm_tells_each_task_its_part():
+    """Two nodes, one with two tasks: the variables that srun sets."""
+    code = (
+        "import tensorflow as tf\n"
+        "tf.distribute.MultiWorkerMirroredStrategy = lambda cluster_resolver: cluster_resolver\n"
+        "from slowfast_tf.training import strategies\n"
+        "r = strategies.from_environment(); print(r.cluster_spec().as_dict()['worker'], r.task_id)"
+    )
+    slurm = {
+        "NTASKS": "3",
+        "STEP_NUM_TASKS": "3",
+        "PROCID": "2",
+        "STEP_NODELIST": "n[01-02]",
+        "STEP_TASKS_PER_NODE": "2,1",
+    }
+    environment = {**os.environ, **{f"SLURM_{name}": value for name, value in slurm.items()}}
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=100)
+    assert process.stdout.strip() == "['n01:8888', 'n01:8889', 'n02:8888'] 2", process.stderr[-2000:]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_kubernetes_pods_find_each_other():
+    yaml = pytest.importorskip("yaml")
+    service, job = yaml.safe_load_all((ROOT / "docs/multi_machine/kubernetes.yaml").read_text())
+    pod = job["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    variables = {item["name"]: item["value"] for item in container["env"]}
+    assert int(variables["WORKERS"]) == job["spec"]["completions"] == job["spec"]["parallelism"]
+    assert pod["subdomain"] == service["metadata"]["name"]
+    script = container["args"][0].rsplit("exec ", 1)[0] + 'echo "$TF_CONFIG"'
+    environment = {**os.environ, **variables, "JOB_COMPLETION_INDEX": "3"}
+    said = subprocess.run([*container["command"], script], capture_output=True, text=True, env=environment, check=True)
+    found = json.loads(said.stdout)
+    assert found["cluster"]["worker"] == [f"slowfast-{i}.slowfast:2222" for i in range(4)]
+    assert found["task"] == {"type": "worker", "index": 3}

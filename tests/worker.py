@@ -1,0 +1,23 @@
+"""A worker of a training run that writes its weights down: `python tests/worker.py NPZ ARGUMENTS OF TRAIN`."""
+
+import sys
+
+from slowfast_tf import cli
+
+if __name__ == "__main__":
+    cli.import_tensorflow()
+    import numpy as np
+
+    from slowfast_tf import train
+    from slowfast_tf.training import callbacks
+
+    weights, arguments = sys.argv[1], sys.argv[2:]
+    save = callbacks.Checkpoints._save
+
+    def save_and_note(self, path):
+        save(self, path)
+        np.savez(weights, *self.saved.get_weights())
+
+    callbacks.Checkpoints._save = save_and_note
+    sys.argv[1:] = arguments
+    cli.run(lambda: train.main(arguments))
