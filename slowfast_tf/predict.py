@@ -1,4 +1,4 @@
-"""Tells what happens in videos: `python -m slowfast_tf.predict VIDEO... --model PATH`."""
+"""Tells what happens in videos, or who does what: `python -m slowfast_tf.predict VIDEO... --model PATH`."""
 
 import argparse
 import json
@@ -11,17 +11,38 @@ from . import cli
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.predict",
-        description="Tells what happens in videos: a line for each, with the best classes and their scores.",
-        epilog="example: python -m slowfast_tf.predict holiday.mp4 --model runs/demo --top-k 3",
+        description="Tells what happens in videos: a line for each, with the best classes and their scores. With a"
+        " detection model (AVA), who does what: writes each video with boxes, actions and scores drawn in, and a JSON"
+        " file of times, boxes and scores.",
+        epilog="examples: python -m slowfast_tf.predict holiday.mp4 --model runs/demo --top-k 3; "
+        "python -m slowfast_tf.predict street.mp4 --model runs/ava --boxes people.csv --output out",
     )
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="a video file, of any format that FFmpeg reads")
     parser.add_argument("--model", required=True, help="a .keras file, or the directory of a run")
     parser.add_argument("--labels", help="a text file of class names, one a line, in place of the model's own")
     parser.add_argument("--top-k", type=int, default=5, help="how many classes to print (5)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a video")
+    people = parser.add_argument_group("detection models")
+    people.add_argument(
+        "--boxes",
+        metavar="FILE",
+        help="people of the video: a csv file of second,x1,y1,x2,y2[,score], or a .json file of"
+        ' [{"time": ..., "box": [x1, y1, x2, y2], "score": ...}, ...]; corners as shares of width and height',
+    )
+    people.add_argument(
+        "--detector",
+        metavar="PATH",
+        help="a SavedModel with the signature of TensorFlow's object detectors, in place of --boxes",
+    )
+    people.add_argument("--output", metavar="DIR", default="detections", help="where to write (%(default)s)")
+    people.add_argument("--overwrite", action="store_true", help="replace what stands there")
     options = parser.parse_args(arguments)
     if options.top_k < 1:
         raise cli.UserError(f"--top-k must be at least 1; received {options.top_k}")
+    if options.boxes and options.detector:
+        raise cli.UserError("give --boxes or --detector, not both")
+    if options.boxes and len(options.videos) > 1:
+        raise cli.UserError(f"--boxes is for one video; received {len(options.videos)}")
     labels = read_labels(options.labels) if options.labels else None
 
     cli.import_tensorflow()
@@ -29,11 +50,16 @@ def main(arguments=None):
     from .data.video import VideoError
     from .inference import Predictor
 
-    predictor = Predictor(load(options.model))
-    classes = predictor.spec.num_classes
+    model = load(options.model)
+    classes = model.spec.num_classes
     if labels and len(labels) != classes:
         raise cli.UserError(f"{options.labels} has {len(labels)} lines; the model has {classes} classes")
-    labels = labels or [label.decode() for label in predictor.labels.numpy()]
+    labels = labels or model.spec.labels or [str(i) for i in range(classes)]
+    if model.spec.head == "roi":
+        return detect(model, labels, options)
+    if options.boxes or options.detector:
+        raise cli.UserError(f"{options.model} is no detection model; leave --boxes and --detector out")
+    predictor = Predictor(model)
     failed = False
     for path in options.videos:
         try:
@@ -49,6 +75,48 @@ def main(arguments=None):
             print(json.dumps({"video": path, "predictions": found}), flush=True)
         else:
             print(f"{path}: " + ", ".join(f"{label} {score:.3f}" for score, label in top), flush=True)
+    return 1 if failed else 0
+
+
+def detect(model, labels, options):
+    """Writes who does what in each video; 1 if one cannot be read, else 0."""
+    from . import detection
+    from .data.video import VideoError, probe
+
+    if not options.boxes and not options.detector:
+        raise cli.UserError(f"{options.model} is a detection model: say where people are, by --boxes or --detector")
+    places = [pathlib.Path(options.output, pathlib.Path(path).stem) for path in options.videos]
+    for place in places:
+        for path in (f"{place}.mp4", f"{place}.json"):
+            if places.count(place) > 1:
+                raise cli.UserError(f"two videos would be written to {path}; give them one by one, with --output")
+            if any(pathlib.Path(path).resolve() == pathlib.Path(source).resolve() for source in options.videos):
+                raise cli.UserError(f"{path} is a video to read; give another --output")
+            if pathlib.Path(path).exists() and not options.overwrite:
+                raise cli.UserError(f"{path} exists; give another --output, or --overwrite to replace it")
+    scorer = detection.Scorer(model)
+    failed = False
+    for path, place in zip(options.videos, places):
+        try:
+            length = detection.duration(probe(path))
+            if options.boxes:
+                people = detection.read_boxes(options.boxes, length)
+            else:
+                people = detection.detect(path, options.detector, length)
+            detection.track(people)
+            scorer.score(path, people, labels, options.top_k)
+            detection.write_video(path, people, f"{place}.mp4", min(options.top_k, 3))
+        except VideoError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failed = True
+            continue
+        found = detection.as_json(path, people)
+        cli.write_text(f"{place}.json", json.dumps(found, indent=1) + "\n")
+        if options.json:
+            print(json.dumps(found), flush=True)
+        else:
+            count = len({person.track for person in people})
+            print(f"{path}: {count} people in {len(found['frames'])} key frames; {place}.mp4, {place}.json", flush=True)
     return 1 if failed else 0
 
 
