@@ -17,6 +17,7 @@ from conftest import picture
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from test_export import fresh_environment
 
+from slowfast_tf.data import transforms
 from slowfast_tf.exporting import calibration, saved_model
 
 grpc = pytest.importorskip("grpc")
@@ -113,7 +114,7 @@ def test_grpc_with_jpeg(serve, signatures, model, video):
     code, lines, errors = client(video, "--server", address)
     assert code == 0 and len(lines) == 1, errors
     encoded = tf.make_ndarray(one.requests[0].inputs["frames"])[0]
-    frames = np.stack([tf.io.decode_jpeg(frame).numpy() for frame in encoded])
+    frames = np.stack([transforms.decode(frame).numpy() for frame in encoded])
     assert frames.shape == decode(video).shape
     assert np.abs(frames.astype(int) - decode(video)).mean() < 4
     expected = signatures["serving_default"](video=tf.constant(frames[None]))["scores"][0]

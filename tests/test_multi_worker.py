@@ -25,6 +25,7 @@ TINY = [
     "test.clips=1",
     "export=[]",
 ]
+TOGETHER = ["train.epochs=4", "train.synchronize_batchnorm=true"]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def weights(path):
 def undisturbed(videos, tmp_path_factory):
     """The work directory of a run of two workers, and what each of them ended with."""
     place = tmp_path_factory.mktemp("two")
-    ports, arguments = free_ports(2), words(videos, place / "run", "train.epochs=4")
+    ports, arguments = free_ports(2), words(videos, place / "run", *TOGETHER)
     workers = [
         start(i, ports, [str(place / f"{i}.npz"), *arguments], place / f"{i}.log", [str(ROOT / "tests/worker.py")])
         for i in range(2)
@@ -99,7 +100,7 @@ def test_two_workers_end_with_equal_weights(undisturbed):
 
 @pytest.mark.slow
 def test_a_killed_worker_is_waited_for(undisturbed, videos, tmp_path):
-    ports, arguments = free_ports(2), words(videos, tmp_path / "run", "train.epochs=4")
+    ports, arguments = free_ports(2), words(videos, tmp_path / "run", *TOGETHER)
     workers = [start(i, ports, arguments, tmp_path / f"{i}.log") for i in range(2)]
     try:
         deadline = time.time() + 200

@@ -17,7 +17,7 @@ class _Common:
     """
 
     def _clip_gradients(self, gradients):
-        return gradients
+        return gradients if self.global_clipnorm else super()._clip_gradients(gradients)
 
     def _all_reduce_sum_gradients(self, pairs):
         gradients, variables = zip(*super()._all_reduce_sum_gradients(pairs))
