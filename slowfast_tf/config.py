@@ -36,8 +36,8 @@ class Model(Section):
 class Data(Section):
     """The videos and how training clips are cut from them.
 
-    dataset: "demo" (made on first use), "folder" (`root/train/CLASS/*.mp4`, `root/val/CLASS/*.mp4`), "lists"
-        (`root/train.csv`, `root/val.csv` of paths and labels), "kinetics", "charades" or "ava"; docs/datasets.md.
+    dataset: "demo" or "movers" (made on first use), "folder" (`root/train/CLASS/*.mp4`, `root/val/CLASS/*.mp4`),
+        "lists" (`root/train.csv`, `root/val.csv` of paths and labels), "kinetics", "charades", "ava"; docs/datasets.md.
         "records" is what `slowfast_tf.prepare` made of any of them.
     root: directory of the data set, from where the command is run.
     frame_rate: frames a second that the network's stride counts (30 for Kinetics); null counts those of each video.
@@ -54,7 +54,7 @@ class Data(Section):
         are above 0, either takes half of the batches.
     """
 
-    dataset: Literal["demo", "folder", "lists", "kinetics", "charades", "ava", "records"]
+    dataset: Literal["demo", "movers", "folder", "lists", "kinetics", "charades", "ava", "records"]
     root: str
     frame_rate: Annotated[float, pydantic.Field(gt=0)] | None = None
     service: str | None = None

@@ -120,7 +120,10 @@ def train(settings, workdir, strict=False):
         after = [
             callbacks.StopOnNonFinite(),
             callbacks.Progress(phase.shapes[-1].batch, steps, skip, clips.phases[-1].epochs.stop, quiet=not chief),
-            averaging.TestedWeights(clips.train(phase.epochs, phase), settings.train.precise_batchnorm),
+            averaging.TestedWeights(
+                statistics_clips(settings, clips, phase, strategy.num_replicas_in_sync),
+                settings.train.precise_batchnorm,
+            ),
             saving,
         ]
         if chief:
@@ -198,6 +201,17 @@ def check_replicas(strategy, settings):
             f"train.multigrid, whose batches change from step to step, is for one device; there are {replicas}:"
             " show it one with CUDA_VISIBLE_DEVICES=0"
         )
+
+
+def statistics_clips(settings, clips, phase, replicas):
+    """Training batches for precise BatchNorm: of the shape that is tested, with as many clips as BatchNorm trains on.
+
+    Multigrid training ends each short cycle with that shape. A batch is a device's share, or what is put together of
+    all devices (`train.synchronize_batchnorm`), and a part of it where gradients are accumulated.
+    """
+    shape = phase.shapes[-1]
+    parts = settings.train.gradient_accumulation * (1 if settings.train.synchronize_batchnorm else replicas)
+    return clips.train(phase.epochs, phase._replace(shapes=(shape._replace(batch=shape.batch // parts),)))
 
 
 def with_frames(model, frames):

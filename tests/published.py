@@ -14,6 +14,7 @@ TRAIN = (
     "zumba,DDDDDDDDDDD,7,17,train,0\n"
 )
 VAL = HEADER.replace(",is_cc", "") + "abseiling,EEEEEEEEEEE,3,13,validate\n"
+CHARADES_COLUMNS = "id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length".split(",")
 ACTIONS = {
     "AAAAA": "c000 0.00 0.40;c001 0.80 1.10;c000 1.70 2.00",
     "BBBBB": "",
@@ -48,13 +49,12 @@ def charades(root, frames=False):
         The (class, start, end) of the actions of each video.
     """
     (root / "Charades_v1_classes.txt").write_text("c000 Holding some clothes\nc001 Putting clothes\nc002 Sitting\n")
-    columns = "id,subject,scene,quality,relevance,verified,script,objects,descriptions,actions,length".split(",")
     for name in ("train", "test"):
         with open(root / f"Charades_v1_{name}.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, columns)
+            writer = csv.DictWriter(file, CHARADES_COLUMNS)
             writer.writeheader()
             for identity, actions in ACTIONS.items():
-                row = dict.fromkeys(columns, "text, with a comma; and more")
+                row = dict.fromkeys(CHARADES_COLUMNS, "text, with a comma; and more")
                 writer.writerow({**row, "id": identity, "actions": actions, "length": "2.0"})
     for number, identity in enumerate(ACTIONS):
         if frames:

@@ -16,7 +16,7 @@ from conftest import picture
 from slowfast_tf import SlowFast, cli, config, load, prepare
 from slowfast_tf.data import Clips
 from slowfast_tf.data.multigrid import Phase, Shape
-from slowfast_tf.train import build
+from slowfast_tf.train import build, statistics_clips
 from slowfast_tf.training import accumulation, averaging, losses, optimizers, precise_batchnorm, schedules
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -272,6 +272,19 @@ def test_precise_batchnorm(batch):
     assert stem.norm.momentum == 0.9
     with pytest.raises(ValueError, match="at least one"):
         precise_batchnorm.recompute(model, [], 3)
+
+
+def test_precise_batchnorm_takes_what_is_tested(configure):
+    """Of a short cycle its last shape alone; and as many clips as BatchNorm has in a step."""
+    overrides = ["train.batch_size=4", "train.gradient_accumulation=2"]
+    settings = configure(*overrides)
+    clips = Clips(settings, "train")
+    cycle = Phase(range(1), (Shape(8, 2, 16), Shape(4, 2, 32)), 1.0)
+    assert [x["fast"].shape for x, _ in clips.train(range(1), cycle)] == [(8, 16, 16, 16, 3)]
+    assert [x["fast"].shape for x, _ in statistics_clips(settings, clips, cycle, 1)] == [(2, 16, 32, 32, 3)] * 4
+    assert {len(y) for _, y in statistics_clips(settings, clips, cycle, 2)} == {1}
+    together = configure(*overrides, "train.synchronize_batchnorm=true")
+    assert {len(y) for _, y in statistics_clips(together, clips, cycle, 2)} == {2}
 
 
 def test_frozen_layers_stay(batch, tmp_path):

@@ -129,6 +129,31 @@ def save_prediction(frames, seen, scores, labels, title, path):
     _save(figure, path)
 
 
+def save_ablation(rows, title, path):
+    """Accuracy against cost of the rows of an ablation, as published and as found here (the paper's Figure 2).
+
+    Args:
+        rows: what `slowfast_tf.ablate.results` gives.
+        title: over the picture.
+        path: of the PNG.
+    """
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure.suptitle(title)
+    published, here = figure.subplots(1, 2)
+    costs = [row["multiply_adds"] / 1e9 for row in rows]
+    for axis, key, name in ((published, "published", "published, Kinetics-400"), (here, "mean", "here, made videos")):
+        for place, (cost, row) in enumerate(zip(costs, rows)):
+            spread = row["spread"] if key == "mean" else None
+            axis.errorbar(cost, row[key], spread, marker="o", capsize=3, color=f"C{place}", label=row["row"])
+        axis.set_title(name)
+        axis.set_xlabel("multiply-adds of the full-size form, G")
+        axis.set_ylabel("top-1, %")
+        axis.set_xlim(0, 1.15 * max(costs))
+        axis.grid(alpha=0.3)
+    here.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
+    _save(figure, path)
+
+
 def _save(figure, path):
     if isinstance(path, io.IOBase):
         figure.savefig(path, dpi=120, format="png")

@@ -45,31 +45,41 @@ def make(root, train=720, validation=240, seed=0):
 
     The videos are H.264, 80 x 64 pixels, 48 frames at 30 a second.
     """
+    write(root, CLASSES, render, train, validation, seed)
+
+
+def write(root, classes, render, train, validation, seed):
+    """As `make`, of any classes and a function like `render`."""
     root = pathlib.Path(root)
     if root.exists():
         return
+
+    def draw(job):
+        path, name, seed = job
+        encode(path, RATE, (HEIGHT, WIDTH), render(name, np.random.default_rng(seed)))
+
     with atomic(root) as temporary:
         jobs = []
         for number, (split, count) in enumerate((("train", train), ("val", validation))):
-            for name in CLASSES:
+            for name in classes:
                 (temporary / split / name).mkdir(parents=True)
             for i in range(count):
-                name = CLASSES[i % len(CLASSES)]
+                name = classes[i % len(classes)]
                 jobs.append((str(temporary / split / name / f"{i:04d}.mp4"), name, (seed, number, i)))
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(tqdm.tqdm(pool.map(_write, jobs), "making videos", len(jobs)))
-        about = {"train": train, "val": validation, "seed": seed, "classes": CLASSES}
+            list(tqdm.tqdm(pool.map(draw, jobs), "making videos", len(jobs)))
+        about = {"train": train, "val": validation, "seed": seed, "classes": classes}
         (temporary / "about.json").write_text(json.dumps(about, indent=2))
 
 
-def _write(job):
-    path, name, seed = job
+def encode(path, rate, size, images):
+    """Writes an H.264 video of images, uint8 `[H, W, 3]` each, of a size (height, width)."""
     with av.open(path, "w") as container:
         # x264's macroblock tree does not give the same bytes twice; nor may the number of cores matter.
         options = {"crf": "23", "preset": "veryfast", "x264-params": "threads=1:mbtree=0"}
-        stream = container.add_stream("libx264", RATE, options=options)
-        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
-        for image in render(name, np.random.default_rng(seed)):
+        stream = container.add_stream("libx264", rate, options=options)
+        (stream.height, stream.width), stream.pix_fmt = size, "yuv420p"
+        for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))
         container.mux(stream.encode())
 
