@@ -74,7 +74,11 @@ def main(arguments=None):
     parser.add_argument("--table", required=True, choices=TABLES, help="lateral connections, beta or Fast inputs")
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="these rows of it only, by their names in the table")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each row (default: %(default)s)")
-    parser.add_argument("--config", default=DEFAULT, help="what is trained, without a change (default: %(default)s)")
+    parser.add_argument(
+        "--config",
+        default=DEFAULT,
+        help="what is trained, without a change; the rows' changes lie beside it (default: %(default)s)",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
     parser.add_argument("--workdir", default="runs/ablations", help="of all runs (default: %(default)s)")
     parser.add_argument(
@@ -89,6 +93,7 @@ def main(arguments=None):
         raise cli.UserError(f"--output must end in .md; got {output}")
     rows = chosen(options.table, options.rows)
     base = pathlib.Path(options.config)
+    config.load(base, options.set)  # its mistakes before those of the rows, which are in the same directory
     settings = {row: [change(base, row, options.set, seed) for seed in range(options.seeds)] for row in rows}
     flow = prepared(settings, workdir)
 
@@ -248,8 +253,8 @@ def page(table, command, base, run, found, picture):
         f"    {command}",
         "",
         "Published: top-1 in % on Kinetics-400 of the 4x16 R50 form, whose multiply-adds (G, one 256 x 256 clip) are",
-        "counted by this package. Here: top-1 in % of small networks with the same change on videos that are made, mean",
-        "and sample standard deviation over seeds. Without a change they are",
+        "counted by this package. Here: top-1 in % of small networks with the same change, on videos that are made,",
+        "mean and sample standard deviation over seeds. Without a change they are",
         f"`{base}`: depth {spec.depth}, width {spec.width}, {spec.frames}x{spec.stride}, {run.train.epochs} epochs.",
         "Compare orders, not figures.",
         "",

@@ -276,7 +276,7 @@ A training clip and a step, counted and measured here; then what is assumed:
 
 | | |
 |---|---|
-| computing, `{preset}` at 224 x 224, forward and backward (three times forward) | {volumes.operations / 1e9:.0f} GFLOP a clip |
+| `{preset}` at 224 x 224, forward and backward (three times forward) | {volumes.operations / 1e9:.0f} GFLOP a clip |
 | record, 10 s of video with a shorter side of 256, measured | {record / 1e6:.1f} MB a clip |
 | reading and decoding it, measured on this machine | {1000 * seconds:.0f} ms of a core a clip |
 | gradients, 2 (N - 1) / N times through a ring of N | {volumes.gradients / 1e6:.0f} MB a step |

@@ -221,10 +221,10 @@ def with_frames(model, frames):
     spec = model.spec
     if frames == spec.frames:
         return model
-    inputs = {}
+    inputs = []
     for name in spec.pathways:
         count = frames * (spec.alpha if name == "fast" else 1)
-        inputs[name] = keras.Input((count, None, None, spec.input_channels(name)), name=name, dtype="float32")
+        inputs.append(keras.Input((count, None, None, spec.input_channels(name)), name=name, dtype="float32"))
     other = keras.models.clone_model(model, input_tensors=inputs, clone_function=lambda layer: layer)
     other.compile(model.optimizer, model.loss, metrics=model._compile_metrics)
     return other

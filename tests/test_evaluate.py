@@ -77,7 +77,7 @@ def whole(command, tmp_path_factory):
 def end(number, words):
     """Runs `ENDED`."""
     return subprocess.run(
-        [sys.executable, "-c", ENDED, str(int(number)), *words], cwd=ROOT, capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", ENDED, str(int(number)), *words], cwd=ROOT, capture_output=True, text=True, timeout=900
     )
 
 

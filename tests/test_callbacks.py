@@ -1,0 +1,105 @@
+"""What happens while a run goes on: interruptions, and what is said of its speed."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from slowfast_tf.training import callbacks
+
+X = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+Y = X.sum(1, keepdims=True)
+STEPS = 4
+
+
+def linear():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse", metrics=["mae"], jit_compile=False)
+    return model
+
+
+def fit(model, workdir, epochs, first=(0, 0), more=()):
+    """Trains from epoch and step `first` on; a step has two of the eight clips, always the same ones."""
+    epoch, step = first
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(2)
+    saving = callbacks.Checkpoints(model, workdir, "val_mae", epoch, step)
+    for some, skip in ((range(epoch, epoch + 1), step), (range(epoch + 1, epochs), 0)):
+        if some:
+            model.fit(
+                data.repeat().skip(skip),
+                steps_per_epoch=STEPS - skip,
+                initial_epoch=some.start,
+                epochs=some.stop,
+                validation_data=data,
+                callbacks=[saving, *more],
+                verbose=0,
+            )
+
+
+class Signal(keras.callbacks.Callback):
+    """Sends this process a signal before a training step, counted from 0 over all epochs."""
+
+    def __init__(self, number, step):
+        super().__init__()
+        self.number, self.left = number, step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if not self.left:
+            os.kill(os.getpid(), self.number)
+        self.left -= 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_and_goes_on(number, tmp_path):
+    """In the second step of the second epoch: it is done, and kept."""
+    handler = signal.getsignal(number)
+    whole = linear()
+    fit(whole, tmp_path / "whole", 3)
+    with pytest.raises(callbacks.Interrupted, match="^the same command goes on after epoch 1 and 2 steps$"):
+        fit(linear(), tmp_path / "run", 3, more=[Signal(number, STEPS + 1)])
+    assert signal.getsignal(number) is handler
+    path, epoch, step = callbacks.latest_checkpoint(tmp_path / "run")
+    assert path.name == "epoch_0001_step_000002.keras" and (epoch, step) == (1, 2)
+    model = keras.models.load_model(path)
+    fit(model, tmp_path / "run", 3, (epoch, step))
+    for a, b in zip(model.get_weights(), whole.get_weights()):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    assert [row["epoch"] for row in callbacks.read_history(tmp_path / "run")] == [0, 1, 2]
+    assert [p.name for p in (tmp_path / "run/checkpoints").iterdir()] == ["epoch_0003.keras"]
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(linear(), tmp_path, 1, more=[Signal(signal.SIGINT, 1), Signal(signal.SIGINT, 1)])
+
+
+@pytest.mark.parametrize("wait, step", [(1.0, 1.0), (0.25, 1.0)])
+def test_an_input_that_is_slower_than_the_device_is_told_once(wait, step, monkeypatch, capsys):
+    """By a clock of its own: reading a batch takes `wait` seconds, a step `step`."""
+    now = [0.0]
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: now[0])
+
+    def read():
+        while True:
+            now[0] += wait
+            yield X[:2], Y[:2]
+
+    class Work(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            now[0] += step
+
+    signature = (tf.TensorSpec([2, 3]), tf.TensorSpec([2, 1]))
+    data = tf.data.Dataset.from_generator(read, output_signature=signature)
+    progress = callbacks.Progress(clips=2, steps=60, first_step=0, epochs=2)
+    arguments = {"steps_per_epoch": 60, "epochs": 2, "validation_data": (X, Y), "verbose": 0}
+    history = linear().fit(data, callbacks=[progress, Work()], **arguments).history
+    out, error = capsys.readouterr()
+    slow = wait > 0.5
+    assert error.count("the device waits for the input") == slow and ("slowfast_tf.prepare" in error) == slow
+    assert history["input_wait"] == pytest.approx([wait / (wait + step)] * 2, abs=0.02)
+    assert history["clips_per_second"] == pytest.approx([2 / (wait + step)] * 2, rel=0.03)
+    assert out.count(f"clips_per_second {history['clips_per_second'][0]:.4g}") == 2 and "epoch 2/2: " in out
