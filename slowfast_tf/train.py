@@ -104,6 +104,9 @@ def train(settings, workdir, strict=False):
     if chief:
         settings.save(workdir / "config.json")
 
+    accumulation.in_parts(model, settings.train.gradient_accumulation)
+    if settings.train.multigrid:
+        model.input_spec = None  # Keras would insist on the frames of a full clip
     # Keras does not know beforehand how many validation videos can be read, and warns where they end.
     warnings.filterwarnings("ignore", "Your input ran out of data")
     monitor = "val_top1" if model.spec.activation == "softmax" else "val_pr_auc"
@@ -114,9 +117,6 @@ def train(settings, workdir, strict=False):
             continue
         skip = first_step if first_epoch in epochs else 0
         steps = clips.steps(phase, strategies.part(strategy)[1])
-        with strategy.scope():
-            fitted = with_frames(model, phase.shapes[0].frames)
-        accumulation.in_parts(fitted, settings.train.gradient_accumulation)
         after = [
             callbacks.StopOnNonFinite(),
             callbacks.Progress(phase.shapes[-1].batch, steps, skip, clips.phases[-1].epochs.stop, quiet=not chief),
@@ -136,7 +136,7 @@ def train(settings, workdir, strict=False):
             # An epoch that is gone on with is shorter, and Keras has one length for all epochs of a call.
             for some in [epochs[:1], epochs[1:]] if skip else [epochs]:
                 if some:
-                    fitted.fit(
+                    model.fit(
                         strategies.training_data(strategy, clips, some, phase, skip),
                         steps_per_epoch=steps - skip,
                         initial_epoch=some.start,
@@ -212,22 +212,6 @@ def statistics_clips(settings, clips, phase, replicas):
     shape = phase.shapes[-1]
     parts = settings.train.gradient_accumulation * (1 if settings.train.synchronize_batchnorm else replicas)
     return clips.train(phase.epochs, phase._replace(shapes=(shape._replace(batch=shape.batch // parts),)))
-
-
-def with_frames(model, frames):
-    """The same network, with the same weights and optimizer, for clips of another length (multigrid training)."""
-    import keras
-
-    spec = model.spec
-    if frames == spec.frames:
-        return model
-    inputs = []
-    for name in spec.pathways:
-        count = frames * (spec.alpha if name == "fast" else 1)
-        inputs.append(keras.Input((count, None, None, spec.input_channels(name)), name=name, dtype="float32"))
-    other = keras.models.clone_model(model, input_tensors=inputs, clone_function=lambda layer: layer)
-    other.compile(model.optimizer, model.loss, metrics=model._compile_metrics)
-    return other
 
 
 def build(settings, clips):
