@@ -40,6 +40,7 @@ def test_what_limits(change, limit, seconds):
     assert found["clips_per_second"] == pytest.approx(1024 / seconds) and found["share"] == pytest.approx(1 / seconds)
 
 
+@pytest.mark.slow
 def test_two_workers_are_timed():
     step, reduced = benchmark_scaling.measure(2, "slowfast_2x16_demo", 1, 32, 1)
     assert 0 < reduced and 0 < step

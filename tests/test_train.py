@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from slowfast_tf import cli, config
+from slowfast_tf import cli, config, train
+from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets import demo
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -75,8 +76,6 @@ def test_a_run_leaves_what_the_contract_says(whole, videos):
 def test_the_best_epoch_is_kept(whole, videos):
     import keras
 
-    from slowfast_tf.data import Clips
-
     _, workdir = whole
     model = keras.models.load_model(workdir / "model.keras")
     history = read_history(workdir)
@@ -136,18 +135,33 @@ def test_a_loss_that_is_no_number_stops_the_run(videos, tmp_path):
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
+@pytest.mark.slow
+def test_multigrid(videos, tmp_path):
+    """From clips of a quarter of the frames to full ones, and tested with full ones after every epoch."""
+    overrides = ["model.frames=4", "model.stride=8", 'model.pathways=["slow"]', "train.multigrid=true"]
+    overrides += ["train.schedule=steps", "train.step_epochs=[1]", "train.step_rates=[0.1]", "train.epochs=2"]
+    overrides += ["train.batch_size=1", "train.precise_batchnorm=2", "export=[]"]
+    settings = config.load(ROOT / "configs/demo.json", [*TINY, f"data.root={videos}", *overrides])
+    figures = train.train(settings, tmp_path)
+    assert figures["videos"] == 16 and figures["skipped"] == 0
+    phases = Clips(settings, "train").phases
+    assert {shape.frames for phase in phases for shape in phase.shapes} == {1, 2, 4}
+    history = read_history(tmp_path)
+    assert len(history) == phases[-1].epochs.stop == 3
+    assert all(math.isfinite(row["loss"]) and math.isfinite(row["val_loss"]) for row in history)
+
+
 def test_starting_from_other_weights(tmp_path):
     import slowfast_tf
-    from slowfast_tf.train import initialize
 
     source = slowfast_tf.SlowFast("slowfast_2x16_demo", width=8, num_classes=5)
     source.save(tmp_path / "source.keras")
     target = slowfast_tf.SlowFast("slowfast_2x16_demo", width=8, num_classes=7)
     head = [w.copy() for w in target.get_layer("head").get_weights()]
-    initialize(target, tmp_path / "source.keras")
+    train.initialize(target, tmp_path / "source.keras")
     for layer in target.layers:
         expected = head if layer.name == "head" else source.get_layer(layer.name).get_weights()
         for ours, theirs in zip(layer.get_weights(), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(cli.UserError, match="is another network"):
-        initialize(slowfast_tf.SlowFast("slowfast_2x16_demo", width=16), tmp_path / "source.keras")
+        train.initialize(slowfast_tf.SlowFast("slowfast_2x16_demo", width=16), tmp_path / "source.keras")

@@ -11,8 +11,8 @@ import numpy as np
 from . import demo, folder
 
 CLASSES = ("bar", "cross", "disk", "ring", "tee", "triangle")
-OBJECTS, CIRCLE, PERIOD = 3, 3.0, 16  # how many, radius in pixels, frames
-MARGIN, APART = 12, 23  # pixels from the middle of an object to the edge of a crop, and to another object
+OBJECTS, CIRCLE, PERIOD = 2, 3.0, 16  # how many, radius in pixels, frames
+MARGINS, APART = (13, 22), 27  # pixels from the middle of an object to the edges of a frame, and to another object
 
 
 def load(root, split):
@@ -21,7 +21,7 @@ def load(root, split):
     return folder.load(root, split)
 
 
-def make(root, train=1200, validation=300, seed=0):
+def make(root, train=960, validation=240, seed=0):
     """As `demo.make`: H.264 videos of 80 x 64 pixels, 48 frames at 30 a second."""
     demo.write(root, CLASSES, render, train, validation, seed)
 
@@ -30,17 +30,15 @@ def render(name, random):
     """One video in which the object of class `name` moves, uint8 `[48, 64, 80, 3]`, from a NumPy random generator."""
     height, width, frames = demo.HEIGHT, demo.WIDTH, demo.FRAMES
     shapes = [name, *random.choice([other for other in CLASSES if other != name], OBJECTS - 1, replace=False)]
-    # In the middle square, which every crop shows.
-    edge = (width - height) // 2
     while True:
-        centers = random.uniform((MARGIN, edge + MARGIN), (height - MARGIN, width - edge - MARGIN), (OBJECTS, 2))
+        centers = random.uniform(MARGINS, np.subtract((height, width), MARGINS), (OBJECTS, 2))
         gaps = centers[:, None] - centers
         if np.hypot(gaps[..., 0], gaps[..., 1])[np.triu_indices(OBJECTS, 1)].min() > APART:
             break
     background = np.stack([demo._texture(random) + random.uniform(40, 110) for _ in range(3)], -1)
     camera = 0.4 * demo._walk(random, frames) + random.uniform(-0.3, 0.3, 2) * np.arange(frames)[:, None]
     colors = random.uniform(150, 255, (OBJECTS, 3))
-    radii, angles = random.uniform(8, 11, OBJECTS), random.uniform(0, 2 * np.pi, OBJECTS)
+    radii, angles = random.uniform(10, 13, OBJECTS), random.uniform(0, 2 * np.pi, OBJECTS)
     turn = random.uniform(0, 2 * np.pi) + random.choice([-1, 1]) * 2 * np.pi / PERIOD * np.arange(frames)
 
     images = np.empty((frames, height, width, 3), np.uint8)
