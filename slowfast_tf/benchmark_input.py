@@ -1,7 +1,11 @@
 """Times the input: training clips from records and from video files, beside what decoding alone takes."""
 
 import concurrent.futures
+import importlib.metadata
+import importlib.util
+import json
 import pathlib
+import platform
 import statistics
 import tempfile
 import time
@@ -14,12 +18,15 @@ from .benchmark_prepare import prepare_speed
 from .cli import import_tensorflow
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 16, 300, 256, 340
-CLIPS = 96  # timed at a time
+CLIPS, BATCH = 96, 8  # timed at a time
+EPOCH = 60 * VIDEOS  # so long that it does not end, nor begin anew, while clips are timed
 SPAN = 64  # raw frames that a clip of SlowFast 8x8 covers, every second of which is used
 
 
 def make_videos(root):
-    """Videos of ten seconds, H.264, of moving textures that compress about as well as pictures of people do."""
+    """Videos of ten seconds, H.264. Moving textures under a camera's noise compress as well as real videos do: a
+    320x240 clip of UCF-101 and a 340x256 one of Kinetics have JPEG images of 27 and 28 kB, and 1.8 and 2.3 kB a
+    frame in H.264."""
     import av
 
     from .data.datasets import demo
@@ -29,15 +36,17 @@ def make_videos(root):
     for number in range(VIDEOS):
         random = np.random.default_rng(number)
         texture = np.tile(np.stack([demo._texture(random) for _ in range(3)], -1), (3, 3, 1))
-        fine = random.normal(0, 9, texture.shape)
-        picture = np.uint8(np.clip(110 + 2.5 * texture + fine, 0, 255))
+        picture = 110 + 0.6 * texture + random.normal(0, 1.5, texture.shape)
+        noise = random.normal(0, 8.5, (2 * HEIGHT, 2 * WIDTH, 3))
         path = root / "train" / "all" / f"{number:02d}.mp4"
         with av.open(str(path), "w") as container:
             stream = container.add_stream("libx264", 30, options={"crf": "23", "preset": "veryfast"})
             stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
             for t in range(FRAMES):
                 y, x = int(30 + 25 * np.sin(t / 20)), int(20 + t / 4)
-                frame = np.ascontiguousarray(picture[y : y + HEIGHT, x : x + WIDTH])
+                down, right = random.integers((HEIGHT, WIDTH))
+                frame = picture[y : y + HEIGHT, x : x + WIDTH] + noise[down : down + HEIGHT, right : right + WIDTH]
+                frame = np.uint8(np.clip(frame, 0, 255))
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
             container.mux(stream.encode())
         if not number:
@@ -45,100 +54,121 @@ def make_videos(root):
     return sorted((root / "train" / "all").iterdir())
 
 
-def engines(root, records, paths):
-    """Functions that read `CLIPS` clips, by name."""
+def readers(root, records, paths):
+    """Functions that time the reading of `CLIPS` clips, by name, and what they read: bytes of a JPEG image."""
     import tensorflow as tf
 
-    from .data import Clips, transforms
+    from .data import Clips, sources, transforms, video
     from .data import records as stored
 
-    base = {
-        "name": "input",
-        "model": {"preset": "slowfast_8x8_r50"},
-        "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
-    }
-
-    def ours(dataset, place):
-        settings = config.Config.model_validate({**base, "data": {"dataset": dataset, "root": str(place)}})
-        clips = Clips(settings, "train")
-        data = iter(clips.train(range(10**6)))
+    def train(dataset, place, source=None):
+        """Training clips, from the pipeline's first batches on to when it runs steadily, and on."""
+        values = {
+            "name": "input",
+            "model": {"preset": "slowfast_8x8_r50"},
+            "data": {"dataset": dataset, "root": str(place)},
+            "train": {"epochs": 1, "batch_size": BATCH, "learning_rate": 0.1},
+        }
+        clips = Clips(config.Config.model_validate(values), "train")
+        if source:
+            clips._source = source(clips._source.videos * (EPOCH // VIDEOS), None)
 
         def read():
-            for _ in range(CLIPS // 8):
+            # Anew each time: what an iterator prefetches would be work that others have to wait for.
+            data = iter(clips.train(range(1)))
+            for _ in range(CLIPS // 2 // BATCH):
                 next(data)
+            return timed(lambda: [next(data) for _ in range(CLIPS // BATCH)] and None)
 
         return read
 
-    files = [str(path) for path in pathlib.Path(records).glob("train-*")]
-    packed = next(iter(tf.data.TFRecordDataset(files[:1]).map(stored.parse)))["frames"][: 2 * 32 : 2]
+    def decoded(decode):
+        """A function of a path and of frames, in as many threads as there are cores."""
+        starts = np.random.default_rng(0).integers(0, FRAMES - SPAN, CLIPS)
+        work = [(str(paths[i % len(paths)]), np.arange(start, start + SPAN, 2)) for i, start in enumerate(starts)]
 
-    def jpeg():
-        data = tf.data.Dataset.range(CLIPS)
-        data = data.map(lambda _: tf.map_fn(transforms.decode, packed, fn_output_signature=tf.uint8), tf.data.AUTOTUNE)
-        for _ in data:
-            pass
-
-    def in_threads(read):
-        def run():
-            random = np.random.default_rng(0)
-            starts = random.integers(0, FRAMES - SPAN, CLIPS)
+        def read():
             with concurrent.futures.ThreadPoolExecutor(prepare.cores()) as pool:
-                list(pool.map(read, [str(paths[i % len(paths)]) for i in range(CLIPS)], starts))
+                list(pool.map(lambda item: decode(*item) is None, work))
 
-        return run
+        return lambda: timed(read)
 
-    def loop(path, start):
+    def loop(path, frames):
+        """From the start of the file; as users of PyAV write it."""
         import av
 
-        frames = []
+        images, wanted = [], set(frames.tolist())
         with av.open(path) as container:
             container.streams.video[0].thread_count = 1
             for i, frame in enumerate(container.decode(video=0)):
-                if i >= start and (i - start) % 2 == 0:
-                    frames.append(frame.to_ndarray(format="rgb24"))
-                if len(frames) == 32:
+                if i in wanted:
+                    images.append(frame.to_ndarray(format="rgb24"))
+                if i == frames[-1]:
                     break
-        return np.stack(frames)
+        return np.stack(images)
 
-    def decord(path, start):
+    def by_decord(path, frames):
         import decord
 
-        return decord.VideoReader(path, num_threads=1).get_batch(range(start, start + SPAN, 2)).asnumpy()
+        return decord.VideoReader(path, num_threads=1).get_batch(frames).asnumpy()
 
-    def h264(path, start):
-        """From the last key frame before the clip to its end, without a conversion to RGB."""
+    def h264(path, frames):
+        """Every frame from the last key frame before the clip to its end, without a conversion to RGB."""
         import av
 
-        from .data import video
-
         info = video.probe(path)
-        key = info.keys[np.searchsorted(info.keys, start, "right") - 1]
+        key = info.keys[np.searchsorted(info.keys, frames[0], "right") - 1]
         with av.open(path) as container:
             stream = container.streams.video[0]
             stream.thread_count = 1
             container.seek(int(info.times[key]), stream=stream)
             for i, _ in enumerate(container.decode(stream), key):
-                if i >= start + SPAN - 2:
+                if i >= frames[-1]:
                     break
 
-    found = {
-        "records: training clips": ours("records", records),
-        "records: JPEG decoding alone": jpeg,
-        "H.264 files: training clips": ours("folder", root),
-        "H.264 files: PyAV, plain loop from the start": in_threads(loop),
-        "H.264 files: decoding alone, from the key frame": in_threads(h264),
-    }
-    try:
-        import decord as _  # noqa: F401
+    files = sorted(str(path) for path in pathlib.Path(records).glob("train-*"))
+    # As many videos as the index of a large data set would list.
+    index_path = pathlib.Path(records, stored.INDEX)
+    index = json.loads(index_path.read_text())
+    split = index["splits"]["train"]
+    split["shards"] *= EPOCH // VIDEOS
+    split["videos"] *= EPOCH // VIDEOS
+    index_path.write_text(json.dumps(index))
+    images = tf.stack([clip["frames"][:SPAN:2] for clip in tf.data.TFRecordDataset(files).map(stored.parse)])
 
-        found["H.264 files: decord"] = in_threads(decord)
-    except ImportError:
-        pass
-    return found, int(tf.strings.length(packed[0]))
+    def jpeg():
+        data = tf.data.Dataset.from_tensor_slices(images).repeat().take(CLIPS)
+        data = data.map(lambda clip: tf.stack([transforms.decode(x) for x in tf.unstack(clip)]), tf.data.AUTOTUNE)
+        return timed(lambda: list(data) and None)
+
+    decoders = {"slowfast_tf": video.read, "PyAV, plain loop": loop}
+    if importlib.util.find_spec("decord"):
+        decoders["decord"] = by_decord
+
+    def peer(decoder):
+        return type("Peer", (sources.Files,), {"decoder": staticmethod(decoder)})
+
+    found = {("records", "training clips", "slowfast_tf"): train("records", records)}
+    found["records", "decoding alone", "every image, whole (the limit)"] = jpeg
+    for name, decode in decoders.items():
+        found["H.264", "training clips", name] = train("folder", root, peer(decode))
+    for name, decode in decoders.items():
+        found["H.264", "decoding alone", name] = decoded(decode)
+    found["H.264", "decoding alone", "every frame from the key frame, no RGB (the limit)"] = decoded(h264)
+    return found, int(tf.reduce_mean(tf.cast(tf.strings.length(images), tf.float32)))
+
+
+def timed(function):
+    """Seconds that a function takes."""
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
 
 
 def section(rounds):
     """Measures and gives a Markdown section."""
+    from .benchmark import _cpu
+
     import_tensorflow()
     settings = config.Prepare(shards=2)
     with tempfile.TemporaryDirectory() as scratch:
@@ -149,33 +179,29 @@ def section(rounds):
             "name": "input",
             "model": {"preset": "slowfast_8x8_r50"},
             "data": {"dataset": "folder", "root": str(root)},
-            "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
+            "train": {"epochs": 1, "batch_size": BATCH, "learning_rate": 0.1},
             "prepare": settings.model_dump(),
         }
         prepare.prepare(config.Config.model_validate(values), str(scratch / "records"))
-        readers, size = engines(root, scratch / "records", paths)
-        seconds = {name: [] for name in readers}
-        for read in tqdm.tqdm(readers.values(), "warming up"):
-            read()
-        for _ in tqdm.trange(rounds, desc="reading"):
-            for name, read in readers.items():
-                began = time.perf_counter()
-                read()
-                seconds[name].append(time.perf_counter() - began)
+        found, image = readers(root, scratch / "records", paths)
+        frame = sum(path.stat().st_size for path in paths) / len(paths) / FRAMES
+        seconds = {name: [] for name in found}
+        for name, read in tqdm.tqdm([*found.items()] * rounds, "reading"):
+            seconds[name].append(read())
         (scratch / "prepare").mkdir()
         preparing = prepare_speed(paths, settings, scratch / "prepare")
     speed = {name: CLIPS / statistics.median(times) for name, times in seconds.items()}
-    limits = {"records": speed["records: JPEG decoding alone"]}
-    limits["H.264 files"] = speed["H.264 files: decoding alone, from the key frame"]
-    lines = ["| reading | clips/s, median | share of decoding alone |", "|---|---|---|"]
-    for name, value in speed.items():
-        lines.append(f"| {name} | {value:.0f} | {value / limits[name.split(':')[0]]:.2f} |")
+    limits = {kind: value for (kind, _, what), value in speed.items() if what.endswith("(the limit)")}
+    lines = ["| from | what | with | clips/s, median | of the limit |", "|---|---|---|---|---|"]
+    for (kind, what, name), value in speed.items():
+        lines.append(f"| {kind} | {what} | {name} | {value:.1f} | {value / limits[kind]:.2f} |")
     rate = {name: preparing["frames"] / preparing[name] for name in preparing if name != "frames"}
     both = preparing["frames"] / (preparing["ffmpeg"] + preparing["jpeg"])
     lines += ["", "| preparing | frames/s |", "|---|---|"]
     lines.append(f"| `slowfast_tf.prepare` | {rate['prepare']:.0f} |")
     lines.append(f"| ffmpeg (decode, scale), then libjpeg-turbo (encode) | {both:.0f} |")
     lines.append(f"| ffmpeg, its own JPEG encoder | {rate['ffmpeg_jpeg']:.0f} |")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "av"))
     return "\n".join(
         [
             "## Input",
@@ -183,9 +209,11 @@ def section(rounds):
             f"    python -m slowfast_tf.benchmark input --rounds {rounds}",
             "",
             f"Clips of 32 frames for SlowFast 8x8 out of videos of 10 s, {WIDTH}x{HEIGHT}; JPEG images of quality"
-            f" {settings.quality}, {size / 1000:.0f} kB each. Training clips are cut (224, shorter side 256 to 320),"
-            f" mirrored, normalised and batched; the others are decoded only. {prepare.cores()} cores, median of"
-            f" {rounds} times {CLIPS} clips, in turns; preparing once.",
+            f" {settings.quality}, {image / 1000:.0f} kB each; H.264 of {frame / 1000:.1f} kB a frame.",
+            "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
+            f" {BATCH} for every reader.",
+            f"Median of {rounds} times {CLIPS} clips, in turns; preparing once. {prepare.cores()} cores, {_cpu()};"
+            f" Python {platform.python_version()}, {versions}.",
             "",
             *lines,
         ]

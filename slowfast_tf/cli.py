@@ -1,6 +1,7 @@
 """What every command shares: one clear line for a user's mistake, and files written whole or not at all."""
 
 import contextlib
+import ctypes
 import gc
 import os
 import pathlib
@@ -43,6 +44,7 @@ def run(main):
 def import_tensorflow():
     """Imports TensorFlow without its start-up remarks, which no setting silences and which bury a command's words."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _keep_memory()
     with tempfile.TemporaryFile() as remarks:
         stderr = os.dup(2)
         os.dup2(remarks.fileno(), 2)
@@ -59,6 +61,17 @@ def import_tensorflow():
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def _keep_memory():
+    """Has glibc keep freed memory for the next tensor. By default large blocks go back to the system, and getting
+    them again, page by page, takes longer than filling them."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        limit = 2**31 - 1
+        mallopt(-1, limit)  # M_TRIM_THRESHOLD
+        mallopt(-3, limit)  # M_MMAP_THRESHOLD
+        mallopt(-8, 1)  # M_ARENA_MAX: other arenas than the first have no room for a batch
 
 
 @contextlib.contextmanager

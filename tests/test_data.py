@@ -284,13 +284,24 @@ def test_windows_are_functions_of_their_seed():
     assert first == again != other
 
 
-def test_normalize():
-    frames = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3)).astype(np.float32)
-    mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
-    spec = get_spec("slowfast_8x8_r50", mean=mean, std=std)
-    np.testing.assert_allclose(transforms.normalize(frames, spec), (frames / 255 - mean) / std, atol=1e-5)
-    spec = get_spec("slowfast_8x8_r50", mean=mean, std=std, channel_order="bgr")
-    np.testing.assert_allclose(transforms.normalize(frames, spec), (frames[..., ::-1] / 255 - mean) / std, atol=1e-5)
+@pytest.mark.parametrize("mean, std", [((0.1, 0.2, 0.3), (0.5, 0.6, 0.7)), ((0.45,) * 3, (0.225,) * 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_normalize(mean, std, dtype):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3)).astype(dtype)
+    frames[0, 0, :2] = [[0], [255]]
+    for order, expected in (("rgb", frames / 255), ("bgr", frames[..., ::-1] / 255)):
+        spec = get_spec("slowfast_8x8_r50", mean=mean, std=std, channel_order=order)
+        found = transforms.normalize(frames, spec)
+        assert found.dtype == tf.float32
+        np.testing.assert_allclose(found, (expected - mean) / std, atol=2e-6)
+
+
+def test_a_normalised_crop_is_the_crop_normalised():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
+    spec = get_spec("slowfast_8x8_r50", mean=(0.1, 0.2, 0.3))
+    window = transforms.draw_window((40, 60), (32, 48), 32, (0, 1))
+    expected = transforms.normalize(transforms.crop_window(frames, window, 32), spec)
+    np.testing.assert_allclose(transforms.crop_window(frames, window, 32, spec), expected, atol=5e-6)
 
 
 def test_pathways():

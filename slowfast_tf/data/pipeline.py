@@ -139,15 +139,19 @@ class Clips:
             else:
                 numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
             data = self._source.train(numbers, clips, part, config.seed, sample, finish, done)
+
+        def batched(data, size):
+            data = data.map(lambda place, clip: clip)
+            # Boxes differ in number; padding takes a pass over the batch.
+            return (data.padded_batch if spec.head == "roi" else data.batch)(size, drop_remainder=True)
+
         if len(shapes) == 1:
-            data = data.map(lambda place, clip: clip).padded_batch(shapes[0].batch, drop_remainder=True)
+            data = batched(data, shapes[0].batch)
         else:
             batches = tf.constant([shape.batch for shape in shapes], tf.int64)
             data = data.group_by_window(
                 lambda place, clip: tf.cast(place, tf.int64),
-                lambda place, window: window.map(lambda place, clip: clip).padded_batch(
-                    batches[place], drop_remainder=True
-                ),
+                lambda place, window: batched(window, batches[place]),
                 window_size_func=lambda place: batches[place],
             )
         if config.data.mixup or config.data.cutmix:
@@ -223,12 +227,15 @@ class Clips:
         frames = clip["frames"][0]
         shape = tf.shape(frames)[1:3] if frames.dtype == tf.uint8 else tf.io.extract_jpeg_shape(frames[0])[:2]
         window = transforms.draw_window(shape, sides, size, seed, data.short_side_draw, data.flip)
-        frames = transforms.crop_window(frames, window, size)
+        # Colors are changed on a 0..255 scale.
+        colored = data.color_jitter or data.rand_augment_layers
+        frames = transforms.crop_window(frames, window, size, None if colored else spec)
         if data.color_jitter:
             frames = augment.color_jitter(frames, data.color_jitter, seed + 1)
         if data.rand_augment_layers:
             frames = augment.rand_augment(frames, data.rand_augment_layers, data.rand_augment_magnitude, seed + 2)
-        frames = transforms.normalize(frames, spec)
+        if colored:
+            frames = transforms.normalize(frames, spec)
         if data.random_erasing:
             frames = augment.random_erasing(frames, data.random_erasing, seed + 3)
         motion = None
@@ -261,14 +268,15 @@ class Clips:
         """What the network takes of the crops of a decoded test clip, `[crops, T, S, S, C]`."""
         spec = self.spec
         frames = tf.ensure_shape(clip["frames"], [spec.clip_frames, None, None, 3])
-        found = transforms.test_crops(frames, spec.crop_size, crops)
+        # Normalised before, not after: there are fewer pixels.
+        found = transforms.test_crops(transforms.normalize(frames, spec), spec.crop_size, crops)
         motion = None
         if self._flow:
             motion = flow.displacements(clip["flow"])
             # Displacements grow and shrink with the frame.
             scale = spec.crop_size / tf.reduce_min(tf.shape(motion)[1:3]) / flow.LIMIT
             motion = transforms.test_crops(motion, spec.crop_size, crops) * tf.cast(scale, tf.float32)
-        return transforms.pathways(transforms.normalize(found, spec), spec, motion)
+        return transforms.pathways(found, spec, motion)
 
     def _labels_during(self, clip, span):
         """1 for each class that happens in a video between two times, float32 `[classes]`."""

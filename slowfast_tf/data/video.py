@@ -100,7 +100,7 @@ def read(path, frames):
     converter = av.video.reformatter.VideoReformatter()
     for image in stream(path, wanted, lambda frame: _image(frame, converter, images)):
         images.append(image)
-    return np.stack(images)[inverse]
+    return np.stack([images[i] for i in inverse])
 
 
 def stream(path, frames, convert):
@@ -159,7 +159,7 @@ def _stream(path, info, wanted, convert, key):
     with _open(path) as (container, stream):
         if key > 0:
             container.seek(int(info.times[key]), stream=stream)
-        for position, frame in _decode(container, stream, info):
+        for position, frame in _decode(container, stream, info, wanted):
             # MPEG-TS and MPEG-PS have no index, and a key frame may be damaged: the seek led elsewhere.
             if key > 0 and previous is None and (position > wanted[0] or frame.pts != info.times[position]):
                 break
@@ -180,10 +180,16 @@ def _stream(path, info, wanted, convert, key):
         yield from _stream(path, info, wanted, convert, 0)
 
 
-def _decode(container, stream, info):
-    """Yields (index, frame) in display order, from where the container stands."""
-    position = 0
+def _decode(container, stream, info, wanted):
+    """Yields (index, frame) in display order, from where the container stands. Frames may be missing that are not
+    wanted, and that no other frame is decoded from."""
+    position, context = 0, stream.codec_context
+    # With one thread a packet is decoded as it comes. Other codecs mean less by it than that nothing refers to a frame.
+    skips = context.name == "h264" and info.times is not None
+    times = set(info.times[wanted].tolist()) if skips else ()
     for packet in container.demux(stream):
+        if skips:
+            context.skip_frame = "DEFAULT" if packet.pts in times else "NONREF"
         try:
             decoded = packet.decode()
         except av.error.InvalidDataError:
@@ -202,5 +208,5 @@ def _image(frame, converter, others):
     height, width = others[0].shape[:2] if others else (None, None)
     if quarter_turns % 2:
         height, width = width, height
-    image = converter.reformat(frame, width, height, "rgb24").to_ndarray()
+    image = converter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
     return np.rot90(image, quarter_turns)
