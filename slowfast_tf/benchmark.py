@@ -1,354 +1,431 @@
-"""Times training and inference in TensorFlow (this package) and in PyTorch eager, side by side, and the input."""
+"""Times training and inference beside other libraries, side by side in one run, and the input."""
 
 import argparse
 import dataclasses
 import importlib.metadata
-import importlib.util
+import io
 import itertools
 import json
 import os
 import pathlib
 import platform
+import re
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 
 import tqdm
 
-from .cli import Failure, UserError, import_tensorflow, run, write_text
+from . import benchmark_engines
+from .benchmark_engines import ENGINES, Job
+from .cli import UserError, atomic, run, write_text
 from .models.presets import get_spec
-from .models.spec import SlowFastSpec
 
-# The PyTorch network is the tests' oracle: it comes with a checkout of the repository, not with the wheel.
-PEER = pathlib.Path(__file__).parent.parent / "tests" / "torch_slowfast.py"
-DEFAULTS = {"training": {"batch": 4, "size": 224}, "inference": {"batch": 1, "size": 256}}
-
-
-@dataclasses.dataclass(frozen=True)
-class Engine:
-    """A row of a table: what is timed, in a process of its own."""
-
-    framework: str  # "TensorFlow" or "PyTorch"
-    variant: str  # of inference in TensorFlow "folded" or "not folded"; of PyTorch a memory format
-    precision: str  # "float32" or "bfloat16"
-
-    def __str__(self):
-        if self.framework == "PyTorch":
-            return f"PyTorch eager, {self.variant}"
-        return f"TensorFlow (slowfast_tf){self.variant and f', BatchNorm {self.variant}'}"
+PRECISIONS = ("float32", "bfloat16", "float16", "dynamic", "int8")
+DEFAULTS = {"training": {"batch": 4, "size": 224, "limit": 120}, "inference": {"batch": 1, "size": 256, "limit": 30}}
+ABOUT = {
+    "training": "a training step (forward, backward, SGD with Nesterov momentum and weight decay)",
+    "inference": "inference of one clip by exported files and by PyTorch",
+}
+HEAD = "# Benchmarks\n\nWritten by `python -m slowfast_tf.benchmark`; do not edit. Ratios hold better than seconds."
 
 
-def engines(task, peer):
-    """The rows of the table of `task` ("training" or "inference"), with PyTorch's where `peer` is True."""
-    variants = [("TensorFlow", name) for name in ([""] if task == "training" else ["not folded", "folded"])]
-    variants += [("PyTorch", "channels_last_3d")] if peer else []
-    return [Engine(*variant, precision) for precision in ("float32", "bfloat16") for variant in variants]
+@dataclasses.dataclass
+class Result:
+    """What came of a job.
 
-
-def missing_peer(spec):
-    """Why PyTorch's rows cannot be had, with what to do; None if they can."""
-    if not PEER.exists():
-        return (
-            "PyTorch's rows need a checkout of the repository (tests/torch_slowfast.py); this is an installed package"
-        )
-    try:
-        importlib.metadata.version("torch")
-    except importlib.metadata.PackageNotFoundError:
-        return "PyTorch's rows need PyTorch: pip install 'slowfast_tf[bench]'"
-    fields = "depth", "width", "frames", "stride", "alpha", "beta_inv", "lateral_kernel", "num_classes", "dropout"
-    plain = {"crop_size": spec.crop_size, **{name: getattr(spec, name) for name in fields}}
-    if dataclasses.replace(SlowFastSpec(), **plain) != spec:
-        return "the PyTorch network of tests/torch_slowfast.py has no such variant; give a two-pathway R50 preset"
-    return None
-
-
-def tensorflow_training(engine, spec, batch, size):
-    """A function that does one training step (forward, backward, SGD with Nesterov momentum)."""
-    import_tensorflow()
-    import keras
-    import tensorflow as tf
-
-    from .models.slowfast import SlowFast
-    from .training.optimizers import SGD
-
-    model = SlowFast(spec, dtype="float32" if engine.precision == "float32" else "mixed_bfloat16")
-    optimizer = SGD(0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True))
-    clips = _clips(tf, spec, batch, size)
-    labels = tf.one_hot(tf.range(batch) % spec.num_classes, spec.num_classes)
-    return lambda: model.train_on_batch(clips, labels)
-
-
-def tensorflow_inference(engine, spec, batch, size):
-    """A function that runs a frozen graph: what a server runs, with nothing left to do but the network."""
-    import_tensorflow()
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    from .exporting.fold import fold
-    from .models.slowfast import SlowFast
-
-    model = SlowFast(spec, dtype="float32" if engine.precision == "float32" else "mixed_bfloat16")
-    model = fold(model) if engine.variant == "folded" else model
-    clips = list(_clips(tf, spec, batch, size).values())
-    function = tf.function(lambda *x: model(dict(zip(spec.pathways, x)), training=False))
-    frozen = convert_variables_to_constants_v2(function.get_concrete_function(*clips))
-    return lambda: frozen(*clips)[0].numpy()
-
-
-def _clips(tf, spec, batch, size):
-    frames = {"slow": spec.frames, "fast": spec.clip_frames}
-    return {
-        pathway: tf.random.normal([batch, frames[pathway], *[spec.input_size(pathway, size)] * 2, channels])
-        for pathway in spec.pathways
-        for channels in [spec.input_channels(pathway)]
-    }
-
-
-def torch_training(engine, spec, batch, size):
-    """As `tensorflow_training`, for PyTorch eager."""
-    import torch
-
-    network, clips = _torch_network(engine, spec, batch, size)
-    labels = torch.arange(batch) % spec.num_classes
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=engine.precision == "bfloat16"):
-            logits = network(*clips)
-        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-        loss.backward()
-        optimizer.step()
-        return loss.item()
-
-    return step
-
-
-def torch_inference(engine, spec, batch, size):
-    """As `tensorflow_inference`, for PyTorch eager."""
-    import torch
-
-    network, clips = _torch_network(engine, spec, batch, size)
-    network.eval()
-    if engine.precision == "bfloat16":  # weights in bfloat16 spare autocast's casts
-        network, clips = network.to(torch.bfloat16), [clip.to(torch.bfloat16) for clip in clips]
-
-    def step():
-        with torch.inference_mode():
-            return network(*clips).float().numpy()
-
-    return step
-
-
-def _torch_network(engine, spec, batch, size):
-    import torch
-
-    module = importlib.util.spec_from_file_location("torch_slowfast", PEER)
-    peer = importlib.util.module_from_spec(module)
-    module.loader.exec_module(peer)
-    memory_format = getattr(torch, engine.variant)
-    network = peer.SlowFast(
-        spec.depth, spec.width, spec.alpha, spec.beta_inv, spec.lateral_kernel, spec.num_classes, spec.dropout
-    )
-    frames = spec.frames, spec.clip_frames
-    clips = [torch.randn(batch, 3, n, size, size).contiguous(memory_format=memory_format) for n in frames]
-    return network.to(memory_format=memory_format), clips
-
-
-def serve(request):
-    """A worker's life: builds what `request` (JSON) says, warms up, then times a step for each line on stdin.
-
-    Answers are lines of JSON on stdout: "ready", then seconds and peak memory in bytes of each step.
+    Attributes:
+        seconds: of each round.
+        peak: memory of its process at most, bytes.
+        reason: why there are none, in one line.
     """
-    task, preset, batch, size, engine = json.loads(request)
-    build = {
-        ("TensorFlow", "training"): tensorflow_training,
-        ("TensorFlow", "inference"): tensorflow_inference,
-        ("PyTorch", "training"): torch_training,
-        ("PyTorch", "inference"): torch_inference,
-    }[engine["framework"], task]
-    step = build(Engine(**engine), get_spec(preset), batch, size)
-    step()
-    step()
-    print(json.dumps("ready"), flush=True)
+
+    job: Job
+    seconds: list = dataclasses.field(default_factory=list)
+    peak: int = 0
+    reason: str = ""
+
+    @property
+    def engine(self):
+        return ENGINES[self.job.task][self.job.engine]
+
+    @property
+    def median(self):
+        return statistics.median(self.seconds)
+
+
+class _Gone(Exception):
+    """A worker's process has ended, with the reason in one line."""
+
+
+class _Worker:
+    """A process with one engine. Not multiprocessing: its children import the whole package, so that PyTorch's would
+    hold TensorFlow.
+
+    Args:
+        mode: "worker", to run steps of one job when asked, or "export", to write the files of several.
+        jobs: `Job`s.
+    """
+
+    def __init__(self, mode, *jobs):
+        self.errors = tempfile.TemporaryFile("w+", errors="replace")
+        command = [
+            sys.executable,
+            "-m",
+            "slowfast_tf.benchmark",
+            mode,
+            json.dumps([dataclasses.asdict(j) for j in jobs]),
+        ]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
+        )
+
+    def answer(self, limit=None):
+        """Its next line, decoded; `_Gone` where there comes none, or none within `limit` seconds."""
+        timer = threading.Timer(limit, self.process.kill) if limit else None
+        if timer:
+            timer.start()
+        line = self.process.stdout.readline()
+        if line:
+            if timer:
+                timer.cancel()
+            return json.loads(line)
+        code = self.process.wait()
+        if timer and timer.finished.is_set():
+            raise _Gone(f"a step takes more than {limit:g} s")
+        if timer:
+            timer.cancel()
+        if code < 0:
+            raise _Gone(f"ended by signal {-code}, as where memory runs out")
+        self.errors.seek(0)
+        words = self.errors.read()
+        tqdm.tqdm.write(words, sys.stderr)
+        raise _Gone(([line for line in words.splitlines() if line.strip()] or ["ended"])[-1].strip()[:200])
+
+    def step(self, limit):
+        """Runs a step; its seconds, and peak memory in bytes."""
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # `answer` says why
+        return self.answer(limit)
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+        self.errors.close()
+
+
+def work(mode, request):
+    """A worker's life. Answers are lines of JSON on stdout.
+
+    Args:
+        mode, request: what `_Worker` says, jobs as JSON. "export" answers with a reason or null for each file; "worker"
+            with "ready", and then for each line on stdin with a step's seconds and the peak memory in bytes.
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # libraries have their own things to say there
+    jobs = [Job(**values) for values in json.loads(request)]
+
+    def answer(value):
+        print(json.dumps(value), file=answers, flush=True)
+
+    if mode == "export":
+        for reason in benchmark_engines.export(jobs):
+            answer(reason)
+        return
+    step = ENGINES[jobs[0].task][jobs[0].engine].build(jobs[0])
+    answer("ready")
     for _ in sys.stdin:
         began = time.perf_counter()
         step()
         seconds = time.perf_counter() - began
         # In kB, but on a Mac in bytes.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        print(json.dumps([seconds, peak]), flush=True)
+        answer(
+            [seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)]
+        )
 
 
-def measure(task, preset, batch, size, rounds, peer):
-    """Times every engine, each in a process of its own, one step of each of a precision in turn.
+def measure(jobs, rounds, limit):
+    """Times every job, each in a process of its own, one step of each in turn, after two to warm up.
 
     Args:
-        task: "training" or "inference".
-        preset: of the network.
-        batch, size: clips at a time, and their height and width.
-        rounds: steps of each engine that count.
-        peer: whether to time PyTorch as well.
+        jobs: `Job`s of one task.
+        rounds: steps of each that count.
+        limit: seconds of a step, beyond which a job is left out: without instructions of its own for it, a CPU takes
+            minutes for what is one second in another precision.
 
     Returns:
-        A list of (`Engine`, seconds of each round, peak memory in bytes), one an engine.
-
-    Raises:
-        Failure: where an engine cannot run; its own words are on stderr.
+        A list of `Result`s, one a job. One that cannot run has a reason, and the others go on.
     """
-    rows = engines(task, peer)
-    results = []
-    with tqdm.tqdm(total=len(rows) * (rounds + 1), desc=task, unit="step", file=sys.stderr) as progress:
-        # One precision after the other: a process keeps its memory (7 GB for a training step of SlowFast 8x8 R50 in
-        # float32) while the others have their turns.
-        for _, group in itertools.groupby(rows, key=lambda engine: engine.precision):
-            results += _take_turns([(engine, [task, preset, batch, size]) for engine in group], rounds, progress)
+    results = [Result(job, reason=benchmark_engines.unavailable(job) or "") for job in jobs]
+    files = {}
+    for result in results:
+        if result.job.file and not result.reason and not pathlib.Path(result.job.file).exists():
+            files.setdefault(result.job.file, []).append(result)
+    with tqdm.tqdm(total=len(files) + len(results) * (rounds + 2), unit="step", file=sys.stderr) as progress:
+        _export(files, progress)
+        # Training holds 7 GB a process (a step of SlowFast 8x8 R50 in float32), so that precisions come one after
+        # the other; inference has its turns all together.
+        for _, group in itertools.groupby(results, lambda r: r.job.task == "training" and r.job.precision):
+            _take_turns([r for r in group if not r.reason], rounds, limit, progress)
     return results
 
 
-def _take_turns(jobs, rounds, progress):
-    def answer(worker, engine):
-        line = worker.stdout.readline()
-        if not line:
-            raise Failure(f"{engine} in {engine.precision} gave up; if memory ran out, take a smaller --batch")
-        progress.update()
-        return json.loads(line)
-
-    workers, results = [], []
+def _export(files, progress):
+    """Writes files that are missing, `{path: results}`; into the results goes why one could not be written."""
+    if not files:
+        return
+    worker = _Worker("export", *(results[0].job for results in files.values()))
     try:
-        for engine, what in jobs:
-            # Not multiprocessing: its children import the whole package, so that PyTorch's would hold TensorFlow.
-            command = [sys.executable, "-m", "slowfast_tf.benchmark", "worker"]
-            command.append(json.dumps([*what, dataclasses.asdict(engine)]))
-            workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-            answer(workers[-1], engine)
-            results.append((engine, [], []))
-        for _ in range(rounds):
-            for worker, (engine, seconds, peaks) in zip(workers, results):
-                worker.stdin.write("\n")
-                worker.stdin.flush()
-                second, peak = answer(worker, engine)
-                seconds.append(second)
-                peaks.append(peak)
+        for file, results in files.items():
+            progress.set_description(pathlib.Path(file).name)
+            try:
+                reason = worker.answer()
+            except _Gone as error:
+                reason = f"export: {error}"
+            for result in results:
+                result.reason = reason or ""
+            progress.update()
     finally:
-        for worker in workers:
-            worker.kill()
-            worker.communicate()
-    return [(engine, seconds, max(peaks)) for engine, seconds, peaks in results]
+        worker.close()
 
 
-def table(task, results):
-    """The measurements of `measure` as a Markdown table."""
-    torch = {e.precision: statistics.median(seconds) for e, seconds, _ in results if e.framework == "PyTorch"}
+def _take_turns(results, rounds, limit, progress):
+    workers = {}
+    try:
+        for turn in range(-2, rounds):  # two to warm up
+            for number, result in enumerate(results):
+                if result.reason:
+                    continue
+                progress.set_description(f"{result.job.engine} {result.job.precision}")
+                try:
+                    if number not in workers:
+                        workers[number] = _Worker("worker", result.job)
+                        workers[number].answer()
+                    seconds, result.peak = workers[number].step(limit)
+                    progress.update()
+                except _Gone as error:
+                    result.reason, result.seconds = str(error), []
+                    workers.pop(number).close()
+                    continue
+                if turn >= 0:
+                    result.seconds.append(seconds)
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+def table(results):
+    """Results of `measure` as a Markdown table."""
+    own, best = {}, {}
+    for result in results:
+        precision = result.job.precision
+        if result.seconds and precision == "float32":
+            own[result.job.engine] = result.median
+        if result.seconds and result.engine.peer:
+            best[precision] = min(result.median, best.get(precision, result.median))
     lines = [
-        f"| {task} | precision | seconds, median | fastest | of PyTorch's time | peak memory |",
-        "|---|---|---|---|---|---|",
+        "| engine | precision | seconds, median | fastest | of its float32 | of the best peer's | peak memory |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for engine, seconds, peak in results:
-        median = statistics.median(seconds)
-        share = f"{median / torch[engine.precision]:.2f}" if engine.precision in torch else ""
+    for result in results:
+        name, precision = result.engine.title, result.job.precision
+        if result.reason:
+            reason = result.reason.replace("|", "/")
+            lines.append(f"| {name} | {precision} | left out: {reason} | | | | |")
+            continue
+        shares = [
+            f"{result.median / seconds:.2f}" if seconds else ""
+            for seconds in (own.get(result.job.engine), best.get(precision))
+        ]
         lines.append(
-            f"| {engine} | {engine.precision} | {median:.3f} | {min(seconds):.3f} | {share} | {peak / 2**30:.1f} GiB |"
+            f"| {name} | {precision} | {result.median:.3f} | {min(result.seconds):.3f} | {shares[0]} | {shares[1]}"
+            f" | {result.peak / 2**30:.1f} GiB |"
         )
     return "\n".join(lines)
 
 
-def section(task, preset, batch, size, rounds):
-    """Measures and gives a Markdown section: what was timed, where, and the table."""
-    try:
-        spec = get_spec(preset)
-        spec.check_size(size)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    without = missing_peer(spec)
-    results = measure(task, preset, batch, size, rounds, without is None)
-    what = {
-        "training": "a training step (forward, backward, SGD with Nesterov momentum and weight decay)",
-        "inference": "inference (TensorFlow: a frozen graph)",
-    }[task]
-    packages = ["tensorflow", "keras", *([] if without else ["torch"])]
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def chart(results):
+    """A bar for each result of `measure` that has a time, as PNG."""
+    from matplotlib.figure import Figure
+
+    shown = [result for result in results if result.seconds]
+    figure = Figure(figsize=(8, 1 + 0.35 * len(shown)), layout="constrained")
+    axis = figure.subplots()
+    for precision in dict.fromkeys(result.job.precision for result in shown):
+        bars = [(i, result.median) for i, result in enumerate(shown) if result.job.precision == precision]
+        drawn = axis.barh(*zip(*bars), label=precision, color=f"C{PRECISIONS.index(precision)}")
+        axis.bar_label(drawn, fmt="%.2f", padding=3)
+    axis.set_yticks(range(len(shown)), [f"{result.engine.title}, {result.job.precision}" for result in shown])
+    axis.invert_yaxis()
+    axis.margins(x=0.1)
+    axis.set_xlabel("seconds, median (less is better)")
+    job = shown[0].job
+    axis.set_title(f"{job.task}, {job.preset}, {job.batch} x {job.spec.clip_frames} x {job.size} x {job.size}")
+    axis.legend()
+    file = io.BytesIO()
+    figure.savefig(file, dpi=120, metadata={"Software": None})
+    return file.getvalue()
+
+
+def section(results, rounds, limit, command):
+    """A Markdown section: what was timed, where, and the table."""
+    job = results[0].job
+    packages = dict.fromkeys(r.engine.package for r in results if r.seconds)
+    names = {"ai_edge_litert": "ai-edge-litert"}
+    versions = ", ".join(f"{name} {importlib.metadata.version(names.get(name, name))}" for name in packages)
     return "\n".join(
         [
-            f"## {task.capitalize()}",
+            f"## {job.task.capitalize()}",
             "",
-            f"    python -m slowfast_tf.benchmark {task} --preset {preset} --batch {batch} --size {size}"
-            f" --rounds {rounds}",
+            f"    {command}",
             "",
-            f"`{preset}`, {what}, batch {batch}, {spec.clip_frames} frames of {size}x{size}.",
-            f"Seconds of one step, median of {rounds} after two to warm up;"
-            " every engine in a process of its own, taking turns within a precision.",
-            f"{cpus} threads, {_cpu()}; Python {platform.python_version()}, {versions}.",
+            f"`{job.preset}`, {ABOUT[job.task]}, batch {job.batch}, {job.spec.clip_frames} frames of"
+            f" {job.size}x{job.size}, random weights.",
+            f"Seconds of one step, median of {rounds} after two to warm up; every engine in a process of its own,"
+            f" taking turns. One whose step takes more than {limit:g} s is left out. Peak memory is the process's, with"
+            " its runtime and the reading of the file.",
+            f"{job.threads} threads, {_cpu()}; Python {platform.python_version()}, {versions}.",
             "",
-            table(task, results),
-            *(["", without] if without else []),
+            table(results),
         ]
     )
 
 
 def _cpu():
-    """The CPU's model name."""
+    """The CPU's model name, and which of the instructions that matter here it has."""
     try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
+        text = pathlib.Path("/proc/cpuinfo").read_text()
+        name = re.search(r"model name\s*: (.*)", text)[1].strip()
+    except (OSError, TypeError):
         return platform.processor() or platform.machine()
+    flags = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx512_bf16": "bfloat16"}
+    return f"{name} ({', '.join(flags[flag] for flag in flags if flag in text.split()) or 'no AVX2'})"
+
+
+def write(path, task, text, results):
+    """Writes a section to a Markdown file, in place of one of the same task; and measurements and chart beside it."""
+    path = pathlib.Path(path)
+    sections = {}
+    if path.exists():
+        head, *rest = path.read_text().split("\n## ")
+        if not head.startswith("# Benchmarks"):
+            raise UserError(f"{path} exists already and is no page of this benchmark; choose another place")
+        sections = {part.split("\n")[0].lower(): f"## {part.strip()}" for part in rest}
+    if any(result.seconds for result in results):
+        picture = path.with_name(f"{path.stem}_{task}.png")
+        with atomic(picture) as temporary:
+            temporary.write_bytes(chart(results))
+        text += f"\n\n![The table as bars]({picture.name})"
+        rows = [{**dataclasses.asdict(result), "engine": result.engine.title} for result in results]
+        for row in rows:
+            row["job"].pop("file")
+        write_text(path.with_name(f"{path.stem}_{task}.json"), json.dumps(rows, indent=1) + "\n")
+    sections[task] = text
+    write_text(path, "\n\n".join([HEAD, *sections.values()]) + "\n")
 
 
 def main(arguments=None):
     """The command."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["worker"]:  # what `measure` starts
-        return serve(arguments[1])
+    if arguments[:1] in (["worker"], ["export"]):  # what `measure` starts
+        return work(*arguments)
+    options = _parser().parse_args(arguments)
+    for name in ("rounds", "batch", "size", "limit"):
+        if getattr(options, name, 1) <= 0:
+            raise UserError(f"--{name} must be at least 1; got {getattr(options, name)}")
+    command = "python -m slowfast_tf.benchmark " + " ".join(_without_output(arguments))
+    if options.task == "input":
+        from . import benchmark_input
+
+        results, text = [], benchmark_input.section(options.rounds)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            results = measure(_jobs(options, options.workdir or scratch), options.rounds, options.limit)
+        text = section(results, options.rounds, options.limit, command)
+    print(text)
+    if options.output:
+        write(options.output, options.task, text, results)
+    return int(bool(results) and not any(result.seconds for result in results))
+
+
+def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.benchmark",
         description=__doc__,
-        epilog="example: python -m slowfast_tf.benchmark all --output docs/benchmarks.md",
+        epilog="example: python -m slowfast_tf.benchmark inference --precision float32 --output docs/inference.md",
     )
     commands = parser.add_subparsers(dest="task", required=True)
     for task, about in (
         ("training", "time a training step"),
-        ("inference", "time inference"),
+        ("inference", "time exported files in their runtimes, beside PyTorch"),
         ("input", "time reading and preparing videos"),
-        ("all", "all of these, one after the other"),
     ):
         command = commands.add_parser(
             task, help=about, description=about, epilog=f"example: python -m slowfast_tf.benchmark {task} --rounds 9"
         )
-        if task != "input":
-            command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
         command.add_argument("--rounds", type=int, default=5, help="rounds that count (default: %(default)s)")
-        command.add_argument("--output", metavar="FILE", help="write the Markdown here as well")
-        if task in DEFAULTS:
-            defaults = DEFAULTS[task]
-            command.add_argument("--batch", type=int, default=defaults["batch"], help="clips (default: %(default)s)")
-            command.add_argument(
-                "--size", type=int, default=defaults["size"], help="height and width (default: %(default)s)"
-            )
-    options = parser.parse_args(arguments)
-    sections = []
-    for task in [*DEFAULTS, "input"] if options.task == "all" else [options.task]:
+        command.add_argument(
+            "--output",
+            metavar="FILE",
+            help="write the Markdown here as well; where the file has a section of this task, in its place. A JSON"
+            " file and a bar chart go beside it",
+        )
         if task == "input":
-            from . import benchmark_input
-
-            if options.rounds < 1:
-                raise UserError(f"--rounds must be at least 1; got {options.rounds}")
-            sections.append(benchmark_input.section(options.rounds))
-            print(sections[-1], end="\n\n", flush=True)
             continue
-        sizes = {name: getattr(options, name, default) for name, default in DEFAULTS[task].items()}
-        for name, value in {"rounds": options.rounds, **sizes}.items():
-            if value < 1:
-                raise UserError(f"--{name} must be at least 1; got {value}")
-        sections.append(section(task, options.preset, rounds=options.rounds, **sizes))
-        print(sections[-1], end="\n\n", flush=True)
-    if options.output:
-        head = "Written by `python -m slowfast_tf.benchmark`; do not edit. Ratios hold better than seconds."
-        write_text(options.output, "\n\n".join(["# Benchmarks", head, *sections]) + "\n")
+        defaults, engines = DEFAULTS[task], ENGINES[task]
+        precisions = [p for p in PRECISIONS if any(p in engine.precisions for engine in engines.values())]
+        command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
+        command.add_argument("--engine", nargs="+", choices=engines, default=list(engines), help="(default: all)")
+        command.add_argument("--precision", nargs="+", choices=precisions, default=precisions, help="(default: all)")
+        command.add_argument(
+            "--size", type=int, default=defaults["size"], help="height and width (default: %(default)s)"
+        )
+        command.add_argument(
+            "--limit",
+            type=float,
+            default=defaults["limit"],
+            help="seconds of a step, beyond which an engine is left out (default: %(default)s)",
+        )
+        command.set_defaults(batch=defaults["batch"], workdir=None)
+        if task == "training":
+            command.add_argument("--batch", type=int, help="clips (default: %(default)s)")
+        else:
+            command.add_argument("--workdir", metavar="DIR", help="keep exported files here, and take those found")
+    return parser
+
+
+def _jobs(options, directory):
+    try:
+        get_spec(options.preset).check_size(options.size)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = []
+    for precision in PRECISIONS:
+        for name, engine in ENGINES[options.task].items():
+            if precision in options.precision and precision in engine.precisions and name in options.engine:
+                job = Job(options.task, name, precision, options.preset, options.size, options.batch, threads)
+                found.append(dataclasses.replace(job, file=benchmark_engines.file_of(job, directory)))
+    if not found:
+        raise UserError(f"none of {', '.join(options.engine)} runs in {', '.join(options.precision)}")
+    return found
+
+
+def _without_output(arguments):
+    """Arguments as a reader needs them to do the same: without where things were written."""
+    arguments = list(arguments)
+    for name in ("--output", "--workdir"):
+        if name in arguments:
+            at = arguments.index(name)
+            del arguments[at : at + 2]
+    return arguments
 
 
 if __name__ == "__main__":

@@ -39,6 +39,9 @@ def main(arguments=None):
     )
     parser.add_argument("--int8-io", action="store_true", help="int8 inputs and outputs too, with --quantize int8")
     parser.add_argument(
+        "--report", type=pathlib.Path, metavar="FILE", help="for int8: also write what each layer loses, as CSV"
+    )
+    parser.add_argument(
         "--views", default="1x1", metavar="CLIPSxCROPS", help="saved_model only: views of each video, such as 10x3"
     )
     options = parser.parse_args(arguments)
@@ -58,7 +61,7 @@ def main(arguments=None):
         from .exporting import calibration, tflite
 
         clips = calibration.read(options.calibration, model.spec) if options.calibration else None
-        tflite.export(model, options.output, options.quantize, clips, options.int8_io)
+        tflite.export(model, options.output, options.quantize, clips, options.int8_io, options.report)
     print(f"wrote {options.output}")
 
 
@@ -78,13 +81,14 @@ def _check(options):
         raise cli.UserError(f"--views is for --format saved_model; received --format {form}")
     if options.quantize == "int8" and not options.calibration:
         raise cli.UserError("--quantize int8 needs --calibration: some videos like those that the network will see")
-    for name in ("calibration", "int8_io"):
+    for name in ("calibration", "int8_io", "report"):
         if getattr(options, name) and options.quantize != "int8":
             raise cli.UserError(f"--{name.replace('_', '-')} goes with --quantize int8; received {options.quantize}")
     if form in SUFFIX and options.output.suffix != SUFFIX[form]:
         raise cli.UserError(f"--output must end in {SUFFIX[form]} for --format {form}; received {options.output}")
-    if options.output.exists():
-        raise cli.UserError(f"{options.output} exists already; choose another place or remove it")
+    for path in filter(None, (options.output, options.report)):
+        if path.exists():
+            raise cli.UserError(f"{path} exists already; choose another place or remove it")
     if not pathlib.Path(options.checkpoint).exists() and options.checkpoint not in PRESETS:
         raise cli.UserError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
     return views

@@ -106,3 +106,21 @@ def saved(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "tiny.keras"
     model.save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def served(model, tmp_path_factory):
+    """The SavedModel of `model`."""
+    from slowfast_tf.exporting import saved_model
+
+    path = tmp_path_factory.mktemp("served") / "tiny" / "1"
+    saved_model.export(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def signatures(served):
+    """The signatures of `served`, loaded."""
+    import tensorflow as tf
+
+    return tf.saved_model.load(str(served)).signatures

@@ -1,14 +1,18 @@
 """The benchmark command at a tiny size. What it measures is not tested: timings belong to benchmarks."""
 
+import dataclasses
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from slowfast_tf import benchmark
+from slowfast_tf import benchmark, benchmark_engines
+from slowfast_tf.benchmark_engines import ENGINES, Job
 from slowfast_tf.cli import UserError
 
-TINY = ("--preset", "slowfast_2x16_demo", "--size", "48", "--batch", "1", "--rounds", "1")
+TINY = ("--preset", "slowfast_2x16_demo", "--size", "32", "--rounds", "1")
 
 
 def rows(text):
@@ -17,29 +21,100 @@ def rows(text):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+def job(task, engine, precision="float32", **changes):
+    return Job(
+        task, engine, precision, **{"preset": "slowfast_2x16_demo", "size": 32, "batch": 1, "threads": 2, **changes}
+    )
+
+
 def test_training_table(tmp_path):
     output = tmp_path / "table.md"
+    arguments = ["training", *TINY, "--batch", "1", "--engine", "tensorflow", "--precision", "float32"]
     done = subprocess.run(
-        [sys.executable, "-m", "slowfast_tf.benchmark", "training", *TINY, "--output", str(output)],
+        [sys.executable, "-m", "slowfast_tf.benchmark", *arguments, "--output", str(output)],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    ours = [row for row in rows(done.stdout) if row[0].startswith("TensorFlow")]
-    assert [row[1] for row in ours] == ["float32", "bfloat16"]
-    assert all(float(row[2]) > 0 and row[5].endswith("GiB") for row in ours)
+    ((name, precision, median, fastest, _, _, peak),) = rows(done.stdout)
+    assert (name, precision) == ("TensorFlow (slowfast_tf)", "float32") and median == fastest and peak.endswith("GiB")
     assert rows(output.read_text()) == rows(done.stdout)
-    assert "python -m slowfast_tf.benchmark training --preset slowfast_2x16_demo" in output.read_text()
+    assert f"python -m slowfast_tf.benchmark {' '.join(arguments)}\n" in output.read_text()
+    (row,) = json.loads((tmp_path / "table_training.json").read_text())
+    assert row["engine"] == name and f"{row['seconds'][0]:.3f}" == median and row["peak"] > 2**26
+    assert (tmp_path / "table_training.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_inference_table_without_pytorch(monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "missing_peer", lambda spec: "PyTorch's rows need PyTorch")
-    benchmark.main(["inference", *TINY])
-    text = capsys.readouterr().out
-    assert [(row[0].split("BatchNorm ")[1], row[1]) for row in rows(text)] == [
-        (folding, precision) for precision in ("float32", "bfloat16") for folding in ("not folded", "folded")
-    ]
-    assert "PyTorch's rows need PyTorch" in text
+def test_an_engine_that_cannot_run_is_a_row_with_the_reason(tmp_path, monkeypatch):
+    """A broken file, a package that is not there, a step beyond the limit: the others go on."""
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("torch")
+    broken = tmp_path / "broken.tflite"
+    broken.write_text("no model")
+    monkeypatch.setitem(
+        ENGINES["inference"],
+        "openvino",
+        dataclasses.replace(ENGINES["inference"]["openvino"], package="no_such_package"),
+    )
+    jobs = [job("inference", "tflite", file=str(broken)), job("inference", "openvino"), job("inference", "pytorch")]
+    results = benchmark.measure(jobs, rounds=2, limit=100)
+    assert [len(result.seconds) for result in results] == [0, 0, 2]
+    assert "ValueError" in results[0].reason and "\n" not in results[0].reason
+    assert results[1].reason == "no_such_package is not installed: pip install 'slowfast_tf[bench]'"
+    assert results[2].reason == "" and min(results[2].seconds) > 0 and results[2].peak > 2**26
+    (slow,) = benchmark.measure(jobs[2:], rounds=1, limit=1e-5)
+    assert slow.seconds == [] and slow.reason == "a step takes more than 1e-05 s"
+
+
+def test_exported_files_run_in_their_runtimes(tmp_path):
+    """In the process of the tests; the benchmark takes one a file, and one an engine."""
+    for module in ("ai_edge_litert", "onnxruntime"):
+        pytest.importorskip(module)
+    jobs = [job("inference", *key) for key in (("tflite", "int8"), ("onnxruntime", "float32"), ("openvino", "float32"))]
+    jobs = [dataclasses.replace(one, file=benchmark_engines.file_of(one, tmp_path)) for one in jobs]
+    assert list(benchmark_engines.export(jobs[:2])) == [None, None]  # OpenVINO takes ONNX Runtime's file
+    for one in jobs:
+        if not benchmark_engines.unavailable(one):
+            answer = ENGINES["inference"][one.engine].build(one)()
+            assert answer.shape == (1, 8) and np.isfinite(answer).all() and np.ptp(answer) > 0
+
+
+def test_pytorch_has_no_other_networks():
+    pytest.importorskip("torch")
+    assert benchmark_engines.unavailable(job("training", "pytorch")) is None
+    assert "two-pathway R50" in benchmark_engines.unavailable(job("training", "pytorch", preset="slow_8x8_r50"))
+
+
+def test_table_and_page(tmp_path):
+    """Medians, and shares of an engine's float32 and of the best peer, worked by hand."""
+    timed = {
+        ("saved_model", "float32"): [3.0, 2.0, 9.0],
+        ("openvino", "float32"): [5.0, 4.0, 4.5],
+        ("pytorch", "float32"): [6.0],
+        ("saved_model", "bfloat16"): [1.5],
+        ("tflite", "float32"): [2.0],
+        ("tflite", "int8"): [0.5],
+    }
+    results = [benchmark.Result(job("inference", *key), seconds, 2**30) for key, seconds in timed.items()]
+    results.append(benchmark.Result(job("inference", "pytorch", "bfloat16"), reason="a step | takes too long"))
+    table = {(row[0], row[1]): row[2:] for row in rows(benchmark.table(results))}
+    assert table["SavedModel", "float32"] == ["3.000", "2.000", "1.00", "0.67", "1.0 GiB"]
+    assert table["OpenVINO on our ONNX file", "float32"][2:4] == ["1.00", "1.00"]
+    assert table["PyTorch eager", "float32"][2:4] == ["1.00", "1.33"]
+    assert table["SavedModel", "bfloat16"][2:4] == ["0.50", ""]
+    assert table["TFLite", "int8"][2:4] == ["0.25", ""]
+    assert table["PyTorch eager", "bfloat16"][0] == "left out: a step / takes too long"
+    path = tmp_path / "page.md"
+    benchmark.write(path, "training", "## Training\n\nold", [])
+    benchmark.write(path, "inference", "## Inference\n\nold", results)
+    benchmark.write(path, "training", "## Training\n\nnew", [])
+    text = path.read_text()
+    assert text.startswith(benchmark.HEAD) and text.count("\n## ") == 2 and "## Training\n\nnew" in text
+    assert "## Inference\n\nold\n\n![The table as bars](page_inference.png)" in text
+    assert len(json.loads((tmp_path / "page_inference.json").read_text())) == len(results)
+    (tmp_path / "mine.md").write_text("# My diary\n")
+    with pytest.raises(UserError, match="is no page of this benchmark"):
+        benchmark.write(tmp_path / "mine.md", "training", "## Training", [])
 
 
 @pytest.mark.parametrize(
@@ -47,6 +122,7 @@ def test_inference_table_without_pytorch(monkeypatch, capsys):
     [
         (["training", "--rounds", "0"], "--rounds must be at least 1; got 0"),
         (["inference", "--preset", "slowfast_8x8_r5"], "did you mean 'slowfast_8x8_r50'"),
+        (["inference", "--engine", "onnxruntime", "--precision", "int8"], "none of onnxruntime runs in int8"),
     ],
 )
 def test_mistakes_are_named(arguments, message):

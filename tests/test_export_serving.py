@@ -5,6 +5,7 @@ import concurrent.futures
 import http.server
 import json
 import pathlib
+import runpy
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from test_export import fresh_environment
 
 from slowfast_tf.data import transforms
-from slowfast_tf.exporting import calibration, saved_model
+from slowfast_tf.exporting import calibration
 
 grpc = pytest.importorskip("grpc")
 predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
@@ -37,13 +38,6 @@ def video(tmp_path_factory):
 def expected(model, video):
     (clip,) = calibration.read([video], model.spec)
     return tf.nn.softmax(model(clip)).numpy()[0]
-
-
-@pytest.fixture(scope="module")
-def signatures(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("served") / "1"
-    saved_model.export(model, path)
-    return tf.saved_model.load(str(path)).signatures
 
 
 class Service(service.PredictionServiceServicer):
@@ -87,12 +81,25 @@ def serve(signatures):
         server.stop(None)
 
 
-def client(*arguments, python=sys.executable):
-    done = subprocess.run(
-        [python, SERVING / "client.py", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    return done.returncode, done.stdout.splitlines(), errors
+@pytest.fixture
+def client(capsys, monkeypatch):
+    """Runs the client: in this process, which has TensorFlow, or with the `python` of another."""
+
+    def client(*arguments, python=None):
+        command = [str(SERVING / "client.py"), *map(str, arguments)]
+        if python:
+            done = subprocess.run([python, *command], capture_output=True, text=True, timeout=120)
+            code, out, err = done.returncode, done.stdout, done.stderr
+        else:
+            monkeypatch.setattr(sys, "argv", command)
+            monkeypatch.setattr(sys, "path", list(sys.path))
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path(command[0], run_name="__main__")
+            code, (out, err) = ended.value.code, capsys.readouterr()
+        return code, out.splitlines(), [line for line in err.splitlines() if line.startswith("error:")]
+
+    return client
 
 
 def scores(line, path):
@@ -100,16 +107,16 @@ def scores(line, path):
     return {label: float(score) for label, score in (entry.rsplit(" ", 1) for entry in found)}
 
 
-def test_grpc_with_pixels(serve, model, video, expected):
+def test_grpc_with_pixels(client, serve, model, video, expected):
     address, one = serve()
-    code, lines, errors = client(video, "--server", address, "--raw")
+    code, lines, errors = client(video, "--server", address, "--raw", python=sys.executable)
     assert code == 0 and len(lines) == 1, errors
     found = scores(lines[0], video)
     np.testing.assert_allclose([found[label] for label in model.spec.labels], expected, atol=0.002)
     assert one.requests[0].model_spec.name == "slowfast"
 
 
-def test_grpc_with_jpeg(serve, signatures, model, video):
+def test_grpc_with_jpeg(client, serve, signatures, model, video):
     address, one = serve()
     code, lines, errors = client(video, "--server", address)
     assert code == 0 and len(lines) == 1, errors
@@ -122,13 +129,13 @@ def test_grpc_with_jpeg(serve, signatures, model, video):
     np.testing.assert_allclose([found[label] for label in model.spec.labels], expected, atol=0.002)
 
 
-def test_a_full_server_is_asked_again(serve, video):
+def test_a_full_server_is_asked_again(client, serve, video):
     address, one = serve(busy=2)
     code, lines, errors = client(video, "--server", address)
     assert code == 0 and len(lines) == 1 and len(one.requests) == 3, errors
 
 
-def test_what_goes_wrong_is_one_line(serve, video, tmp_path):
+def test_what_goes_wrong_is_one_line(client, serve, video, tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     address, one = serve(busy=100)
     code, lines, errors = client(tmp_path / "bad.mp4", video, "--server", address, "--deadline", "1")
@@ -142,7 +149,7 @@ def test_what_goes_wrong_is_one_line(serve, video, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_client_in_a_fresh_environment(serve, video, tmp_path):
+def test_the_client_in_a_fresh_environment(client, serve, video, tmp_path):
     python = fresh_environment(tmp_path / "venv", SERVING / "client.py")
     address, _ = serve()
     code, lines, errors = client(video, "--server", address, python=python)
@@ -183,7 +190,7 @@ def rest(signatures):
     server.server_close()
 
 
-def test_rest(rest, model, video, expected):
+def test_rest(client, rest, model, video, expected):
     address, seen = rest
     code, lines, errors = client(video, "--server", address)
     assert code == 0, errors
