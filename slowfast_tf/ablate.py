@@ -15,6 +15,7 @@ from . import cli, config
 from .models.cost import total
 
 DEFAULT = "configs/ablations/demo.json"
+ROWS = "ablations"  # directory of the rows' configurations
 REFERENCE = "../kinetics400/slowfast_4x16_r50.json"  # the network that every row changes
 
 
@@ -77,7 +78,7 @@ def main(arguments=None):
     parser.add_argument(
         "--config",
         default=DEFAULT,
-        help="what is trained, without a change; the rows' changes lie beside it (default: %(default)s)",
+        help="what is trained, without a change; rows lie beside it, or in ablations/ there (default: %(default)s)",
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
     parser.add_argument("--workdir", default="runs/ablations", help="of all runs (default: %(default)s)")
@@ -93,7 +94,7 @@ def main(arguments=None):
         raise cli.UserError(f"--output must end in .md; got {output}")
     rows = chosen(options.table, options.rows)
     base = pathlib.Path(options.config)
-    config.load(base, options.set)  # its mistakes before those of the rows, which are in the same directory
+    config.load(base, options.set)  # its mistakes before those of the rows
     settings = {row: [change(base, row, options.set, seed) for seed in range(options.seeds)] for row in rows}
     flow = prepared(settings, workdir)
 
@@ -132,8 +133,9 @@ def chosen(table, names):
 
 
 def full_size(base, row):
-    """The `SlowFastSpec` of a row as the paper has it."""
-    return config.load(base.parent / row.config).spec()
+    """The `SlowFastSpec` of a row as the paper has it. Rows lie beside `base`, or in `ablations` there."""
+    place = base.parent if base.parent.name == ROWS else base.parent / ROWS
+    return config.load(place / row.config).spec()
 
 
 def changed(base, row):
@@ -146,7 +148,10 @@ def changed(base, row):
 def change(base, row, overrides, seed):
     """The configuration of a run."""
     changes = [f"model.{name}={json.dumps(value)}" for name, value in changed(base, row).items()]
-    run = config.load(base, [*overrides, *changes, f"seed={seed}"])
+    try:
+        run = config.load(base, [*overrides, *changes, f"seed={seed}"])
+    except cli.UserError as error:
+        raise cli.UserError(f"{row.name}: {error}") from error
     if run.spec().activation != "softmax":
         raise cli.UserError(f"{base}: the table is of top-1; give a configuration with model.activation softmax")
     return run
