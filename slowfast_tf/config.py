@@ -169,7 +169,8 @@ class Test(Section):
     clips, crops: clips uniform in time, and crops of each along its longer side. 0 crops: a single pass over the whole
         width, of which every crop-sized window counts as a view.
     to_the_end: the last clip ends with the video, as PySlowFast has it on Charades, where on Kinetics the k-th of K
-        clips starts at k / K of the room that there is.
+        clips starts at k / K of the room that there is. Starts are within two raw frames of PySlowFast's, which rounds
+        them and has a clip end with its last sampled frame.
     fuse: "mean" or "max" over the views' scores.
     """
 
