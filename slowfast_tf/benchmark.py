@@ -278,8 +278,7 @@ def section(results, rounds, limit, command):
     """A Markdown section: what was timed, where, and the table."""
     job = results[0].job
     packages = dict.fromkeys(r.engine.package for r in results if r.seconds)
-    names = {"ai_edge_litert": "ai-edge-litert"}
-    versions = ", ".join(f"{name} {importlib.metadata.version(names.get(name, name))}" for name in packages)
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     return "\n".join(
         [
             f"## {job.task.capitalize()}",

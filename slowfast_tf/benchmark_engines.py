@@ -211,10 +211,13 @@ def export(jobs):
     int8 is calibrated on noise: only its time means anything.
     """
     _tensorflow(jobs[0])
+    import keras
+
     from .exporting import onnx, saved_model, tflite
     from .exporting.freeze import Network
     from .models.slowfast import SlowFast
 
+    keras.utils.set_random_seed(0)  # files that are kept, and those that are added later, hold one network
     model, random = SlowFast(jobs[0].spec), np.random.default_rng(0)
     for variable in model.variables:  # of a fresh BatchNorm, folding leaves zeros that are optimised away
         if "/norm/" in variable.path:

@@ -554,6 +554,10 @@ def test_mistakes_are_named(saved, videos, tmp_path):
     assert (tmp_path / "there.onnx").read_text() == "mine"
     assert "did you mean 'slowfast_8x8_r50'" in refused(*to, "--checkpoint", "slowfast_8x8_r5")
     assert "cannot write" in refused(*to, "--output", tmp_path / "text.mp4" / "m.tflite")
+    if sys.platform == "linux":  # where not even root may write
+        assert "cannot write /proc/m.tflite" in refused(*to, "--output", "/proc/m.tflite")
+    assert "goes with --quantize int8; received none" in refused(*to, "--report", tmp_path / "layers.csv")
+    assert "there.onnx exists already" in refused(*int8, videos[0], "--report", tmp_path / "there.onnx")
     assert "cannot write" in refused(*to, "--format", "saved_model", "--output", tmp_path / "text.mp4" / "1")
     assert not (tmp_path / "m.tflite").exists()
 

@@ -15,6 +15,8 @@ from ..cli import atomic, write_text
 from .freeze import Network, input_specs
 from .metadata import metadata
 
+TINY = 1e-30  # against division by zero
+
 
 def export(model, path, quantize="none", clips=None, int8_io=False, report=None):
     """Writes a TFLite file: the model's own inputs, `slow` and `fast`, to `logits`, for one clip of the crop size.
@@ -93,30 +95,35 @@ def layer_errors(network, clips):
         square difference in steps, of which rounding alone makes 0.29.
     """
     debugger, options = tf.lite.experimental.QuantizationDebugger, tf.lite.experimental.QuantizationDebugOptions
-    with _converter(network, "int8", clips) as converter:
-        content = debugger(converter=converter).get_debug_quantized_model()
-    interpreter = tf.lite.Interpreter(model_content=content)
-    names = [
-        details["name"].removeprefix("serving_default_").split(":")[0] for details in interpreter.get_input_details()
-    ]
 
     def difference(x, quantized, scale, zero):
         return (quantized.astype(np.float32) - zero) * scale - x
 
     metrics = {
-        "snr": lambda x, *rest: 10 * np.log10(np.mean(x**2) / np.mean(difference(x, *rest) ** 2)),
+        "snr": lambda x, *rest: 10 * np.log10((np.mean(x**2) + TINY) / (np.mean(difference(x, *rest) ** 2) + TINY)),
         "error": lambda x, *rest: np.sqrt(np.mean(difference(x, *rest) ** 2)) / rest[1],
     }
-    found = debugger(
-        quant_debug_model_content=content,
-        debug_dataset=lambda: ([clip[name] for name in names] for clip in clips[:10]),
-        debug_options=options(layer_direct_compare_metrics=metrics),
-    )
-    found.run()
+    with _converter(network, "int8", clips) as converter:
+        content = debugger(converter=converter).get_debug_quantized_model()
+        interpreter = tf.lite.Interpreter(model_content=content)
+        names = [
+            details["name"].removeprefix("serving_default_").split(":")[0]
+            for details in interpreter.get_input_details()
+        ]
+        found = debugger(
+            quant_debug_model_content=content,
+            debug_dataset=lambda: ([clip[name] for name in names] for clip in clips[:10]),
+            debug_options=options(layer_direct_compare_metrics=metrics),
+        )
+        found.run()
     file = io.StringIO()
     found.layer_statistics_dump(file)
     file.seek(0)
-    return list(csv.DictReader(file))
+    return [
+        {"layer": row["tensor_name"].split(";")[0], "op": row["op_name"]}
+        | {name: float(row[name]) for name in ("scale", "snr", "error")}
+        for row in csv.DictReader(file)
+    ]
 
 
 def _archived(content, spec):
