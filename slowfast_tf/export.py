@@ -3,6 +3,7 @@
 import argparse
 import pathlib
 import re
+import signal
 
 from . import cli
 from .models.presets import PRESETS, nearest
@@ -103,4 +104,5 @@ def _model(source):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-written goes away
     cli.run(main)

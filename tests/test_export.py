@@ -359,19 +359,27 @@ def signal_to_noise(found, expected):
     return 10 * np.log10(np.mean((expected - expected.mean(0)) ** 2) / np.mean((found - expected) ** 2))
 
 
-def test_quantized_logits(model, network, files, near, clips):
+def test_quantized_logits(model, files, near):
+    """Seen: 107, 49, 20 and 12 dB, and -5 where int8 was calibrated on clips of a fifth of the contrast."""
     expected = tf.function(model)({"slow": near[:, ::8], "fast": near}).numpy()
-    for name in ("none", "float16", "dynamic", "int8"):
+    for name, decibels, agreement in (("none", 80, 1), ("float16", 40, 1), ("dynamic", 15, 0.9), ("int8", 8, 0.8)):
         found = tflite_logits((files / f"{name}.tflite").read_bytes(), near)
-        print(name, signal_to_noise(found, expected), (found.argmax(1) == expected.argmax(1)).mean())
-    found = tflite_logits(tflite.convert(network, "int8", [{n: 0.2 * x for n, x in c.items()} for c in clips]), near)
-    print("calibrated on gray", signal_to_noise(found, expected))
-    with tflite._converter(network, "int8", clips) as converter:
-        converter._experimental_disable_per_channel = True
-        found = tflite_logits(converter.convert(), near)
-    print("per tensor", signal_to_noise(found, expected))
-    for row in tflite.layer_errors(network, clips):
-        print(row)
+        assert signal_to_noise(found, expected) > decibels, name
+        assert (found.argmax(1) == expected.argmax(1)).mean() >= agreement, name
+
+
+def test_layer_errors(network, files, clips):
+    """Every layer of the int8 file is there and loses about what rounding makes of it, 0.29 of a step; but the report
+    finds the classifier, whose weights `model` blew up until the scores of its nearly equal features differ.
+    """
+    rows = tflite.layer_errors(network, clips)
+    names, _ = operators(files / "int8.tflite")
+    for name in ("CONV_2D", "FULLY_CONNECTED", "ADD"):
+        assert [row["op"] for row in rows].count(name) == names.count(name) > 0
+    worst = max(rows, key=lambda row: row["error"])
+    assert worst["op"] == "FULLY_CONNECTED" and worst["error"] > 2 and worst["snr"] < 25
+    assert all(0.1 < row["error"] < 1 and row["snr"] > 25 for row in rows if row is not worst)
+    assert sum("slow_res4" in row["layer"] and "block0" in row["layer"] for row in rows) == 5  # a, b, c, shortcut, sum
 
 
 def test_a_runner_skips_what_is_no_video_and_refuses_what_is_no_model(files, videos, tmp_path):
@@ -516,7 +524,7 @@ def test_twice_is_identical(saved, served, files, videos, tmp_path, form):
     assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_export_leaves_nothing_half_written(saved, tmp_path, number):
     output = tmp_path / "models" / "1"
     arguments = ["--checkpoint", str(saved), "--format", "saved_model", "--output", str(output)]
@@ -532,7 +540,7 @@ def test_an_interrupted_export_leaves_nothing_half_written(saved, tmp_path, numb
     assert process.returncode != 0 and not output.exists()
     # What TF Serving would take for a version is a number.
     assert not [p for p in output.parent.iterdir() if p.name.isdigit()]
-    if number == signal.SIGINT:
+    if number == signal.SIGTERM:
         assert list(output.parent.iterdir()) == []
 
 
