@@ -65,7 +65,7 @@ def _converter(network, quantize, clips, int8_io=False):
 
     # By way of a SavedModel: a concrete function alone gives a file without a signature, whose outputs have no names.
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="\\s*Warning: tf.lite.Interpreter is deprecated")
+        warnings.filterwarnings("ignore", message="\\s*Warning: (tf.lite.Interpreter is|Enabling `experimental_pres)")
         tf.saved_model.save(tf.Module(), directory, signatures=logits)
         converter = tf.lite.TFLiteConverter.from_saved_model(directory)
         if quantize != "none":
