@@ -3,15 +3,14 @@
 import colorsys
 import csv
 import dataclasses
-import fractions
 import json
 import pathlib
 
-import av
 import numpy as np
 import tensorflow as tf
 
-from .cli import UserError, atomic
+from . import drawing
+from .cli import UserError
 from .data import transforms, video
 from .evaluation.ava import check_corners
 
@@ -19,8 +18,6 @@ PERSON = 1  # the class of TensorFlow's detectors (COCO)
 LEAST_SCORE = 0.8  # of a detector's box (section 5)
 OVERLAP = 0.3  # from which on a box goes on with a track
 PATIENCE = 2  # key frames in which a track may be missing
-_CLOCK = 90_000  # ticks a second of a written video
-_COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac"}  # what an MP4 file may hold
 
 
 @dataclasses.dataclass
@@ -231,22 +228,9 @@ class Scorer:
         return {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[self.spec.activation](logits)
 
 
-def seconds(info):
-    """When each frame of a video is shown, from 0: float64 `[frames]`."""
-    even = np.arange(info.frames) / info.rate
-    if info.times is None or info.frames < 2:
-        return even
-    return (info.times - info.times[0]) / (info.times[-1] - info.times[0]) * even[-1]
-
-
-def duration(info):
-    """Of a video, in seconds."""
-    return seconds(info)[-1] + 1 / info.rate
-
-
 def _nearest(info, times):
     """Indices of the frames that are shown at some times."""
-    return np.clip(np.searchsorted(seconds(info), np.asarray(times) + 1e-6) - 1, 0, info.frames - 1)
+    return np.clip(np.searchsorted(video.seconds(info), np.asarray(times) + 1e-6) - 1, 0, info.frames - 1)
 
 
 def as_json(path, people):
@@ -299,14 +283,8 @@ def draw(image, people, lines=3):
     Returns:
         uint8 `[H, W, 3]`.
     """
-    from PIL import Image, ImageDraw
-
-    picture = Image.fromarray(image)
-    canvas = ImageDraw.Draw(picture, "RGBA")
+    picture, canvas, font, line = drawing.start(image)
     width, height = picture.size
-    font = _font(max(10, round(min(width, height) / 28)))
-    line = max(1, round(min(width, height) / 200))
-    step = font.size + 2 * line
     colors = [colorsys.hsv_to_rgb(person.track * 0.381966 % 1, 0.85, 1.0) for person in people]
     colors = [tuple(round(255 * part) for part in color) for color in colors]
     places = [np.array(person.corners) * [width, height, width, height] for person in people]
@@ -317,8 +295,7 @@ def draw(image, people, lines=3):
         texts = [f"{score:.2f} {label}" for label, score in person.actions[:lines]]
         if not texts:
             continue
-        wide = max(canvas.textlength(text, font=font) for text in texts) + 4 * line
-        tall = step * len(texts) + 2 * line
+        wide, tall = drawing.measure(canvas, texts, font, line)
         left = min(max(x1, 0), max(width - wide, 0))
         # Above the box where there is room, else inside it; and below the words of others.
         top = y1 - tall if y1 >= tall else y1 + 2 * line
@@ -327,98 +304,22 @@ def draw(image, people, lines=3):
                 top = other[3]
         top = min(max(top, 0), max(height - tall, 0))
         taken.append((left, top, left + wide, top + tall))
-        canvas.rectangle([left, top, left + wide, top + tall], fill=(0, 0, 0, 200))
-        canvas.rectangle([left, top, left + line, top + tall], fill=color)
-        for i, text in enumerate(texts):
-            canvas.text((left + 3 * line, top + line + i * step), text, fill=(255, 255, 255), font=font)
+        drawing.words(canvas, texts, (left, top), font, line, color)
     return np.asarray(picture)
-
-
-def _font(size):
-    import matplotlib
-    from PIL import ImageFont
-
-    return ImageFont.truetype(pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)
 
 
 def write_video(path, people, output, lines=3):
     """Writes a video again, as H.264 in MP4, with people drawn in; times of frames and the sound stay.
 
-    Odd widths and heights lose a pixel, which H.264 needs.
-
     Args:
         path: of the video.
         people: a list of `Person`, by time, with tracks.
-        output: the file to write; ends in `.mp4`.
+        output: the file to write.
         lines: how many actions of each person.
 
     Raises:
         slowfast_tf.data.video.VideoError: where the video cannot be read.
     """
-    info = video.probe(path)
-    times = seconds(info)
     keys = sorted({person.time for person in people})
     hold = float(np.median(np.diff(keys))) / 2 if len(keys) > 1 else 0.5
-    with atomic(output) as temporary, av.open(str(path)) as source, av.open(str(temporary), "w") as target:
-        pictures = target.add_stream("libx264", fractions.Fraction(info.rate).limit_denominator(1001))
-        pictures.pix_fmt = "yuv420p"
-        pictures.codec_context.time_base = fractions.Fraction(1, _CLOCK)
-        pictures.options = {"crf": "20", "preset": "veryfast"}
-        sound = _Sound(source, target)
-        for i, image in enumerate(_frames(path, info)):
-            image = draw(image, shown(people, times[i], hold), lines)
-            image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
-            if i == 0:
-                pictures.height, pictures.width = image.shape[:2]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
-            frame.pts, frame.time_base = round(times[i] * _CLOCK), fractions.Fraction(1, _CLOCK)
-            target.mux(pictures.encode(frame))
-            sound.write(times[i])
-        target.mux(pictures.encode())
-        sound.write(float("inf"))
-
-
-def _frames(path, info, chunk=64):
-    for start in range(0, info.frames, chunk):
-        yield from video.read(path, range(start, min(start + chunk, info.frames)))
-
-
-class _Sound:
-    """Brings the first sound stream of a video to another, as it is where an MP4 file may hold it, else as AAC."""
-
-    def __init__(self, source, target):
-        self.target = target
-        self.packets = None
-        if not source.streams.audio:
-            return
-        stream, pictures = source.streams.audio[0], source.streams.video[0]
-        copied = stream.codec_context.name in _COPIED
-        if copied:
-            self.stream = target.add_stream_from_template(stream)
-        else:
-            layout = "mono" if stream.codec_context.layout.nb_channels == 1 else "stereo"
-            self.stream = target.add_stream("aac", stream.codec_context.sample_rate, layout=layout)
-        start = float((pictures.start_time or 0) * pictures.time_base)
-        self.packets = self._copy(source, stream, start) if copied else self._encode(source, stream, start)
-        self.next = next(self.packets, None)
-
-    def write(self, time):
-        """Writes what is heard up to a time."""
-        while self.packets is not None and self.next is not None and self.next[0] <= time:
-            self.target.mux(self.next[1])
-            self.next = next(self.packets, None)
-
-    def _copy(self, source, stream, start):
-        shift = round(start / stream.time_base)
-        for packet in source.demux(stream):
-            if packet.pts is not None:
-                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-                packet.stream = self.stream
-                yield float(packet.pts * stream.time_base), packet
-
-    def _encode(self, source, stream, start):
-        for frame in source.decode(stream):
-            time = frame.time - start
-            frame.pts = round(time / frame.time_base)
-            yield time, self.stream.encode(frame)
-        yield float("inf"), self.stream.encode()
+    drawing.rewrite(path, output, lambda image, time: draw(image, shown(people, time, hold), lines))

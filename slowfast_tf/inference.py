@@ -48,5 +48,8 @@ class Predictor(tf.Module):
 
     def score_inputs(self, inputs):
         """Scores `[B, classes]` of the model's own inputs."""
-        logits = self.model(inputs, training=False)
+        return self.activate(self.model(inputs, training=False))
+
+    def activate(self, logits):
+        """Scores of logits: what the spec's `activation` says."""
         return {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[self.spec.activation](logits)

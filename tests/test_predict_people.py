@@ -287,7 +287,7 @@ def test_frames_that_are_not_even_in_time(tmp_path):
     times = [0, 40, 80, 400, 440, 1000]
     path = write(tmp_path / "uneven.mkv", [square(t) for t in range(6)], times=times)
     people = [Person(0.0, box(0.2), track=0), Person(1.0, box(0.2), track=0)]
-    assert detection.seconds(video.probe(path)) == pytest.approx(np.array(times) / 1000)
+    assert video.seconds(video.probe(path)) == pytest.approx(np.array(times) / 1000)
     detection.write_video(path, people, tmp_path / "out.mp4")
     assert [time for time, _ in packets(tmp_path / "out.mp4", "video")[1]] == pytest.approx(np.array(times) / 1000)
 

@@ -95,12 +95,32 @@ def read(path, frames):
     """
     frames = np.clip(np.asarray(frames, np.int64), 0, probe(path).frames - 1)
     wanted, inverse = np.unique(frames, return_inverse=True)
-    images = []
+    decoded = list(images(path, wanted))
+    return np.stack([decoded[i] for i in inverse])
+
+
+def images(path, frames):
+    """As `read`, an image at a time: a video of any length in the memory of one frame.
+
+    Args:
+        path: a file that FFmpeg can open.
+        frames: rising indices in display order, within the video; repeats are allowed.
+
+    Yields:
+        uint8 `[height, width, 3]`, RGB, upright, all of the size of the first.
+
+    Raises:
+        VideoError: as `read`.
+    """
     # One converter for all frames: setting it up costs as much as converting a small frame.
-    converter = av.video.reformatter.VideoReformatter()
-    for image in stream(path, wanted, lambda frame: _image(frame, converter, images)):
-        images.append(image)
-    return np.stack([images[i] for i in inverse])
+    converter, shape = av.video.reformatter.VideoReformatter(), []
+
+    def convert(frame):
+        image = upright(frame, converter, shape)
+        shape[:] = image.shape
+        return image
+
+    yield from stream(path, frames, convert)
 
 
 def stream(path, frames, convert):
@@ -120,6 +140,19 @@ def stream(path, frames, convert):
     info = probe(path)
     key = info.keys[max(np.searchsorted(info.keys, frames[0], "right") - 1, 0)]
     yield from _stream(path, info, frames, convert, key)
+
+
+def seconds(info):
+    """When each frame of a video is shown, from 0: float64 `[frames]`."""
+    even = np.arange(info.frames) / info.rate
+    if info.times is None or info.frames < 2:
+        return even
+    return (info.times - info.times[0]) / (info.times[-1] - info.times[0]) * even[-1]
+
+
+def duration(info):
+    """Of a video, in seconds."""
+    return seconds(info)[-1] + 1 / info.rate
 
 
 def list_images(directory):
@@ -202,10 +235,16 @@ def _decode(container, stream, info, wanted):
             position += 1
 
 
-def _image(frame, converter, others):
-    """An upright RGB array, of the size of the others (a stream may change its size midway)."""
+def upright(frame, converter, shape=None):
+    """A decoded frame as RGB, uint8 `[H, W, 3]`.
+
+    Args:
+        frame: an `av.VideoFrame`.
+        converter: an `av.video.reformatter.VideoReformatter`, the same for all frames of a video.
+        shape: of the image, where it has to be that of others (a stream may change its size midway).
+    """
     quarter_turns = round(frame.rotation / 90)
-    height, width = others[0].shape[:2] if others else (None, None)
+    height, width = shape[:2] if shape else (None, None)
     if quarter_turns % 2:
         height, width = width, height
     image = converter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()

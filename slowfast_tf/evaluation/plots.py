@@ -154,6 +154,41 @@ def save_ablation(rows, title, path):
     _save(figure, path)
 
 
+def save_timeline(timeline, labels, title, path):
+    """Scores over time, of the classes that are best somewhere (eight at most), and a strip of the best class.
+
+    Args:
+        timeline: a `slowfast_tf.sliding.Timeline`.
+        labels: class names.
+        title: over the picture.
+        path: of the PNG.
+    """
+    edges, scores = timeline.edges, timeline.scores
+    winners = scores.argmax(1)
+    # Those that are best for the longest time; one that never is, where there is but one, for comparison.
+    lengths = np.bincount(winners, np.diff(edges), len(labels))
+    order = np.lexsort((-scores.mean(0), -lengths))
+    shown = order[: np.clip(np.count_nonzero(lengths), min(3, len(labels)), 8)]
+    colors = dict(zip(shown, matplotlib.colormaps["tab10"].colors))
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    axis, strip = figure.subplots(2, 1, sharex=True, height_ratios=(8, 1))
+    for number in shown:
+        axis.stairs(scores[:, number], edges, baseline=None, label=labels[number], color=colors[number], linewidth=2)
+    for start, end, number in zip(edges[:-1], edges[1:], winners):
+        strip.axvspan(start, end, color=colors.get(number, "0.7"), linewidth=0)
+    axis.set_title(title)
+    axis.set_ylabel("score")
+    axis.set_ylim(0, 1.02)
+    axis.set_xlim(edges[0], edges[-1])
+    axis.grid(alpha=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper")
+    strip.set_yticks([])
+    strip.set_ylabel("best", rotation=0, ha="right", va="center")
+    strip.set_xlabel("seconds")
+    _save(figure, path)
+
+
 def _save(figure, path):
     if isinstance(path, io.IOBase):
         figure.savefig(path, dpi=120, format="png")

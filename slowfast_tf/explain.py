@@ -1,0 +1,42 @@
+"""Where a network sees what it says: Grad-CAM (arXiv 1610.02391) for each pathway."""
+
+import keras
+import tensorflow as tf
+
+
+def grad_cam(model, inputs, classes=None):
+    """Heat maps of a class, one for each pathway: where in space and time its features speak for the class.
+
+    The weight of a channel is the gradient of the class's logit with respect to the pathway's last feature map (res5),
+    averaged over time and space; the heat is the weighted sum of the channels, where it is positive. As the network
+    ends with an average over all places and a linear layer, each place's sum is its share of the logit: those of both
+    pathways, negative ones included, add up to the logit less its bias.
+
+    Args:
+        model: a `SlowFast` with head "pool".
+        inputs: the model's own, a dictionary of `[B, T, S, S, C]` by pathway.
+        classes: int `[B]`; by default the best class of each clip.
+
+    Returns:
+        Logits, float32 `[B, num_classes]`, and a dictionary of heat, float32 `[B, T, h, w]`, at least 0, by pathway:
+        T is the pathway's frames, h and w the size of its last features.
+
+    Raises:
+        ValueError: for a detection network, whose logits are of boxes, not of clips.
+    """
+    if model.spec.head != "pool":
+        raise ValueError(f"grad_cam explains networks with head 'pool'; received one with head {model.spec.head!r}")
+    last = [model.get_layer(f"{pathway}_res5").output for pathway in model.spec.pathways]
+    features = keras.Model(model.inputs, last)([inputs[name] for name in model.input_names], training=False)
+    features = [tf.cast(x, tf.float32) for x in (features if isinstance(features, (list, tuple)) else [features])]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(features)
+        logits = model.get_layer("head")(features, training=False)
+        if classes is None:
+            classes = tf.argmax(logits, -1)
+        chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
+    heat = {}
+    for pathway, x, gradient in zip(model.spec.pathways, features, tape.gradient(chosen, features)):
+        weights = tf.reduce_mean(gradient, [1, 2, 3], keepdims=True)
+        heat[pathway] = tf.nn.relu(tf.reduce_sum(weights * x, -1))
+    return logits, heat
