@@ -16,6 +16,7 @@ from .models.spec import SlowFastSpec
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Rate = Annotated[float, pydantic.Field(ge=0)]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+BOXES = ("ava", "demo_detection")  # data sets of boxes
 KINDS = {tuple: "a list", int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
@@ -36,8 +37,9 @@ class Model(Section):
 class Data(Section):
     """The videos and how training clips are cut from them.
 
-    dataset: "demo" or "movers" (made on first use), "folder" (`root/train/CLASS/*.mp4`, `root/val/CLASS/*.mp4`),
-        "lists" (`root/train.csv`, `root/val.csv` of paths and labels), "kinetics", "charades", "ava"; docs/datasets.md.
+    dataset: "demo", "movers" and "demo_detection" (made on first use), "folder" (`root/train/CLASS/*.mp4`,
+        `root/val/CLASS/*.mp4`), "lists" (`root/train.csv`, `root/val.csv` of paths and labels), "kinetics", "charades"
+        or "ava"; docs/datasets.md.
         "records" is what `slowfast_tf.prepare` made of any of them.
     root: directory of the data set, from where the command is run.
     frame_rate: frames a second that the network's stride counts (30 for Kinetics); null counts those of each video.
@@ -54,7 +56,7 @@ class Data(Section):
         are above 0, either takes half of the batches.
     """
 
-    dataset: Literal["demo", "movers", "folder", "lists", "kinetics", "charades", "ava", "records"]
+    dataset: Literal["demo", "demo_detection", "movers", "folder", "lists", "kinetics", "charades", "ava", "records"]
     root: str
     frame_rate: Annotated[float, pydantic.Field(gt=0)] | None = None
     service: str | None = None
@@ -73,13 +75,6 @@ class Data(Section):
     def _service_reads_records(self):
         if self.service and self.dataset != "records":
             raise ValueError(f"service reads dataset 'records' only; got dataset {self.dataset!r}")
-        return self
-
-    @pydantic.model_validator(mode="after")
-    def _boxes_follow(self):
-        for name in ("rand_augment_layers", "mixup", "cutmix"):
-            if self.dataset == "ava" and getattr(self, name):
-                raise ValueError(f"boxes cannot follow {name}; set it to 0 for ava, got {getattr(self, name)}")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -168,6 +163,7 @@ class Test(Section):
 
     clips, crops: clips uniform in time, and crops of each along its longer side. 0 crops: a single pass over the whole
         width, of which every crop-sized window counts as a view.
+    A detection network has one view of each key frame: 1 clip around it, and 0 crops, the whole frame.
     to_the_end: the last clip ends with the video, as PySlowFast has it on Charades, where on Kinetics the k-th of K
         clips starts at k / K of the room that there is. Starts are within two raw frames of PySlowFast's, which rounds
         them and has a clip end with its last sampled frame.
@@ -225,7 +221,7 @@ class Config(Section):
     @pydantic.model_validator(mode="after")
     def _network_fits_testing(self):
         spec = self.spec()
-        if not self.test.crops and "fast" in spec.pathways and spec.fast_input == "half":
+        if not self.test.crops and spec.head == "pool" and "fast" in spec.pathways and spec.fast_input == "half":
             raise ValueError(
                 "features of fast_input half do not lie on those of the Slow pathway, as test.crops 0 needs; set"
                 " test.crops to 3"
@@ -242,6 +238,31 @@ class Config(Section):
         if self.train.multigrid and spec.frames % 4:
             raise ValueError(
                 f"train.multigrid takes frames in multiples of 4, to begin with a quarter; got {spec.frames}"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _boxes_fit(self):
+        spec, data = self.spec(), self.data
+        if spec.head != "roi":
+            if data.dataset in BOXES:
+                raise ValueError(f"dataset {data.dataset!r} has labels of boxes only, which need head 'roi'")
+            return self
+        if data.dataset not in (*BOXES, "records"):
+            raise ValueError(f"head 'roi' needs boxes: dataset {', '.join(BOXES)} or records; got {data.dataset!r}")
+        if spec.activation != "sigmoid":
+            raise ValueError(
+                f"people do several things at once: head 'roi' needs activation 'sigmoid'; got {spec.activation!r}"
+            )
+        for name in ("rand_augment_layers", "mixup", "cutmix"):
+            if getattr(data, name):
+                raise ValueError(f"boxes cannot follow data.{name}; set it to 0, got {getattr(data, name)}")
+        if self.train.multigrid:
+            raise ValueError("train.multigrid is for head 'pool'; set it to false")
+        if (self.test.clips, self.test.crops) != (1, 0):
+            raise ValueError(
+                "head 'roi' is tested on one clip of whole frames: set test.clips to 1 and test.crops to 0;"
+                f" got {self.test.clips} and {self.test.crops}"
             )
         return self
 

@@ -28,9 +28,10 @@ def main(arguments=None):
     workdir = pathlib.Path(options.workdir or f"runs/{settings.name}")
     check_workdir(workdir, settings)
     train(settings, workdir, options.strict)
+    boxes = " --boxes PEOPLE.csv" if settings.spec().head == "roi" else ""
     print(
         "Next:\n"
-        f"  python -m slowfast_tf.predict VIDEO --model {workdir}\n"
+        f"  python -m slowfast_tf.predict VIDEO --model {workdir}{boxes}\n"
         f"  python -m slowfast_tf.describe {workdir}\n"
         f"  tensorboard --logdir {workdir}/tensorboard"
     )
@@ -60,8 +61,8 @@ def train(settings, workdir, strict=False):
     Args:
         settings: a `slowfast_tf.config.Config`.
         workdir: directory for `config.json`, `model.keras` (best), `metrics.json`, `history.csv`, `curves.png`,
-            `confusion.png`, `report.html`, `scores.npz`, `prediction.png`, `checkpoints/`, `tensorboard/` and
-            `saved_model/`. A run that is found there is gone on with.
+            `confusion.png` (of a detection network `detections.csv`), `report.html`, `scores.npz`, `prediction.png`,
+            `checkpoints/`, `tensorboard/` and `saved_model/`. A run that is found there is gone on with.
         strict: take anything wrong in the data set's lists for an error; otherwise it is left out, and printed.
 
     Returns:
@@ -169,7 +170,8 @@ def train(settings, workdir, strict=False):
     plots.save_curves(history, workdir / "curves.png")
 
     best = load(workdir)
-    tested = {"report": "report.html", "scores": "scores.npz", "confusion": "confusion.png"}
+    tested = {"report": "report.html", "scores": "scores.npz"}
+    tested.update({"detections": "detections.csv"} if best.spec.head == "roi" else {"confusion": "confusion.png"})
     figures, _ = evaluate(best, validation, **{name: workdir / file for name, file in tested.items()})
     show_prediction(best, validation, workdir / "prediction.png")
     cli.write_text(workdir / "metrics.json", json.dumps(figures, indent=2) + "\n")
@@ -265,11 +267,11 @@ def initialize(model, path):
 
 def show_prediction(model, clips, path):
     """A picture of one validation clip and what the model says of it."""
-    import numpy as np
-
     from .evaluation import plots
     from .inference import Predictor
 
+    if model.spec.head == "roi":
+        return show_boxes(model, clips, path)
     spec = model.spec
     inputs, truth = next(iter(clips.validation()))
     middle = len(truth) // 2
@@ -284,11 +286,40 @@ def show_prediction(model, clips, path):
         seen = {name: indices for name, indices in seen.items() if name.lower() in spec.pathways}
     else:  # the Fast pathway sees no picture
         frames, seen = inputs["slow"], {"Slow": range(spec.frames)}
-    frames = frames[0].numpy() * spec.std + spec.mean
-    if spec.channel_order == "bgr":
-        frames = frames[..., ::-1]
+    frames = pixels(frames[0].numpy(), spec)
     title = ", ".join(name for name, happens in zip(clips.labels, truth[middle].numpy()) if happens)
-    plots.save_prediction(np.uint8(np.clip(frames * 255, 0, 255)), seen, scores, clips.labels, title, path)
+    plots.save_prediction(frames, seen, scores, clips.labels, title, path)
+
+
+def show_boxes(model, clips, path):
+    """A picture of the first key frame with its boxes and the best actions of each, drawn large enough to read."""
+    from PIL import Image
+
+    from . import detection
+    from .cli import atomic
+    from .inference import Predictor
+
+    spec = model.spec
+    inputs, _, boxes, _ = next(clips.key_frames())
+    scores = Predictor(model).score_inputs(inputs)[0].numpy()
+    name = spec.pathways[-1] if spec.fast_input == "rgb" else "slow"
+    frame = pixels(inputs[name][0, inputs[name].shape[1] // 2].numpy(), spec)
+    scale = -(-480 // min(frame.shape[:2]))
+    people = []
+    for number, (corners, row) in enumerate(zip(boxes.numpy(), scores)):
+        best = [(clips.labels[i], float(row[i])) for i in (-row).argsort()[:3]]
+        people.append(detection.Person(0.0, tuple(corners), track=number, actions=tuple(best)))
+    with atomic(path) as temporary:
+        Image.fromarray(detection.draw(frame.repeat(scale, 0).repeat(scale, 1), people)).save(temporary)
+
+
+def pixels(frames, spec):
+    """Normalised frames, `[..., 3]`, as they were: uint8 RGB."""
+    import numpy as np
+
+    frames = frames * spec.std + spec.mean
+    frames = frames[..., ::-1] if spec.channel_order == "bgr" else frames
+    return np.uint8(np.clip(frames * 255, 0, 255).round())
 
 
 def report(workdir, figures, history, monitor, skipped, seconds):
@@ -306,6 +337,7 @@ def report(workdir, figures, history, monitor, skipped, seconds):
         "report.html": "the figures of each class, and what is taken for what; scores.npz holds the scores",
         "curves.png": "loss and accuracy by epoch, from history.csv",
         "confusion.png": "which classes are taken for which",
+        "detections.csv": "boxes and scores in AVA's form",
         "prediction.png": "a video and what the network says of it",
         "saved_model/1": "for TF Serving",
     }

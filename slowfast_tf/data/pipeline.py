@@ -41,7 +41,8 @@ class Clips:
     """The videos of one split, and the ways to read them.
 
     For a network with boxes (head "roi") inputs have "boxes" as well, float32 `[B, N, 4]`, labels are
-    `[B, N, classes]`, and a batch has a third part: weights, float32 `[B, N]`, 0 for padding.
+    `[B, N, classes]`, and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes of which less than
+    a pixel is in the crop are left out.
 
     Args:
         config: a `slowfast_tf.config.Config`.
@@ -175,11 +176,16 @@ class Clips:
         """The middle clip and crop of every video, in order, in batches (see `load`)."""
 
         def finish(clip):
-            inputs = {name: x[0] for name, x in self._crops(self._decode(clip, 0), 1).items()}
+            images = self._decode(clip, 0)
+            inputs = {name: x[0] for name, x in self._crops(images, 1).items()}
+            if self.spec.head == "roi":
+                shape, window = transforms.middle_window(tf.shape(images["frames"])[1:3], self.spec.crop_size)
+                boxes = transforms.crop_boxes(clip["boxes"], shape, window, self.spec.crop_size)
+                return self._with_boxes(inputs, boxes, clip["box_labels"])
             return inputs, self._labels_during(clip, ALWAYS)
 
         data = self._source.test(Sampling(self.spec, test_places(1)), finish)
-        return data.batch(self.config.train.batch_size).prefetch(2)
+        return data.padded_batch(self.config.train.batch_size).prefetch(2)
 
     def size(self, part):
         """Videos of a part of the data, as `views` reads them."""
@@ -212,6 +218,29 @@ class Clips:
             lambda clip, labels, name: (self._crops(clip, test.crops), labels, name),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
+        self._source.begin()
+        yield from data.prefetch(2)
+        self._source.settle()
+
+    def key_frames(self, part=(0, 1), done=()):
+        """The clip around every key frame, in order, with its boxes: what a network with boxes is tested on.
+
+        Args:
+            part, done: as for `views`.
+
+        Yields:
+            Inputs of the whole width and height, `[1, T, H, W, C]`, with "boxes" `[1, N, 4]` in their pixels; labels,
+            float32 `[N, classes]`; boxes as shares of width and height, float32 `[N, 4]`; and the key frame's id.
+            Videos that cannot be read are left out, and are in `skipped` after the pass.
+        """
+
+        def finish(clip):
+            inputs = self._crops(self._decode(clip, 0), 0)
+            sides = tf.cast(tf.shape(inputs[self.spec.pathways[0]])[2:4], tf.float32)
+            inputs["boxes"] = (clip["boxes"] * tf.tile(sides[::-1], [2]))[None]
+            return inputs, self._box_labels(clip["box_labels"]), clip["boxes"], clip["id"]
+
+        data = self._source.test(Sampling(self.spec, test_places(1)), finish, part, done)
         self._source.begin()
         yield from data.prefetch(2)
         self._source.settle()
@@ -287,6 +316,10 @@ class Clips:
     def _with_boxes(self, inputs, boxes, box_labels):
         """Inputs, labels and weights of the boxes that are in the crop."""
         kept = tf.reduce_any(boxes != 0, -1)
-        labels = tf.reduce_sum(tf.one_hot(tf.boolean_mask(box_labels, kept), len(self.labels)), 1)
+        labels = self._box_labels(tf.boolean_mask(box_labels, kept))
         boxes = tf.boolean_mask(boxes, kept)
         return {**inputs, "boxes": boxes}, labels, tf.ones([tf.shape(boxes)[0]])
+
+    def _box_labels(self, box_labels):
+        """Class indices of boxes, `[N, any]` with -1 for none, as float32 `[N, classes]`."""
+        return tf.reduce_sum(tf.one_hot(box_labels, len(self.labels)), 1)

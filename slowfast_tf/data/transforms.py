@@ -177,9 +177,24 @@ def test_crops(frames, size, crops):
     room = tf.shape(frames)[1:3] - size
     found = []
     for place in [0.5] if crops == 1 else [i / (crops - 1) for i in range(crops)]:
-        top, left = tf.unstack(tf.cast(tf.math.ceil(tf.cast(room, tf.float32) * place), tf.int32))
+        top, left = tf.unstack(_corner(room, place))
         found.append(frames[:, top : top + size, left : left + size])
     return tf.reshape(tf.stack(found), [crops, -1, size, size, frames.shape[-1]])
+
+
+def middle_window(shape, size):
+    """What the one crop of `test_crops` shows of frames of a height and width `[2]`: for `crop_boxes`.
+
+    Returns:
+        Height and width of the resized frames, int32 `[2]`, and the `Window` in these.
+    """
+    shape = tf.cast(resized_shape(shape, size), tf.int32)
+    top, left = tf.unstack(_corner(shape - size, 0.5))
+    return shape, Window(top, left, tf.constant(size), tf.constant(size), tf.constant(False))
+
+
+def _corner(room, place):
+    return tf.cast(tf.math.ceil(tf.cast(room, tf.float32) * place), tf.int32)
 
 
 def normalize(frames, spec):

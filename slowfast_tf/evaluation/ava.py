@@ -59,15 +59,8 @@ def mean_average_precision(ground_truth_csv, detections_csv, label_map, exclusio
         UserError: for a file that is missing or of another form, and for corners that are NaN, negative, above 1 or
             swapped, a negative time, or an action above the label map's; with file and row.
     """
-    names = label_map if isinstance(label_map, dict) else _names(label_map)
-    excluded = set()
-    if exclusions is not None:
-        for line, row in files.lines(exclusions):
-            try:
-                video, time = row
-                excluded.add((video, float(time)))
-            except ValueError:
-                raise UserError(f"{exclusions}:{line}: expected video,second; received {','.join(row)}") from None
+    names = label_map if isinstance(label_map, dict) else read_names(label_map)
+    excluded = () if exclusions is None else read_exclusions(exclusions)
     truth = read_csv(ground_truth_csv, max(names), scored=False)
     detections = read_csv(detections_csv, max(names))
     return average_precision(truth, detections, names, excluded)
@@ -283,7 +276,20 @@ def check_corners(corners, where):
         raise UserError(f"{where}: corners {text} are swapped; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")
 
 
-def _names(path):
+def read_exclusions(path):
+    """The frames of a csv file of video and second, a set of pairs."""
+    excluded = set()
+    for line, row in files.lines(path):
+        try:
+            video, time = row
+            excluded.add((video, float(time)))
+        except ValueError:
+            raise UserError(f"{path}:{line}: expected video,second; received {','.join(row)}") from None
+    return excluded
+
+
+def read_names(path):
+    """Class names by their ids, of a label map (`.pbtxt`)."""
     try:
         return read_label_map(pathlib.Path(path))
     except OSError as error:

@@ -36,7 +36,8 @@ def compare(first, second):
     """Which categories gained and which lost.
 
     Args:
-        first, second: what `ava.mean_average_precision` gives, or the path of a JSON file of that.
+        first, second: what `ava.mean_average_precision` gives, or the path of a JSON file of that or of what
+            `python -m slowfast_tf.evaluate` writes.
 
     Returns:
         A list of (category, first AP, second AP, gain), the largest gain first; of the categories that both have.
@@ -67,14 +68,13 @@ def save(first, second, names, path):
 
 
 def _figures(source):
-    if isinstance(source, dict):
-        return source
     try:
-        figures = json.loads(pathlib.Path(source).read_text())
+        figures = source if isinstance(source, dict) else json.loads(pathlib.Path(source).read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the figures {source}: {error}") from error
     if not isinstance(figures, dict) or "mAP" not in figures:
         raise UserError(f"{source} is no result of AVA's evaluation: it has no mAP")
+    figures = figures.get("AP", figures)
     return {name: value for name, value in figures.items() if value is None or isinstance(value, (int, float))}
 
 

@@ -1,5 +1,7 @@
 """Figures of a test, by name and by class."""
 
+import dataclasses
+
 import numpy as np
 from sklearn import metrics
 
@@ -13,21 +15,23 @@ def figures(tested):
         tested: a `slowfast_tf.evaluation.scores.Scores`.
 
     Returns:
-        A dictionary: those of `classification` and the data set's own, or of `multi_label`; then `videos`, `skipped`
-        and `views`.
+        A dictionary: those of `classification` and the data set's own, of `multi_label`, or of `detection`; then
+        `videos`, `skipped` and `views`.
 
     Raises:
         UserError: where no video has a label.
     """
     from ..data import datasets
 
-    if tested.about["activation"] == "sigmoid":
+    if tested.boxes is not None:
+        found = detection(tested)
+    elif tested.about["activation"] == "sigmoid":
         found = multi_label(tested.labels, tested.scores)
     else:
         truth, scores = single_labels(tested)
         found = classification(truth, scores)
         found.update(datasets.figures(tested.about["dataset"], truth, scores.argmax(1)))
-    return {**found, "videos": len(tested.ids), "skipped": len(tested.skipped), "views": tested.views}
+    return {**found, "videos": tested.videos, "skipped": len(tested.skipped), "views": tested.views}
 
 
 def single_labels(tested):
@@ -78,6 +82,52 @@ def multi_label(truth, scores):
     if not truth.any():
         raise UserError(_unlabelled(truth))
     return {"mAP": float(np.nanmean(average_precisions(truth, scores)))}
+
+
+def detection(tested):
+    """Figures for boxes, by AVA's evaluation: every annotation of the data set counts, of skipped videos as well.
+
+    Returns:
+        A dictionary of `mAP`, at a frame IoU of 0.5; `AP`, that of each class by name (None: never annotated);
+        `mAP_swapped`, `mAP` if every box had the scores of the next one of its frame, which tells how much the network
+        goes by the box (boxes that are alone keep their scores); and `boxes`, how many.
+
+    Raises:
+        UserError: where the data set's annotations are not there.
+    """
+    from ..data import datasets
+    from . import ava
+
+    annotations, label_map, exclusions = datasets.truth_files(*_source(tested))
+    names, excluded = ava.read_names(label_map), ava.read_exclusions(exclusions)
+    truth = ava.read_csv(annotations, tested.scores.shape[1], scored=False)
+    found = ava.average_precision(truth, detections(tested, names), names, excluded)
+    others = dataclasses.replace(tested, scores=tested.scores[_next_in_frame(tested.ids)])
+    swapped = ava.average_precision(truth, detections(others, names), names, excluded)["mAP"]
+    return {"mAP": found.pop("mAP"), "mAP_swapped": swapped, "AP": found, "boxes": len(tested.ids)}
+
+
+def detections(tested, names=None):
+    """The scores of a test of boxes as `ava.Boxes`: each box with each class that the label map names."""
+    from ..data import datasets
+    from . import ava
+
+    names = names or ava.read_names(datasets.truth_files(*_source(tested))[1])
+    films, times = zip(*(name.split(",") for name in tested.ids))
+    return ava.detections(films, np.array(times, float), tested.boxes, tested.scores, names)
+
+
+def _source(tested):
+    return tested.about["dataset"], tested.about["config"]["data"]["root"]
+
+
+def _next_in_frame(ids):
+    """For each box the index of the next one of its frame, and for the last the first. Those of a frame are together."""
+    ids = np.array(ids)
+    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    order = np.arange(1, len(ids) + 1)
+    order[np.append(starts[1:], len(ids)) - 1] = starts
+    return order
 
 
 def average_precisions(truth, scores):

@@ -76,11 +76,17 @@ def page(tested, figures):
         "Figures",
         _table(
             ("figure", "value"),
-            [(name.replace("_", " "), f"{x:.4f}" if isinstance(x, float) else x) for name, x in figures.items()],
+            [
+                (name.replace("_", " "), f"{x:.4f}" if isinstance(x, float) else x)
+                for name, x in figures.items()
+                if not isinstance(x, dict)
+            ],
             "figures",
         ),
     )
-    if tested.about["activation"] == "sigmoid":
+    if tested.boxes is not None:
+        sections += _detection(figures["AP"])
+    elif tested.about["activation"] == "sigmoid":
         sections += _multi_label(tested, classes)
     else:
         sections += _classification(tested, classes)
@@ -89,7 +95,7 @@ def page(tested, figures):
         sections += _section(f"Skipped videos: {len(tested.skipped)}", f'<ul class="scroll">\n{lines}\n</ul>')
     sections += _section("Configuration", f"<pre>{html.escape(json.dumps(config, indent=2))}</pre>")
     about = (
-        f"Data set {tested.about['dataset']}, {len(tested.ids)} videos, {tested.views} views of each, the"
+        f"Data set {tested.about['dataset']}, {tested.videos} videos, {tested.views} views of each, the"
         f" {tested.about['test']['fuse']} of their scores. Network {config['model']['preset']}, SHA-256 of its weights"
         f" {tested.about['weights'][:12]}."
     )
@@ -125,6 +131,15 @@ def _multi_label(tested, classes):
     return _section(
         "Average precision by class", _picture(plots.save_classes, found, classes, "average precision")
     ) + _section("Classes", _table(("class", "videos", "share of videos", "average precision"), rows, "sortable"))
+
+
+def _detection(found):
+    """Of the average precision by class name, None where a class is not annotated."""
+    found = {name: math.nan if value is None else value for name, value in found.items()}
+    return _section(
+        "Average precision by class",
+        _picture(plots.save_classes, np.array(list(found.values())), list(found), "average precision"),
+    ) + _section("Classes", _table(("class", "average precision"), list(found.items()), "sortable"))
 
 
 def _section(title, content):

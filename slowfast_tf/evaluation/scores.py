@@ -19,15 +19,16 @@ SHARED = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scores:
-    """What a test, or a part of one, gave.
+    """What a test, or a part of one, gave. Of a detection network each of the N is a box.
 
     Attributes:
-        ids: of the videos that could be read, a list of N.
+        ids: of the videos (or of the boxes' key frames) that could be read, a list of N.
         labels: 1 for each class that happens in the video, uint8 `[N, classes]`.
         scores: float32 `[N, classes]`, of all views of a video together.
         skipped: for each video that could not be read, why.
         about: what was tested, as JSON holds it: "weights" (their SHA-256), "activation", "dataset", "classes" (names),
             "config", "test" (its section of that name), "part" (number and how many) and "videos" (of all parts).
+        boxes: x1, y1, x2, y2 as shares of width and height, float32 `[N, 4]`; None of a classification network.
     """
 
     ids: list
@@ -35,6 +36,12 @@ class Scores:
     scores: np.ndarray
     skipped: dict
     about: dict
+    boxes: np.ndarray | None = None
+
+    @property
+    def videos(self):
+        """How many videos, or key frames, could be read."""
+        return len(set(self.ids))
 
     @property
     def views(self):
@@ -43,7 +50,8 @@ class Scores:
         return f"{test['clips']}x{test['crops'] or 'whole'}"
 
     def save(self, path):
-        """Writes a `.npz` of `ids`, `labels`, `scores`, `classes` and `views`, and of `skipped` and `about` as JSON."""
+        """Writes a `.npz` of `ids`, `labels`, `scores`, `classes` and `views` (and `boxes`), and of `skipped` and
+        `about` as JSON."""
         with atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
                 file,
@@ -54,6 +62,7 @@ class Scores:
                 views=self.views,
                 skipped=json.dumps(self.skipped),
                 about=json.dumps(self.about),
+                **({} if self.boxes is None else {"boxes": self.boxes}),
             )
 
 
@@ -66,7 +75,8 @@ def load(path):
     try:
         with np.load(path) as file:
             skipped, about = (json.loads(str(file[name])) for name in ("skipped", "about"))
-            return Scores(file["ids"].tolist(), file["labels"], file["scores"], skipped, about)
+            boxes = file["boxes"] if "boxes" in file.files else None
+            return Scores(file["ids"].tolist(), file["labels"], file["scores"], skipped, about, boxes)
     except OSError as error:
         raise UserError(f"cannot read the scores {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
@@ -96,7 +106,7 @@ def fuse(paths):
         if number in owners:
             raise UserError(f"{owners[number]} and {path} are both part {number}/{count}; give each part once")
         owners[number] = path
-        for name in (*part.ids, *part.skipped):
+        for name in {*part.ids, *part.skipped}:
             if name in videos:
                 raise UserError(
                     f"{videos[name]} and {path} both hold the video {name}; test all parts on the same data set"
@@ -112,4 +122,5 @@ def fuse(paths):
         np.concatenate([part.scores for part in parts]),
         {name: why for part in parts for name, why in part.skipped.items()},
         {**parts[0].about, "part": [0, 1]},
+        None if parts[0].boxes is None else np.concatenate([part.boxes for part in parts]),
     )

@@ -34,7 +34,6 @@ def score_videos(model, clips, part=(0, 1), partial=None):
             softmax.
         Failure: where scores are not finite, or the test was interrupted.
     """
-    test = clips.config.test
     total = clips.size(part)
     if not total:
         raise UserError(f"part {part[0]} of {part[1]} holds no video: there are not enough to share; take fewer parts")
@@ -50,7 +49,7 @@ def score_videos(model, clips, part=(0, 1), partial=None):
         "videos": clips.count,
     }
     about = json.loads(json.dumps(about))
-    names, labels, scores = [], [], []
+    names, labels, scores, boxes = [], [], [], []
     if partial and pathlib.Path(partial).exists():
         earlier = load(partial)
         if earlier.about != about:
@@ -59,31 +58,29 @@ def score_videos(model, clips, part=(0, 1), partial=None):
                 f" the command that began it, or remove the file"
             )
         names, labels, scores = list(earlier.ids), list(earlier.labels), list(earlier.scores)
+        boxes = [] if earlier.boxes is None else list(earlier.boxes)
         clips.skipped.update(earlier.skipped)
 
     def so_far():
         shape = (-1, len(clips.labels))
         arrays = np.array(labels, np.uint8).reshape(shape), np.array(scores, np.float32).reshape(shape)
-        return Scores(names, *arrays, dict(clips.skipped), about)
+        places = np.array(boxes, np.float32).reshape(-1, 4) if detects else None
+        return Scores(names, *arrays, dict(clips.skipped), about, places)
 
-    view_scores = _view_scores(model, whole=test.crops == 0)
-    fuse = {"mean": np.mean, "max": np.max}[test.fuse]
-    views, saved = [], time.monotonic()
+    detects = model.spec.head == "roi"
+    scored, saved, done = (_score_boxes if detects else _score_views), time.monotonic(), set(names)
     try:
-        with tqdm.tqdm(total=total, initial=len(names), desc="testing", unit="video") as progress:
-            for inputs, truth, name in clips.views(part, names):
-                views.append(view_scores(inputs).numpy())
-                if len(views) < test.clips:
-                    continue
-                name, truth, fused = name.numpy().decode(), truth.numpy(), fuse(np.concatenate(views), 0)
-                views = []
+        with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video") as progress:
+            for name, truth, fused, place in scored(model, clips, part, done):
                 if not np.isfinite(fused).all():
                     raise Failure(f"the scores of {name} are not finite; train the model again")
                 if model.spec.activation == "softmax" and truth.sum() > 1:
                     raise UserError(f"{name} has several labels; train a model with model.activation sigmoid")
-                names.append(name)
-                labels.append(truth)
-                scores.append(fused)
+                names += [name] * len(truth)
+                labels += list(truth)
+                scores += list(fused)
+                boxes += list(place)
+                done.add(name)
                 progress.update()
                 if partial and time.monotonic() - saved > SAVE_SECONDS:
                     so_far().save(partial)
@@ -92,8 +89,27 @@ def score_videos(model, clips, part=(0, 1), partial=None):
         if not partial:
             raise
         so_far().save(partial)
-        raise Failure(f"interrupted; the same command goes on after {len(names)} of {total} videos") from error
+        raise Failure(f"interrupted; the same command goes on after {len(done)} of {total} videos") from error
     return so_far()
+
+
+def _score_views(model, clips, part, done):
+    """Yields of each video its id, labels `[1, classes]`, fused scores `[1, classes]`, and no boxes."""
+    test, views = clips.config.test, []
+    view_scores = _view_scores(model, whole=test.crops == 0)
+    fuse = {"mean": np.mean, "max": np.max}[test.fuse]
+    for inputs, truth, name in clips.views(part, done):
+        views.append(view_scores(inputs).numpy())
+        if len(views) == test.clips:
+            yield name.numpy().decode(), truth.numpy()[None], fuse(np.concatenate(views), 0, keepdims=True), ()
+            views = []
+
+
+def _score_boxes(model, clips, part, done):
+    """Yields of each key frame its id, and labels `[N, classes]`, scores `[N, classes]` and boxes `[N, 4]`."""
+    box_scores = _view_scores(model, whole=False)
+    for inputs, truth, boxes, name in clips.key_frames(part, done):
+        yield name.numpy().decode(), truth.numpy(), box_scores(inputs)[0].numpy(), boxes.numpy()
 
 
 def _view_scores(model, whole):

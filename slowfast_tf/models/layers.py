@@ -186,9 +186,17 @@ class Conv3D(Layer):
         x = x[:, ::stride_t] if stride_t > 1 else x
         batch, time, height, width, _ = sizes(x)
         x = tf.reshape(x, [batch * time, height, width, channels])
-        x, padding = self._pad(x, (kernel_h, kernel_w), (stride_h, stride_w), self.dilation)
         kernel = tf.reshape(kernel, [kernel_h, kernel_w, channels, self.filters])
-        x = self._add_bias(tf.nn.conv2d(x, kernel, [1, stride_h, stride_w, 1], padding, dilations=self.dilation))
+        dilation, block = self.dilation, [self.dilation] * 2
+        # Without oneDNN a dilated convolution has no gradient on a CPU; so every second pixel is a picture of its own.
+        phases = dilation > 1 and self.bias is None and not _GPU
+        if phases:
+            dilation, more = 1, [[0, -height % block[0]], [0, -width % block[1]]]
+            x = tf.space_to_batch(x, block, more)
+        x, padding = self._pad(x, (kernel_h, kernel_w), (stride_h, stride_w), dilation)
+        x = self._add_bias(tf.nn.conv2d(x, kernel, [1, stride_h, stride_w, 1], padding, dilations=dilation))
+        if phases:
+            x = tf.batch_to_space(x, block, more)
         _, height, width, _ = sizes(x)
         return tf.reshape(x, [batch, time, height, width, self.filters])
 

@@ -101,5 +101,15 @@ def figures(dataset, truth, predicted):
     return own(truth, predicted) if own else {}
 
 
+def truth_files(dataset, root):
+    """Annotations, label map and excluded time stamps of "val", paths of AVA's form, of a data set of boxes or of
+    records made of one.
+
+    Raises:
+        UserError: where they are not there.
+    """
+    return _module(dataset).truth_files(root)
+
+
 def _module(dataset):
     return importlib.import_module(f"{__name__}.{dataset}")

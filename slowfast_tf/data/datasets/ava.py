@@ -46,7 +46,7 @@ def load(root, split):
     """
     root = pathlib.Path(root)
     lists = root / "annotations"
-    version = next((v for v in VERSIONS if (lists / f"ava_{split}_{v}.csv").is_file()), "v2.2")
+    version = _version(lists, split)
     annotations, exclusions = f"ava_{split}_{version}.csv", f"ava_{split}_excluded_timestamps_{version}.csv"
     files.need("AVA", lists, (annotations, exclusions), ADVICE)
     problems = []
@@ -81,6 +81,20 @@ def load(root, split):
     return files.dataset(source, place, videos, _labels(lists, version), problems, list(missing))
 
 
+def truth_files(root):
+    """What the benchmark's figure comes from: paths of the annotations of "val", the label map (that of the benchmark's
+    60 classes, where it is there) and the excluded time stamps; of a data set, or of records made of one.
+
+    Raises:
+        UserError: where they are not there.
+    """
+    lists = pathlib.Path(root) / "annotations"
+    version = _version(lists, "val")
+    names = [f"ava_val_{version}.csv", f"ava_val_excluded_timestamps_{version}.csv"]
+    files.need("AVA", lists, names, ADVICE)
+    return lists / names[0], _label_map(lists, version, first=1), lists / names[1]
+
+
 def read_label_map(path):
     """Class names by their ids, of a label map of AVA (`.pbtxt`).
 
@@ -104,12 +118,20 @@ def read_label_map(path):
 
 def _labels(lists, version):
     """The 80 class names: the map of all of them, or that of the benchmark, where 20 are not named."""
-    maps = [f"ava_action_list_{version}.pbtxt", f"ava_action_list_{version}_for_activitynet_{VERSIONS[version]}.pbtxt"]
-    if not (lists / maps[0]).is_file():
-        files.need("AVA", lists, maps[1:], ADVICE)
-        maps = maps[1:]
-    names = read_label_map(lists / maps[0])
+    names = read_label_map(_label_map(lists, version, first=0))
     return [names.get(i, f"action {i}") for i in range(1, CLASSES + 1)]
+
+
+def _label_map(lists, version, first):
+    """The label map that is there: of all 80 classes (0) or of the benchmark's 60 (1), whichever is wanted first."""
+    maps = [f"ava_action_list_{version}.pbtxt", f"ava_action_list_{version}_for_activitynet_{VERSIONS[version]}.pbtxt"]
+    maps = [name for name in (maps[first], maps[1 - first]) if (lists / name).is_file()] or maps[1:]
+    files.need("AVA", lists, maps[:1], ADVICE)
+    return lists / maps[0]
+
+
+def _version(lists, split):
+    return next((v for v in VERSIONS if (lists / f"ava_{split}_{v}.csv").is_file()), "v2.2")
 
 
 def _pictures(root):

@@ -89,35 +89,42 @@ def render(name, random):
     shape, motion = name.split("_", 1)
     time = np.arange(FRAMES)
 
-    shake = 0.6 * _walk(random, FRAMES)
+    shake = 0.6 * walk(random, FRAMES)
     drift = random.uniform(-0.7, 0.7, 2) * time[:, None]
-    background = np.stack([_texture(random) + random.uniform(40, 110) for _ in range(3)], -1)
+    background = texture(random, HEIGHT, WIDTH)
     color = random.uniform(150, 255, 3)
 
     radius = random.uniform(13, 20)
     center = np.array([random.uniform(24, HEIGHT - 24), random.uniform(24, WIDTH - 24)])
-    phase = random.uniform(0, 2 * np.pi)
-    angle = np.full(FRAMES, phase)
-    visible = np.ones(FRAMES)
-    if motion.startswith("spins"):
-        angle = phase + 2 * np.pi / 16 * time * (1 if motion == "spins_left" else -1)
-    else:
-        period = 16 if motion == "blinks_slowly" else 4
-        on = (time + random.integers(16)) // (period // 2) % 2
-        visible = np.where(on, 1.0, 0.3)
+    angle, visible = move(motion, random, FRAMES)
 
     images = np.empty((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(float)
     for t in range(FRAMES):
-        image = _window(background, 32 + drift[t] + shake[t])
+        image = window(background, 32 + drift[t] + shake[t], HEIGHT, WIDTH)
         y, x = rows - center[0] + shake[t, 0], columns - center[1] + shake[t, 1]
-        u = (x * np.cos(angle[t]) - y * np.sin(angle[t])) / radius
-        v = (x * np.sin(angle[t]) + y * np.cos(angle[t])) / radius
-        cover = np.clip(0.5 - radius * _distance(shape, u, v), 0, 1)[..., None] * visible[t]
-        image = image * (1 - cover) + color * cover
+        share = cover(shape, y, x, radius, angle[t])[..., None] * visible[t]
+        image = image * (1 - share) + color * share
         image += random.normal(0, 4, image.shape)
         images[t] = np.clip(image, 0, 255)
     return images
+
+
+def move(motion, random, frames):
+    """Angle and visibility (0 to 1) of a shape in each frame, `[frames]` each, from a random phase on."""
+    time, phase = np.arange(frames), random.uniform(0, 2 * np.pi)
+    if motion.startswith("spins"):
+        return phase + 2 * np.pi / 16 * time * (1 if motion == "spins_left" else -1), np.ones(frames)
+    period = 16 if motion == "blinks_slowly" else 4
+    on = (time + random.integers(16)) // (period // 2) % 2
+    return np.full(frames, phase), np.where(on, 1.0, 0.3)
+
+
+def cover(shape, y, x, radius, angle):
+    """How much of each pixel, by its distance from the middle of a shape, the shape covers: 0 to 1."""
+    u = (x * np.cos(angle) - y * np.sin(angle)) / radius
+    v = (x * np.sin(angle) + y * np.cos(angle)) / radius
+    return np.clip(0.5 - radius * _distance(shape, u, v), 0, 1)
 
 
 def _distance(shape, u, v):
@@ -128,26 +135,30 @@ def _distance(shape, u, v):
     return np.maximum(ring, np.minimum(u, 0.5 - np.abs(v)))  # open on one side
 
 
-def _texture(random):
-    """Smooth noise of a standard deviation of 15, `[160, 176]`."""
-    size = (HEIGHT + 96, WIDTH + 96)
+def texture(random, height, width):
+    """A background of three colors, `[height + 96, width + 96, 3]`: room for 48 pixels of motion each way."""
+    return np.stack([_noise(random, (height + 96, width + 96)) + random.uniform(40, 110) for _ in range(3)], -1)
+
+
+def _noise(random, size):
+    """Smooth noise of a standard deviation of 15."""
     frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1])[None])
     spectrum = np.fft.fft2(random.normal(size=size)) * np.exp(-((frequency * random.uniform(5, 12)) ** 2))
-    texture = np.fft.ifft2(spectrum).real
-    return 15 * (texture - texture.mean()) / texture.std()
+    noise = np.fft.ifft2(spectrum).real
+    return 15 * (noise - noise.mean()) / noise.std()
 
 
-def _window(texture, offset):
-    """The frame's part of a texture, moved by a fraction of a pixel."""
+def window(background, offset, height, width):
+    """The frame's part of a `texture`, moved by a fraction of a pixel."""
     offset = np.clip(offset, 0, 94)
     y, x = offset.astype(int)
     fy, fx = offset - (y, x)
-    part = texture[y : y + HEIGHT + 1, x : x + WIDTH + 1]
+    part = background[y : y + height + 1, x : x + width + 1]
     part = part[:-1] * (1 - fy) + part[1:] * fy
     return part[:, :-1] * (1 - fx) + part[:, 1:] * fx
 
 
-def _walk(random, length):
+def walk(random, length):
     """A hand's unrest: a random walk in two dimensions that is pulled back, in pixels."""
     position, walk = np.zeros(2), []
     for _ in range(length):
