@@ -35,6 +35,8 @@ def main(description, load):
         about, run = load(options.model, options.threads)
     except ValueError as error:
         _exit(f"{options.model}: {error}")
+    if "boxes" in about["inputs"]:
+        _exit(f"{options.model}: a detection network, which takes boxes as well; docs/detection.md says how to run it")
     if options.videos == ["benchmark"]:
         return _benchmark(about, run, options)
     failed = False

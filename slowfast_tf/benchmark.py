@@ -340,10 +340,12 @@ def main(arguments=None):
         if getattr(options, name, 1) <= 0:
             raise UserError(f"--{name} must be at least 1; got {getattr(options, name)}")
     command = "python -m slowfast_tf.benchmark " + " ".join(_without_output(arguments))
-    if options.task == "input":
+    if options.task in ("input", "ava"):
         from . import benchmark_input
+        from .evaluation import ava_benchmark
 
-        results, text = [], benchmark_input.section(options.rounds)
+        module = {"input": benchmark_input, "ava": ava_benchmark}[options.task]
+        results, text = [], module.section(options.rounds)
     else:
         with tempfile.TemporaryDirectory() as scratch:
             results = measure(_jobs(options, options.workdir or scratch), options.rounds, options.limit)
@@ -365,6 +367,7 @@ def _parser():
         ("training", "time a training step"),
         ("inference", "time exported files in their runtimes, beside PyTorch"),
         ("input", "time reading and preparing videos"),
+        ("ava", "time AVA's evaluation, beside a plain loop"),
     ):
         command = commands.add_parser(
             task, help=about, description=about, epilog=f"example: python -m slowfast_tf.benchmark {task} --rounds 9"
@@ -376,7 +379,7 @@ def _parser():
             help="write the Markdown here as well; where the file has a section of this task, in its place. A JSON"
             " file and a bar chart go beside it",
         )
-        if task == "input":
+        if task in ("input", "ava"):
             continue
         defaults, engines = DEFAULTS[task], ENGINES[task]
         precisions = [p for p in PRECISIONS if any(p in engine.precisions for engine in engines.values())]

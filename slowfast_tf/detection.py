@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from . import drawing
 from .cli import UserError
-from .data import transforms, video
+from .data import video
 from .evaluation.ava import check_corners
+from .inference import Predictor
 
 PERSON = 1  # the class of TensorFlow's detectors (COCO)
 LEAST_SCORE = 0.8  # of a detector's box (section 5)
@@ -185,7 +186,7 @@ class Scorer:
     """
 
     def __init__(self, model):
-        self.model = model
+        self.predictor = Predictor(model)
         self.spec = model.spec
 
     def score(self, path, people, labels, top):
@@ -219,13 +220,7 @@ class Scorer:
     )
     def _scores(self, clip, boxes):
         """Scores `[N, classes]` of boxes (shares of width and height) in a clip `[F, H, W, 3]`, all of the picture."""
-        shape = transforms.resized_shape(tf.shape(clip)[1:3], self.spec.crop_size)
-        clip = tf.image.resize(clip, tf.cast(shape, tf.int32))
-        inputs = transforms.pathways(transforms.normalize(clip, self.spec), self.spec)
-        inputs = {name: x[None] for name, x in inputs.items()}
-        inputs["boxes"] = (boxes * tf.tile(shape[::-1], [2]))[None]
-        logits = self.model(inputs, training=False)[0]
-        return {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[self.spec.activation](logits)
+        return self.predictor.score_boxes(clip[None], boxes[None])[0]
 
 
 def _nearest(info, times):

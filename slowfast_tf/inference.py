@@ -46,8 +46,22 @@ class Predictor(tf.Module):
         """Scores `[B, classes]` of crops, float32 `[B, F, S, S, 3]`, 0 to 255."""
         return self.score_inputs(transforms.pathways(transforms.normalize(crops, self.spec), self.spec))
 
+    def score_boxes(self, clips, boxes):
+        """Scores `[B, N, classes]` of boxes in sampled clips, of which all of the width and height is seen.
+
+        Args:
+            clips: uint8 `[B, F, H, W, 3]`.
+            boxes: float32 `[B, N, 4]`, x1, y1, x2, y2 as shares of width and height.
+        """
+        batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
+        images = transforms.resize(tf.reshape(clips, [batch * frames, height, width, 3]), self.spec.crop_size)
+        sides = tf.shape(images)[1:3]
+        images = tf.reshape(images, [batch, self.spec.clip_frames, sides[0], sides[1], 3])
+        inputs = transforms.pathways(transforms.normalize(images, self.spec), self.spec)
+        return self.score_inputs({**inputs, "boxes": boxes * tf.tile(tf.cast(sides[::-1], tf.float32), [2])})
+
     def score_inputs(self, inputs):
-        """Scores `[B, classes]` of the model's own inputs."""
+        """Scores `[B, classes]` (of boxes `[B, N, classes]`) of the model's own inputs."""
         return self.activate(self.model(inputs, training=False))
 
     def activate(self, logits):

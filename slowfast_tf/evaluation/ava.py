@@ -130,24 +130,29 @@ def _winners(corners, scores, group, true_corners, count, first):
         step += 1
         rows = rows[count[group[rows]] > step]
     hits = np.flatnonzero(best >= IOU)
-    hits = hits[np.argsort(-scores[hits], kind="stable")]
-    return hits[np.unique(taken[hits], return_index=True)[1]]
+    several = np.bincount(taken[hits])[taken[hits]] > 1
+    rivals = hits[several]
+    rivals = rivals[np.argsort(-scores[rivals], kind="stable")]
+    winner = np.empty(len(true_corners), np.int64)
+    winner[taken[rivals[::-1]]] = rivals[::-1]  # what is written last stays
+    return np.concatenate([hits[~several], winner[np.unique(taken[rivals])]])
 
 
 def _places(scores, right):
     """Where the right detections stand, from 0, when all are sorted by falling score; the later first of equal ones."""
-    ordered, mine = np.sort(scores), scores[right]
+    ordered, mine = np.sort(scores), np.sort(scores[right])[::-1]
     above = np.searchsorted(ordered, mine, "right")
-    if (above - np.searchsorted(ordered, mine) > 1).any():
+    if (ordered[above - 2] == mine)[above > 1].any():
         return np.flatnonzero(right[np.argsort(scores, kind="stable")[::-1]])
-    return np.sort(len(scores) - above)
+    return len(scores) - above
 
 
 def _iou(a, b):
     """Intersection over union of boxes `[N, 4]`, pair by pair."""
-    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
-    inner = np.prod(np.maximum(high - low, 0), 1)
-    return inner / (np.prod(a[:, 2:] - a[:, :2], 1) + np.prod(b[:, 2:] - b[:, :2], 1) - inner)
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.T, b.T
+    inner = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1), 0)
+    inner *= np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1), 0)
+    return inner / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - inner)
 
 
 def _area(places, positives):

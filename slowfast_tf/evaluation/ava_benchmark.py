@@ -1,6 +1,7 @@
 """AVA's evaluation beside a plain loop over boxes, on made boxes: for `slowfast_tf.benchmark`."""
 
 import collections
+import statistics
 import tempfile
 import time
 
@@ -96,33 +97,62 @@ def rows(boxes):
     return list(zip(*(column.tolist() for column in columns)))
 
 
-def measure(frames=FRAMES, people=2, classes=20):
+def measure(frames=FRAMES, people=2, classes=20, rounds=1):
     """Processor seconds of both for the same boxes in memory, of reading these from csv, and how the figures differ.
 
     Returns:
-        A dictionary: `frames`; `truth` and `detections` (rows); `loop`, `numpy` and `read` (seconds); `ratio` of the
-        first two; `difference` (the largest of any figure).
+        A dictionary: `truth` and `detections` (rows); `loop`, `numpy` and `read` (seconds, a list of `rounds` each);
+        `ratio` (of the medians of the first two); `difference` (the largest of any figure).
     """
     names = {i: f"action {i}" for i in range(1, classes + 1)}
     truth, detections = made_boxes(frames, people, classes)
-    figures, seconds = {}, {}
+    lists = rows(truth), rows(detections)
+    figures, seconds = {}, {"loop": [], "numpy": [], "read": []}
 
     def timed(name, function, *arguments):
         start = time.process_time()
         figures[name] = function(*arguments)
-        seconds[name] = time.process_time() - start
+        seconds[name].append(time.process_time() - start)
 
-    timed("numpy", ava.average_precision, truth, detections, names)
-    lists = rows(truth), rows(detections)
-    timed("loop", loop, *lists, names)
     with tempfile.TemporaryDirectory() as folder:
         ava.write_csv(f"{folder}/detections.csv", detections)
-        timed("read", ava.read_csv, f"{folder}/detections.csv", classes)
+        for _ in range(rounds):
+            timed("loop", loop, *lists, names)
+            timed("numpy", ava.average_precision, truth, detections, names)
+            timed("read", ava.read_csv, f"{folder}/detections.csv", classes)
     return {
-        "frames": frames,
         "truth": len(truth.times),
         "detections": len(detections.times),
         **seconds,
-        "ratio": seconds["loop"] / seconds["numpy"],
+        "ratio": statistics.median(seconds["loop"]) / statistics.median(seconds["numpy"]),
         "difference": max(abs(figures["numpy"][key] - figures["loop"][key]) for key in names.values()),
     }
+
+
+def section(rounds):
+    """Measures and gives a Markdown section for `slowfast_tf.benchmark`."""
+    found = measure(rounds=rounds)
+    lines = [
+        f"| {what} | {statistics.median(found[name]):.2f} | {min(found[name]):.2f} |"
+        for name, what in (
+            ("loop", "a loop over boxes in plain Python"),
+            ("numpy", "`ava.average_precision`"),
+            ("read", "`ava.read_csv` of the detections"),
+        )
+    ]
+    return "\n".join(
+        [
+            "## AVA",
+            "",
+            f"    python -m slowfast_tf.benchmark ava --rounds {rounds}",
+            "",
+            f"Mean average precision of {found['detections']} made detections against {found['truth']} made"
+            f" annotations in {FRAMES} key frames, 20 classes, in memory. Processor seconds of one thread, median of"
+            f" {rounds}, taking turns. NumPy is {found['ratio']:.1f} times as fast; figures differ by at most"
+            f" {found['difference']:.0e}.",
+            "",
+            "| | seconds, median | fastest |",
+            "|---|---|---|",
+            *lines,
+        ]
+    )

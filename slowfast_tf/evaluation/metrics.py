@@ -122,7 +122,7 @@ def _source(tested):
 
 
 def _next_in_frame(ids):
-    """For each box the index of the next one of its frame, and for the last the first. Those of a frame are together."""
+    """For each box the index of the next one of its frame, and for its last one the first; they stand together."""
     ids = np.array(ids)
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
     order = np.arange(1, len(ids) + 1)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from ..cli import Failure, UserError
+from ..cli import Failure
 from .fold import fold
 
 TOLERANCE = 1e-3
@@ -16,7 +16,7 @@ class Network:
     With constants, TensorFlow lays the kernels out for oneDNN once, not at every call.
 
     Args:
-        model: a `SlowFast` of a classification head; its dtype policy does not matter.
+        model: a `SlowFast`; its dtype policy does not matter.
         precision: "float32" or "bfloat16", of weights and convolutions; logits are float32 either way.
         lowering: "conv3d" or "conv2d".
         batch, size: of the inputs, if they are fixed.
@@ -26,14 +26,11 @@ class Network:
         function: the `tf.ConcreteFunction`, from the inputs in the order of `spec.inputs` to logits.
 
     Raises:
-        UserError: for a detection network.
         Failure: where the folded network's logits are not `model`'s.
     """
 
     def __init__(self, model, precision="float32", lowering="conv3d", batch=None, size=None):
         self.spec = model.spec
-        if self.spec.head != "pool":
-            raise UserError("a detection network cannot be exported; received one of head 'roi', give a classifier")
         folded = checked_fold(model, lowering)
         if precision != "float32":
             weights = folded.get_weights()
@@ -52,19 +49,29 @@ class Network:
 
 
 def input_specs(spec, batch=None, size=None):
-    """`tf.TensorSpec`s of a network's inputs, named, float32; `batch` and `size` None where they may vary."""
+    """`tf.TensorSpec`s of a network's inputs, named, float32; `batch` and `size` None where they may vary.
+
+    There may be any number of boxes.
+    """
     frames = {"slow": spec.frames, "fast": spec.clip_frames}
-    sides = {name: size and spec.input_size(name, size) for name in spec.inputs}
-    return [
-        tf.TensorSpec([batch, frames[name], sides[name], sides[name], spec.input_channels(name)], tf.float32, name)
-        for name in spec.inputs
-    ]
+    sides = {name: size and spec.input_size(name, size) for name in spec.pathways}
+    shapes = {
+        name: [batch, frames[name], sides[name], sides[name], spec.input_channels(name)] for name in spec.pathways
+    }
+    return [tf.TensorSpec(shapes.get(name, [batch, None, 4]), tf.float32, name) for name in spec.inputs]
 
 
 def random_inputs(spec, batch, size):
-    """Inputs of a network as if normalised, the same at every call: a dictionary of float32 arrays."""
+    """Inputs of a network as if normalised, the same at every call: a dictionary of float32 arrays. With 4 boxes."""
     random = np.random.default_rng(0)
-    return {s.name: random.normal(size=s.shape).astype(np.float32) for s in input_specs(spec, batch, size)}
+    inputs = {}
+    for s in input_specs(spec, batch, size):
+        if s.name == "boxes":
+            corners = np.sort(random.uniform(0, size, (batch, 4, 2, 2)), 2).reshape(batch, 4, 4)
+            inputs[s.name] = corners.astype(np.float32)
+        else:
+            inputs[s.name] = random.normal(size=s.shape).astype(np.float32)
+    return inputs
 
 
 def checked_fold(model, lowering="conv3d"):

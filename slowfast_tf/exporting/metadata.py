@@ -7,18 +7,18 @@ def metadata(spec):
     """A dictionary that JSON can hold: everything between a video's frames and labels.
 
     Keys:
-        inputs: names of the inputs in order, "slow" and "fast" or one of them.
+        inputs: names of the inputs in order: "slow" and "fast" or one of them, and "boxes" of a detection network.
         labels: class names (numbers where there are none).
         clip_span: raw frames that a clip covers; it lies in the middle of the video.
         frames: which of these the densest pathway sees; past the end of the video the last frame is repeated.
         slow_index: which of `frames` the Slow pathway sees.
-        crop_size: the shorter side is resized to it and the middle square taken.
+        crop_size: the shorter side is resized to it and the middle square taken (a detection network takes it all).
         mean, std: per channel, on a 0..1 scale: (x / 255 - mean) / std.
         channel_order, fast_input, activation: as in `SlowFastSpec`.
     """
     fields = "clip_span", "crop_size", "mean", "std", "channel_order", "fast_input", "activation"
     return {
-        "inputs": list(spec.pathways),
+        "inputs": list(spec.inputs),
         "labels": list(spec.labels or map(str, range(spec.num_classes))),
         "frames": sampling.clip_frames([0.0], spec.clip_span, spec)[0].numpy().tolist(),
         "slow_index": list(spec.slow_index),

@@ -14,10 +14,11 @@ OPSET = 17
 def export(model, path):
     """Writes an ONNX file: the model's own inputs, `slow` and `fast`, to `logits`, for a batch of any size.
 
-    Frames are of the spec's crop size. The file's metadata property "slowfast" holds `metadata.metadata` as JSON.
+    Frames are of the spec's crop size. A detection network has `boxes` as well, any number of them, and takes frames of
+    any size; `logits` are `[B, N, classes]`. The file's metadata property "slowfast" holds `metadata.metadata` as JSON.
 
     Args:
-        model: a `SlowFast` of a classification head. BatchNorm is folded into the convolutions.
+        model: a `SlowFast`. BatchNorm is folded into the convolutions.
         path: the file to write, whole or not at all.
 
     Raises:
@@ -30,8 +31,9 @@ def export(model, path):
     except ImportError as error:
         raise UserError(f"ONNX needs {error.name}: pip install 'slowfast_tf[export]'") from error
     with atomic(path) as temporary:
-        specs = input_specs(model.spec, size=model.spec.crop_size)
-        network = Network(model, size=model.spec.crop_size)
+        size = None if model.spec.head == "roi" else model.spec.crop_size
+        specs = input_specs(model.spec, size=size)
+        network = Network(model, size=size)
 
         @tf.function(input_signature=specs, jit_compile=False)
         def logits(*inputs):

@@ -28,23 +28,31 @@ def export(model, path, precision="float32", views=(1, 1)):
 
     `clips`: the model's own inputs, `slow` and `fast`; gives `scores`.
 
+    A detection network has two signatures. `serving_default` takes `boxes` as well, float32 `[B, N, 4]`: x1, y1, x2, y2
+    as shares of width and height in frame `frames // 2` of `video`, which the clip lies around; rows of zeros are padding,
+    whose scores are 0. It gives `scores` `[B, N, classes]`, `labels` and `label_scores` `[B, N, 5]`, as
+    `slowfast_tf.predict` does for a key frame. `clips` has `boxes` in pixels.
+
     Where `tensorflow_serving` is installed, warm-up requests of `serving_default` and `jpeg` go along.
 
     Args:
-        model: a `SlowFast` of a classification head. BatchNorm is folded into the convolutions.
+        model: a `SlowFast`. BatchNorm is folded into the convolutions.
         path: the directory to make; for TF Serving it ends in a version number. It appears whole, in one rename.
         precision: "float32", or "bfloat16" for CPUs and GPUs that have it.
         views: clips in time and crops in space of each video, such as (10, 3); (1, 1) is the middle one. Their
             scores are averaged (softmax) or the highest is taken (sigmoid), as the paper's tests do.
 
     Raises:
-        UserError: where `path` exists or cannot be written, or the network does not take RGB video.
+        UserError: where `path` exists or cannot be written, the network does not take RGB video, or a detection
+            network is to have several views.
         Failure: where the folded network differs.
     """
     if pathlib.Path(path).exists():
         raise UserError(f"{path} exists already; choose another place or remove it")
     if model.spec.fast_input == "flow":
         raise UserError("a SavedModel takes video, and this network optical flow; export it as tflite or onnx")
+    if model.spec.head == "roi" and views != (1, 1):
+        raise UserError(f"a detection network has one view, the clip around the boxes; got {views[0]}x{views[1]} views")
     with atomic(path) as temporary:
         tf.saved_model.save(tf.Module(), str(temporary), signatures=_signatures(model, precision, views))
         _name_by_content(temporary)
@@ -57,7 +65,24 @@ def _signatures(model, precision, views):
     inputs = {spec.name: spec for spec in input_specs(model.spec)}
     jpeg_crops = functools.partial(_jpeg_crops, model.spec)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")], jit_compile=False)
+    @tf.function(input_signature=[inputs], jit_compile=False)
+    def clips(inputs):
+        return {"scores": predictor.score_inputs(inputs)}
+
+    raw = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")
+    if model.spec.head == "roi":
+
+        @tf.function(input_signature=[raw, tf.TensorSpec([None, None, 4], tf.float32, "boxes")], jit_compile=False)
+        def detect(video, boxes):
+            with tf.control_dependencies([_check_size(tf.shape(video)[2:4]), _check_full(tf.shape(video))]):
+                frames = tf.shape(video)[1]
+                clip = tf.gather(video, sampling.key_frames(frames // 2, frames, predictor.spec)[0], axis=1)
+                scores = predictor.score_boxes(clip, boxes)
+            return _best(predictor, tf.where(tf.reduce_any(boxes != 0, -1, keepdims=True), scores, 0.0))
+
+        return {"serving_default": detect, "clips": clips}
+
+    @tf.function(input_signature=[raw], jit_compile=False)
     def serve(video):
         with tf.control_dependencies([_check_size(tf.shape(video)[2:4])]):
             return _answer(predictor, video, predictor.crop, views)
@@ -66,18 +91,13 @@ def _signatures(model, precision, views):
     def jpeg(frames):
         return _answer(predictor, frames, jpeg_crops, views)
 
-    @tf.function(input_signature=[inputs], jit_compile=False)
-    def clips(inputs):
-        return {"scores": predictor.score_inputs(inputs)}
-
     return {"serving_default": serve, "jpeg": jpeg, "clips": clips}
 
 
 def _answer(predictor, video, crops_of, views):
     """Scores and best labels of videos `[B, frames, ...]`; `crops_of` makes of clips what `Predictor.crop` does."""
     shape = tf.shape(video)
-    check = tf.debugging.Assert(tf.reduce_all(shape > 0), ["a request needs a video, a frame and a pixel; got", shape])
-    with tf.control_dependencies([check]):
+    with tf.control_dependencies([_check_full(shape)]):
         video = tf.identity(video)
     indices = sampling.clip_frames(sampling.test_places(views[0]), shape[1], predictor.spec)
 
@@ -96,8 +116,18 @@ def _answer(predictor, video, crops_of, views):
         )
         fuse = tf.reduce_mean if predictor.spec.activation == "softmax" else tf.reduce_max
         scores = tf.ensure_shape(fuse(scores, [0, 1]), [None, predictor.spec.num_classes])
+    return _best(predictor, scores)
+
+
+def _best(predictor, scores):
+    """Scores, and the best labels with theirs."""
     top = tf.math.top_k(scores, min(TOP, predictor.spec.num_classes))
     return {"scores": scores, "labels": tf.gather(predictor.labels, top.indices), "label_scores": top.values}
+
+
+def _check_full(shape):
+    """An operation that fails where a request is empty."""
+    return tf.debugging.Assert(tf.reduce_all(shape > 0), ["a request needs a video, a frame and a pixel; got", shape])
 
 
 def _check_size(shape):
@@ -141,12 +171,18 @@ def _write_warmup(path, spec):
     # Small frames: the graph resizes them, so that the network sees what it will see.
     video = np.random.default_rng(0).integers(0, 256, (1, spec.clip_span, 32, 32, 3), np.uint8)
     encoded = np.array([[tf.io.encode_jpeg(frame).numpy() for frame in video[0]]])
+    detects, boxes = spec.head == "roi", np.array([[[0.2, 0.2, 0.8, 0.8]]], np.float32)
+    signatures = [
+        ("serving_default", {"video": video, **({"boxes": boxes} if detects else {})}),
+        *([] if detects else [("jpeg", {"frames": encoded})]),
+    ]
     requests = path / "assets.extra" / "tf_serving_warmup_requests"
     requests.parent.mkdir()
     with tf.io.TFRecordWriter(str(requests)) as writer:
-        for signature, name, value in (("serving_default", "video", video), ("jpeg", "frames", encoded)):
+        for signature, inputs in signatures:
             log = prediction_log_pb2.PredictionLog()
             request = log.predict_log.request
             request.model_spec.signature_name = signature
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            for name, value in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
             writer.write(log.SerializeToString(deterministic=True))

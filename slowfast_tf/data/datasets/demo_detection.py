@@ -1,8 +1,8 @@
 """The demo for detection: made films of several shapes at a time, each with an action of its own, in AVA's files.
 
 Every second of a film is another scene of three or four shapes. A shape has two labels, as people in AVA have a pose
-and an action: what it is, which the Slow pathway sees, and how it moves, which needs the Fast one (see `demo`). They are
-drawn for each shape alone, so that nothing in a frame but the shape itself tells its labels.
+and an action: what it is, which the Slow pathway sees, and how it moves, which needs the Fast one (see `demo`). Both
+are drawn for each shape alone, so that nothing in a frame but the shape itself tells its labels.
 """
 
 import concurrent.futures
@@ -54,7 +54,7 @@ def make(root, train=20, validation=6, key_frames=KEY_FRAMES, seed=0):
             for number, (split, count) in enumerate((("train", train), ("val", validation)))
             for i in range(count)
         ]
-        with concurrent.futures.ProcessPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             films = list(tqdm.tqdm(pool.map(_write, jobs), "making films", len(jobs)))
         for split in ("train", "val"):
             rows = [rows for (_, of, *_), rows in zip(jobs, films) if of == split]
@@ -113,10 +113,11 @@ def render(random):
         middle = SIZE / 4 + SIZE / 2 * np.array(divmod(quarter, 2)) + random.uniform(-1, 1, 2) * (SIZE / 4 - radius - 2)
         path = middle + random.uniform(-0.1, 0.1, 2) * (time[:, None] - RATE // 2) - shake
         angle, visible = demo.move(demo.MOTIONS[motion], random, RATE)
+        top, left = (slice(max(int(p.min() - radius) - 1, 0), int(p.max() + radius) + 3) for p in path.T)
         for t in time:
-            y, x = rows - path[t, 0], columns - path[t, 1]
+            y, x = rows[top, left] - path[t, 0], columns[top, left] - path[t, 1]
             share = demo.cover(demo.SHAPES[shape], y, x, radius, angle[t])[..., None] * visible[t]
-            images[t] = images[t] * (1 - share) + color * share
+            images[t, top, left] += (color - images[t, top, left]) * share
         y, x = path[RATE // 2]
         corners = np.clip(np.array([x - radius, y - radius, x + radius, y + radius]) / SIZE, 0, 1)
         shapes.append((corners, (shape, len(demo.SHAPES) + motion)))

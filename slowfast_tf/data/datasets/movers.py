@@ -35,8 +35,8 @@ def render(name, random):
         gaps = centers[:, None] - centers
         if np.hypot(gaps[..., 0], gaps[..., 1])[np.triu_indices(OBJECTS, 1)].min() > APART:
             break
-    background = np.stack([demo._texture(random) + random.uniform(40, 110) for _ in range(3)], -1)
-    camera = 0.4 * demo._walk(random, frames) + random.uniform(-0.3, 0.3, 2) * np.arange(frames)[:, None]
+    background = demo.texture(random, height, width)
+    camera = 0.4 * demo.walk(random, frames) + random.uniform(-0.3, 0.3, 2) * np.arange(frames)[:, None]
     colors = random.uniform(150, 255, (OBJECTS, 3))
     radii, angles = random.uniform(10, 13, OBJECTS), random.uniform(0, 2 * np.pi, OBJECTS)
     turn = random.uniform(0, 2 * np.pi) + random.choice([-1, 1]) * 2 * np.pi / PERIOD * np.arange(frames)
@@ -44,7 +44,7 @@ def render(name, random):
     images = np.empty((frames, height, width, 3), np.uint8)
     rows, columns = np.mgrid[:height, :width].astype(float)
     for t in range(frames):
-        image = demo._window(background, 32 + camera[t])
+        image = demo.window(background, 32 + camera[t], height, width)
         for i, shape in enumerate(shapes):
             place = centers[i] - camera[t]
             if i == 0:
