@@ -275,8 +275,10 @@ def _add(job, video, labels, writer, report, local):
 
 
 def _finish(job, problems):
-    """Writes the list of skipped videos and the index, and removes the work folder."""
+    """Writes the list of skipped videos, annotations of boxes and the index, and removes the work folder."""
     import tensorflow as tf
+
+    from .data import datasets
 
     index = {**job.plan, "splits": {}}
     del index["shards"]
@@ -291,6 +293,10 @@ def _finish(job, problems):
             raise cli.UserError(f"none of the {len(skipped)} videos of {split} can be read: {skipped[0][-1]}")
         index["splits"][split] = {**sums, "skipped": len(skipped), "shards": shards}
         rows += [[split, "", "", problem] for problem in problems[split]] + skipped
+    # The figure of boxes is that of all annotations, also of those that no record holds.
+    for path in datasets.truth_files(job.dataset, job.root):
+        tf.io.gfile.makedirs(f"{job.output}/{path.parent.name}")
+        tf.io.gfile.copy(str(path), f"{job.output}/{path.parent.name}/{path.name}", overwrite=True)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     _write(job.output, "skipped.csv", text.getvalue())

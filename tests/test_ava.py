@@ -2,11 +2,13 @@
 
 import json
 import pathlib
+import re
 
 import matplotlib.image
 import numpy as np
 import pytest
 
+from slowfast_tf import benchmark
 from slowfast_tf.cli import UserError
 from slowfast_tf.evaluation import ava, ava_benchmark, ava_figure
 
@@ -51,6 +53,14 @@ def test_a_plain_loop_gives_the_same(seed):
     expected = ava_benchmark.loop(ava_benchmark.rows(truth), ava_benchmark.rows(detections), names)
     found = ava.average_precision(truth, detections, names)
     assert found == pytest.approx(expected, abs=1e-12) and 0.2 < found["mAP"] < 0.9
+
+
+def test_benchmark(monkeypatch, capsys):
+    monkeypatch.setattr(ava_benchmark, "FRAMES", 30)
+    benchmark.main(["ava", "--rounds", "1"])
+    page = capsys.readouterr().out
+    assert "in 30 key frames" in page and "`ava.read_csv` of the detections" in page
+    assert float(re.search(r"differ by at most (\S+)\.\n", page)[1]) < 1e-12
 
 
 def test_by_hand(evaluate):

@@ -131,7 +131,7 @@ def measure(frames=FRAMES, people=2, classes=20, rounds=1):
 
 def section(rounds):
     """Measures and gives a Markdown section for `slowfast_tf.benchmark`."""
-    found = measure(rounds=rounds)
+    found = measure(FRAMES, rounds=rounds)
     lines = [
         f"| {what} | {statistics.median(found[name]):.2f} | {min(found[name]):.2f} |"
         for name, what in (

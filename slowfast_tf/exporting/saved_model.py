@@ -28,8 +28,8 @@ def export(model, path, precision="float32", views=(1, 1)):
 
     `clips`: the model's own inputs, `slow` and `fast`; gives `scores`.
 
-    A detection network has two signatures. `serving_default` takes `boxes` as well, float32 `[B, N, 4]`: x1, y1, x2, y2
-    as shares of width and height in frame `frames // 2` of `video`, which the clip lies around; rows of zeros are padding,
+    A detection network has two signatures. `serving_default` takes `boxes` as well, float32 `[B, N, 4]`: x1, y1, x2,
+    y2 as shares of width and height in frame `frames // 2` of `video`, which the clip lies around; zeros are padding,
     whose scores are 0. It gives `scores` `[B, N, classes]`, `labels` and `label_scores` `[B, N, 5]`, as
     `slowfast_tf.predict` does for a key frame. `clips` has `boxes` in pixels.
 

@@ -103,12 +103,13 @@ def figures(dataset, truth, predicted):
 
 def truth_files(dataset, root):
     """Annotations, label map and excluded time stamps of "val", paths of AVA's form, of a data set of boxes or of
-    records made of one.
+    records made of one; none of other data sets.
 
     Raises:
         UserError: where they are not there.
     """
-    return _module(dataset).truth_files(root)
+    own = getattr(_module(dataset), "truth_files", None)
+    return own(root) if own else ()
 
 
 def _module(dataset):
