@@ -254,6 +254,8 @@ def initialize(model, path):
                 f" same with --set 'model.{name}={value}'"
             )
     for layer in model.layers:
+        if not layer.weights:  # such as the input of boxes, which a classification network has not
+            continue
         if layer.name == "head" and source.spec.num_classes != model.spec.num_classes:
             continue
         try:

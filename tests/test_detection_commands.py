@@ -17,8 +17,10 @@ from slowfast_tf.evaluation import ava, ava_figure, metrics, scores
 from slowfast_tf.exporting import onnx, saved_model, tflite
 from slowfast_tf.inference import Predictor
 from slowfast_tf.models.layers import Conv3D
-from slowfast_tf.models.slowfast import SlowFast
+from slowfast_tf.models.slowfast import SlowFast, load
 from slowfast_tf.prepare import prepare
+from slowfast_tf.train import initialize
+from slowfast_tf.training import losses
 
 DEMO = pathlib.Path(__file__).parents[1] / "configs" / "demo_detection.json"
 SMALL = (
@@ -123,6 +125,27 @@ def test_validation_batches(configure):
         assert [set(np.flatnonzero(row)) for row in labels[i].numpy()[: len(frame.boxes)]] == [
             set(box.labels) for box in frame.boxes
         ]
+
+
+def test_a_batch_without_boxes_has_no_loss(configure):
+    """What a crop shows that nobody is in: a row of padding, which counts for nothing."""
+    clips = Clips(configure(), "val")
+    inputs, labels, weights = clips._with_boxes({}, tf.zeros([2, 4]), tf.zeros([2, 1], tf.int64))
+    assert inputs["boxes"].shape == (1, 4) and labels.shape == (1, 80) and weights.numpy().tolist() == [0]
+    loss, _, _ = losses.from_config(clips.config.train, clips.spec)
+    assert float(loss(labels[None], tf.ones([1, 1, 80]), weights[None])) == 0
+
+
+def test_training_starts_from_a_classification_network(configure, saved):
+    """As AVA's recipes from Kinetics: all but the classifier, whose classes differ."""
+    model = SlowFast("slowfast_2x16_demo", width=8, crop_size=32, head="roi", num_classes=80, activation="sigmoid")
+    before = model.get_layer("head").get_weights()
+    initialize(model, saved)
+    source = load(saved)
+    for name in ("slow_stem", "fast_res5", "lateral_res4"):
+        for found, expected in zip(model.get_layer(name).get_weights(), source.get_layer(name).get_weights()):
+            np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(model.get_layer("head").get_weights()[0], before[0])
 
 
 def test_figures_and_files(tested, films):

@@ -316,9 +316,12 @@ class Clips:
     def _with_boxes(self, inputs, boxes, box_labels):
         """Inputs, labels and weights of the boxes that are in the crop."""
         kept = tf.reduce_any(boxes != 0, -1)
-        labels = self._box_labels(tf.boolean_mask(box_labels, kept))
-        boxes = tf.boolean_mask(boxes, kept)
-        return {**inputs, "boxes": boxes}, labels, tf.ones([tf.shape(boxes)[0]])
+        labels, boxes = self._box_labels(tf.boolean_mask(box_labels, kept)), tf.boolean_mask(boxes, kept)
+        weights = tf.ones([tf.shape(boxes)[0]])
+        # One row of padding where there is none, or the loss of a batch without boxes would be 0 / 0.
+        more = [0, tf.cast(tf.size(weights) == 0, tf.int32)]
+        boxes, labels = (tf.pad(x, [more, [0, 0]]) for x in (boxes, labels))
+        return {**inputs, "boxes": boxes}, labels, tf.pad(weights, [more])
 
     def _box_labels(self, box_labels):
         """Class indices of boxes, `[N, any]` with -1 for none, as float32 `[N, classes]`."""
