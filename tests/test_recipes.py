@@ -421,7 +421,7 @@ def flow_records(configure, tmp_path_factory):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(ROOT / "configs"))[:-5])
 def test_a_step_of_every_configuration(path, videos, film, request):
     dataset = config.load(path).data.dataset
-    where = {"ava": ("ava", film)}.get(dataset, ("folder", videos))
+    where = {"ava": ("ava", film), "demo_detection": ("ava", film)}.get(dataset, ("folder", videos))
     if dataset == "records":
         where = "records", request.getfixturevalue("flow_records")
     settings = config.load(path, [*SMALL, f"data.dataset={where[0]}", f"data.root={where[1]}", "train.init=null"])
