@@ -143,7 +143,8 @@ class Conv3D(Layer):
         """`x`, padded where it must be, and the padding to ask of the convolution."""
         pads = [dilation * (k // 2) for k in kernel_size]
         # TensorFlow's bfloat16 gradient of SAME writes out of bounds on a CPU where a kernel is longer than its input.
-        fits = all(n is None or n > 2 * pad for n, pad in zip(x.shape[1:], pads))
+        # ONNX Runtime has no SAME for a dilated convolution.
+        fits = dilation == 1 and all(n is None or n > 2 * pad for n, pad in zip(x.shape[1:], pads))
         if max(strides) == 1 and fits:
             return x, "SAME"  # the same as PyTorch's padding while the stride is 1
         return zero_pad(x, pads, trained=self.bias is None), "VALID"
