@@ -55,10 +55,10 @@ class Predictor(tf.Module):
         """
         batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
         images = transforms.resize(tf.reshape(clips, [batch * frames, height, width, 3]), self.spec.crop_size)
-        sides = tf.shape(images)[1:3]
-        images = tf.reshape(images, [batch, self.spec.clip_frames, sides[0], sides[1], 3])
+        height, width = tf.unstack(tf.shape(images)[1:3])
+        images = tf.reshape(images, [batch, self.spec.clip_frames, height, width, 3])
         inputs = transforms.pathways(transforms.normalize(images, self.spec), self.spec)
-        return self.score_inputs({**inputs, "boxes": boxes * tf.tile(tf.cast(sides[::-1], tf.float32), [2])})
+        return self.score_inputs({**inputs, "boxes": boxes * tf.cast([width, height, width, height], tf.float32)})
 
     def score_inputs(self, inputs):
         """Scores `[B, classes]` (of boxes `[B, N, classes]`) of the model's own inputs."""
