@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from coded_video import write
 
+import slowfast_tf  # noqa: F401, before TensorFlow: it turns oneDNN on
+
 CLASSES = ("ant", "bee", "cat", "dog")
 SIZES = ((40, 48), (48, 40), (36, 64))
 
