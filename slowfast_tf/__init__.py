@@ -1,16 +1,9 @@
 """SlowFast networks for video recognition (arXiv 1812.03982) in TensorFlow and Keras."""
 
 import importlib
-import os
-import platform
 import sys
 
 __version__ = "0.1.0"
-
-# TensorFlow turns oneDNN on by itself only on CPUs with VNNI; a training step on others takes seven times as long
-# without. It reads this when it is imported, so that later is too late.
-if platform.machine() in ("x86_64", "AMD64"):
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Loaded when they are asked for: TensorFlow takes seconds to import, and a mistyped command is answered at once.
 _HOMES = {

