@@ -101,6 +101,6 @@ def test_an_input_that_is_slower_than_the_device_is_told_once(wait, step, monkey
     slow = wait > 0.5
     assert error.count("the device waits for the input") == slow and ("slowfast_tf.prepare" in error) == slow
     # To within the batches that are read ahead.
-    assert history["input_wait"] == pytest.approx([wait / (wait + step)] * 2, abs=0.05)
+    assert history["input_wait"] == pytest.approx([wait / (wait + step)] * 2, abs=0.12)
     assert history["clips_per_second"] == pytest.approx([2 / (wait + step)] * 2, rel=0.1)
     assert out.count(f"clips_per_second {history['clips_per_second'][0]:.4g}") == 2 and "epoch 2/2: " in out

@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 
 from slowfast_tf import SlowFast, load
 from slowfast_tf.cli import Failure, UserError
-from slowfast_tf.data import Clips, video
+from slowfast_tf.data import Clips, sources, video
 from slowfast_tf.evaluate import evaluate
 from slowfast_tf.evaluation import metrics, plots, views
 
@@ -154,7 +154,7 @@ def test_a_video_is_decoded_once_for_30_views(configure, folder, monkeypatch):
         calls.append(pathlib.Path(path).name)
         return read(path, indices)
 
-    monkeypatch.setattr(video, "read", counted)
+    monkeypatch.setattr(sources.Files, "decoder", staticmethod(counted))
     shapes = [inputs["fast"].shape for inputs, _, _ in Clips(configure("test.clips=10"), "val").views()]
     assert shapes == [(3, 16, 32, 32, 3)] * 40
     assert sorted(calls) == ["08.mp4", "09.mp4", "10.mp4", "11.mp4"]

@@ -125,7 +125,11 @@ def measure(frames=FRAMES, people=2, classes=20, rounds=1):
         "detections": len(detections.times),
         **seconds,
         "ratio": statistics.median(seconds["loop"]) / statistics.median(seconds["numpy"]),
-        "difference": max(abs(figures["numpy"][key] - figures["loop"][key]) for key in names.values()),
+        "difference": max(
+            abs(figures["numpy"][key] - figures["loop"][key])
+            for key in names.values()
+            if figures["loop"][key] is not None
+        ),
     }
 
 
