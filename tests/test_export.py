@@ -513,7 +513,7 @@ def sha(path):
 
 @pytest.mark.parametrize("form", ["saved_model", "tflite", "onnx"])
 def test_twice_is_identical(saved, files, videos, tmp_path, form):
-    """By the command in a process of its own, and here after other networks; SavedModel and ONNX by two processes, since
+    """By the command in a process of its own, and here after other networks; SavedModel and ONNX by two, since
     TensorFlow numbers functions and nodes throughout a process.
     """
     name = {"saved_model": "1", "tflite": "int8.tflite", "onnx": "tiny.onnx"}[form]
