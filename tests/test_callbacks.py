@@ -102,5 +102,7 @@ def test_an_input_that_is_slower_than_the_device_is_told_once(wait, step, monkey
     assert error.count("the device waits for the input") == slow and ("slowfast_tf.prepare" in error) == slow
     # To within the batches that are read ahead.
     assert history["input_wait"] == pytest.approx([wait / (wait + step)] * 2, abs=0.12)
-    assert history["clips_per_second"] == pytest.approx([2 / (wait + step)] * 2, rel=0.1)
-    assert out.count(f"clips_per_second {history['clips_per_second'][0]:.4g}") == 2 and "epoch 2/2: " in out
+    assert history["clips_per_second"] == pytest.approx([2 / (wait + step)] * 2, rel=0.25)
+    for epoch, speed in enumerate(history["clips_per_second"], 1):
+        line = next(line for line in out.splitlines() if f"epoch {epoch}/2: " in line)
+        assert f"clips_per_second {speed:.4g}" in line
