@@ -1,4 +1,4 @@
-"""Times training and inference beside other libraries, side by side in one run, and the input."""
+"""Times training and inference beside other libraries, side by side in one run, and the input and AVA's evaluation."""
 
 import argparse
 import dataclasses

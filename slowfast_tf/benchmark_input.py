@@ -35,7 +35,7 @@ def make_videos(root):
     (root / "val" / "all").mkdir(parents=True)
     for number in range(VIDEOS):
         random = np.random.default_rng(number)
-        texture = np.tile(np.stack([demo._texture(random) for _ in range(3)], -1), (3, 3, 1))
+        texture = np.tile(np.stack([demo.noise(random, (160, 176)) for _ in range(3)], -1), (3, 3, 1))
         picture = 110 + 0.6 * texture + random.normal(0, 1.5, texture.shape)
         noise = random.normal(0, 8.5, (2 * HEIGHT, 2 * WIDTH, 3))
         path = root / "train" / "all" / f"{number:02d}.mp4"
@@ -54,6 +54,18 @@ def make_videos(root):
     return sorted((root / "train" / "all").iterdir())
 
 
+def settings(dataset, root):
+    """A configuration that reads and prepares the videos of `make_videos` for SlowFast 8x8."""
+    values = {
+        "name": "input",
+        "model": {"preset": "slowfast_8x8_r50"},
+        "data": {"dataset": dataset, "root": str(root)},
+        "train": {"epochs": 1, "batch_size": BATCH, "learning_rate": 0.1},
+        "prepare": {"shards": 2},
+    }
+    return config.Config.model_validate(values)
+
+
 def readers(root, records, paths):
     """Functions that time the reading of `CLIPS` clips, by name, and what they read: bytes of a JPEG image."""
     import tensorflow as tf
@@ -63,13 +75,7 @@ def readers(root, records, paths):
 
     def train(dataset, place, source=None):
         """Training clips, from the pipeline's first batches on to when it runs steadily, and on."""
-        values = {
-            "name": "input",
-            "model": {"preset": "slowfast_8x8_r50"},
-            "data": {"dataset": dataset, "root": str(place)},
-            "train": {"epochs": 1, "batch_size": BATCH, "learning_rate": 0.1},
-        }
-        clips = Clips(config.Config.model_validate(values), "train")
+        clips = Clips(settings(dataset, place), "train")
         if source:
             clips._source = source(clips._source.videos * (EPOCH // VIDEOS), None)
 
@@ -170,26 +176,19 @@ def section(rounds):
     from .benchmark import _cpu
 
     import_tensorflow()
-    settings = config.Prepare(shards=2)
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         root = scratch / "videos"
         paths = make_videos(root)
-        values = {
-            "name": "input",
-            "model": {"preset": "slowfast_8x8_r50"},
-            "data": {"dataset": "folder", "root": str(root)},
-            "train": {"epochs": 1, "batch_size": BATCH, "learning_rate": 0.1},
-            "prepare": settings.model_dump(),
-        }
-        prepare.prepare(config.Config.model_validate(values), str(scratch / "records"))
+        files = settings("folder", root)
+        prepare.prepare(files, str(scratch / "records"))
         found, image = readers(root, scratch / "records", paths)
         frame = sum(path.stat().st_size for path in paths) / len(paths) / FRAMES
         seconds = {name: [] for name in found}
         for name, read in tqdm.tqdm([*found.items()] * rounds, "reading"):
             seconds[name].append(read())
         (scratch / "prepare").mkdir()
-        preparing = prepare_speed(paths, settings, scratch / "prepare")
+        preparing = prepare_speed(paths, files.prepare, scratch / "prepare")
     speed = {name: CLIPS / statistics.median(times) for name, times in seconds.items()}
     limits = {kind: value for (kind, _, what), value in speed.items() if what.endswith("(the limit)")}
     lines = ["| from | what | with | clips/s, median | of the limit |", "|---|---|---|---|---|"]
@@ -209,7 +208,7 @@ def section(rounds):
             f"    python -m slowfast_tf.benchmark input --rounds {rounds}",
             "",
             f"Clips of 32 frames for SlowFast 8x8 out of videos of 10 s, {WIDTH}x{HEIGHT}; JPEG images of quality"
-            f" {settings.quality}, {image / 1000:.0f} kB each; H.264 of {frame / 1000:.1f} kB a frame.",
+            f" {files.prepare.quality}, {image / 1000:.0f} kB each; H.264 of {frame / 1000:.1f} kB a frame.",
             "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
             f" {BATCH} for every reader.",
             f"Median of {rounds} times {CLIPS} clips, in turns; preparing once. {prepare.cores()} cores, {_cpu()};"

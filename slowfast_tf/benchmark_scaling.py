@@ -106,21 +106,14 @@ def input_volumes():
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         benchmark_input.make_videos(scratch / "videos")
-        values = {
-            "name": "input",
-            "model": {"preset": "slowfast_8x8_r50"},
-            "data": {"dataset": "folder", "root": str(scratch / "videos")},
-            "train": {"epochs": 1, "batch_size": 8, "learning_rate": 0.1},
-            "prepare": {"shards": 2},
-        }
-        prepare.prepare(config.Config.model_validate(values), str(scratch / "records"))
+        prepare.prepare(benchmark_input.settings("folder", scratch / "videos"), str(scratch / "records"))
         shards = (scratch / "records").glob("train-*")
         record = sum(path.stat().st_size for path in shards) / benchmark_input.VIDEOS
-        values["data"] = {"dataset": "records", "root": str(scratch / "records")}
-        batches = iter(Clips(config.Config.model_validate(values), "train").train(range(10**6)))
+        clips = Clips(benchmark_input.settings("records", scratch / "records"), "train")
+        batches = iter(clips.train(range(10**6)))
         next(batches)
         began = time.process_time()
-        for _ in range(CLIPS // 8):
+        for _ in range(CLIPS // benchmark_input.BATCH):
             next(batches)
         return record, (time.process_time() - began) / CLIPS
 
@@ -208,7 +201,7 @@ def measure(count, preset, batch, size, rounds):
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CONFIG": json.dumps(task)}
             command = [sys.executable, "-m", "slowfast_tf.benchmark_scaling", "worker", json.dumps(request)]
             # Their TensorFlow says much that is of no interest; it is shown where one fails.
-            remarks = tempfile.TemporaryFile()  # noqa: SIM115
+            remarks = tempfile.TemporaryFile()
             workers.append(
                 (subprocess.Popen(command, stdout=subprocess.PIPE, stderr=remarks, text=True, env=environment), remarks)
             )

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from coded_video import write
 
-# What TensorFlow does by itself on CPUs with VNNI; without oneDNN the suite takes twice as long.
+# oneDNN, which TensorFlow turns on by itself on CPUs with VNNI only: without it a training step takes several times as
+# long.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 CLASSES = ("ant", "bee", "cat", "dog")
@@ -128,3 +129,18 @@ def signatures(served):
     import tensorflow as tf
 
     return tf.saved_model.load(str(served)).signatures
+
+
+@pytest.fixture
+def run_predict(capfd):
+    """Runs `slowfast_tf.predict` in this process: exit code, lines out, lines of error."""
+
+    from slowfast_tf import cli, predict
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            cli.run(lambda: predict.main([str(a) for a in arguments]))
+        out, error = capfd.readouterr()
+        return end.value.code, out.splitlines(), error.splitlines()
+
+    return run

@@ -7,8 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from coded_video import decode
 
-from slowfast_tf import benchmark, benchmark_engines
+from slowfast_tf import benchmark, benchmark_engines, benchmark_input
 from slowfast_tf.benchmark_engines import ENGINES, Job
 from slowfast_tf.cli import UserError
 
@@ -128,3 +130,16 @@ def test_table_and_page(tmp_path):
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(UserError, match=message):
         benchmark.main(arguments)
+
+
+def test_made_videos_compress_as_real_ones_do(monkeypatch, tmp_path):
+    """JPEG images of two real clips, at this size and quality, have 27 and 28 kB (see `make_videos`)."""
+    monkeypatch.setattr(benchmark_input, "VIDEOS", 1)
+    monkeypatch.setattr(benchmark_input, "FRAMES", 12)
+    (path,) = benchmark_input.make_videos(tmp_path)
+    frames = decode(path)
+    assert frames.shape == (12, 256, 340, 3)
+    sizes = [len(tf.io.encode_jpeg(frame, quality=95).numpy()) for frame in frames]
+    assert 24_000 < np.mean(sizes) < 34_000
+    settings = benchmark_input.settings("folder", tmp_path)
+    assert settings.spec().clip_frames == 32 and settings.prepare.quality == 95

@@ -12,7 +12,7 @@ import tensorflow as tf
 from coded_video import coded, decode, write
 from conftest import CLASSES, picture
 
-from slowfast_tf import SlowFast, cli, predict
+from slowfast_tf import SlowFast
 from slowfast_tf.cli import UserError
 from slowfast_tf.exporting import saved_model
 
@@ -32,19 +32,6 @@ def videos(tmp_path_factory):
     return paths
 
 
-@pytest.fixture
-def run(capfd):
-    """Runs the command in this process: exit code, lines out, lines of error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            cli.run(lambda: predict.main([str(a) for a in arguments]))
-        out, error = capfd.readouterr()
-        return end.value.code, out.splitlines(), error.splitlines()
-
-    return run
-
-
 def expected_scores(infer, path):
     """Scores of the middle clip and crop of a video, by plain code."""
     frames = decode(path)
@@ -57,8 +44,8 @@ def expected_scores(infer, path):
     return infer(((clip / 255 - 0.45) / 0.225).astype(np.float32))[0]
 
 
-def test_a_line_a_video(run, infer, saved, videos):
-    code, lines, errors = run(*videos, "--model", saved, "--top-k", 3)
+def test_a_line_a_video(run_predict, infer, saved, videos):
+    code, lines, errors = run_predict(*videos, "--model", saved, "--top-k", 3)
     assert code == 0 and errors == [] and len(lines) == 4
     for path, line in zip(videos, lines):
         scores = expected_scores(infer, path)
@@ -103,34 +90,36 @@ def test_json(command, infer, videos):
         assert {p["label"]: p["score"] for p in found} == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_directory_of_a_run_and_other_labels(run, infer, saved, videos, tmp_path):
+def test_the_directory_of_a_run_and_other_labels(run_predict, infer, saved, videos, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.keras").write_bytes(saved.read_bytes())
     (tmp_path / "names.txt").write_text("ameise\nbiene\n\nkatze \nhund, groß\n", encoding="utf-8")
-    code, lines, errors = run(videos[0], "--model", tmp_path / "run", "--labels", tmp_path / "names.txt", "--json")
+    code, lines, errors = run_predict(
+        videos[0], "--model", tmp_path / "run", "--labels", tmp_path / "names.txt", "--json"
+    )
     assert code == 0 and errors == []
     expected = dict(zip(("ameise", "biene", "katze", "hund, groß"), expected_scores(infer, videos[0])))
     assert {p["label"]: p["score"] for p in json.loads(lines[0])["predictions"]} == pytest.approx(expected, abs=1e-4)
 
 
-def refused(run, *arguments):
-    code, lines, errors = run(*arguments)
+def refused(run_predict, *arguments):
+    code, lines, errors = run_predict(*arguments)
     assert code == 2 and lines == [] and len(errors) == 1 and errors[0].startswith("error: ")
     return errors[0]
 
 
-def test_mistakes(run, saved, videos, tmp_path):
+def test_mistakes(run_predict, saved, videos, tmp_path):
     (tmp_path / "three.txt").write_text("a\nb\nc\n")
-    error = refused(run, videos[0], "--model", saved, "--labels", tmp_path / "three.txt")
+    error = refused(run_predict, videos[0], "--model", saved, "--labels", tmp_path / "three.txt")
     assert "three.txt has 3 lines" in error and "4 classes" in error
-    assert "none.txt" in refused(run, videos[0], "--model", saved, "--labels", tmp_path / "none.txt")
-    assert "none.keras" in refused(run, videos[0], "--model", tmp_path / "none.keras")
-    assert "model.keras" in refused(run, videos[0], "--model", tmp_path)
+    assert "none.txt" in refused(run_predict, videos[0], "--model", saved, "--labels", tmp_path / "none.txt")
+    assert "none.keras" in refused(run_predict, videos[0], "--model", tmp_path / "none.keras")
+    assert "model.keras" in refused(run_predict, videos[0], "--model", tmp_path)
     (tmp_path / "text.keras").write_text("no model")
-    assert "text.keras" in refused(run, videos[0], "--model", tmp_path / "text.keras")
+    assert "text.keras" in refused(run_predict, videos[0], "--model", tmp_path / "text.keras")
     (tmp_path / "half.keras").write_bytes(saved.read_bytes()[:5000])
-    assert "half.keras" in refused(run, videos[0], "--model", tmp_path / "half.keras")
-    assert "received 0" in refused(run, videos[0], "--model", saved, "--top-k", 0)
+    assert "half.keras" in refused(run_predict, videos[0], "--model", tmp_path / "half.keras")
+    assert "received 0" in refused(run_predict, videos[0], "--model", saved, "--top-k", 0)
 
 
 # SavedModel

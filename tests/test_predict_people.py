@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from coded_video import decode, write
 
-from slowfast_tf import SlowFast, cli, detection, predict
+from slowfast_tf import SlowFast, detection
 from slowfast_tf.cli import UserError
 from slowfast_tf.data import video
 from slowfast_tf.detection import Person
@@ -151,19 +151,6 @@ def test_between_key_frames():
 # The command
 
 
-@pytest.fixture
-def run(capfd):
-    """Runs the command in this process: exit code, lines out, lines of error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            cli.run(lambda: predict.main([str(a) for a in arguments]))
-        out, error = capfd.readouterr()
-        return end.value.code, out.splitlines(), error.splitlines()
-
-    return run
-
-
 def packets(path, kind):
     """Times in seconds and bytes of a stream's packets."""
     with av.open(str(path)) as container:
@@ -172,10 +159,10 @@ def packets(path, kind):
         return stream.codec_context.name, sorted(found)
 
 
-def test_annotated_video(run, model, source, boxes, tmp_path):
+def test_annotated_video(run_predict, model, source, boxes, tmp_path):
     network, path = model
     arguments = (source, "--model", path, "--boxes", boxes, "--output", tmp_path / "out", "--top-k", 2)
-    code, lines, errors = run(*arguments)
+    code, lines, errors = run_predict(*arguments)
     assert code == 0 and not errors and "square.mp4: 2 people in 3 key frames" in lines[0]
     written = tmp_path / "out" / "square.mp4"
     assert sorted(p.name for p in written.parent.iterdir()) == ["square.json", "square.mp4"]
@@ -212,14 +199,14 @@ def test_annotated_video(run, model, source, boxes, tmp_path):
 
     # What stands there is kept, unless asked for.
     before = written.read_bytes()
-    code, _, errors = run(*arguments)
+    code, _, errors = run_predict(*arguments)
     assert code == 2 and "exists; give another --output, or --overwrite" in errors[0]
     assert written.read_bytes() == before
-    code, lines, _ = run(*arguments, "--overwrite", "--json")
+    code, lines, _ = run_predict(*arguments, "--overwrite", "--json")
     assert code == 0 and json.loads(lines[0]) == found
 
 
-def test_a_detector(run, model, source, tmp_path):
+def test_a_detector(run_predict, model, source, tmp_path):
     """A SavedModel that boxes what is bright, beside a bright dog and somebody it is not sure of."""
 
     class Detector(tf.Module):
@@ -240,7 +227,7 @@ def test_a_detector(run, model, source, tmp_path):
     detector = Detector()
     tf.saved_model.save(detector, str(tmp_path / "detector"))
     out = tmp_path / "out"
-    code, lines, errors = run(source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out)
+    code, lines, errors = run_predict(source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out)
     assert code == 0 and not errors and "1 people in 3 key frames" in lines[0]
     frames = json.loads((out / "square.json").read_text())["frames"]
     for frame, time in zip(frames, (0.5, 1.5, 2.5), strict=True):
@@ -249,7 +236,9 @@ def test_a_detector(run, model, source, tmp_path):
         np.testing.assert_allclose(person["box"], corners(int(20 * time)), atol=0.01)
 
     (tmp_path / "none").mkdir()
-    code, _, errors = run(source, "--model", model[1], "--detector", tmp_path / "none", "--output", tmp_path / "o")
+    code, _, errors = run_predict(
+        source, "--model", model[1], "--detector", tmp_path / "none", "--output", tmp_path / "o"
+    )
     assert code == 2 and len(errors) == 1 and "is no SavedModel of a detector" in errors[0]
 
 
@@ -307,7 +296,7 @@ def test_words_are_readable(height, width):
     assert detection.draw(image, many).shape == image.shape
 
 
-def test_mistakes(run, model, source, boxes, tmp_path):
+def test_mistakes(run_predict, model, source, boxes, tmp_path):
     other = SlowFast("slowfast_2x16_demo", width=8)
     other.save(tmp_path / "other.keras")
     (tmp_path / "late.csv").write_text("1,0,0,1,1\n9,0,0,1,1\n")
@@ -323,7 +312,9 @@ def test_mistakes(run, model, source, boxes, tmp_path):
     ):
         if "--output" not in arguments:
             arguments = (*arguments, "--output", tmp_path / "out")
-        code, lines, errors = run(*arguments)
+        code, lines, errors = run_predict(*arguments)
         assert code == 2 and not lines and len(errors) == 1 and message in errors[0], errors
-    code, _, errors = run(tmp_path / "none.mp4", "--model", path, "--boxes", boxes, "--output", tmp_path / "out")
+    code, _, errors = run_predict(
+        tmp_path / "none.mp4", "--model", path, "--boxes", boxes, "--output", tmp_path / "out"
+    )
     assert code == 1 and "none.mp4" in errors[0] and not (tmp_path / "out").exists()

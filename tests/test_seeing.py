@@ -14,7 +14,7 @@ from coded_video import coded, decode, numbers, write
 from conftest import CLASSES, picture
 from matplotlib.image import imread
 
-from slowfast_tf import SlowFast, cli, live, predict, sliding
+from slowfast_tf import SlowFast, live, sliding
 from slowfast_tf.data import transforms, video
 from slowfast_tf.explain import grad_cam
 from slowfast_tf.inference import Predictor
@@ -74,19 +74,6 @@ def long(tmp_path_factory):
     return write(path, images, audio=True, pix_fmt="yuv444p", qp=1, g=12, bf=2)
 
 
-@pytest.fixture
-def run(capfd):
-    """Runs `predict` in this process: exit code, lines out, lines of error."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as end:
-            cli.run(lambda: predict.main([str(a) for a in arguments]))
-        out, error = capfd.readouterr()
-        return end.value.code, out.splitlines(), error.splitlines()
-
-    return run
-
-
 def expected_scores(infer, path, starts):
     """Scores of the windows that start at some frames, by plain code; frames are 40 x 48."""
     frames = decode(path)
@@ -95,15 +82,15 @@ def expected_scores(infer, path, starts):
     return infer(((clips / 255 - 0.45) / 0.225).astype(np.float32))
 
 
-def test_over_time(run, infer, saved, long, tmp_path):
+def test_over_time(run_predict, infer, saved, long, tmp_path):
     names = [tmp_path / name for name in ("labels.mp4", "timeline.png", "heat.mp4")]
     arguments = (long, "--model", saved, "--json", "--top-k", 4)
     names[1].write_text("mine")
     arguments += tuple(x for pair in zip(("--video", "--timeline", "--explain"), names) for x in pair)
-    code, _, errors = run(*arguments)
+    code, _, errors = run_predict(*arguments)
     assert code == 2 and "timeline.png exists; give another name, or --overwrite" in errors[0]
     assert names[1].read_text() == "mine" and not names[0].exists()
-    code, lines, errors = run(*arguments, "--overwrite")
+    code, lines, errors = run_predict(*arguments, "--overwrite")
     assert code == 0 and not errors
     found = json.loads(lines[0])
     scores = expected_scores(infer, long, (0, 16, 32, 48, 58))
@@ -296,18 +283,18 @@ def test_a_decoder_that_lags_goes_on_at_a_key_frame(model, stream, monkeypatch):
     assert len(lasts) < 25
 
 
-def test_camera_command(run, infer, saved, stream, long, tmp_path):
-    code, lines, errors = run("--camera", stream, "--model", saved)
+def test_camera_command(run_predict, infer, saved, stream, long, tmp_path):
+    code, lines, errors = run_predict("--camera", stream, "--model", saved)
     assert code == 0 and not errors and all(" s (delay " in line for line in lines) and lines
     # A file is a stream that comes at once: the last clip is its end.
-    code, lines, errors = run("--camera", long, "--model", saved, "--json", "--top-k", 4)
+    code, lines, errors = run_predict("--camera", long, "--model", saved, "--json", "--top-k", 4)
     assert code == 0 and not errors
     last = json.loads(lines[-1])
     assert last["camera"] == long and last["time"] <= 89 / 30 + 0.01 and last["delay"] >= 0
     scores = [next(p["score"] for p in last["predictions"] if p["label"] == name) for name in CLASSES]
     ends = expected_scores(infer, long, (58, 59))
     assert np.abs(ends - scores).max(1).min() < 1e-3
-    code, lines, errors = run("--camera", tmp_path / "none.ts", "--model", saved)
+    code, lines, errors = run_predict("--camera", tmp_path / "none.ts", "--model", saved)
     assert code == 1 and not lines and errors == [f"error: {tmp_path / 'none.ts'}: No such file or directory"]
 
 
@@ -321,7 +308,7 @@ def test_streams_that_cannot_be_read(model, stream, tmp_path, monkeypatch):
         next(live.watch(Told(model.spec, 0.0), stream.replace("stream.ts", "silent.ts")))
 
 
-def test_mistakes(run, saved, people, long, tmp_path):
+def test_mistakes(run_predict, saved, people, long, tmp_path):
     (tmp_path / "there.png").write_text("mine")
     out = tmp_path / "out.mp4"
     for arguments, message in (
@@ -335,13 +322,15 @@ def test_mistakes(run, saved, people, long, tmp_path):
         ((long, "--video", long, "--overwrite"), "long.mp4 is given twice"),
         ((long, "--timeline", tmp_path / "there.png"), "there.png exists"),
     ):
-        code, lines, errors = run(*arguments, "--model", saved)
+        code, lines, errors = run_predict(*arguments, "--model", saved)
         assert code == 2 and not lines and len(errors) == 1 and message in errors[0], errors
     assert (tmp_path / "there.png").read_text() == "mine"
     people.save(tmp_path / "people.keras")
-    code, _, errors = run(long, "--model", tmp_path / "people.keras", "--video", out)
+    code, _, errors = run_predict(long, "--model", tmp_path / "people.keras", "--video", out)
     assert code == 2 and "is a detection model" in errors[0]
     (tmp_path / "bad.mp4").write_text("no video")
-    code, _, errors = run(tmp_path / "bad.mp4", "--model", saved, "--video", out, "--timeline", tmp_path / "t.png")
+    code, _, errors = run_predict(
+        tmp_path / "bad.mp4", "--model", saved, "--video", out, "--timeline", tmp_path / "t.png"
+    )
     assert code == 1 and len(errors) == 1 and "bad.mp4: cannot be read" in errors[0]
     assert not out.exists() and not (tmp_path / "t.png").exists()

@@ -90,10 +90,9 @@ def layer_errors(network, clips):
         clips: a list, as `export` has it; the first ten are measured, all calibrate.
 
     Returns:
-        A list of dictionaries, one a layer that computes (those that only move or pad numbers lose nothing):
-        "layer" and "op", names; "scale", what one step of the
-        int8 output is; "snr", float32 output against the difference, dB (mean of the clips); "error", the root mean
-        square difference in steps, of which rounding alone makes 0.29.
+        A list of dictionaries, one a layer that computes (those that only move or pad numbers lose nothing): "layer"
+        and "op", names; "scale", what one step of the int8 output is; "snr", float32 output against the difference, dB
+        (mean of the clips); "error", the root mean square difference in steps, of which rounding alone makes 0.29.
     """
     debugger, options = tf.lite.experimental.QuantizationDebugger, tf.lite.experimental.QuantizationDebugOptions
 

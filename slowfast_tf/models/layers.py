@@ -189,7 +189,7 @@ class Conv3D(Layer):
         x = tf.reshape(x, [batch * time, height, width, channels])
         kernel = tf.reshape(kernel, [kernel_h, kernel_w, channels, self.filters])
         if kernel_h == kernel_w == 1 and stride_h > 1:
-            # oneDNN's kernel gradient of a strided 1x1 convolution of few channels is wrong on CPUs with AVX2 alone.
+            # oneDNN's kernel gradient of a strided 1x1 convolution of 3 channels was seen to be wrong on an AVX2 CPU.
             x, stride_h, stride_w = x[:, ::stride_h, ::stride_w], 1, 1
         dilation, block = self.dilation, [self.dilation] * 2
         # Without oneDNN a dilated convolution has no gradient on a CPU; so every second pixel is a picture of its own.

@@ -137,15 +137,15 @@ def _distance(shape, u, v):
 
 def texture(random, height, width):
     """A background of three colors, `[height + 96, width + 96, 3]`: room for 48 pixels of motion each way."""
-    return np.stack([_noise(random, (height + 96, width + 96)) + random.uniform(40, 110) for _ in range(3)], -1)
+    return np.stack([noise(random, (height + 96, width + 96)) + random.uniform(40, 110) for _ in range(3)], -1)
 
 
-def _noise(random, size):
-    """Smooth noise of a standard deviation of 15."""
+def noise(random, size):
+    """Smooth noise of a standard deviation of 15, of a size (height, width)."""
     frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1])[None])
     spectrum = np.fft.fft2(random.normal(size=size)) * np.exp(-((frequency * random.uniform(5, 12)) ** 2))
-    noise = np.fft.ifft2(spectrum).real
-    return 15 * (noise - noise.mean()) / noise.std()
+    found = np.fft.ifft2(spectrum).real
+    return 15 * (found - found.mean()) / found.std()
 
 
 def window(background, offset, height, width):
