@@ -72,6 +72,16 @@ def test_an_interrupted_run_saves_and_goes_on(number, tmp_path):
     assert [p.name for p in (tmp_path / "run/checkpoints").iterdir()] == ["epoch_0003.keras"]
 
 
+def test_after_the_last_step_of_an_epoch_its_test_is_finished(tmp_path):
+    with pytest.raises(callbacks.Interrupted, match="^the same command goes on after epoch 1$"):
+        fit(linear(), tmp_path, 3, more=[Signal(signal.SIGTERM, STEPS - 1)])
+    assert [row["epoch"] for row in callbacks.read_history(tmp_path)] == [0]
+    path, epoch, step = callbacks.latest_checkpoint(tmp_path)
+    assert path.name == "epoch_0001.keras" and (epoch, step) == (1, 0)
+    fit(keras.models.load_model(path), tmp_path, 3, (epoch, step))
+    assert [row["epoch"] for row in callbacks.read_history(tmp_path)] == [0, 1, 2]
+
+
 def test_a_second_ctrl_c_does_not_wait(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(linear(), tmp_path, 1, more=[Signal(signal.SIGINT, 1), Signal(signal.SIGINT, 1)])
