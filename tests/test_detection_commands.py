@@ -331,9 +331,18 @@ def test_onnx(network, tmp_path):
     assert about["inputs"] == ["slow", "boxes"]
 
 
-def test_tflite(network, tmp_path):
-    tflite.export(network, tmp_path / "model.tflite")
+@pytest.mark.parametrize("quantize, tolerance", [("none", 1e-3), ("float16", 1e-2), ("dynamic", 0.1)])
+def test_tflite(quantize, tolerance, network, tmp_path):
+    """Tolerances are shares of the largest logit."""
+    tflite.export(network, tmp_path / "model.tflite", quantize)
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
     runner = interpreter.Interpreter(model_path=str(tmp_path / "model.tflite")).get_signature_runner()
     inputs = clip_inputs(network.spec, 48, 48)
-    np.testing.assert_allclose(runner(**inputs)["logits"], network(inputs), atol=1e-3)
+    expected = network(inputs).numpy()
+    assert np.abs(runner(**inputs)["logits"] - expected).max() < tolerance * np.abs(expected).max()
+
+
+def test_boxes_do_not_go_with_int8(network, tmp_path):
+    with pytest.raises(UserError, match="corners of boxes"):
+        tflite.export(network, tmp_path / "model.tflite", "int8", [])
+    assert not list(tmp_path.iterdir())

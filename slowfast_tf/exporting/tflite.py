@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from ..cli import atomic, write_text
+from ..cli import UserError, atomic, write_text
 from .freeze import Network, input_specs
 from .metadata import metadata
 
@@ -25,19 +25,24 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
     `labels.txt`.
 
     Args:
-        model: a `SlowFast` of a classification head. BatchNorm is folded into the convolutions.
+        model: a `SlowFast`; with boxes it takes any number of them for the clip. BatchNorm is folded into the convolutions.
         path: the file to write, whole or not at all.
         quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations as they come) or
-            "int8" (weights per channel, and activations).
+            "int8" (weights per channel, and activations; not with boxes, which have to lie between the steps of int8).
         clips: for "int8", an iterable of clips that are like those to come: dictionaries of the model's inputs,
             float32 `[1, ...]`.
         int8_io: whether the inputs and logits of "int8" are int8 too; their scales are in the file.
         report: a CSV file to write `layer_errors` to, for "int8".
 
     Raises:
-        UserError: where `path` cannot be written.
+        UserError: where `path` cannot be written, and for a network with boxes in "int8".
         Failure: where the folded network differs.
     """
+    if quantize == "int8" and model.spec.head == "roi":
+        raise UserError(
+            "--quantize int8 would round the corners of boxes to a 256th of the picture; this network has head roi:"
+            " give --quantize dynamic (int8 weights) or float16"
+        )
     with atomic(path) as temporary:
         network = Network(model, lowering="conv2d", batch=1, size=model.spec.crop_size)
         temporary.write_bytes(convert(network, quantize, clips, int8_io))
