@@ -25,7 +25,8 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
     `labels.txt`.
 
     Args:
-        model: a `SlowFast`; with boxes it takes any number of them for the clip. BatchNorm is folded into the convolutions.
+        model: a `SlowFast`; with boxes it takes any number of them for the clip. BatchNorm is folded into the
+            convolutions.
         path: the file to write, whole or not at all.
         quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations as they come) or
             "int8" (weights per channel, and activations; not with boxes, which have to lie between the steps of int8).

@@ -29,9 +29,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     `history.csv` is written first, then `model.keras` if this epoch is the best, then `checkpoints/`: a run
     that is killed between two of them repeats the epoch and writes the same again. On Ctrl-C, or when it is terminated
-    (Slurm, Kubernetes), a run saves after the step that it is in, and stops; after an epoch's last step, when the test of
-    that epoch is over, as there are no steps left to go on with. Of several machines each would be in another step, so
-    there the last epoch is what is saved.
+    (Slurm, Kubernetes), a run saves after the step that it is in, and stops; after the last step of an epoch, when its
+    test is over, as there are no steps left to go on with. Of several machines each would be in another step, so there
+    the last epoch is what is saved.
 
     Args:
         model: the model to save.
