@@ -11,6 +11,13 @@ from coded_video import write
 # long.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first, or one of the two processes would wait for the other at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 CLASSES = ("ant", "bee", "cat", "dog")
 SIZES = ((40, 48), (48, 40), (36, 64))
 
@@ -51,7 +58,7 @@ def values(folder):
     """A configuration for `folder`, as JSON would hold it: 2 Slow and 16 Fast frames out of 32, crops of 32 pixels."""
     return {
         "name": "tiny",
-        "model": {"preset": "slowfast_2x16_demo", "width": 8, "crop_size": 32},
+        "model": {"preset": "slowfast_2x16_demo", "depth": 10, "width": 8, "crop_size": 32},
         "data": {"dataset": "folder", "root": str(folder), "crop_size": 32, "short_sides": [32, 40]},
         "train": {"epochs": 1, "batch_size": 4, "learning_rate": 0.01, "warmup_epochs": 0},
         "test": {"clips": 2, "crops": 3},
@@ -80,7 +87,7 @@ def model():
     from slowfast_tf import SlowFast
 
     keras.utils.set_random_seed(0)
-    model = SlowFast("slowfast_2x16_demo", width=8, crop_size=32, num_classes=4, labels=CLASSES)
+    model = SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, num_classes=4, labels=CLASSES)
     random = np.random.default_rng(0)
     model.set_weights([random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w for w in model.get_weights()])
     # Logits of mean 0 and deviation 1, or softmax would give one class everything.

@@ -514,7 +514,7 @@ def test_imagenet_under_lateral_connections(resnet50, tmp_path, capsys):
     assert not found[0, :, :, 256:].any()
 
     with pytest.raises(UserError, match="fits a Slow pathway of depth 50 and width 64"):
-        checkpoints.inflate_imagenet(path, SlowFast("slow_8x8_r50", depth=18))
+        checkpoints.inflate_imagenet(path, SlowFast("slow_8x8_r50", depth=10))
     (tmp_path / "other.h5").write_bytes(path.read_bytes()[:5000])
     with pytest.raises(UserError, match="does not hold the weights of keras.applications.ResNet50"):
         checkpoints.inflate_imagenet(tmp_path / "other.h5", model)
@@ -545,7 +545,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @needs_torch
 def test_from_pretrained(tmp_path, monkeypatch):
-    network = torch_slowfast.SlowFast(18, width=8, beta_inv=4, lateral_kernel=5, classes=6)
+    network = torch_slowfast.SlowFast(10, width=8, beta_inv=4, lateral_kernel=5, classes=6)
     torch.save(network.state_dict(), tmp_path / "made.pth")
     Server.content, Server.requests = (tmp_path / "made.pth").read_bytes(), []
     digest = hashlib.sha256(Server.content).hexdigest()[:8]

@@ -20,7 +20,7 @@ from slowfast_tf.models.spec import SlowFastSpec
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "shared" / "golden"
 TINY = SlowFastSpec(
-    depth=18, width=16, frames=2, stride=8, alpha=4, beta_inv=4, num_classes=5, crop_size=32, head="roi"
+    depth=10, width=16, frames=2, stride=8, alpha=4, beta_inv=4, num_classes=5, crop_size=32, head="roi"
 )
 
 
@@ -324,7 +324,7 @@ def test_cost():
     assert total(roi)["parameters"] == total(pool)["parameters"]
     before, after = cost(pool), cost(roi)
     assert before["lateral"] == after["lateral"] and before["head"] == after["head"]
-    small = dataclasses.replace(roi, width=16, depth=18)
+    small = dataclasses.replace(roi, width=16, depth=10)
     model = SlowFast(small)
     x = {name: tf.TensorSpec(value.shape) for name, value in clip(small, 64, 64, boxes=1, batch=1).items()}
     graph = tf.function(lambda x: model(x, training=False)).get_concrete_function(x).graph

@@ -143,7 +143,7 @@ def test_a_batch_without_boxes_has_no_loss(configure):
 
 def test_training_starts_from_a_classification_network(tmp_path):
     """As AVA's recipes from Kinetics: all but the classifier, whose classes differ."""
-    slow = {"preset": "slowfast_2x16_demo", "pathways": ["slow"], "width": 8}
+    slow = {"preset": "slowfast_2x16_demo", "pathways": ["slow"], "depth": 10, "width": 8}
     source = SlowFast(**slow, num_classes=4)
     source.save(tmp_path / "source.keras")
     model = SlowFast(**slow, head="roi", num_classes=80, activation="sigmoid")

@@ -67,7 +67,7 @@ def refused(*arguments):
 
 
 def test_a_fold_that_cannot_be_compared_is_refused():
-    model = SlowFast("slowfast_2x16_demo", width=8, crop_size=32, num_classes=4)
+    model = SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, num_classes=4)
     freeze.checked_fold(model)
     kernel, bias = model.get_layer("head").get_weights()
     model.get_layer("head").set_weights([kernel, np.full_like(bias, np.nan)])
@@ -92,7 +92,7 @@ def test_convolution_bias_residual_sum_and_relu_run_as_one(model):
     ops = [node.op for graph in about.partition_graphs for node in graph.node]
     if not any(op.startswith("_Mkl") for op in ops):
         pytest.skip("this TensorFlow has no oneDNN, which has the fused convolutions")
-    assert sum("FusedConv3D" in op for op in ops) > 50
+    assert sum("FusedConv3D" in op for op in ops) > 30
     assert not {"Relu", "AddV2", "BiasAdd", "_MklNativeConv3D"} & set(ops)
 
 
@@ -414,7 +414,7 @@ def test_tflite_holds_what_litert_accelerates(files):
     for path in files.glob("*.tflite"):
         names, _ = operators(path)
         assert not [n for n in names if "3D" in n or n.startswith("Flex") or n == "PADV2"], path
-        assert names.count("CONV_2D") > 50
+        assert names.count("CONV_2D") > 30
 
 
 def test_int8_all_the_way(files):
@@ -463,6 +463,7 @@ def test_other_inputs(fast_input, pathways, videos, tmp_path):
     """Networks of one pathway, of other Fast inputs, of BGR and of PySlowFast's frames, by the TFLite runner."""
     model = SlowFast(
         "slowfast_2x16_demo",
+        depth=10,
         width=8,
         crop_size=32,
         num_classes=4,
@@ -485,8 +486,10 @@ def test_other_inputs(fast_input, pathways, videos, tmp_path):
 def fresh_environment(path, runner):
     """The Python of a new environment that holds what a runner's first lines say, and nothing else."""
     (command,) = [line.split() for line in runner.read_text().splitlines() if line.startswith("pip install ")]
-    subprocess.run([sys.executable, "-m", "venv", path], check=True, timeout=100)
-    done = subprocess.run([path / "bin/python", "-m", *command], capture_output=True, text=True, timeout=900)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", path], check=True, timeout=100)
+    # With the pip that is here and without bytecode, which both take longer than the packages.
+    pip = [sys.executable, "-m", "pip", "--python", path / "bin/python", *command[1:], "--no-compile"]
+    done = subprocess.run(pip, capture_output=True, text=True, timeout=900)
     if "No matching distribution" in done.stderr or "Connection" in done.stderr:
         pytest.skip("no package index here")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -511,20 +514,40 @@ def sha(path):
     return [(str(p.relative_to(path)), hashlib.sha256(p.read_bytes()).hexdigest()) for p in files]
 
 
-@pytest.mark.parametrize("form", ["saved_model", "tflite", "onnx"])
-def test_twice_is_identical(saved, files, videos, tmp_path, form):
-    """By the command in a process of its own, and here after other networks; SavedModel and ONNX by two, since
-    TensorFlow numbers functions and nodes throughout a process.
-    """
-    name = {"saved_model": "1", "tflite": "int8.tflite", "onnx": "tiny.onnx"}[form]
-    options = ["--quantize", "int8", "--calibration", *videos] if form == "tflite" else []
-    outputs = [tmp_path / directory / name for directory in ("a" if form == "tflite" else "ab")]
-    for output in outputs:
-        done = run_command("--checkpoint", saved, "--format", form, "--output", output, *options)
+def test_twice_is_identical(saved, files, videos, tmp_path):
+    """TFLite by the command in a process of its own, and here after other networks."""
+    output = tmp_path / "int8.tflite"
+    done = run_command(
+        *("--checkpoint", saved, "--format", "tflite", "--output", output),
+        *("--quantize", "int8", "--calibration", *videos),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"wrote {output}\n"
+    assert list(tmp_path.iterdir()) == [output]
+    assert sha(output) == sha(files / "int8.tflite")
+
+
+BOTH = """
+import sys
+from slowfast_tf import export
+checkpoint, folder = sys.argv[1:]
+for form, name in ("saved_model", "1"), ("onnx", "tiny.onnx"):
+    export.main(["--checkpoint", checkpoint, "--format", form, "--output", f"{folder}/{name}"])
+"""
+
+
+def test_two_processes_write_the_same(saved, tmp_path):
+    """SavedModel and ONNX by two, since TensorFlow numbers functions and nodes throughout a process."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        done = subprocess.run(
+            [sys.executable, "-c", BOTH, saved, folder], capture_output=True, text=True, cwd=ROOT, timeout=280
+        )
         assert done.returncode == 0, done.stderr
-        assert done.stdout == f"wrote {output}\n"
-        assert [path.name for path in output.parent.iterdir()] == [name]
-    assert sha(outputs[0]) == sha(files / name if form == "tflite" else outputs[1])
+        assert done.stdout == f"wrote {folder / '1'}\nwrote {folder / 'tiny.onnx'}\n"
+        assert {path.name for path in folder.iterdir()} == {"1", "tiny.onnx"}
+    for name in ("1", "tiny.onnx"):
+        assert sha(folders[0] / name) == sha(folders[1] / name)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -228,7 +228,7 @@ def test_batches_and_clips(exported, model, videos):
 def test_a_network_of_many_classes_and_independent_scores(tmp_path, videos):
     """Sigmoid, seven unnamed classes, Slow-only, frames as PySlowFast takes them."""
     model = SlowFast(
-        "slow_8x8_r50", depth=18, width=8, crop_size=32, num_classes=7, activation="sigmoid", frame_index="linspace"
+        "slow_8x8_r50", depth=10, width=8, crop_size=32, num_classes=7, activation="sigmoid", frame_index="linspace"
     )
     saved_model.export(model, str(tmp_path / "exported"))
     found = tf.saved_model.load(str(tmp_path / "exported")).signatures["serving_default"](

@@ -464,7 +464,7 @@ def test_interrupted_and_killed(tmp_path):
     """Stopped twice, once without a warning, it ends with the bytes of a run that nothing disturbed."""
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, (8, 240, 320, 3)).astype(np.uint8)
-    first = write(tmp_path / "first.mp4", [noise[i % 8] for i in range(150)], crf=30)
+    first = write(tmp_path / "first.mp4", [noise[i % 8] for i in range(60)], crf=30)
     for split in ("train", "val"):
         (tmp_path / "videos" / split / "all").mkdir(parents=True)
         for i in range(8):

@@ -18,6 +18,7 @@ from slowfast_tf import SlowFast, live, sliding
 from slowfast_tf.data import transforms, video
 from slowfast_tf.explain import grad_cam
 from slowfast_tf.inference import Predictor
+from slowfast_tf.models.presets import get_spec
 
 # Grad-CAM
 
@@ -52,11 +53,11 @@ def test_heat_is_the_heads_weights_times_the_features(model):
 @pytest.fixture(scope="module")
 def people():
     """A detection network."""
-    return SlowFast("slow_4x16_r50_ava", depth=18, width=8, crop_size=32)
+    return SlowFast("slow_4x16_r50_ava", depth=10, width=8, crop_size=32)
 
 
 def test_heat_of_one_pathway_and_of_people(people):
-    slow = SlowFast("slow_4x16_r50", depth=18, width=8, crop_size=32, num_classes=3)
+    slow = SlowFast("slow_4x16_r50", depth=10, width=8, crop_size=32, num_classes=3)
     logits, heat = grad_cam(slow, {"slow": np.random.default_rng(0).normal(size=(1, 4, 32, 32, 3)).astype(np.float32)})
     assert logits.shape == (1, 3) and {name: x.shape for name, x in heat.items()} == {"slow": (1, 4, 1, 1)}
     with pytest.raises(ValueError, match="received one with head 'roi'"):
@@ -168,7 +169,7 @@ def test_labels_change_where_windows_do(gray, tmp_path):
 
 def test_heat_is_where_the_features_are(gray, tmp_path):
     """One warm cell in each pathway: top right of the crop at 0 s, bottom left from 1.87 s on."""
-    spec = SlowFast("slowfast_2x16_demo", width=8, crop_size=32, num_classes=4).spec
+    spec = get_spec("slowfast_2x16_demo", width=8, crop_size=32, num_classes=4)
     heat = {"slow": np.zeros((2, 2, 4, 4), np.float32), "fast": np.zeros((2, 16, 4, 4), np.float32)}
     heat["slow"][0, 0, 0, 3], heat["fast"][1, 13:, 3, 0] = 2e-3, 5.0
     sliding.write_heat(gray, line(heat=heat), CLASSES, tmp_path / "out.mp4", spec)

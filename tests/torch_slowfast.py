@@ -6,7 +6,7 @@ Written from the paper (Table 1) and PySlowFast's parameter names; shares nothin
 import torch
 from torch import nn
 
-BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 KERNELS = ((1, 1, 1, 3, 3), (5, 3, 3, 3, 3))  # in time, of conv1 and res2 to res5: Slow, Fast
 
 

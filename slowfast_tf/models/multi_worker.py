@@ -1,4 +1,4 @@
-"""`fit` over several machines, which Keras 3 does not get through by itself."""
+"""What Keras 3 lacks for `fit`: it does not get through over several machines, and traces more than it must."""
 
 import keras
 import tensorflow as tf
@@ -30,6 +30,22 @@ class MultiWorkerFit(keras.Model):
             data_batch = tf.nest.map_structure(lambda value: local(value)[0], next(batches))
             iterator = None
         super()._maybe_symbolic_build(iterator, data_batch)
+
+    def make_train_function(self, force=False):
+        # A function that makes variables, such as the optimizer's, is traced twice by TensorFlow.
+        if self.optimizer is not None and not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        return super().make_train_function(force)
+
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        # Keras goes through the whole network to learn the shape of its logits, which is known.
+        if data_batch is not None:
+            _, labels, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
+            for part in (self._compile_metrics, self._compile_loss):
+                if part is not None and not part.built:
+                    part.build(labels, self.output)
+        super()._symbolic_build(iterator, data_batch)
 
     @property
     def _many_workers(self):

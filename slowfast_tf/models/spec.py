@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 CHANNELS = {"rgb": 3, "half": 3, "gray": 1, "difference": 1, "flow": 2}
 LATERAL = ("conv", "sample", "channel_concat", "channel_sum", "none")
 
@@ -17,7 +17,7 @@ class SlowFastSpec:
 
     The network:
         pathways: `("slow", "fast")`, `("slow",)` or `("fast",)`.
-        depth: 18, 50 or 101; bottleneck blocks at every depth (2, 2, 2, 2 of them at 18).
+        depth: 10, 18, 50 or 101; bottleneck blocks at every depth (one in each of res2 to res5 at 10, two at 18).
         width: channels of the Slow pathway's first convolution (64 in the paper).
         frames, stride, alpha: T, tau and alpha.
         beta_inv: 1 / beta; the Fast pathway has a `beta_inv`-th of the Slow one's channels, rounded.
