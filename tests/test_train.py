@@ -27,6 +27,9 @@ def videos(tmp_path_factory):
     return root
 
 
+SLOW = 'model.pathways=["slow"]'
+
+
 def command(videos, workdir, *more):
     overrides = [*TINY, f"data.root={videos}", *more]
     return [
@@ -137,7 +140,7 @@ def test_another_configuration_does_not_overwrite_a_run(whole, in_process, video
 
 
 def test_a_loss_that_is_no_number_stops_the_run(in_process, videos, tmp_path):
-    code, _, error = in_process(videos, tmp_path / "run", "train.learning_rate=1e30", "train.warmup_epochs=0")
+    code, _, error = in_process(videos, tmp_path / "run", "train.learning_rate=1e30", "train.warmup_epochs=0", SLOW)
     assert code == 1
     line = error.strip().splitlines()[-1]
     assert line.startswith("error: the loss became ") and "at step" in line and "learning rate" in line
@@ -148,7 +151,7 @@ def test_a_loss_that_is_no_number_stops_the_run(in_process, videos, tmp_path):
 @pytest.mark.slow
 def test_multigrid(videos, tmp_path):
     """From clips of a quarter of the frames to full ones, and tested with full ones after every epoch."""
-    overrides = ["model.frames=4", "model.stride=8", 'model.pathways=["slow"]', "train.multigrid=true"]
+    overrides = ["model.frames=4", "model.stride=8", SLOW, "train.multigrid=true"]
     overrides += ["train.schedule=steps", "train.step_epochs=[1]", "train.step_rates=[0.1]", "train.epochs=2"]
     overrides += ["train.batch_size=1", "train.precise_batchnorm=2", "export=[]"]
     settings = config.load(ROOT / "configs/demo.json", [*TINY, f"data.root={videos}", *overrides])
