@@ -278,7 +278,7 @@ def test_multigrid(forty):
     for source in ("files", "records"):
         clips = Clips(forty(source, *overrides), "train")
         assert len(clips.phases) > 3 and clips.phases[-1].shapes[-1] == (1, 4, 28)
-        for phase in clips.phases[:3]:
+        for phase in clips.phases[:3:2]:
             epochs = range(phase.epochs.start, phase.epochs.start + 2)
             steps = clips.steps(phase)
             batches = list(clips.train(epochs, phase))
