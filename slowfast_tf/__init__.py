@@ -37,7 +37,10 @@ def __dir__():
 # While Python looks for the module of `python -m slowfast_tf.train`, it calls the program "-m". Anyone else may go on
 # to `keras.models.load_model`, which must know our classes by then.
 if sys.argv[:1] != ["-m"]:
-    from .models import slowfast as _slowfast  # noqa: F401
-    from .training import losses as _losses  # noqa: F401
-    from .training import optimizers as _optimizers  # noqa: F401
-    from .training import schedules as _schedules  # noqa: F401
+    from .cli import without_remarks as _without_remarks
+
+    with _without_remarks():  # of TensorFlow, on this machine's devices
+        from .models import slowfast as _slowfast  # noqa: F401
+        from .training import losses as _losses  # noqa: F401
+        from .training import optimizers as _optimizers  # noqa: F401
+        from .training import schedules as _schedules  # noqa: F401

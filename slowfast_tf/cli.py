@@ -45,15 +45,26 @@ def import_tensorflow():
     """Imports TensorFlow without its start-up remarks, which no setting silences and which bury a command's words."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _keep_memory()
-    with tempfile.TemporaryFile() as remarks:
+    with without_remarks():
+        import tensorflow as tf
+
+        # Several machines have to be made known before devices are; there the remarks come later.
+        if "TF_CONFIG" not in os.environ and "SLURM_STEP_NUM_TASKS" not in os.environ:
+            tf.config.list_logical_devices()
+
+
+@contextlib.contextmanager
+def without_remarks():
+    """Keeps back what C++ code and Python write to standard error, unless what is inside fails."""
+    try:
         stderr = os.dup(2)
+    except OSError:  # a process that has none
+        yield
+        return
+    with tempfile.TemporaryFile() as remarks:
         os.dup2(remarks.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            # Several machines have to be made known before devices are; there the remarks come later.
-            if "TF_CONFIG" not in os.environ and "SLURM_STEP_NUM_TASKS" not in os.environ:
-                tf.config.list_logical_devices()
+            yield
         except BaseException:
             remarks.seek(0)
             os.write(stderr, remarks.read())

@@ -70,7 +70,7 @@ def score_videos(model, clips, part=(0, 1), partial=None):
     detects = model.spec.head == "roi"
     scored, saved, done = (_score_boxes if detects else _score_views), time.monotonic(), set(names)
     try:
-        with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video") as progress:
+        with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video", disable=None) as progress:
             for name, truth, fused, place in scored(model, clips, part, done):
                 if not np.isfinite(fused).all():
                     raise Failure(f"the scores of {name} are not finite; train the model again")

@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from ..cli import UserError, atomic, write_text
+from ..cli import UserError, atomic, without_remarks, write_text
 from .freeze import Network, input_specs
 from .metadata import metadata
 
@@ -57,7 +57,7 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
 
 def convert(network, quantize="none", clips=None, int8_io=False):
     """The bytes of the file; arguments as `export` has them, `network` a `freeze.Network` of one clip as Conv2D."""
-    with _converter(network, quantize, clips, int8_io) as converter:
+    with _converter(network, quantize, clips, int8_io) as converter, without_remarks():
         return _archived(converter.convert(), network.spec)
 
 

@@ -67,7 +67,7 @@ def write(root, classes, render, train, validation, seed):
                 name = classes[i % len(classes)]
                 jobs.append((str(temporary / split / name / f"{i:04d}.mp4"), name, (seed, number, i)))
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(tqdm.tqdm(pool.map(draw, jobs), "making videos", len(jobs)))
+            list(tqdm.tqdm(pool.map(draw, jobs), "making videos", len(jobs), disable=None))
         about = {"train": train, "val": validation, "seed": seed, "classes": classes}
         (temporary / "about.json").write_text(json.dumps(about, indent=2))
 

@@ -55,7 +55,7 @@ def make(root, train=20, validation=6, key_frames=KEY_FRAMES, seed=0):
             for i in range(count)
         ]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            films = list(tqdm.tqdm(pool.map(_write, jobs), "making films", len(jobs)))
+            films = list(tqdm.tqdm(pool.map(_write, jobs), "making films", len(jobs), disable=None))
         for split in ("train", "val"):
             rows = [rows for (_, of, *_), rows in zip(jobs, films) if of == split]
             (lists / f"ava_{split}_v2.2.csv").write_text("".join(annotated for annotated, _ in rows))

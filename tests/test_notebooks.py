@@ -1,0 +1,111 @@
+"""The notebooks run from a clean kernel, and what is saved in them reads well."""
+
+import pathlib
+import re
+
+import nbclient
+import nbformat
+import pytest
+
+NOTEBOOKS = sorted(pathlib.Path(__file__).parents[1].glob("notebooks/*.ipynb"))
+LARGEST = 1_500_000  # bytes
+# What the last line must say at least: accuracy where guessing has 0.25 (the second: 0.5), and mAP of boxes.
+BOUNDS = {
+    "1_quick_start": 0.5,
+    "2_fine_tune": 0.7,
+    "3_two_pathways": 0.5,
+    "4_export": 0.5,
+    "5_detection": 0.5,
+}
+
+
+def outputs(notebook):
+    """All outputs of code cells."""
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def texts(notebook):
+    """All that code cells say in words."""
+    found = []
+    for output in outputs(notebook):
+        data = output.get("data", {})
+        found += [output.get("text", ""), *(text for kind, text in data.items() if kind.startswith("text/"))]
+    return "\n".join(found)
+
+
+def final(notebook):
+    """The figure that a notebook ends with."""
+    (found,) = re.findall(r"^final [\w ]+: (\d\.\d+)", texts(notebook), re.M)
+    return float(found)
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def saved(path):
+    return nbformat.read(path, as_version=4)
+
+
+def test_there_are_five():
+    assert [path.stem for path in NOTEBOOKS] == list(BOUNDS)
+
+
+@pytest.mark.slow
+def test_runs_from_a_clean_kernel(saved, path, tmp_path, monkeypatch):
+    for cell in saved.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    here, scratch = tmp_path / "here", tmp_path / "scratch"
+    here.mkdir()
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))  # which the kernel inherits
+    resources = {"metadata": {"path": str(here)}}
+    nbclient.NotebookClient(saved, timeout=900, kernel_name="python3", resources=resources).execute()
+    assert final(saved) >= BOUNDS[path.stem]
+    assert not list(here.iterdir()), "a notebook writes to a directory of its own"
+
+
+def test_outputs_are_saved(saved, path):
+    """In order, of one run from the top, without errors; each figure and each `print` of a cell is there."""
+    nbformat.validate(saved)
+    code = [cell for cell in saved.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert all(output.output_type != "error" for output in outputs(saved))
+    for cell in code:
+        if "print(" in cell.source or "verbose=2" in cell.source:
+            assert any(output.output_type == "stream" for output in cell.outputs), cell.source
+        if "subplots(" in cell.source or "Image(" in cell.source:
+            assert any("image/png" in output.get("data", {}) for output in cell.outputs), cell.source
+    assert final(saved) >= BOUNDS[path.stem]
+
+
+def test_outputs_read_well(saved, path):
+    """No path of a machine, no warning, no progress bar, nothing from standard error, and not too much."""
+    words = texts(saved)
+    for bad in (
+        r"(?<![\w.])/(home|root|tmp|usr|work|var|Users|opt|mnt)/",
+        r"[Ww]arning",
+        r"it/s\]",
+        r"\d+%\|",
+        r"\r",
+        r"\x08",
+    ):
+        assert not re.search(bad, words), f"{bad}: {re.search(f'.*{bad}.*', words).group()}"
+    assert all(output.get("name") != "stderr" for output in outputs(saved))
+    assert path.stat().st_size < LARGEST
+
+
+def test_metadata_is_clean(saved):
+    assert saved.metadata.kernelspec.name == "python3"
+    assert set(saved.metadata) <= {"kernelspec", "language_info"}
+    assert all(not cell.metadata for cell in saved.cells)
+
+
+def test_links_lead_somewhere(saved, path):
+    """Links to files of the repository."""
+    for cell in saved.cells:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", cell.source) if cell.cell_type == "markdown" else []:
+            assert (path.parent / link).exists(), link
