@@ -349,7 +349,7 @@ def test_describe(capsys):
     [
         ({"head": "boxes"}, "head must be one of pool, roi; got 'boxes'"),
         (
-            {"nonlocal_kind": "softmax", "nonlocal_blocks": ((), (), (), (1,)), "crop_size": 16},
+            {"depth": 18, "nonlocal_kind": "softmax", "nonlocal_blocks": ((), (), (), (1,)), "crop_size": 16},
             "16 pixels is too small.*res5.*at least 17",
         ),
     ],

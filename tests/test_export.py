@@ -362,7 +362,7 @@ def signal_to_noise(found, expected):
 def test_quantized_logits(model, files, near):
     """Seen: 107, 49, 20 and 12 dB, and -5 where int8 was calibrated on clips of a fifth of the contrast."""
     expected = tf.function(model)({"slow": near[:, ::8], "fast": near}).numpy()
-    for name, decibels, agreement in (("none", 80, 1), ("float16", 40, 1), ("dynamic", 15, 0.9), ("int8", 8, 0.8)):
+    for name, decibels, agreement in (("none", 80, 1), ("float16", 40, 1), ("dynamic", 15, 0.85), ("int8", 8, 0.8)):
         found = tflite_logits((files / f"{name}.tflite").read_bytes(), near)
         assert signal_to_noise(found, expected) > decibels, name
         assert (found.argmax(1) == expected.argmax(1)).mean() >= agreement, name
