@@ -1,10 +1,11 @@
 """What Keras 3 lacks for `fit`: it does not get through over several machines, and traces more than it must."""
 
-import keras
 import tensorflow as tf
 
+from .. import compat
 
-class MultiWorkerFit(keras.Model):
+
+class MultiWorkerFit(compat.Model):
     """A model whose `fit` works under MultiWorkerMirroredStrategy.
 
     Keras 3 (https://github.com/keras-team/keras/issues/20585) reduces values of several replicas in two ways that
@@ -49,4 +50,5 @@ class MultiWorkerFit(keras.Model):
 
     @property
     def _many_workers(self):
-        return isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy
+        return compat.MANY_WORKERS_NEED_HELP and isinstance(self.distribute_strategy, strategy)

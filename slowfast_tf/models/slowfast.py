@@ -7,6 +7,7 @@ import zipfile
 import keras
 
 from ..cli import UserError
+from ..compat import dtype_policy
 from .heads import ClassificationHead, RoIHead
 from .lateral import Lateral
 from .layers import register
@@ -61,18 +62,13 @@ class SlowFast(MultiWorkerFit):
         **changes,
     ):
         spec = get_spec(preset, **changes)
-        dtype = dtype or keras.mixed_precision.dtype_policy().name
+        dtype = dtype or dtype_policy()
         options = {"lowering": lowering, "folded": folded, "synchronized": synchronized}
         inputs, outputs = _network(spec, {"options": options, "dtype": dtype})
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.spec = spec
         self._build = {**options, "frozen": list(frozen), "dtype": dtype}
         self._freeze(frozen)
-
-    @property
-    def input_names(self):
-        """Names of the inputs, in order: "slow" and "fast", or one of them, and "boxes" for head "roi"."""
-        return list(self.spec.inputs)
 
     def _freeze(self, patterns):
         layers = list(self._flatten_layers(include_self=False))

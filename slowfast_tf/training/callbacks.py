@@ -15,6 +15,7 @@ import tensorflow as tf
 import tqdm
 
 from ..cli import Failure, atomic, write_text
+from ..compat import step_on_batch
 from . import averaging, strategies
 
 SLOW_INPUT = 0.3
@@ -133,13 +134,13 @@ class Progress(keras.callbacks.Callback):
         self._warned = quiet
 
     def on_train_begin(self, logs=None):
-        step = self.model.train_function
+        step = step_on_batch(self.model)
 
         def timed(batches):
             began = time.perf_counter()
             batch = next(batches)
             self._waited += time.perf_counter() - began
-            return step([batch])
+            return step(batch)
 
         self.model.train_function = timed
 

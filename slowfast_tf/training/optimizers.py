@@ -5,10 +5,12 @@ import re
 import keras
 import tensorflow as tf
 
+from ..compat import Optimizer
+
 register = keras.saving.register_keras_serializable("slowfast_tf")
 
 
-class _Common:
+class _Common(Optimizer):
     """What both optimizers do in their own way: clipping by the global norm, averages of weights, decay.
 
     With several replicas Keras 3 clips what each one has, before the sum over them that the norm is meant of; and it
