@@ -22,6 +22,9 @@ if _KERAS_3:
             """Names of the inputs, in order: "slow" and "fast", or one of them, and "boxes" for head "roi"."""
             return [tensor.name for tensor in self.inputs]
 
+        def load_own_variables(self, store):
+            """Nothing: all variables are the layers', but for what Keras 2 keeps here of some optimizers."""
+
     class Optimizer:
         """What optimizers of this package need of Keras 2 and have in Keras 3."""
 
@@ -42,8 +45,24 @@ if _KERAS_3:
         """Gradients of a scaled loss as the optimizer's `apply_gradients` takes them."""
         return gradients
 
+    def learning_rate(optimizer):
+        """Of the next step."""
+        return float(optimizer.learning_rate)
+
 else:
-    Model = keras.Model
+
+    class Model(keras.Model):
+        """A functional Keras model that saves optimizers of Keras' older kind, such as tensorflow-addons has, too."""
+
+        def save_own_variables(self, store):
+            if isinstance(self.optimizer, keras.optimizers.legacy.Optimizer):
+                for i, value in enumerate(self.optimizer.get_weights()):
+                    store[f"optimizer_{i:06d}"] = value
+
+        def load_own_variables(self, store):
+            if store.keys() and isinstance(self.optimizer, keras.optimizers.legacy.Optimizer):
+                self.optimizer._create_all_weights(self.trainable_variables)
+                self.optimizer.set_weights([store[name][()] for name in sorted(store.keys())])
 
     class Optimizer:
         """What optimizers of this package need of Keras 2 and have in Keras 3."""
@@ -78,3 +97,9 @@ else:
     def applicable(optimizer, gradients):
         unscale = getattr(optimizer, "get_unscaled_gradients", None)
         return unscale(gradients) if unscale else gradients
+
+    def learning_rate(optimizer):
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        older = isinstance(optimizer, keras.optimizers.legacy.Optimizer)
+        rate = optimizer._get_hyper("learning_rate") if older else optimizer._learning_rate
+        return float(rate(optimizer.iterations) if callable(rate) else rate)

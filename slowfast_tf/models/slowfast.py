@@ -6,6 +6,7 @@ import zipfile
 
 import keras
 
+from .. import remote
 from ..cli import UserError
 from ..compat import dtype_policy
 from .heads import ClassificationHead, RoIHead
@@ -92,7 +93,8 @@ def load(path, compile=False):
     """Reads a model that was saved, with its spec (alpha, frame indices, labels, normalisation) as `model.spec`.
 
     Args:
-        path: a `.keras` file, or the directory of a run that holds `model.keras`.
+        path: a `.keras` file, also at an address such as `s3://bucket/model.keras`; or the directory of a run that
+            holds `model.keras`.
         compile: whether to compile it as it was saved, with the optimizer's state.
 
     Returns:
@@ -101,7 +103,7 @@ def load(path, compile=False):
     Raises:
         UserError: for a missing file, or one that holds no model of this package.
     """
-    path = pathlib.Path(path)
+    path = remote.fetch(str(path)) if remote.is_remote(path) else pathlib.Path(path)
     if path.is_dir():
         path = path / "model.keras"
     if not path.exists():
