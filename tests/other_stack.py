@@ -16,13 +16,14 @@ from slowfast_tf.exporting import saved_model
 
 
 def outputs(model, directory, inputs):
-    """Logits of a `.keras` file's model, and scores by two signatures of a SavedModel."""
+    """Logits of a `.keras` file's model and of the SavedModel's two ways in, by name."""
     signatures = tf.saved_model.load(str(directory)).signatures
     clips = {name: tf.constant(inputs[name]) for name in ("slow", "fast")}
+    video = tf.constant(inputs["video"])
     return {
         "logits": model(clips, training=False).numpy(),
         "clips": signatures["clips"](**clips)["scores"].numpy(),
-        "scores": signatures["serving_default"](video=tf.constant(inputs["video"]))["scores"].numpy(),
+        "scores": signatures["serving_default"](video=video)["scores"].numpy(),
     }
 
 
