@@ -90,8 +90,14 @@ else:
         return keras.mixed_precision.global_policy().name
 
     def step_on_batch(model):
-        step = model.train_function.python_function
-        return tf.function(lambda batch: step(iter([batch])), reduce_retracing=True)
+        step = model.train_function
+        if model.run_eagerly:
+            return lambda batch: step(iter([batch]))
+
+        def on_batch(batch):
+            return step.python_function(iter([batch]))
+
+        return tf.function(on_batch, reduce_retracing=True)
 
     def scaled_loss(optimizer, loss):
         scale = getattr(optimizer, "get_scaled_loss", None)

@@ -62,7 +62,8 @@ def fetch(address):
             with atomic(local) as temporary:
                 files.get_file(path, str(temporary))
     except (FileNotFoundError, PermissionError) as error:
-        raise UserError(f"{address}: cannot be read: {_line(error) or type(error).__name__}") from error
+        cause = "no such file there" if isinstance(error, FileNotFoundError) else f"not allowed ({_line(error)})"
+        raise UserError(f"{address}: cannot be read: {cause}") from error
     except UserError:
         raise
     except Exception as error:  # every file system has errors of its own

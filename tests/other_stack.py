@@ -1,7 +1,7 @@
 """What `test_stacks` has another Python environment do: `python other_stack.py DIRECTORY`.
 
-There are `here.keras`, `here` (a SavedModel) and `inputs.npz`. It writes what they say, and the same of a network of its
-own: `there.keras`, `there` and `there.npz`.
+There are `here.keras`, `here` (a SavedModel) and `inputs.npz`. It writes what they say, and the same of a network of
+its own: `there.keras`, `there` and `there.npz`.
 """
 
 import pathlib

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from variables import watched
 
 from slowfast_tf import describe
+from slowfast_tf.checkpoints.loading import variables
 from slowfast_tf.cli import UserError
 from slowfast_tf.models.cost import cost, nonlocal_products, total
 from slowfast_tf.models.lateral import Lateral
@@ -298,8 +299,8 @@ def test_nonlocal_block(kind, lowering):
     layer = NonLocal(kind, options={"lowering": lowering})
     layer.build(x.shape)
     weights = {}
-    for i, variable in enumerate(layer.variables):
-        weights["/".join(variable.path.split("/")[-2:])] = value = 0.5 + 0.3 * noise(*variable.shape, seed=i)
+    for i, (path, variable) in enumerate(variables(layer).items()):
+        weights["/".join(path.split("/")[-2:])] = value = 0.5 + 0.3 * noise(*variable.shape, seed=i)
         variable.assign(value)
 
     def project(name, value):
@@ -470,7 +471,7 @@ def test_sub_model_is_saved(tmp_path):
 def test_start():
     """Zero gamma at the end of each block, BatchNorm at identity, He initialisation."""
     model = SlowFast(dataclasses.replace(TINY, nonlocal_kind="softmax", nonlocal_blocks=((), (1,), (), ())))
-    zeros = {v.path.split("/")[-3] for v in model.variables if v.path.endswith("gamma") and not np.any(v)}
+    zeros = {path.split("/")[-3] for path, v in variables(model).items() if path.endswith("gamma") and not np.any(v)}
     assert zeros == {"c", "out"}
     kernel = np.asarray(model.get_layer("slow_res5").blocks[1].b.conv.kernel)
     assert kernel.shape == (1, 3, 3, 128, 128)
