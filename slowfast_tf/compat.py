@@ -52,6 +52,11 @@ if _KERAS_3:
         """Of the next step."""
         return float(optimizer.learning_rate)
 
+    def build(optimizer, variables):
+        """Makes an optimizer's variables, unless they are there."""
+        if not optimizer.built:
+            optimizer.build(variables)
+
 else:
 
     class Model(keras.Model):
@@ -112,3 +117,7 @@ else:
         older = isinstance(optimizer, keras.optimizers.legacy.Optimizer)
         rate = optimizer._get_hyper("learning_rate") if older else optimizer._learning_rate
         return float(rate(optimizer.iterations) if callable(rate) else rate)
+
+    def build(optimizer, variables):
+        older = isinstance(optimizer, keras.optimizers.legacy.Optimizer)
+        (optimizer._create_all_weights if older else optimizer.build)(variables)

@@ -1,5 +1,6 @@
 """What Keras 3 lacks for `fit`: it does not get through over several machines, and traces more than it must."""
 
+import keras
 import tensorflow as tf
 
 from .. import compat
@@ -34,9 +35,9 @@ class MultiWorkerFit(compat.Model):
 
     def make_train_function(self, force=False):
         # A function that makes variables, such as the optimizer's, is traced twice by TensorFlow.
-        if self.optimizer is not None and not self.optimizer.built:
+        if self.optimizer is not None:
             with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+                compat.build(self.optimizer, self.trainable_variables)
         return super().make_train_function(force)
 
     def _symbolic_build(self, iterator=None, data_batch=None):
