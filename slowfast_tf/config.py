@@ -5,7 +5,7 @@ No TensorFlow here: a typing mistake is answered at once.
 
 import json
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -22,6 +22,15 @@ KINDS = {tuple: "a list", int: "a whole number", float: "a number", str: "a text
 
 class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _is_optimizer(value):
+    if value in ("sgd", "adamw"):
+        return value
+    fits = isinstance(value, dict) and set(value) <= {"class_name", "config"}
+    if fits and isinstance(value.get("class_name"), str) and isinstance(value.get("config", {}), dict):
+        return value
+    raise ValueError(f'takes "sgd", "adamw" or {{"class_name": NAME, "config": {{...}}}}; received {value!r}')
 
 
 class Model(Section):
@@ -43,6 +52,7 @@ class Data(Section):
         "records" is what `slowfast_tf.prepare` made of any of them.
     root: directory of the data set, from where the command is run.
     frame_rate: frames a second that the network's stride counts (30 for Kinetics); null counts those of each video.
+    reader: what decodes video files: "pyav", or "tensorflow_io" (docs/stacks.md).
     service: address of a tf.data service that reads the training records, such as "grpc://host:5000".
     crop_size: height and width of a training crop, in pixels.
     short_sides: range of the shorter side that a training video is resized to.
@@ -59,6 +69,7 @@ class Data(Section):
     dataset: Literal["demo", "demo_detection", "movers", "folder", "lists", "kinetics", "charades", "ava", "records"]
     root: str
     frame_rate: Annotated[float, pydantic.Field(gt=0)] | None = None
+    reader: Literal["pyav", "tensorflow_io"] = "pyav"
     service: str | None = None
     crop_size: Positive = 224
     short_sides: Annotated[list[Positive], pydantic.Field(min_length=2, max_length=2)] = [256, 320]
@@ -70,6 +81,12 @@ class Data(Section):
     random_erasing: Share = 0.0
     mixup: Rate = 0.0
     cutmix: Rate = 0.0
+
+    @pydantic.model_validator(mode="after")
+    def _reader_reads_files(self):
+        if self.reader != "pyav" and self.dataset == "records":
+            raise ValueError(f"reader {self.reader!r} is for video files; dataset 'records' holds images")
+        return self
 
     @pydantic.model_validator(mode="after")
     def _service_reads_records(self):
@@ -97,7 +114,9 @@ class Train(Section):
     step_epochs, step_rates: from each of these epochs on, this share of learning_rate.
     multigrid: small clips in large batches first, for fewer steps (arXiv 1912.00998); epochs, step_epochs and
         batch_size are those of the run without it, which it takes 1.5 times the epochs of.
-    optimizer: "sgd", with Nesterov momentum, or "adamw".
+    optimizer: "sgd", with Nesterov momentum, or "adamw"; or any that is registered with Keras, as
+        {"class_name": "Addons>LAMB", "config": {...}}: it gets the learning rate from here unless its config says one,
+        and all else from its config.
     momentum: of SGD; beta_1 of AdamW.
     weight_decay: of everything but BatchNorm; SGD adds it to the gradient.
     clip_norm: the largest norm of all gradients together; null for any.
@@ -121,7 +140,7 @@ class Train(Section):
     step_epochs: list[Rate] = []
     step_rates: list[Rate] = []
     multigrid: bool = False
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Annotated[Any, pydantic.AfterValidator(_is_optimizer)] = "sgd"
     momentum: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.9
     weight_decay: Rate = 1e-4
     clip_norm: Annotated[float, pydantic.Field(gt=0)] | None = None
@@ -133,6 +152,14 @@ class Train(Section):
     synchronize_batchnorm: bool = False
     init: str | None = None
     freeze: list[str] = []
+
+    @pydantic.model_validator(mode="after")
+    def _optimizer_takes(self):
+        if isinstance(self.optimizer, dict) and (self.clip_norm or self.ema_decay):
+            raise ValueError(
+                "clip_norm and ema_decay are for sgd and adamw; give an optimizer by name what it takes in its config"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _parts_are_equal(self):
@@ -194,10 +221,14 @@ class Prepare(Section):
 
 
 class Config(Section):
-    """A run. `seed` decides every random draw; `export` names what is exported at the end."""
+    """A run. `seed` decides every random draw; `export` names what is exported at the end.
+
+    plugins: modules to import, for what they register with Keras or TensorFlow, such as "tensorflow_addons".
+    """
 
     name: str
     seed: int = 0
+    plugins: list[str] = []
     model: Model
     data: Data
     train: Train

@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 
-from . import cli, config
+from . import cli, config, plugins
 
 
 def main(arguments=None):
@@ -51,6 +51,7 @@ def main(arguments=None):
             raise cli.UserError(f"--detections is for a detection model; {options.config} is of whole videos")
         _check_files(files, options.overwrite)
         cli.import_tensorflow()
+        plugins.load(settings.plugins)
         from . import load
         from .data import Clips
 

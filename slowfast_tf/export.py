@@ -5,7 +5,7 @@ import pathlib
 import re
 import signal
 
-from . import cli
+from . import cli, remote
 from .models.presets import PRESETS, nearest
 
 # Which options a format has, and their values.
@@ -90,7 +90,8 @@ def _check(options):
     for path in filter(None, (options.output, options.report)):
         if path.exists():
             raise cli.UserError(f"{path} exists already; choose another place or remove it")
-    if not pathlib.Path(options.checkpoint).exists() and options.checkpoint not in PRESETS:
+    there = pathlib.Path(options.checkpoint).exists() or remote.is_remote(options.checkpoint)
+    if not there and options.checkpoint not in PRESETS:
         raise cli.UserError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
     return views
 

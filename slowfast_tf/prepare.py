@@ -24,7 +24,7 @@ import uuid
 
 import tqdm
 
-from . import cli, config
+from . import cli, config, plugins
 
 SPLITS = ("train", "val")
 WORK = ".prepare"
@@ -103,6 +103,7 @@ def main(arguments=None):
         raise cli.UserError('data.dataset is "records", which are prepared already; name the data set to prepare')
     check_installed(settings.prepare)
     cli.import_tensorflow()
+    plugins.load(settings.plugins)
     prepare(settings, options.output.rstrip("/"), options.strict, beam_options)
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 
-from . import cli, config
+from . import cli, config, plugins
 
 
 def main(arguments=None):
@@ -77,6 +77,7 @@ def train(settings, workdir, strict=False):
     from .training import strategies
 
     strategy = strategies.from_environment()
+    plugins.load(settings.plugins)
 
     import keras
     import tensorflow as tf

@@ -94,7 +94,7 @@ def test_golden(file, tmp_path, record_property):
     differences = [difference(m, name) for m in (model, other, folded)]
     print(f"{file}: {differences[0]:.1e}, as Conv2D {differences[1]:.1e}, folded {differences[2]:.1e}")
     assert max(differences[:2]) < 1e-4 and differences[2] < 1e-3
-    assert folded.spec == model.spec and not [w for w in folded.weights if "gamma" in w.path]
+    assert folded.spec == model.spec and not [w for w in folded.weights if "gamma" in w.name]
     with pytest.raises(ValueError, match="folded already"):
         fold(folded)
 

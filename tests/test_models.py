@@ -15,8 +15,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from variables import watched
 
 from slowfast_tf import describe
+from slowfast_tf.checkpoints.loading import variables
 from slowfast_tf.cli import UserError
 from slowfast_tf.models.cost import cost, nonlocal_products, total
 from slowfast_tf.models.lateral import Lateral
@@ -143,7 +145,7 @@ def test_convolution_is_the_same_both_ways(kernel, strides, dilation, size):
             y = layer(variable)
             loss = tf.reduce_sum(y**2)
         outputs.append(y)
-        gradients.append(tape.gradient(loss, [variable, *(v.value for v in layer.trainable_variables)]))
+        gradients.append(tape.gradient(loss, [variable, *watched(layer.trainable_variables)]))
         assert y.shape == layer.compute_output_shape(x.shape)
         assert layer.compute_output_shape((None, None, None, None, 3)) == (None, None, None, None, 4)
     expected = convolve(x.astype("float64"), weights[0].astype("float64"), strides, dilation) + weights[1]
@@ -168,7 +170,7 @@ def test_convolution_gradients_in_bfloat16(kernel, strides, dilation, lowering, 
         with tf.GradientTape() as tape:
             y = tf.cast(layer(variable), "float32")
             loss = tf.reduce_sum(y * noise(*y.shape, seed=2))
-        gradients.append([tf.cast(g, "float32") for g in tape.gradient(loss, [variable, layer.kernel.value])])
+        gradients.append([tf.cast(g, "float32") for g in tape.gradient(loss, [variable, *watched([layer.kernel])])])
     for exact, rounded in zip(*gradients):
         assert error(rounded, exact) < 0.1  # a CPU without bfloat16 may add up in it
 
@@ -223,8 +225,8 @@ def test_batch_norm_is_keras_own(mode, dtype, tolerance):
             loss = tf.reduce_sum(tf.cast(y, "float32") * noise(*x.shape, seed=9))
         assert y.dtype == layer.compute_dtype
         outputs.append(tf.cast(y, "float32"))
-        watched = [variable, *(v.value for v in layer.trainable_variables)]
-        gradients.append([tf.cast(g, "float32") for g in tape.gradient(loss, watched)])
+        sources = [variable, *watched(layer.trainable_variables)]
+        gradients.append([tf.cast(g, "float32") for g in tape.gradient(loss, sources)])
     assert error(*outputs) < tolerance
     assert len(gradients[0]) == (1 if mode == "frozen" else 3)
     for a, b in zip(*gradients):
@@ -297,8 +299,8 @@ def test_nonlocal_block(kind, lowering):
     layer = NonLocal(kind, options={"lowering": lowering})
     layer.build(x.shape)
     weights = {}
-    for i, variable in enumerate(layer.variables):
-        weights["/".join(variable.path.split("/")[-2:])] = value = 0.5 + 0.3 * noise(*variable.shape, seed=i)
+    for i, (path, variable) in enumerate(variables(layer).items()):
+        weights["/".join(path.split("/")[-2:])] = value = 0.5 + 0.3 * noise(*variable.shape, seed=i)
         variable.assign(value)
 
     def project(name, value):
@@ -422,7 +424,7 @@ def test_mixed_bfloat16():
     assert error(half(x), full(x)) < 0.15  # a CPU without bfloat16 may add up in it
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(half(x, training=True) ** 2)
-    gradients = tape.gradient(loss, [v.value for v in half.trainable_variables])
+    gradients = tape.gradient(loss, watched(half.trainable_variables))
     assert all(np.isfinite(g).all() for g in gradients)
 
 
@@ -469,7 +471,7 @@ def test_sub_model_is_saved(tmp_path):
 def test_start():
     """Zero gamma at the end of each block, BatchNorm at identity, He initialisation."""
     model = SlowFast(dataclasses.replace(TINY, nonlocal_kind="softmax", nonlocal_blocks=((), (1,), (), ())))
-    zeros = {v.path.split("/")[-3] for v in model.variables if v.path.endswith("gamma") and not np.any(v)}
+    zeros = {path.split("/")[-3] for path, v in variables(model).items() if path.endswith("gamma") and not np.any(v)}
     assert zeros == {"c", "out"}
     kernel = np.asarray(model.get_layer("slow_res5").blocks[1].b.conv.kernel)
     assert kernel.shape == (1, 3, 3, 128, 128)

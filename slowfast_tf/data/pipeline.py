@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from .. import plugins
 from ..cli import UserError
 from . import augment, datasets, flow, multigrid, transforms
 from .sampling import Sampling, test_places
@@ -29,6 +30,7 @@ def load(config, split):
     Raises:
         UserError: where the data set is not there.
     """
+    plugins.load(config.plugins)
     clips = Clips(config, split)
     data = clips.train() if split == "train" else clips.validation()
     options = tf.data.Options()
@@ -73,7 +75,7 @@ class Clips:
                     " with python -m slowfast_tf.prepare --set prepare.flow=true and give data.dataset records"
                 )
             found = datasets.load(data.dataset, data.root, split, strict)
-            self._source = Files(found.videos, data.frame_rate)
+            self._source = Files(found.videos, data.frame_rate, data.reader)
             self.labels, self.dataset, self.problems = found.labels, data.dataset, found.problems
         self.count, self.skipped = self._source.count, self._source.skipped
         self.spec = config.spec(self.labels)

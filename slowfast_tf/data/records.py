@@ -12,6 +12,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from .. import remote
 from ..cli import UserError
 from .flow import LIMIT
 
@@ -176,7 +177,7 @@ def read_index(root):
     path = f"{root}/{INDEX}"
     advice = f"make it with: python -m slowfast_tf.prepare --config FILE --output {root}"
     try:
-        index = json.loads(tf.io.gfile.GFile(path).read())
+        index = json.loads(tf.io.gfile.GFile(path if remote.is_native(path) else str(remote.fetch(path))).read())
         index["labels"], index["splits"]["train"]["shards"], index["splits"]["val"]["shards"]
     except tf.errors.OpError as error:
         raise UserError(f"{root}: no prepared data there ({INDEX} cannot be read); {advice}") from error

@@ -12,7 +12,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from ..cli import UserError
+from .. import remote
+from ..cli import Failure, UserError
 from . import records, transforms, video
 
 SHARDS_AT_ONCE = 16
@@ -36,16 +37,24 @@ class Files:
     Args:
         videos: a tuple of `datasets.Video`.
         rate: frames a second that the network's stride counts; None for each video's own.
+        reader: what decodes files: "pyav" or "tensorflow_io".
 
     Attributes:
         count: how many videos.
         skipped: for each video that cannot be read, why; grows while reading.
+
+    Raises:
+        UserError: where the reader cannot be loaded.
     """
 
     decoder = staticmethod(video.read)  # the benchmark puts others in its place
 
-    def __init__(self, videos, rate):
+    def __init__(self, videos, rate, reader="pyav"):
         self.videos, self.count, self._rate = videos, len(videos), rate
+        if reader == "tensorflow_io":
+            from . import tensorflow_io
+
+            self.decoder = tensorflow_io.reader()
         self.skipped = {}
 
     def whole(self, parts):
@@ -261,10 +270,16 @@ class Records:
         """Names and clips of the videos of shards; `sample` makes of a number, from `first` on, a `Sampling`."""
         paths = tf.constant(self._paths)
         # A record is megabytes: a buffer only copies them once more, unless each access is a remote one.
-        buffer = None if any("://" in path for path in self._paths) else 0
+        buffer = None if any(map(remote.is_remote, self._paths)) else 0
+        staged = not all(map(remote.is_native, self._paths))
+        if staged and not self._account:
+            raise UserError(
+                f"{self._paths[0]}: a tf.data service reads only where TensorFlow itself can; copy the records there"
+            )
 
         def read(shard):
-            data = tf.data.TFRecordDataset(paths[shard], buffer_size=buffer).ignore_errors()
+            path = tf.py_function(self._fetch, [shard], tf.string) if staged else paths[shard]
+            data = tf.data.TFRecordDataset(path, buffer_size=0 if staged else buffer).ignore_errors()
             # How many there were is known after the last one.
             data = data.concatenate(tf.data.Dataset.from_tensors(""))
             data = data.scan(tf.constant(0), lambda count, record: (count + 1, (count, record)))
@@ -327,6 +342,16 @@ class Records:
         for name in map(self._begun.pop, lost):
             self.skipped[name] = f"{name}: is damaged; prepare the data anew"
             _log.warning("skipped: %s", self.skipped[name])
+
+    def _fetch(self, shard):
+        """A local copy of a shard; where it cannot be had, its records count as missing."""
+        path = self._paths[int(shard)]
+        try:
+            return str(remote.fetch(path))
+        except (UserError, Failure) as error:
+            self.skipped[path] = str(error)
+            _log.warning("skipped: %s", error)
+            return os.devnull  # an address that cannot be opened would be tried again for ever
 
     def _end_of(self, shard, count):
         """Compares a shard's number of records with what it should be; always False."""

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from .. import compat
 from ..cli import UserError, atomic
 from ..data import sampling, transforms
 from ..data.video import MAX_ASPECT, MAX_PIXELS
@@ -160,7 +161,8 @@ def _name_by_content(path):
 
     file = path / "fingerprint.pb"
     fingerprint = fingerprint_pb2.FingerprintDef.FromString(file.read_bytes())
-    fingerprint.uuid = str(fingerprint.saved_model_checksum)
+    if compat.SAVED_MODEL_HAS_UUID:
+        fingerprint.uuid = str(fingerprint.saved_model_checksum)
     file.write_bytes(fingerprint.SerializeToString(deterministic=True))
 
 

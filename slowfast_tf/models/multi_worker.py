@@ -3,8 +3,10 @@
 import keras
 import tensorflow as tf
 
+from .. import compat
 
-class MultiWorkerFit(keras.Model):
+
+class MultiWorkerFit(compat.Model):
     """A model whose `fit` works under MultiWorkerMirroredStrategy.
 
     Keras 3 (https://github.com/keras-team/keras/issues/20585) reduces values of several replicas in two ways that
@@ -33,9 +35,9 @@ class MultiWorkerFit(keras.Model):
 
     def make_train_function(self, force=False):
         # A function that makes variables, such as the optimizer's, is traced twice by TensorFlow.
-        if self.optimizer is not None and not self.optimizer.built:
+        if self.optimizer is not None:
             with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
+                compat.build(self.optimizer, self.trainable_variables)
         return super().make_train_function(force)
 
     def _symbolic_build(self, iterator=None, data_batch=None):
@@ -49,4 +51,5 @@ class MultiWorkerFit(keras.Model):
 
     @property
     def _many_workers(self):
-        return isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy
+        return compat.MANY_WORKERS_NEED_HELP and isinstance(self.distribute_strategy, strategy)

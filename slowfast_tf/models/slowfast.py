@@ -6,7 +6,9 @@ import zipfile
 
 import keras
 
+from .. import remote
 from ..cli import UserError
+from ..compat import dtype_policy
 from .heads import ClassificationHead, RoIHead
 from .lateral import Lateral
 from .layers import register
@@ -61,18 +63,13 @@ class SlowFast(MultiWorkerFit):
         **changes,
     ):
         spec = get_spec(preset, **changes)
-        dtype = dtype or keras.mixed_precision.dtype_policy().name
+        dtype = dtype or dtype_policy()
         options = {"lowering": lowering, "folded": folded, "synchronized": synchronized}
         inputs, outputs = _network(spec, {"options": options, "dtype": dtype})
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.spec = spec
         self._build = {**options, "frozen": list(frozen), "dtype": dtype}
         self._freeze(frozen)
-
-    @property
-    def input_names(self):
-        """Names of the inputs, in order: "slow" and "fast", or one of them, and "boxes" for head "roi"."""
-        return list(self.spec.inputs)
 
     def _freeze(self, patterns):
         layers = list(self._flatten_layers(include_self=False))
@@ -96,7 +93,8 @@ def load(path, compile=False):
     """Reads a model that was saved, with its spec (alpha, frame indices, labels, normalisation) as `model.spec`.
 
     Args:
-        path: a `.keras` file, or the directory of a run that holds `model.keras`.
+        path: a `.keras` file, also at an address such as `s3://bucket/model.keras`; or the directory of a run that
+            holds `model.keras`.
         compile: whether to compile it as it was saved, with the optimizer's state.
 
     Returns:
@@ -105,7 +103,7 @@ def load(path, compile=False):
     Raises:
         UserError: for a missing file, or one that holds no model of this package.
     """
-    path = pathlib.Path(path)
+    path = remote.fetch(str(path)) if remote.is_remote(path) else pathlib.Path(path)
     if path.is_dir():
         path = path / "model.keras"
     if not path.exists():

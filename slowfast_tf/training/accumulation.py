@@ -5,6 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from .. import compat
 from ..models.multi_worker import MultiWorkerFit
 
 
@@ -35,7 +36,7 @@ def _step(model, parts, data):
         with tf.GradientTape() as tape:
             predicted = model(x, training=True)
             this = model.compute_loss(x=x, y=y, y_pred=predicted, sample_weight=weights)
-            scaled = model.optimizer.scale_loss(this)
+            scaled = compat.scaled_loss(model.optimizer, this)
         found = tape.gradient(scaled, variables)
         gradients = [total + gradient / parts for total, gradient in zip(gradients, found)]
         return i + 1, loss + this / parts, predictions.write(i, predicted), gradients
@@ -51,7 +52,7 @@ def _step(model, parts, data):
         ),
         parallel_iterations=1,
     )
-    model.optimizer.apply_gradients(zip(gradients, variables))
+    model.optimizer.apply_gradients(zip(compat.applicable(model.optimizer, gradients), variables))
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     for metric in model.metrics:
         if metric.name == "loss":

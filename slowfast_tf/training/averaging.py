@@ -26,7 +26,7 @@ def _swap(model, averages):
     """Exchanges weights and averages, which are slots of the optimizer, unless it is done; gives what was before."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     before = getattr(optimizer, "swapped", False)
-    if before != averages and optimizer.use_ema and int(optimizer.iterations.numpy()):
+    if before != averages and getattr(optimizer, "use_ema", False) and int(optimizer.iterations.numpy()):
         for variable, average in zip(optimizer._trainable_variables, optimizer._model_variables_moving_average):
             other = average.numpy()
             average.assign(variable.numpy())

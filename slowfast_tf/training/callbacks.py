@@ -15,6 +15,7 @@ import tensorflow as tf
 import tqdm
 
 from ..cli import Failure, atomic, write_text
+from ..compat import learning_rate, step_on_batch
 from . import averaging, strategies
 
 SLOW_INPUT = 0.3
@@ -133,13 +134,13 @@ class Progress(keras.callbacks.Callback):
         self._warned = quiet
 
     def on_train_begin(self, logs=None):
-        step = self.model.train_function
+        step = step_on_batch(self.model)
 
         def timed(batches):
             began = time.perf_counter()
             batch = next(batches)
             self._waited += time.perf_counter() - began
-            return step([batch])
+            return step(batch)
 
         self.model.train_function = timed
 
@@ -164,7 +165,7 @@ class Progress(keras.callbacks.Callback):
         if self._done == 1:  # the first step builds the graph
             self._began, self._waited = time.perf_counter(), 0.0
         speed, wait = self._figures()
-        rate = float(self.model.optimizer.learning_rate)
+        rate = learning_rate(self.model.optimizer)
         self._bar.set_postfix(loss=f"{logs['loss']:.4f}", lr=f"{rate:.3g}", clips_s=f"{speed:.1f}", wait=f"{wait:.0%}")
         self._bar.update()
         if self._done == 50 and wait > SLOW_INPUT and not self._warned:
@@ -178,7 +179,7 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._bar.close()
         speed, wait = self._speed
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        logs["learning_rate"] = learning_rate(self.model.optimizer)
         logs["clips_per_second"], logs["input_wait"] = speed, wait
         if not self.quiet:
             figures = " ".join(f"{name} {value:.4g}" for name, value in logs.items())
@@ -222,7 +223,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
             optimizer = self.model.optimizer
             raise Failure(
                 f"the loss became {logs['loss']} at step {int(optimizer.iterations.numpy())} with learning rate"
-                f" {float(optimizer.learning_rate):.3g}; try a lower train.learning_rate or a longer"
+                f" {learning_rate(optimizer):.3g}; try a lower train.learning_rate or a longer"
                 f" train.warmup_epochs. Checkpoints from before are kept"
             )
 

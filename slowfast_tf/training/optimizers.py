@@ -5,10 +5,13 @@ import re
 import keras
 import tensorflow as tf
 
+from ..cli import UserError
+from ..compat import Optimizer
+
 register = keras.saving.register_keras_serializable("slowfast_tf")
 
 
-class _Common:
+class _Common(Optimizer):
     """What both optimizers do in their own way: clipping by the global norm, averages of weights, decay.
 
     With several replicas Keras 3 clips what each one has, before the sum over them that the norm is meant of; and it
@@ -73,6 +76,9 @@ def from_config(train, schedule):
         train: a `slowfast_tf.config.Train`.
         schedule: of the learning rate.
     """
+    if isinstance(train.optimizer, dict):
+        optimizer = _by_name(train.optimizer["class_name"], train.optimizer.get("config", {}), schedule)
+        return _guarded(optimizer, train)
     options = {
         "weight_decay": train.weight_decay,
         "global_clipnorm": train.clip_norm,
@@ -83,6 +89,22 @@ def from_config(train, schedule):
         optimizer = AdamW(schedule, beta_1=train.momentum, **options)
     else:
         optimizer = SGD(schedule, momentum=train.momentum, nesterov=train.momentum > 0, **options)
+    return _guarded(optimizer, train)
+
+
+def _by_name(name, config, schedule):
+    """An optimizer that is registered with Keras."""
+    config = {"learning_rate": keras.optimizers.schedules.serialize(schedule), **config}
+    try:
+        return keras.optimizers.get({"class_name": name, "config": config})
+    except (ImportError, TypeError, ValueError) as error:
+        raise UserError(
+            f"train.optimizer: {name} cannot be made: {str(error).splitlines()[0][:300]}; does plugins name the module"
+            " that registers it, and does it take that config?"
+        ) from error
+
+
+def _guarded(optimizer, train):
     # Keras wraps one by itself only where float16 is the policy of the model, not of its layers.
     if train.precision == "mixed_float16":
         return keras.mixed_precision.LossScaleOptimizer(optimizer)

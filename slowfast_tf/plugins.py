@@ -1,0 +1,45 @@
+"""Modules that a configuration names, imported for what they register with Keras or TensorFlow."""
+
+import importlib
+import warnings
+
+from .cli import UserError
+
+# Their last releases; both are in the extra "legacy".
+RUNS_ON = {
+    "tensorflow_addons": "TensorFlow 2.15 and older, with Keras 2",
+    "tensorflow_io": "TensorFlow before 2.18",
+}
+
+
+def load(names):
+    """Imports plugins: optimizers and layers are known by name then, file systems by the first part of a path.
+
+    Args:
+        names: of modules.
+
+    Raises:
+        UserError: for one that cannot be imported, with the versions of TensorFlow that can where that is known.
+    """
+    for name in names:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # a module of another version may raise anything
+                raise UserError(_refusal(name, f"{type(error).__name__}: {error}")) from error
+        # tensorflow_io warns where its libraries do not fit TensorFlow, and goes on without them.
+        lost = [str(warning.message) for warning in caught if "plugins are not loaded" in str(warning.message)]
+        if lost:
+            raise UserError(_refusal(name, lost[0]))
+
+
+def _refusal(name, cause):
+    import tensorflow as tf
+
+    cause = " ".join(cause.split())[:300]
+    advice = "install it, or take it out of plugins"
+    package = name.partition(".")[0]
+    if package in RUNS_ON:
+        advice = f"it runs on {RUNS_ON[package]}: pip install 'slowfast_tf[legacy]' on Python 3.10 or 3.11"
+    return f"plugins: {name} cannot be loaded with TensorFlow {tf.__version__} ({cause}); {advice}"

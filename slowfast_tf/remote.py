@@ -1,0 +1,82 @@
+"""Files at addresses such as `s3://bucket/file`, by TensorFlow's own file systems or by way of fsspec."""
+
+import hashlib
+import os
+import pathlib
+
+from .cli import Failure, UserError, atomic
+
+
+def is_remote(path):
+    """Whether a path is an address."""
+    return "://" in str(path)
+
+
+def is_native(path):
+    """Whether TensorFlow reads a path itself: a local file, or an address that a plugin has registered."""
+    import tensorflow as tf
+
+    return not is_remote(path) or path.split("://")[0] in tf.io.gfile.get_registered_schemes()
+
+
+def fetch(address):
+    """A local copy of a remote file, downloaded whole or not at all, and once as long as it does not change there.
+
+    Copies are kept in `slowfast_tf/remote` of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`).
+
+    Args:
+        address: of a file; fsspec knows the scheme, or a plugin does.
+
+    Returns:
+        A `pathlib.Path`.
+
+    Raises:
+        UserError: where nothing knows the scheme, or the file is not there or not for us.
+        Failure: where it cannot be downloaded.
+    """
+    if is_native(address):
+        import tensorflow as tf
+
+        try:
+            about = tf.io.gfile.stat(address)
+            local = _local(address, f"{about.length} {about.mtime_nsec}")
+            if not local.exists():
+                with atomic(local) as temporary:
+                    tf.io.gfile.copy(address, str(temporary))
+        except tf.errors.OpError as error:
+            raise UserError(f"{address}: cannot be read: {_line(error)}") from error
+        return local
+    scheme = address.split("://")[0]
+    try:
+        import fsspec
+
+        files, path = fsspec.url_to_fs(address)
+    except (ImportError, ValueError) as error:
+        raise UserError(
+            f"{address}: nothing that reads {scheme}:// is installed ({_line(error)}); for s3 it is pip install"
+            " 'slowfast_tf[remote]'"
+        ) from error
+    try:
+        local = _local(address, files.ukey(path))
+        if not local.exists():
+            with atomic(local) as temporary:
+                files.get_file(path, str(temporary))
+    except (FileNotFoundError, PermissionError) as error:
+        cause = "no such file there" if isinstance(error, FileNotFoundError) else f"not allowed ({_line(error)})"
+        raise UserError(f"{address}: cannot be read: {cause}") from error
+    except UserError:
+        raise
+    except Exception as error:  # every file system has errors of its own
+        raise Failure(f"{address}: cannot be downloaded: {_line(error) or type(error).__name__}") from error
+    return local
+
+
+def _local(address, version):
+    """Where the copy of a version is."""
+    folder = pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "slowfast_tf/remote"
+    digest = hashlib.sha256(f"{address} {version}".encode()).hexdigest()[:32]
+    return folder / digest / address.rstrip("/").rpartition("/")[2]
+
+
+def _line(error):
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,157 @@
+"""Records and checkpoints at `s3://` addresses, on a local S3 server (moto's)."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import boto3
+import moto.server
+import numpy as np
+import pytest
+
+import slowfast_tf
+from slowfast_tf import config, prepare, remote
+from slowfast_tf.cli import UserError
+from slowfast_tf.data import Clips
+
+ROOT = pathlib.Path(__file__).parents[1]
+IO = importlib.util.find_spec("tensorflow_io")
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory):
+    """A bucket on a server of its own, whose address all S3 clients of this and of started processes take."""
+    server = moto.server.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            # tensorflow-io's own
+            "S3_ENDPOINT": f"http://{host}:{port}",
+            "S3_USE_HTTPS": "0",
+            "S3_VERIFY_SSL": "0",
+            "KERAS_HOME": str(tmp_path_factory.mktemp("cache")),
+        }.items():
+            patch.setenv(name, value)
+        s3 = boto3.resource("s3")
+        yield s3.create_bucket(Bucket="videos")
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def records(bucket, configure, tmp_path_factory):
+    """Records of `folder`, in a directory and in the bucket."""
+    directory = tmp_path_factory.mktemp("records") / "tiny"
+    prepare.prepare(configure("prepare.shards=2"), str(directory))
+    for path in directory.iterdir():
+        bucket.upload_file(str(path), f"tiny/{path.name}")
+    return directory
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path / "keras/slowfast_tf/remote"
+
+
+def read(configure, root):
+    clips = Clips(configure("data.dataset=records", f"data.root={root}"), "train")
+    return [(inputs["fast"].numpy(), labels.numpy()) for inputs, labels in clips.train(range(2))], clips.skipped
+
+
+def test_batches_are_those_of_local_records(records, configure, cache):
+    here, there = (read(configure, root) for root in (records, "s3://videos/tiny"))
+    assert len(here[0]) == 4 and not there[1]
+    for (a, b), (c, d) in zip(here[0], there[0], strict=True):
+        assert np.array_equal(a, c) and np.array_equal(b, d)
+    copies = {path.name: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
+    assert sorted(name for name in copies if name.endswith(".tfrecord")) == sorted(
+        shard["file"] for shard in json.loads((records / "index.json").read_text())["splits"]["train"]["shards"]
+    )
+    assert all(content == (records / name).read_bytes() for name, content in copies.items())
+
+
+def test_a_lost_shard_is_named(records, configure, bucket, cache):
+    shard = json.loads((records / "index.json").read_text())["splits"]["train"]["shards"][0]["file"]
+    for path in records.iterdir():
+        if path.name != shard:
+            bucket.upload_file(str(path), f"lost/{path.name}")
+    batches, skipped = read(configure, "s3://videos/lost")
+    assert len(batches) == 4  # what there is takes its place
+    assert list(skipped) == [f"s3://videos/lost/{shard}"]
+    assert "cannot be read" in skipped[f"s3://videos/lost/{shard}"]
+
+
+def test_a_checkpoint(saved, model, bucket, cache):
+    bucket.upload_file(str(saved), "runs/tiny.keras")
+    for _ in range(2):
+        found = slowfast_tf.load("s3://videos/runs/tiny.keras")
+    assert len(list(cache.rglob("*.keras"))) == 1
+    for a, b in zip(found.get_weights(), model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+    (copy,) = cache.rglob("*.keras")
+    other = copy.parent / "other.txt"
+    other.write_text("another version")
+    bucket.upload_file(str(other), "runs/tiny.keras")
+    assert remote.fetch("s3://videos/runs/tiny.keras").read_text() == "another version"  # no stale copy
+
+
+@pytest.mark.parametrize(
+    "address, said",
+    [
+        ("s3://videos/nothing.keras", "cannot be read"),
+        ("s3://nowhere/nothing.keras", "cannot be read"),
+        ("nonsense://videos/tiny.keras", "nothing that reads nonsense:// is installed"),
+    ],
+)
+def test_what_cannot_be_had(address, said, bucket, cache):
+    with pytest.raises(UserError, match=said) as error:
+        slowfast_tf.load(address)
+    assert address in str(error.value) and "\n" not in str(error.value)
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_a_run_from_records_and_weights_there(values, records, saved, bucket, tmp_path):
+    """The command, in a process of its own; with tensorflow-io and tensorflow-addons where they are installed."""
+    bucket.upload_file(str(saved), "runs/start.keras")
+    mine = {**values, "data": {**values["data"], "dataset": "records", "root": "s3://videos/tiny"}}
+    mine["train"] = {**values["train"], "init": "s3://videos/runs/start.keras"}
+    if IO:
+        mine["plugins"] = ["tensorflow_addons", "tensorflow_io"]
+        mine["train"]["optimizer"] = {"class_name": "Addons>LAMB"}
+    (tmp_path / "c.json").write_text(json.dumps(mine))
+    command = [sys.executable, "-m", "slowfast_tf.train", "--config", "c.json", "--workdir", "run"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+    assert process.returncode == 0, process.stderr[-3000:]
+    figures = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert figures["videos"] == 4 and figures["skipped"] == 0
+    assert config.load(tmp_path / "run/config.json").data.root == "s3://videos/tiny"
+    if IO:  # TensorFlow reads records itself: none is copied
+        assert not list(pathlib.Path(os.environ["KERAS_HOME"]).rglob("*.tfrecord"))
+        shutil.rmtree(tmp_path / "run")
+
+
+@pytest.mark.skipif(not IO, reason="tensorflow-io is not installed (extra legacy)")
+def test_records_are_written_there(values, records, bucket, tmp_path):
+    (tmp_path / "c.json").write_text(json.dumps({**values, "plugins": ["tensorflow_io"], "prepare": {"shards": 2}}))
+    command = [sys.executable, "-m", "slowfast_tf.prepare", "--config", "c.json", "--output", "s3://videos/written"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+    assert process.returncode == 0, process.stderr[-3000:]
+    written = {
+        item.key.removeprefix("written/"): item.get()["Body"].read()
+        for item in bucket.objects.filter(Prefix="written/")
+    }
+    for path in records.glob("*.tfrecord"):
+        assert written[path.name] == path.read_bytes()
+    assert "index.json" in written
