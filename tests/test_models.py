@@ -551,7 +551,7 @@ def test_any_network(spec, places, size, dtype):
     assert y.shape == (1, spec.num_classes) and y.dtype == tf.float32 and np.isfinite(y).all()
     other = SlowFast.from_config({**json.loads(json.dumps(model.get_config())), "lowering": "conv2d"})
     other.set_weights(model.get_weights())
-    assert error(other(x), y) < (1e-5 if dtype == "float32" else 0.05)
+    assert error(other(x), y) < (1e-5 if dtype == "float32" else 0.15)
     arithmetic, counted = cost(spec, size[0]), count(model, spec, size[0])
     assert nonlocal_products(spec, size[0]) == counted.pop("products")
     assert {part: numbers["multiply_adds"] for part, numbers in arithmetic.items()} == counted
