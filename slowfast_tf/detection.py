@@ -217,6 +217,7 @@ class Scorer:
             tf.TensorSpec([None, 4], tf.float32, "boxes"),
         ],
         jit_compile=False,
+        autograph=False,
     )
     def _scores(self, clip, boxes):
         """Scores `[N, classes]` of boxes (shares of width and height) in a clip `[F, H, W, 3]`, all of the picture."""

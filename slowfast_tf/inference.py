@@ -30,6 +30,7 @@ class Predictor(tf.Module):
     @tf.function(
         input_signature=[tf.TensorSpec([None, None, None, None, 3], tf.uint8, "clips")],
         jit_compile=False,
+        autograph=False,
     )
     def score_clips(self, clips):
         """Scores `[B, classes]` of sampled clips, uint8 `[B, F, H, W, 3]`, from their middle crop."""

@@ -48,7 +48,7 @@ def watch(predictor, source):
         slowfast_tf.data.video.VideoError: where it cannot be opened or holds no frame, and for 10 seconds of silence.
     """
     spec = predictor.spec
-    score = tf.function(lambda crops: predictor.score_crops(crops[None])[0], jit_compile=False)
+    score = tf.function(lambda crops: predictor.score_crops(crops[None])[0], jit_compile=False, autograph=False)
     # Before the stream is opened: a network's first call takes seconds.
     score(tf.zeros([spec.clip_frames, spec.crop_size, spec.crop_size, 3]))
     reader = _Reader(source, spec)

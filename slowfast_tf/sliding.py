@@ -83,7 +83,7 @@ class Slider:
         """Scores nothing, so that the first video does not wait for TensorFlow to get ready."""
         self._score(tf.zeros([self.spec.clip_frames, self.spec.crop_size, self.spec.crop_size, 3]))
 
-    @tf.function(jit_compile=False)
+    @tf.function(jit_compile=False, autograph=False)
     def _score(self, crops):
         """Scores `[classes]` and heat `[T, h, w]` of a clip's crops, float32 `[F, S, S, 3]`, 0 to 255."""
         inputs = transforms.pathways(transforms.normalize(crops[None], self.spec), self.spec)

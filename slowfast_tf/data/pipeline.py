@@ -12,6 +12,8 @@ from .sampling import Sampling, test_places
 from .sources import Files, Records
 
 ALWAYS = (0.0, float("inf"))
+# Here no Python statement goes by the value of a tensor; to look for such takes seconds of every start.
+_as_it_is = tf.autograph.experimental.do_not_convert
 
 
 def load(config, split):
@@ -97,6 +99,7 @@ class Clips:
             )
         return steps
 
+    @_as_it_is
     def train(self, epochs=None, phase=None, part=(0, 1), skip=0):
         """Training batches (see `load`).
 
@@ -174,6 +177,7 @@ class Clips:
             data = data.apply(tf.data.experimental.assert_cardinality(count))
         return data.prefetch(2)
 
+    @_as_it_is
     def validation(self):
         """The middle clip and crop of every video, in order, in batches (see `load`)."""
 
@@ -206,6 +210,13 @@ class Clips:
             its id. The clips of a video follow each other. Videos that cannot be read are left out, and are in
             `skipped` after the pass.
         """
+        data = self._view_data(part, done)
+        self._source.begin()
+        yield from data.prefetch(2)
+        self._source.settle()
+
+    @_as_it_is
+    def _view_data(self, part, done):
         test = self.config.test
         sample = Sampling(self.spec, test_places(test.clips, test.to_the_end))
 
@@ -215,14 +226,14 @@ class Clips:
         def split(clips, labels, name):
             return tf.data.Dataset.from_tensor_slices(clips).map(lambda clip: (clip, labels, name))
 
-        data = self._source.test(sample, finish, part, done).flat_map(split)
-        data = data.map(
-            lambda clip, labels, name: (self._crops(clip, test.crops), labels, name),
-            num_parallel_calls=tf.data.AUTOTUNE,
+        return (
+            self._source.test(sample, finish, part, done)
+            .flat_map(split)
+            .map(
+                lambda clip, labels, name: (self._crops(clip, test.crops), labels, name),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
         )
-        self._source.begin()
-        yield from data.prefetch(2)
-        self._source.settle()
 
     def key_frames(self, part=(0, 1), done=()):
         """The clip around every key frame, in order, with its boxes: what a network with boxes is tested on.
@@ -236,16 +247,20 @@ class Clips:
             Videos that cannot be read are left out, and are in `skipped` after the pass.
         """
 
+        data = self._key_frame_data(part, done)
+        self._source.begin()
+        yield from data.prefetch(2)
+        self._source.settle()
+
+    @_as_it_is
+    def _key_frame_data(self, part, done):
         def finish(clip):
             inputs = self._crops(self._decode(clip, 0), 0)
             sides = tf.cast(tf.shape(inputs[self.spec.pathways[0]])[2:4], tf.float32)
             inputs["boxes"] = (clip["boxes"] * tf.tile(sides[::-1], [2]))[None]
             return inputs, self._box_labels(clip["box_labels"]), clip["boxes"], clip["id"]
 
-        data = self._source.test(Sampling(self.spec, test_places(1)), finish, part, done)
-        self._source.begin()
-        yield from data.prefetch(2)
-        self._source.settle()
+        return self._source.test(Sampling(self.spec, test_places(1)), finish, part, done)
 
     def _train_clip(self, clip, spec, shapes, place, seed):
         """What the network takes of a clip for training, and its labels."""

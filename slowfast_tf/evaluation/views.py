@@ -120,12 +120,14 @@ def _view_scores(model, whole):
     """
     activation = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[model.spec.activation]
     if not whole:
-        return tf.function(lambda views: activation(model(views, training=False)), reduce_retracing=True)
+        return tf.function(
+            lambda views: activation(model(views, training=False)), reduce_retracing=True, autograph=False
+        )
     head = model.get_layer("head")
     features = keras.Model(model.inputs, head.input)
     window = model.spec.feature_shape(model.spec.pathways[0], 5, model.spec.crop_size)[1]
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def window_scores(views):
         pooled = [
             tf.nn.avg_pool2d(tf.reduce_mean(x, 1), window, 1, "VALID")

@@ -41,7 +41,9 @@ class Network:
             return folded(dict(zip(self.spec.inputs, inputs)), training=False)
 
         # XLA makes it slower on CPUs (see `models.layers`), and TF Serving has none.
-        function = tf.function(logits, input_signature=input_specs(self.spec, batch, size), jit_compile=False)
+        function = tf.function(
+            logits, input_signature=input_specs(self.spec, batch, size), jit_compile=False, autograph=False
+        )
         self.function = convert_variables_to_constants_v2(function.get_concrete_function())
 
     def __call__(self, inputs, training=False):
@@ -85,7 +87,9 @@ def checked_fold(model, lowering="conv3d"):
     reference.set_weights(model.get_weights())
     folded = fold(reference, lowering)
     inputs = random_inputs(model.spec, 1, model.spec.crop_size)
-    expected, found = (tf.function(network, jit_compile=False)(inputs).numpy() for network in (reference, folded))
+    expected, found = (
+        tf.function(network, jit_compile=False, autograph=False)(inputs).numpy() for network in (reference, folded)
+    )
     difference = np.abs(found - expected).max() / np.abs(expected).max()
     if not difference <= TOLERANCE:  # NaN is refused as well
         raise Failure(

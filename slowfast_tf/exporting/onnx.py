@@ -35,7 +35,7 @@ def export(model, path):
         specs = input_specs(model.spec, size=size)
         network = Network(model, size=size)
 
-        @tf.function(input_signature=specs, jit_compile=False)
+        @tf.function(input_signature=specs, jit_compile=False, autograph=False)
         def logits(*inputs):
             return {"logits": network.function(*inputs)[0]}
 

@@ -66,14 +66,18 @@ def _signatures(model, precision, views):
     inputs = {spec.name: spec for spec in input_specs(model.spec)}
     jpeg_crops = functools.partial(_jpeg_crops, model.spec)
 
-    @tf.function(input_signature=[inputs], jit_compile=False)
+    @tf.function(input_signature=[inputs], jit_compile=False, autograph=False)
     def clips(inputs):
         return {"scores": predictor.score_inputs(inputs)}
 
     raw = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")
     if model.spec.head == "roi":
 
-        @tf.function(input_signature=[raw, tf.TensorSpec([None, None, 4], tf.float32, "boxes")], jit_compile=False)
+        @tf.function(
+            input_signature=[raw, tf.TensorSpec([None, None, 4], tf.float32, "boxes")],
+            jit_compile=False,
+            autograph=False,
+        )
         def detect(video, boxes):
             with tf.control_dependencies([_check_size(tf.shape(video)[2:4]), _check_full(tf.shape(video))]):
                 frames = tf.shape(video)[1]
@@ -83,12 +87,12 @@ def _signatures(model, precision, views):
 
         return {"serving_default": detect, "clips": clips}
 
-    @tf.function(input_signature=[raw], jit_compile=False)
+    @tf.function(input_signature=[raw], jit_compile=False, autograph=False)
     def serve(video):
         with tf.control_dependencies([_check_size(tf.shape(video)[2:4])]):
             return _answer(predictor, video, predictor.crop, views)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.string, "frames")], jit_compile=False)
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.string, "frames")], jit_compile=False, autograph=False)
     def jpeg(frames):
         return _answer(predictor, frames, jpeg_crops, views)
 

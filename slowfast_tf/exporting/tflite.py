@@ -65,7 +65,7 @@ def convert(network, quantize="none", clips=None, int8_io=False):
 def _converter(network, quantize, clips, int8_io=False):
     specs = input_specs(network.spec, 1, network.spec.crop_size)
 
-    @tf.function(input_signature=specs, jit_compile=False)
+    @tf.function(input_signature=specs, jit_compile=False, autograph=False)
     def logits(*inputs):
         return {"logits": network.function(*inputs)[0]}
 

@@ -9,17 +9,17 @@ import keras
 from .. import remote
 from ..cli import UserError
 from ..compat import dtype_policy
+from .fit import FitModel
 from .heads import ClassificationHead, RoIHead
 from .lateral import Lateral
 from .layers import register
-from .multi_worker import MultiWorkerFit
 from .pathways import Stage, Stem
 from .presets import get_spec
 from .spec import SlowFastSpec
 
 
 @register
-class SlowFast(MultiWorkerFit):
+class SlowFast(FitModel):
     """A SlowFast network (arXiv 1812.03982) as a functional Keras model.
 
     Inputs are float32, normalised (see `slowfast_tf.data.normalize`), channels last:

@@ -26,7 +26,7 @@ def recompute(model, batches, count):
     momentum = [layer.momentum for layer in layers]
 
     # A graph of its own, which is made while the momentum is 0: the running averages are those of the last batch.
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def forward(inputs):
         model(inputs, training=True)
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 from .. import compat
 
 
-class MultiWorkerFit(compat.Model):
-    """A model whose `fit` works under MultiWorkerMirroredStrategy.
+class FitModel(compat.Model):
+    """A model whose `fit` works under MultiWorkerMirroredStrategy, and starts sooner.
 
     Keras 3 (https://github.com/keras-team/keras/issues/20585) reduces values of several replicas in two ways that
     this strategy does not know: a batch outside of a replica, to learn its shapes, and scalars along an axis. Here
