@@ -197,6 +197,7 @@ class Clips:
         """Videos of a part of the data, as `views` reads them."""
         return self._source.size(part)
 
+    @_as_it_is
     def views(self, part=(0, 1), done=()):
         """Every view of every video, in order, each video decoded once (section 4: 10 clips x 3 crops).
 
@@ -210,13 +211,6 @@ class Clips:
             its id. The clips of a video follow each other. Videos that cannot be read are left out, and are in
             `skipped` after the pass.
         """
-        data = self._view_data(part, done)
-        self._source.begin()
-        yield from data.prefetch(2)
-        self._source.settle()
-
-    @_as_it_is
-    def _view_data(self, part, done):
         test = self.config.test
         sample = Sampling(self.spec, test_places(test.clips, test.to_the_end))
 
@@ -226,15 +220,14 @@ class Clips:
         def split(clips, labels, name):
             return tf.data.Dataset.from_tensor_slices(clips).map(lambda clip: (clip, labels, name))
 
-        return (
-            self._source.test(sample, finish, part, done)
-            .flat_map(split)
-            .map(
-                lambda clip, labels, name: (self._crops(clip, test.crops), labels, name),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
+        data = self._source.test(sample, finish, part, done).flat_map(split)
+        data = data.map(
+            lambda clip, labels, name: (self._crops(clip, test.crops), labels, name),
+            num_parallel_calls=tf.data.AUTOTUNE,
         )
+        return self._one_pass(data)
 
+    @_as_it_is
     def key_frames(self, part=(0, 1), done=()):
         """The clip around every key frame, in order, with its boxes: what a network with boxes is tested on.
 
@@ -247,20 +240,19 @@ class Clips:
             Videos that cannot be read are left out, and are in `skipped` after the pass.
         """
 
-        data = self._key_frame_data(part, done)
-        self._source.begin()
-        yield from data.prefetch(2)
-        self._source.settle()
-
-    @_as_it_is
-    def _key_frame_data(self, part, done):
         def finish(clip):
             inputs = self._crops(self._decode(clip, 0), 0)
             sides = tf.cast(tf.shape(inputs[self.spec.pathways[0]])[2:4], tf.float32)
             inputs["boxes"] = (clip["boxes"] * tf.tile(sides[::-1], [2]))[None]
             return inputs, self._box_labels(clip["box_labels"]), clip["boxes"], clip["id"]
 
-        return self._source.test(Sampling(self.spec, test_places(1)), finish, part, done)
+        return self._one_pass(self._source.test(Sampling(self.spec, test_places(1)), finish, part, done))
+
+    def _one_pass(self, data):
+        """The elements of a test pass over the source."""
+        self._source.begin()
+        yield from data.prefetch(2)
+        self._source.settle()
 
     def _train_clip(self, clip, spec, shapes, place, seed):
         """What the network takes of a clip for training, and its labels."""
