@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import os
 import pathlib
+import tempfile
 
 import numpy as np
 
@@ -172,7 +173,9 @@ ENGINES = {
         "tflite": Engine(
             "TFLite", "ai_edge_litert", tflite, ("float32", "float16", "dynamic", "int8"), "tflite", peer=False
         ),
-        "onnxruntime": Engine("ONNX Runtime on our file", "onnxruntime", onnxruntime, ("float32",), "onnx"),
+        "onnxruntime": Engine(
+            "ONNX Runtime on our file", "onnxruntime", onnxruntime, ("float32", "float16", "int8"), "onnx"
+        ),
         "openvino": Engine("OpenVINO on our ONNX file", "openvino", openvino, form="onnx"),
         "pytorch": Engine("PyTorch eager", "torch", torch_eager),
         "pytorch_compiled": Engine("PyTorch torch.compile, freezing", "torch", torch_compiled),
@@ -201,7 +204,7 @@ def _no_peer(spec):
 def file_of(job, directory):
     """Where in `directory` the exported file is that a job runs; "" for engines without one."""
     form = ENGINES[job.task][job.engine].form
-    precision = "float32" if form == "onnx" else job.precision
+    precision = "float32" if job.engine == "openvino" else job.precision  # it makes what it runs of the float32 file
     return form and str(pathlib.Path(directory) / f"{job.preset}_{job.size}_{precision}.{form}")
 
 
@@ -228,6 +231,11 @@ def export(jobs):
         try:
             if form == "saved_model":
                 saved_model.export(model, job.file, job.precision)
+            elif form == "onnx" and job.precision in ("float16", "int8"):
+                with tempfile.TemporaryDirectory() as directory, atomic(job.file) as temporary:
+                    source = pathlib.Path(directory) / "float32.onnx"
+                    onnx.export(model, source)
+                    _smaller_onnx(source, temporary, job)
             elif form == "onnx":
                 onnx.export(model, job.file)
             else:
@@ -238,6 +246,29 @@ def export(jobs):
             yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
         else:
             yield None
+
+
+def _smaller_onnx(source, path, job):
+    """An ONNX file in float16 or int8 by ONNX Runtime's tools; the scales of activations are those of one batch."""
+    import onnx
+
+    if job.precision == "float16":
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), path)
+        return
+    from onnxruntime import quantization
+
+    class Batches(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.left = iter([_inputs(job)])
+
+        def get_next(self):
+            return next(self.left, None)
+
+    prepared = source.with_name("prepared.onnx")
+    quantization.quant_pre_process(source, prepared, skip_symbolic_shape=True)
+    quantization.quantize_static(prepared, path, Batches(), per_channel=True)
 
 
 def _inputs(job):

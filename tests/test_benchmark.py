@@ -72,13 +72,18 @@ def test_exported_files_run_in_their_runtimes(tmp_path):
     """In the process of the tests; the benchmark takes one a file, and one an engine."""
     for module in ("ai_edge_litert", "onnxruntime"):
         pytest.importorskip(module)
-    jobs = [job("inference", *key) for key in (("tflite", "int8"), ("onnxruntime", "float32"), ("openvino", "float32"))]
+    keys = [("tflite", "int8"), *(("onnxruntime", p) for p in ("float32", "float16", "int8")), ("openvino", "float32")]
+    jobs = [job("inference", *key) for key in keys]
     jobs = [dataclasses.replace(one, file=benchmark_engines.file_of(one, tmp_path)) for one in jobs]
-    assert list(benchmark_engines.export(jobs[:2])) == [None, None]  # OpenVINO takes ONNX Runtime's file
+    assert list(benchmark_engines.export(jobs[:4])) == [None] * 4  # OpenVINO takes ONNX Runtime's file
+    answers = {}
     for one in jobs:
         if not benchmark_engines.unavailable(one):
-            answer = ENGINES["inference"][one.engine].build(one)()
+            answers[one.engine, one.precision] = answer = ENGINES["inference"][one.engine].build(one)()
             assert answer.shape == (1, 8) and np.isfinite(answer).all() and np.ptp(answer) > 0
+    exact = answers["onnxruntime", "float32"]
+    for precision, most in (("float16", 0.01), ("int8", 0.2)):
+        assert 0 < np.abs(answers["onnxruntime", precision] - exact).max() < most * np.ptp(exact), precision
 
 
 def test_pytorch_has_no_other_networks():
@@ -124,7 +129,7 @@ def test_table_and_page(tmp_path):
     [
         (["training", "--rounds", "0"], "--rounds must be at least 1; got 0"),
         (["inference", "--preset", "slowfast_8x8_r5"], "did you mean 'slowfast_8x8_r50'"),
-        (["inference", "--engine", "onnxruntime", "--precision", "int8"], "none of onnxruntime runs in int8"),
+        (["inference", "--engine", "onnxruntime", "--precision", "bfloat16"], "none of onnxruntime runs in bfloat16"),
     ],
 )
 def test_mistakes_are_named(arguments, message):
