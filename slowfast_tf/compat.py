@@ -102,7 +102,7 @@ else:
         def on_batch(batch):
             return step.python_function(iter([batch]))
 
-        return tf.function(on_batch, reduce_retracing=True, autograph=False)
+        return tf.function(on_batch, reduce_retracing=True)
 
     def scaled_loss(optimizer, loss):
         scale = getattr(optimizer, "get_scaled_loss", None)
