@@ -6,6 +6,7 @@ where it was asked for; "spans", when each of the K clips of the video begins an
 and "labels", "starts", "ends", "boxes", "box_labels" and "box_scores" as `records.parse` has them.
 """
 
+import functools
 import logging
 import os
 
@@ -114,13 +115,20 @@ class Files:
     def _read(self, index, sample, stand_in=False):
         """Clips of a video, or of the next readable one if `stand_in`, so that batches stay whole. No id: none."""
 
+        scalar = tf.TensorSpec([])
+        arguments = [tf.TensorSpec([None]), scalar, tf.TensorSpec([], tf.int32), scalar, scalar]
+
+        @tf.function(input_signature=arguments, autograph=False)  # one after the other these take twice as long
+        def indices(places, pace, frames, rate, key):
+            return sample._replace(places=places, pace=pace).indices(frames, rate, self._rate, key)
+
         def decode(index, places, pace):
             for i in range(int(index), int(index) + self.count):
                 source = self.videos[i % self.count]
                 name = source.id or source.path
                 try:
                     if name not in self.skipped:
-                        return name, *self._decode(source, sample._replace(places=places, pace=pace))
+                        return name, *self._decode(source, functools.partial(indices, places, pace))
                 except video.VideoError as error:
                     self.skipped[name] = str(error)
                     _log.warning("skipped: %s", error)
@@ -140,8 +148,9 @@ class Files:
                 clip["frames"] = tf.identity(clip["frames"])
         return clip
 
-    def _decode(self, source, sample):
-        """What a clip holds after its id, in the order of the signature."""
+    def _decode(self, source, indices):
+        """What a clip holds after its id, in the order of the signature. `indices` makes of the number of frames, their
+        rate and the key frame's time what `Sampling.indices` does."""
         if os.path.isdir(source.path):
             images = video.list_images(source.path)
             count, rate = len(images), source.rate
@@ -155,7 +164,7 @@ class Files:
                 f"{source.path}: no frame between {begin:g} and {end:g} s; it lasts {count / rate:.2f} s"
             )
         key = -1.0 if source.key is None else source.key - first / rate
-        indices = sample.indices(last - first, rate, self._rate, key).numpy() + first
+        indices = indices(last - first, rate, key).numpy() + first
         if images:
             frames = _read_images([images[i] for i in indices.ravel()])
         else:

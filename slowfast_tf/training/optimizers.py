@@ -5,13 +5,13 @@ import re
 import keras
 import tensorflow as tf
 
+from .. import compat
 from ..cli import UserError
-from ..compat import Optimizer
 
 register = keras.saving.register_keras_serializable("slowfast_tf")
 
 
-class _Common(Optimizer):
+class _Common(compat.Optimizer):
     """What both optimizers do in their own way: clipping by the global norm, averages of weights, decay.
 
     With several replicas Keras 3 clips what each one has, before the sum over them that the norm is meant of; and it
@@ -47,7 +47,7 @@ class _Common(Optimizer):
 
 
 @register
-class SGD(_Common, keras.optimizers.SGD):
+class SGD(_Common, compat.SGD):
     """Keras' SGD, with weight decay added to the gradient (after clipping) and none on BatchNorm's gamma and beta.
 
     Keras' own weight decay is decoupled: it shrinks weights beside the gradient step, past momentum. The
