@@ -101,8 +101,8 @@ class Conv3D(Layer):
         strides: three integers.
         dilation: of height and width; only where all strides are 1.
         use_bias: whether to add a bias, starting at 0.
-        lowering: "conv3d" (TensorFlow's Conv3D, fastest in TensorFlow) or "conv2d" (reshapes around a
-            Conv2D, what TFLite accelerates and quantizes). Weights are the same.
+        lowering: "conv3d" (what is fastest in TensorFlow: Conv3D, or in training Conv2D for a kernel that is flat in
+            time) or "conv2d" (reshapes around a Conv2D, what TFLite accelerates and quantizes). Weights are the same.
     """
 
     def __init__(
@@ -131,9 +131,11 @@ class Conv3D(Layer):
 
     def call(self, x):
         kernel = tf.cast(self.kernel, x.dtype)
-        # Where TensorFlow has no oneDNN, its Conv3D takes no dilation on a CPU.
-        conv3d = self.lowering == "conv3d" and self.dilation == 1
-        return self._conv3d(x, kernel) if conv3d else self._conv2d(x, kernel)
+        # Where TensorFlow has no oneDNN, its Conv3D takes no dilation on a CPU. And of a kernel that is flat in time,
+        # oneDNN's weight gradient takes up to three times as long in 3-D, where the output is the same.
+        flat = self.kernel_size[0] == self.strides[0] == 1 and max(self.kernel_size) > 1 and self.bias is None
+        conv2d = self.lowering == "conv2d" or self.dilation > 1 or flat
+        return self._conv2d(x, kernel) if conv2d else self._conv3d(x, kernel)
 
     def _add_bias(self, x):
         # BiasAdd, not +: TensorFlow fuses it, and a residual sum and ReLU behind it, into the convolution.
@@ -162,7 +164,8 @@ class Conv3D(Layer):
             strides = (1, 1, 1)
         x, padding = self._pad(x, self.kernel_size, strides)
         trained = self.bias is None  # a SavedModel of folded convolutions cannot hold, and needs no, own gradients
-        if padding == "SAME" and self.kernel_size[1:] == (1, 1) and self.filters >= 64 and trained and not _GPU:
+        flat = self.kernel_size[1:] == (1, 1) and (self.kernel_size[0] > 1 or self.filters >= 64)
+        if padding == "SAME" and flat and trained and not _GPU:
             return _conv3d_flat(x, kernel)
         return self._add_bias(tf.nn.conv3d(x, kernel, [1, *strides, 1], padding))
 
