@@ -337,9 +337,11 @@ def test_stages_of_table_1():
     for pathway, frames in (("slow", 4), ("fast", 32)):
         for stage, size, width in zip(stages, sizes, channels[pathway]):
             assert shapes[f"{pathway}_{stage}"] == (1, frames, size, size, width)
-        conv1 = [o for o in graph.graph.get_operations() if o.type == "Conv3D" and f"/{pathway}_stem" in o.name]
-        assert [tuple(o.outputs[0].shape) for o in conv1] == [(1, frames, 112, 112, channels[pathway][0])]
-        assert conv1[0].inputs[1].shape[:3] == ((1, 7, 7) if pathway == "slow" else (5, 7, 7))
+        types = ("Conv2D", "Conv3D")  # Slow's kernel is flat in time, and each frame a picture of its own
+        (conv1,) = [o for o in graph.graph.get_operations() if o.type in types and f"/{pathway}_stem" in o.name]
+        assert conv1.outputs[0].shape[-3:] == (112, 112, channels[pathway][0])
+        assert math.prod(conv1.outputs[0].shape[:-3]) == frames
+        assert conv1.inputs[1].shape[:-2] == ((7, 7) if pathway == "slow" else (5, 7, 7))
     rows = describe.describe(spec, 224)["stages"]
     assert [row["stage"] for row in rows] == ["conv1", "pool1", "res2", "res3", "res4", "res5"]
     for pathway, frames, width in (("slow", 4, 64), ("fast", 32, 8)):
