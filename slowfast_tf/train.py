@@ -244,8 +244,10 @@ def initialize(model, path):
         UserError: where it is another network, or saw other colours.
     """
     from . import load
+    from .checkpoints.loading import variables
 
     source = load(path)
+    names = {layer.name for layer in source.layers}
     for name in ("channel_order", "mean", "std"):
         there, here = getattr(source.spec, name), getattr(model.spec, name)
         if there != here:
@@ -259,13 +261,16 @@ def initialize(model, path):
             continue
         if layer.name == "head" and source.spec.num_classes != model.spec.num_classes:
             continue
-        try:
-            layer.set_weights(source.get_layer(layer.name).get_weights())
-        except ValueError as error:
+        # By name: Keras 2 lists the weights of frozen layers after all others.
+        here = variables(layer)
+        there = variables(source.get_layer(layer.name)) if layer.name in names else {}
+        if {name: v.shape for name, v in here.items()} != {name: v.shape for name, v in there.items()}:
             raise cli.UserError(
                 f"train.init {path}: is another network than the configuration's, at {layer.name}; its depth, width,"
                 f" pathways and lateral connections must be the same"
-            ) from error
+            )
+        for name, variable in here.items():
+            variable.assign(there[name])
 
 
 def show_prediction(model, clips, path):
