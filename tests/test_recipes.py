@@ -305,7 +305,7 @@ def test_frozen_layers_stay(batch, tmp_path):
     assert not any(path.startswith(("fast_", "slow_stem")) for path in moved)
     model.save(tmp_path / "frozen.keras")
     again = load(tmp_path / "frozen.keras", compile=True)
-    assert trainable(again) == trainable(model)
+    assert trainable(again) == trainable(model) != []
     compare(values(again.optimizer.variables), values(model.optimizer.variables))
 
 

@@ -133,8 +133,8 @@ class Conv3D(Layer):
         kernel = tf.cast(self.kernel, x.dtype)
         # Where TensorFlow has no oneDNN, its Conv3D takes no dilation on a CPU. And of a kernel that is flat in time,
         # oneDNN's weight gradient takes up to three times as long in 3-D, where the output is the same.
-        flat = self.kernel_size[0] == self.strides[0] == 1 and max(self.kernel_size) > 1 and self.bias is None
-        conv2d = self.lowering == "conv2d" or self.dilation > 1 or flat
+        flat_in_time = self.kernel_size[0] == self.strides[0] == 1 and max(self.kernel_size) > 1
+        conv2d = self.lowering == "conv2d" or self.dilation > 1 or (flat_in_time and self.bias is None)
         return self._conv2d(x, kernel) if conv2d else self._conv3d(x, kernel)
 
     def _add_bias(self, x):
@@ -164,8 +164,8 @@ class Conv3D(Layer):
             strides = (1, 1, 1)
         x, padding = self._pad(x, self.kernel_size, strides)
         trained = self.bias is None  # a SavedModel of folded convolutions cannot hold, and needs no, own gradients
-        flat = self.kernel_size[1:] == (1, 1) and (self.kernel_size[0] > 1 or self.filters >= 64)
-        if padding == "SAME" and flat and trained and not _GPU:
+        flat_in_space = self.kernel_size[1:] == (1, 1) and (self.kernel_size[0] > 1 or self.filters >= 64)
+        if padding == "SAME" and flat_in_space and trained and not _GPU:
             return _conv3d_flat(x, kernel)
         return self._add_bias(tf.nn.conv3d(x, kernel, [1, *strides, 1], padding))
 
