@@ -96,12 +96,12 @@ def main(arguments=None):
     base = pathlib.Path(options.config)
     config.load(base, options.set)  # its mistakes before those of the rows
     settings = {row: [change(base, row, options.set, seed) for seed in range(options.seeds)] for row in rows}
-    flow = prepared(settings, workdir)
+    prepared(settings, workdir)
 
     from .train import check_workdir
 
     runs = [
-        (row, with_flow(run, flow), workdir / pathlib.Path(row.config).stem / f"seed{run.seed}")
+        (row, from_records(run, workdir), workdir / pathlib.Path(row.config).stem / f"seed{run.seed}")
         for row in rows
         for run in settings[row]
     ]
@@ -161,25 +161,29 @@ def sees_flow(run):
     return "fast" in run.spec().pathways and run.spec().fast_input == "flow"
 
 
+def records(run, workdir):
+    """Where the records of a run are. Optical flow takes longest to compute, so only a run that sees it has it."""
+    return workdir / ("records_flow" if sees_flow(run) else "records")
+
+
 def prepared(settings, workdir):
-    """Prepares records with optical flow where a run needs them; gives their directory, or None."""
-    run = next((run for runs in settings.values() for run in runs if sees_flow(run)), None)
-    if run is None or run.data.dataset == "records":
-        return None
-    from . import prepare
+    """Prepares the videos as records, once for all runs: decoding videos takes longer than training such networks."""
+    for run in {records(run, workdir): run for runs in settings.values() for run in runs}.values():
+        if run.data.dataset == "records":
+            continue
+        from . import prepare
 
-    run = run.model_copy(update={"prepare": run.prepare.model_copy(update={"flow": True})})
-    prepare.check_installed(run.prepare)
-    cli.import_tensorflow()
-    prepare.prepare(run, str(workdir / "flow"))
-    return workdir / "flow"
+        place = records(run, workdir)
+        run = run.model_copy(update={"prepare": run.prepare.model_copy(update={"flow": sees_flow(run)})})
+        prepare.check_installed(run.prepare)
+        cli.import_tensorflow()
+        prepare.prepare(run, str(place))
 
 
-def with_flow(run, flow):
-    """The configuration of a run, reading the records at `flow` if it needs optical flow."""
-    if flow is None or not sees_flow(run):
-        return run
-    return run.model_copy(update={"data": run.data.model_copy(update={"dataset": "records", "root": str(flow)})})
+def from_records(run, workdir):
+    """The configuration of a run as it reads what `prepared` wrote."""
+    data = {"dataset": "records", "root": str(records(run, workdir))}
+    return run if run.data.dataset == "records" else run.model_copy(update={"data": run.data.model_copy(update=data)})
 
 
 def top1(run, place):

@@ -21,20 +21,22 @@ class Predictor(tf.Module):
         self.model = model
         self.spec = model.spec
         self.labels = tf.constant(self.spec.labels or [str(i) for i in range(self.spec.num_classes)])
+        # A decorated method would hold the object weakly, and `Predictor(model).score_clips(clips)` would fail.
+        self._score_clips = tf.function(
+            lambda clips: self.score_crops(self.crop(clips, 1)[0]),
+            input_signature=[tf.TensorSpec([None, None, None, None, 3], tf.uint8, "clips")],
+            jit_compile=False,
+            autograph=False,
+        )
 
     def sample(self, video):
         """The middle clip of each video: uint8 `[B, frames, H, W, 3]` to `[B, F, H, W, 3]`."""
         frames = tf.shape(video)[1]
         return tf.gather(video, sampling.clip_frames(sampling.test_places(1), frames, self.spec)[0], axis=1)
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, None, None, None, 3], tf.uint8, "clips")],
-        jit_compile=False,
-        autograph=False,
-    )
     def score_clips(self, clips):
         """Scores `[B, classes]` of sampled clips, uint8 `[B, F, H, W, 3]`, from their middle crop."""
-        return self.score_crops(self.crop(clips, 1)[0])
+        return self._score_clips(clips)
 
     def crop(self, clips, crops):
         """Test crops of sampled clips: uint8 `[B, F, H, W, 3]` to float32 `[crops, B, F, S, S, 3]`, 0 to 255."""

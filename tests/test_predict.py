@@ -15,6 +15,7 @@ from conftest import CLASSES, picture
 from slowfast_tf import SlowFast
 from slowfast_tf.cli import UserError
 from slowfast_tf.exporting import saved_model
+from slowfast_tf.inference import Predictor
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -42,6 +43,12 @@ def expected_scores(infer, path):
     top, left = (int(np.ceil((side - 32) / 2)) for side in shape)
     clip = tf.image.resize(clip, shape).numpy()[None, :, top : top + 32, left : left + 32]
     return infer(((clip / 255 - 0.45) / 0.225).astype(np.float32))[0]
+
+
+def test_a_predictor_need_not_be_kept(model, infer):
+    clips = np.random.default_rng(0).integers(0, 256, (2, 16, 32, 32, 3), np.uint8)
+    found = Predictor(model).score_clips(clips)  # of an object that nothing else holds
+    np.testing.assert_allclose(found, infer(((clips / 255 - 0.45) / 0.225).astype(np.float32)), atol=1e-5)
 
 
 def test_a_line_a_video(run_predict, infer, saved, videos):
