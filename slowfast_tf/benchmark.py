@@ -268,7 +268,7 @@ def chart(results):
     axis.set_xlabel("seconds, median (less is better)")
     job = shown[0].job
     axis.set_title(f"{job.task}, {job.preset}, {job.batch} x {job.spec.clip_frames} x {job.size} x {job.size}")
-    axis.legend()
+    figure.legend(loc="outside lower center", ncols=len(PRECISIONS))
     file = io.BytesIO()
     figure.savefig(file, dpi=120, metadata={"Software": None})
     return file.getvalue()
