@@ -49,12 +49,31 @@ def import_tensorflow():
     """Imports TensorFlow without its start-up remarks, which no setting silences and which bury a command's words."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _keep_memory()
-    with without_remarks():
+    with without_remarks(), _quick_start():
         import tensorflow as tf
 
         # Several machines have to be made known before devices are; there the remarks come later.
         if "TF_CONFIG" not in os.environ and "SLURM_STEP_NUM_TASKS" not in os.environ:
             tf.config.list_logical_devices()
+
+
+@contextlib.contextmanager
+def _quick_start():
+    """Imports TensorFlow in a third of the time: without what Keras imports, if it is there, for helpers that no
+    command uses, and without a search for garbage among what stays until the end; the end itself is sooner, too."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    unused = [name for name in ("matplotlib", "pandas", "sklearn") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(unused))  # None: `import` raises ImportError, which Keras expects
+    gc.disable()
+    try:
+        yield
+    finally:
+        for name in unused:
+            del sys.modules[name]
+        gc.freeze()
+        gc.enable()
 
 
 @contextlib.contextmanager
