@@ -59,7 +59,7 @@ def import_tensorflow():
 
 @contextlib.contextmanager
 def _quick_start():
-    """Imports TensorFlow in a third of the time: without what Keras imports, if it is there, for helpers that no
+    """Imports TensorFlow in half the time: without what Keras imports, if it is there, for helpers that no
     command uses, and without a search for garbage among what stays until the end; the end itself is sooner, too."""
     if "tensorflow" in sys.modules:
         yield

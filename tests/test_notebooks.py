@@ -55,7 +55,7 @@ def test_there_are_five():
 
 @pytest.mark.slow
 def test_runs_from_a_clean_kernel(saved, path, tmp_path, monkeypatch):
-    """The first as it is; of the others, whose networks train alike, every cell, on fewer videos for fewer epochs."""
+    """The first as it is; of the others every cell, on fewer videos or for fewer epochs."""
     whole = path == NOTEBOOKS[0]
     for cell in saved.cells:
         if cell.cell_type == "code":
@@ -68,7 +68,8 @@ def test_runs_from_a_clean_kernel(saved, path, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(scratch))  # which the kernel inherits
     resources = {"metadata": {"path": str(here)}}
     nbclient.NotebookClient(saved, timeout=900, kernel_name="python3", resources=resources).execute()
-    assert final(saved) >= (BOUNDS[path.stem] if whole else 0)
+    figure = final(saved)
+    assert figure >= BOUNDS[path.stem] or not whole
     assert not list(here.iterdir()), "a notebook writes to a directory of its own"
 
 
