@@ -23,3 +23,10 @@ lint: .venv/installed-test
 .venv/installed-test: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@
+
+# The older stack, beside it.
+.venv-legacy/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-legacy
+	.venv-legacy/bin/python -m pip install --quiet --editable '.[legacy,test]'
+	.venv-legacy/bin/python -m pip install --quiet torch==2.13.0 pyyaml decord
+	touch $@

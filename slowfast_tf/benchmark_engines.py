@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import os
 import pathlib
+import shutil
 import tempfile
 
 import numpy as np
@@ -226,32 +227,35 @@ def export(jobs):
         if "/norm/" in variable.path:
             variable.assign(random.uniform(0.5, 1.0, variable.shape))
     flat = functools.cache(lambda: Network(model, lowering="conv2d", batch=1, size=jobs[0].size))
-    for job in jobs:
-        form = ENGINES[job.task][job.engine].form
-        try:
-            if form == "saved_model":
-                saved_model.export(model, job.file, job.precision)
-            elif form == "onnx" and job.precision in ("float16", "int8"):
-                with tempfile.TemporaryDirectory() as directory, atomic(job.file) as temporary:
-                    source = pathlib.Path(directory) / "float32.onnx"
-                    onnx.export(model, source)
-                    _smaller_onnx(source, temporary, job)
-            elif form == "onnx":
-                onnx.export(model, job.file)
+    with tempfile.TemporaryDirectory() as directory:
+        source = pathlib.Path(directory) / "float32.onnx"
+        for job in jobs:
+            form = ENGINES[job.task][job.engine].form
+            try:
+                if form == "saved_model":
+                    saved_model.export(model, job.file, job.precision)
+                elif form == "onnx":
+                    if not source.exists():
+                        onnx.export(model, source)
+                    with atomic(job.file) as temporary:
+                        _onnx_in(job, source, temporary)
+                else:
+                    quantize = "none" if job.precision == "float32" else job.precision
+                    with atomic(job.file) as temporary:
+                        temporary.write_bytes(tflite.convert(flat(), quantize, [_inputs(job)]))
+            except Exception as error:  # whatever it is, the other files may come out well
+                yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
             else:
-                quantize = "none" if job.precision == "float32" else job.precision
-                with atomic(job.file) as temporary:
-                    temporary.write_bytes(tflite.convert(flat(), quantize, [_inputs(job)]))
-        except Exception as error:  # whatever it is, the other files may come out well
-            yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
-        else:
-            yield None
+                yield None
 
 
-def _smaller_onnx(source, path, job):
-    """An ONNX file in float16 or int8 by ONNX Runtime's tools; the scales of activations are those of one batch."""
+def _onnx_in(job, source, path):
+    """Writes an ONNX file in a job's precision by ONNX Runtime's tools; the scales of int8 are those of one batch."""
     import onnx
 
+    if job.precision == "float32":
+        shutil.copyfile(source, path)
+        return
     if job.precision == "float16":
         from onnxruntime.transformers.float16 import convert_float_to_float16
 

@@ -73,6 +73,8 @@ def _quick_start():
         for name in unused:
             del sys.modules[name]
         gc.freeze()
+        # To trace a graph makes many objects and little garbage, which is to be looked for less often than by default.
+        gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 

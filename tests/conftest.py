@@ -1,5 +1,6 @@
 """A small data set and a small network that the tests share."""
 
+import gc
 import json
 import os
 
@@ -10,6 +11,8 @@ from coded_video import write
 # oneDNN, which TensorFlow turns on by itself on CPUs with VNNI only: without it a training step takes several times as
 # long.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# A fifth of the time went into looking for garbage among all that the tests' process keeps.
+gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items):

@@ -17,6 +17,12 @@ BOUNDS = {
     "4_export": 0.5,
     "5_detection": 0.5,
 }
+SHORTER = {
+    r'"epochs": \d+': '"epochs": 3',
+    "train=240": "train=32",
+    "validation=48": "validation=8",
+    "train=8": "train=2",
+}
 
 
 def outputs(notebook):
@@ -55,13 +61,14 @@ def test_there_are_five():
 
 @pytest.mark.slow
 def test_runs_from_a_clean_kernel(saved, path, tmp_path, monkeypatch):
-    """The first as it is; of the others every cell, on fewer videos or for fewer epochs."""
+    """The first as it is; of the others every cell, on fewer videos and for fewer epochs."""
     whole = path == NOTEBOOKS[0]
     for cell in saved.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             if not whole:
-                cell.source = re.sub(r'"epochs": \d+', '"epochs": 3', cell.source).replace("train=240", "train=48")
+                for long, short in SHORTER.items():
+                    cell.source = re.sub(long, short, cell.source)
     here, scratch = tmp_path / "here", tmp_path / "scratch"
     here.mkdir()
     scratch.mkdir()
