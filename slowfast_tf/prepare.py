@@ -297,7 +297,8 @@ def _finish(job, problems):
     # The figure of boxes is that of all annotations, also of those that no record holds.
     for path in datasets.truth_files(job.dataset, job.root):
         tf.io.gfile.makedirs(f"{job.output}/{path.parent.name}")
-        tf.io.gfile.copy(str(path), f"{job.output}/{path.parent.name}/{path.name}", overwrite=True)
+        # Not gfile.copy, which makes of the target a directory where it is at az://.
+        _write(job.output, f"{path.parent.name}/{path.name}", path.read_bytes().decode())
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     _write(job.output, "skipped.csv", text.getvalue())
@@ -357,6 +358,8 @@ def _done(job, split, number):
     import tensorflow as tf
 
     name = _name(job, split, number)
+    if not tf.io.gfile.exists(f"{job.output}/{WORK}/{name}.json"):  # which az:// would read as an empty file
+        return None
     try:
         report = json.loads(_read(f"{job.output}/{WORK}/{name}.json"))
         whole = tf.io.gfile.stat(f"{job.output}/{name}").length == report["bytes"]

@@ -1,17 +1,22 @@
-"""Records and checkpoints at `s3://` addresses, on a local S3 server (moto's)."""
+"""Records and checkpoints at addresses: on a local S3 server (moto's), a web server and an Azure server (Azurite)."""
 
 import importlib.util
 import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
 
 import boto3
+import flask
 import moto.server
 import numpy as np
 import pytest
+import werkzeug.serving
 
 import slowfast_tf
 from slowfast_tf import config, prepare, remote
@@ -155,3 +160,77 @@ def test_records_are_written_there(values, records, bucket, tmp_path):
     for path in records.glob("*.tfrecord"):
         assert written[path.name] == path.read_bytes()
     assert "index.json" in written
+
+
+READ = """
+import sys
+import numpy as np
+import tensorflow as tf
+import slowfast_tf
+from slowfast_tf import config, plugins
+from slowfast_tf.data import Clips
+
+where, root, checkpoint, output = sys.argv[1:]
+settings = config.load(where, ["data.dataset=records", f"data.root={root}"])
+plugins.load(settings.plugins)
+if root.startswith("az:"):
+    content, checkpoint = open(checkpoint, "rb").read(), f"{root}/tiny.keras"
+    with tf.io.gfile.GFile(checkpoint, "wb") as file:
+        file.write(content)
+clips = Clips(settings, "train")
+batches = [inputs["fast"].numpy() for inputs, _ in clips.train(range(2))]
+assert not clips.skipped
+np.savez(output, *batches, *slowfast_tf.load(checkpoint).get_weights())
+"""
+
+
+@pytest.fixture
+def reads(values, records, configure, saved, model, tmp_path):
+    """Whether a process of its own reads, at an address, the batches of `records` and the weights of `saved`."""
+    here, _ = read(configure, records)
+    expected = [*(fast for fast, _ in here), *model.get_weights()]
+    (tmp_path / "c.json").write_text(json.dumps({**values, "plugins": ["tensorflow_io"] if IO else []}))
+
+    def run(root, checkpoint):
+        command = [sys.executable, "-c", READ, "c.json", root, str(checkpoint), "found.npz"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+        assert process.returncode == 0, process.stderr[-3000:]
+        with np.load(tmp_path / "found.npz") as found:
+            return all(np.array_equal(a, b) for a, b in zip(found.values(), expected, strict=True))
+
+    return run
+
+
+def test_http(records, saved, reads, tmp_path):
+    shutil.copytree(records, tmp_path / "site/tiny")
+    shutil.copy(saved, tmp_path / "site")
+    app = flask.Flask(__name__, static_folder=str(tmp_path / "site"), static_url_path="/")  # which knows of ranges
+    server = werkzeug.serving.make_server("127.0.0.1", 0, app, threaded=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    assert reads(f"{address}/tiny", f"{address}/{saved.name}")
+    server.shutdown()
+
+
+@pytest.mark.skipif(not IO, reason="tensorflow-io is not installed (extra legacy)")
+@pytest.mark.skipif(not shutil.which("azurite-blob"), reason="needs Azure's storage server for tests: npm's azurite")
+def test_azure(values, saved, reads, tmp_path, monkeypatch):
+    """Written there, and read."""
+    port = 10000  # which tensorflow-io takes for granted
+    words = ["--blobPort", str(port), "--location", str(tmp_path / "blobs"), "--silent", "--skipApiVersionCheck"]
+    server = subprocess.Popen(["azurite-blob", *words, "--disableTelemetry"])
+    monkeypatch.setenv("TF_AZURE_USE_DEV_STORAGE", "1")
+    (tmp_path / "p.json").write_text(json.dumps({**values, "plugins": ["tensorflow_io"], "prepare": {"shards": 2}}))
+    root = "az://devstoreaccount1/videos/written"
+    try:
+        while server.poll() is None and socket.socket().connect_ex(("127.0.0.1", port)):
+            time.sleep(0.1)
+        command = [sys.executable, "-m", "slowfast_tf.prepare", "--config", "p.json", "--output", root]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
+        assert process.returncode == 0, process.stderr[-3000:]
+        assert reads(root, saved)
+    finally:
+        server.terminate()
+        server.wait()
