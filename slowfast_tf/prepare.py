@@ -46,6 +46,7 @@ class Job:
     strict: bool
     prepare: config.Prepare
     plan: dict
+    plugins: tuple
 
 
 class Local:
@@ -159,7 +160,8 @@ def prepare(settings, output, strict=False, beam_options=()):
             plan["shards"] = {split: _shard_count(data[split].videos, settings.prepare) for split in SPLITS}
             tf.io.gfile.makedirs(work)
             _write(output, f"{WORK}/plan.json", json.dumps(plan))
-    job = Job(settings.data.dataset, settings.data.root, output, strict, settings.prepare, plan)
+    data_set = settings.data.dataset, settings.data.root
+    job = Job(*data_set, output, strict, settings.prepare, plan, tuple(settings.plugins))
     shards = [(split, i) for split in SPLITS for i in range(plan["shards"][split])]
     missing = [shard for shard in shards if _done(job, *shard) is None]
     if missing:
@@ -186,9 +188,9 @@ def run(job, shards, videos, beam_options):
         pipeline = beam.Pipeline("FnApiRunner", options)
     # A reshuffle, or one worker would do everything that follows Create.
     shards = pipeline | beam.Create(shards) | beam.Reshuffle()
-    _ = shards | beam.MapTuple(functools.partial(write_shard, job))
+    _ = shards | "write shards" >> beam.MapTuple(functools.partial(write_shard, job))
     if beam_options:
-        pipeline.run().wait_until_finish()
+        _run_elsewhere(pipeline)
         return
     with tqdm.tqdm(total=videos, desc="preparing", unit="video", file=sys.stderr) as progress:
         _local = Local(progress)
@@ -202,6 +204,15 @@ def run(job, shards, videos, beam_options):
         finally:
             _local.stop.set()
             _local = None
+
+
+def _run_elsewhere(pipeline):
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as error:  # each runner has its own
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        cause = lines[-1] if lines else type(error).__name__
+        raise cli.Failure(f"the runner has failed: {cause}; the same command goes on from here") from error
 
 
 def cores():
@@ -225,6 +236,8 @@ def write_shard(job, split, number):
     try:
         if local and local.stop.is_set():
             return
+        if not local:
+            plugins.load(job.plugins)
         data = load(job.dataset, job.root, split, job.strict)
         if data.source != job.plan["source"][split]:
             raise OSError(f"the data set in {job.root} has changed meanwhile")

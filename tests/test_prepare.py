@@ -4,9 +4,11 @@ import csv
 import hashlib
 import io
 import os
+import pathlib
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -498,6 +500,35 @@ def test_interrupted_and_killed(tmp_path):
     # What was done was not done again (the last one may have lacked its report).
     kept = sum((tmp_path / "stopped" / name).stat().st_ino == inode for name, inode in done.items())
     assert kept >= len(done) - 2
+
+
+@pytest.mark.slow
+def test_on_another_runner(prepared, tmp_path, monkeypatch):
+    """As on Flink and Spark: a job server takes the pipeline, and workers are started by a pool of theirs.
+
+    Beam's own job server stands for theirs.
+    """
+    settings, _, output = prepared
+    monkeypatch.setenv("PATH", f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # the pool's
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    commands = [
+        ["portability.local_job_service_main", "--port_file", str(tmp_path / "port"), "--staging_dir", str(tmp_path)],
+        ["worker.worker_pool_main", f"--service_port={port}"],
+    ]
+    servers = [subprocess.Popen([sys.executable, "-m", f"apache_beam.runners.{c[0]}", *c[1:]]) for c in commands]
+    try:
+        while not (tmp_path / "port").exists():
+            assert servers[0].poll() is None
+            time.sleep(0.1)
+        options = ["--runner=PortableRunner", f"--job_endpoint=localhost:{(tmp_path / 'port').read_text()}"]
+        options += ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
+        prepare.prepare(settings, str(tmp_path / "records"), beam_options=options)
+        assert checksums(tmp_path / "records") == checksums(output)
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait(60)
 
 
 def test_a_mistyped_option(tmp_path, capsys):
