@@ -15,18 +15,22 @@ lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-.venv/installed: setup.cfg pyproject.toml
+# The newest pip: that of an older Python takes twice as long to choose versions.
+.venv/bin/pip:
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/installed: setup.cfg pyproject.toml | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-.venv/installed-test: .venv/installed
+.venv/installed-test: setup.cfg pyproject.toml | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	touch $@
+	touch .venv/installed $@
 
 # The older stack, beside it.
 .venv-legacy/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv-legacy
-	.venv-legacy/bin/python -m pip install --quiet --editable '.[legacy,test]'
-	.venv-legacy/bin/python -m pip install --quiet torch==2.13.0 pyyaml decord
+	.venv-legacy/bin/python -m pip install --quiet --upgrade pip
+	.venv-legacy/bin/python -m pip install --quiet --editable '.[legacy,test]' torch==2.13.0 pyyaml decord
 	touch $@
