@@ -36,6 +36,23 @@ def zero_pad(x, pads, trained=True):
     )
 
 
+def _neighbours(x, n):
+    """Of `[B, T, H, W, C]`, padded by n / 2 frames: all 2n frames that n frames of a convolution's output need, side by
+    side as channels, `[B, ceil(T / n), H, W, 2n * C]`."""
+    batch, time, height, width, channels = sizes(x)
+    groups = -(-time // n)
+    x = tf.pad(x, [(0, 0), (n // 2, n // 2 + groups * n - time), (0, 0), (0, 0), (0, 0)])
+    x = tf.reshape(x, [batch * (groups + 1), n, height * width, channels])
+    x = tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch, groups + 1, height, width, n * channels])
+    return tf.concat([x[:, :-1], x[:, 1:]], -1)
+
+
+def _shifted(kernel, n):
+    """Of a kernel `[n + 1, kH, kW, C, filters]`: `[kH, kW, 2n, C, n, filters]`, a frame later for each of n frames."""
+    kernels = [tf.pad(kernel, [(i, n - 1 - i), *[(0, 0)] * 4]) for i in range(n)]
+    return tf.transpose(tf.stack(kernels, -2), [1, 2, 0, 3, 4, 5])
+
+
 @tf.custom_gradient
 def _conv3d_flat(x, kernel):
     """Conv3D with a kT x 1x1 kernel, stride 1 and padding SAME, whose gradients are matrix products where these are
@@ -101,12 +118,21 @@ class Conv3D(Layer):
         strides: three integers.
         dilation: of height and width; only where all strides are 1.
         use_bias: whether to add a bias, starting at 0.
+        relu: whether ReLU follows.
         lowering: "conv3d" (what is fastest in TensorFlow: Conv3D, or in training Conv2D for a kernel that is flat in
             time) or "conv2d" (reshapes around a Conv2D, what TFLite accelerates and quantizes). Weights are the same.
     """
 
     def __init__(
-        self, filters, kernel_size, strides=(1, 1, 1), dilation=1, use_bias=False, lowering="conv3d", **kwargs
+        self,
+        filters,
+        kernel_size,
+        strides=(1, 1, 1),
+        dilation=1,
+        use_bias=False,
+        relu=False,
+        lowering="conv3d",
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters = filters
@@ -114,6 +140,7 @@ class Conv3D(Layer):
         self.strides = tuple(strides)
         self.dilation = dilation
         self.use_bias = use_bias
+        self.relu = relu
         if lowering not in ("conv3d", "conv2d"):
             raise ValueError(f"lowering must be conv3d or conv2d; got {lowering!r}")
         self.lowering = lowering
@@ -137,9 +164,10 @@ class Conv3D(Layer):
         conv2d = self.lowering == "conv2d" or self.dilation > 1 or (flat_in_time and self.bias is None)
         return self._conv2d(x, kernel) if conv2d else self._conv3d(x, kernel)
 
-    def _add_bias(self, x):
+    def _finish(self, x, bias):
         # BiasAdd, not +: TensorFlow fuses it, and a residual sum and ReLU behind it, into the convolution.
-        return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
+        x = x if bias is None else tf.nn.bias_add(x, tf.cast(bias, x.dtype))
+        return tf.nn.relu(x) if self.relu else x
 
     def _pad(self, x, kernel_size, strides, dilation=1):
         """`x`, padded where it must be, and the padding to ask of the convolution."""
@@ -166,8 +194,10 @@ class Conv3D(Layer):
         trained = self.bias is None  # a SavedModel of folded convolutions cannot hold, and needs no, own gradients
         flat_in_space = self.kernel_size[1:] == (1, 1) and (self.kernel_size[0] > 1 or self.filters >= 64)
         if padding == "SAME" and flat_in_space and trained and not _GPU:
-            return _conv3d_flat(x, kernel)
-        return self._add_bias(tf.nn.conv3d(x, kernel, [1, *strides, 1], padding))
+            x = _conv3d_flat(x, kernel)
+        else:
+            x = tf.nn.conv3d(x, kernel, [1, *strides, 1], padding)
+        return self._finish(x, self.bias)
 
     def _conv2d(self, x, kernel):
         kernel_t, kernel_h, kernel_w = self.kernel_size
@@ -178,34 +208,40 @@ class Conv3D(Layer):
             batch, time, height, width, _ = sizes(x)
             x = tf.reshape(x, [batch, time, height * width, channels])
             x, padding = self._pad(x, (kernel_t, 1), (stride_t, 1))
-            x = self._add_bias(tf.nn.conv2d(x, tf.squeeze(kernel, 2), [1, stride_t, 1, 1], padding))
+            x = self._finish(tf.nn.conv2d(x, tf.squeeze(kernel, 2), [1, stride_t, 1, 1], padding), self.bias)
             return tf.reshape(x, [batch, sizes(x)[1], height, width, self.filters])
+        bias, time, at_once = self.bias, sizes(x)[1], 1
         if kernel_t > 1:
-            # Neighbouring frames side by side as channels of one.
-            time = sizes(x)[1]
-            x = tf.pad(x, [(0, 0), (kernel_t // 2, kernel_t // 2), (0, 0), (0, 0), (0, 0)])
-            x = tf.concat([x[:, t : t + time] for t in range(kernel_t)], -1)
-            channels *= kernel_t
-            kernel = tf.transpose(kernel, [1, 2, 0, 3, 4])
-        x = x[:, ::stride_t] if stride_t > 1 else x
-        batch, time, height, width, _ = sizes(x)
-        x = tf.reshape(x, [batch * time, height, width, channels])
-        kernel = tf.reshape(kernel, [kernel_h, kernel_w, channels, self.filters])
-        if kernel_h == kernel_w == 1 and stride_h > 1:
+            # n = kT - 1 frames of output at once: they need 2n frames, side by side as channels. That is fewer copies
+            # than kT frames for each, and as many filters as vector instructions are wide.
+            at_once = kernel_t - 1
+            x, kernel = _neighbours(x, at_once), _shifted(kernel, at_once)
+            bias = bias if bias is None else tf.tile(bias, [at_once])
+            channels *= 2 * at_once
+        elif stride_t > 1:
+            x = x[:, ::stride_t]
+        batch, groups, height, width, _ = sizes(x)
+        x = tf.reshape(x, [batch * groups, height, width, channels])
+        kernel = tf.reshape(kernel, [kernel_h, kernel_w, channels, at_once * self.filters])
+        if kernel_h == kernel_w == 1 and stride_h > 1 and bias is None:
             # oneDNN's kernel gradient of a strided 1x1 convolution of 3 channels was seen to be wrong on an AVX2 CPU.
             x, stride_h, stride_w = x[:, ::stride_h, ::stride_w], 1, 1
         dilation, block = self.dilation, [self.dilation] * 2
         # Without oneDNN a dilated convolution has no gradient on a CPU; so every second pixel is a picture of its own.
-        phases = dilation > 1 and self.bias is None and not _GPU
+        phases = dilation > 1 and bias is None and not _GPU
         if phases:
             dilation, more = 1, [[0, -height % block[0]], [0, -width % block[1]]]
             x = tf.space_to_batch(x, block, more)
         x, padding = self._pad(x, (kernel_h, kernel_w), (stride_h, stride_w), dilation)
-        x = self._add_bias(tf.nn.conv2d(x, kernel, [1, stride_h, stride_w, 1], padding, dilations=dilation))
+        x = self._finish(tf.nn.conv2d(x, kernel, [1, stride_h, stride_w, 1], padding, dilations=dilation), bias)
         if phases:
             x = tf.batch_to_space(x, block, more)
         _, height, width, _ = sizes(x)
-        return tf.reshape(x, [batch, time, height, width, self.filters])
+        if at_once > 1:
+            x = tf.reshape(x, [batch * groups, height * width, at_once, self.filters])
+            x = tf.transpose(x, [0, 2, 1, 3])
+        x = tf.reshape(x, [batch, groups * at_once, height, width, self.filters])
+        return x[:, :time:stride_t] if kernel_t > 1 and (stride_t > 1 or x.shape[1] != time) else x
 
     def compute_output_shape(self, input_shape):
         strided = (n and -(-n // s) for n, s in zip(input_shape[1:4], self.strides))
@@ -271,6 +307,7 @@ class ConvNorm(Composite):
             strides,
             dilation,
             use_bias=folded,
+            relu=folded and relu,
             lowering=options.get("lowering", "conv3d"),
             dtype=dtype,
             name="conv",
@@ -283,7 +320,7 @@ class ConvNorm(Composite):
                 dtype=dtype,
                 name="norm",
             )
-        self.relu = relu
+        self.relu = relu and not folded
 
     def build(self, input_shape):
         self.conv.build(input_shape)
