@@ -9,7 +9,6 @@ import functools
 import importlib.util
 import os
 import pathlib
-import shutil
 import tempfile
 
 import numpy as np
@@ -227,52 +226,36 @@ def export(jobs):
         if "/norm/" in variable.path:
             variable.assign(random.uniform(0.5, 1.0, variable.shape))
     flat = functools.cache(lambda: Network(model, lowering="conv2d", batch=1, size=jobs[0].size))
-    with tempfile.TemporaryDirectory() as directory:
-        source = pathlib.Path(directory) / "float32.onnx"
-        for job in jobs:
-            form = ENGINES[job.task][job.engine].form
-            try:
-                if form == "saved_model":
-                    saved_model.export(model, job.file, job.precision)
-                elif form == "onnx":
-                    if not source.exists():
-                        onnx.export(model, source)
-                    with atomic(job.file) as temporary:
-                        _onnx_in(job, source, temporary)
-                else:
-                    quantize = "none" if job.precision == "float32" else job.precision
-                    with atomic(job.file) as temporary:
-                        temporary.write_bytes(tflite.convert(flat(), quantize, [_inputs(job)]))
-            except Exception as error:  # whatever it is, the other files may come out well
-                yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    for job in jobs:
+        form = ENGINES[job.task][job.engine].form
+        quantize = "none" if job.precision == "float32" else job.precision
+        try:
+            if form == "saved_model":
+                saved_model.export(model, job.file, job.precision)
+            elif form == "tflite":
+                with atomic(job.file) as temporary:
+                    temporary.write_bytes(tflite.convert(flat(), quantize, [_inputs(job)]))
+            elif quantize == "float16":
+                _onnx_float16(model, job.file)
             else:
-                yield None
+                onnx.export(model, job.file, quantize, [_inputs(job)])
+        except Exception as error:  # whatever it is, the other files may come out well
+            yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        else:
+            yield None
 
 
-def _onnx_in(job, source, path):
-    """Writes an ONNX file in a job's precision by ONNX Runtime's tools; the scales of int8 are those of one batch."""
+def _onnx_float16(model, path):
+    """An ONNX file in float16, by ONNX Runtime's converter; `slowfast_tf.export` has none, for it gains little."""
     import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    if job.precision == "float32":
-        shutil.copyfile(source, path)
-        return
-    if job.precision == "float16":
-        from onnxruntime.transformers.float16 import convert_float_to_float16
+    from .exporting.onnx import export
 
-        onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), path)
-        return
-    from onnxruntime import quantization
-
-    class Batches(quantization.CalibrationDataReader):
-        def __init__(self):
-            self.left = iter([_inputs(job)])
-
-        def get_next(self):
-            return next(self.left, None)
-
-    prepared = source.with_name("prepared.onnx")
-    quantization.quant_pre_process(source, prepared, skip_symbolic_shape=True)
-    quantization.quantize_static(prepared, path, Batches(), per_channel=True)
+    with tempfile.TemporaryDirectory() as directory, atomic(path) as temporary:
+        source = pathlib.Path(directory) / "float32.onnx"
+        export(model, source)
+        onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), temporary)
 
 
 def _inputs(job):

@@ -11,7 +11,7 @@ from .models.presets import PRESETS, nearest
 # Which options a format has, and their values.
 ONLY = {
     "precision": {"saved_model": ("float32", "bfloat16"), "tflite": ("float32",), "onnx": ("float32",)},
-    "quantize": {"saved_model": ("none",), "tflite": ("none", "float16", "dynamic", "int8"), "onnx": ("none",)},
+    "quantize": {"saved_model": ("none",), "tflite": ("none", "float16", "dynamic", "int8"), "onnx": ("none", "int8")},
 }
 SUFFIX = {"tflite": ".tflite", "onnx": ".onnx"}
 
@@ -33,14 +33,14 @@ def main(arguments=None):
     )
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="saved_model only")
     parser.add_argument(
-        "--quantize", default="none", choices=("none", "float16", "dynamic", "int8"), help="tflite only"
+        "--quantize", default="none", choices=("none", "float16", "dynamic", "int8"), help="tflite; int8 also onnx"
     )
     parser.add_argument(
         "--calibration", nargs="+", default=[], metavar="FILE", help="for int8: videos or .tfrecord files, 50 or more"
     )
-    parser.add_argument("--int8-io", action="store_true", help="int8 inputs and outputs too, with --quantize int8")
+    parser.add_argument("--int8-io", action="store_true", help="tflite int8: inputs and outputs too")
     parser.add_argument(
-        "--report", type=pathlib.Path, metavar="FILE", help="for int8: also write what each layer loses, as CSV"
+        "--report", type=pathlib.Path, metavar="FILE", help="tflite int8: also write what each layer loses, as CSV"
     )
     parser.add_argument(
         "--views", default="1x1", metavar="CLIPSxCROPS", help="saved_model only: views of each video, such as 10x3"
@@ -54,15 +54,14 @@ def main(arguments=None):
         from .exporting import saved_model
 
         saved_model.export(model, options.output, options.precision, views)
-    elif options.format == "onnx":
-        from .exporting import onnx
-
-        onnx.export(model, options.output)
     else:
-        from .exporting import calibration, tflite
+        from .exporting import calibration, onnx, tflite
 
         clips = calibration.read(options.calibration, model.spec) if options.calibration else None
-        tflite.export(model, options.output, options.quantize, clips, options.int8_io, options.report)
+        if options.format == "onnx":
+            onnx.export(model, options.output, options.quantize, clips)
+        else:
+            tflite.export(model, options.output, options.quantize, clips, options.int8_io, options.report)
     print(f"wrote {options.output}")
 
 
@@ -85,6 +84,9 @@ def _check(options):
     for name in ("calibration", "int8_io", "report"):
         if getattr(options, name) and options.quantize != "int8":
             raise cli.UserError(f"--{name.replace('_', '-')} goes with --quantize int8; received {options.quantize}")
+    for name in ("int8_io", "report"):
+        if getattr(options, name) and form != "tflite":
+            raise cli.UserError(f"--{name.replace('_', '-')} is for --format tflite; received --format {form}")
     if form in SUFFIX and options.output.suffix != SUFFIX[form]:
         raise cli.UserError(f"--output must end in {SUFFIX[form]} for --format {form}; received {options.output}")
     for path in filter(None, (options.output, options.report)):

@@ -343,6 +343,7 @@ def test_tflite(quantize, tolerance, network, tmp_path):
 
 
 def test_boxes_do_not_go_with_int8(network, tmp_path):
-    with pytest.raises(UserError, match="corners of boxes"):
-        tflite.export(network, tmp_path / "model.tflite", "int8", [])
+    for form in (tflite, onnx):
+        with pytest.raises(UserError, match="corners of boxes"):
+            form.export(network, tmp_path / "model", "int8", [])
     assert not list(tmp_path.iterdir())

@@ -6,6 +6,15 @@ from ..cli import UserError
 from ..data import sampling, transforms, video
 
 
+def refuse_boxes(spec):
+    """Raises `UserError` for a network that takes boxes: they have to lie between the steps of int8."""
+    if spec.head == "roi":
+        raise UserError(
+            "--quantize int8 would round the corners of boxes to a 256th of the picture, and this network has head roi:"
+            " export it without int8"
+        )
+
+
 def read(paths, spec):
     """The middle clip of each video, as the network's inputs.
 

@@ -1,17 +1,21 @@
-"""ONNX: the network as Conv3D, for ONNX Runtime, OpenVINO and TensorRT."""
+"""ONNX: the network as Conv3D, for ONNX Runtime, OpenVINO and TensorRT; in int8 as Conv2D, for ONNX Runtime."""
 
+import copy
 import json
+import pathlib
+import tempfile
 
 import tensorflow as tf
 
-from ..cli import UserError, atomic
+from ..cli import UserError, atomic, without_remarks
+from .calibration import refuse_boxes
 from .freeze import Network, input_specs
 from .metadata import metadata
 
 OPSET = 17
 
 
-def export(model, path):
+def export(model, path, quantize="none", clips=None):
     """Writes an ONNX file: the model's own inputs, `slow` and `fast`, to `logits`, for a batch of any size.
 
     Frames are of the spec's crop size. A detection network has `boxes` as well, any number of them, and takes frames of
@@ -20,20 +24,31 @@ def export(model, path):
     Args:
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
         path: the file to write, whole or not at all.
+        quantize: "none" (float32), or "int8" (weights per channel, and activations; not with boxes): ONNX Runtime's
+            static quantization, of the network as Conv2D, for which alone it has kernels in int8.
+        clips: for "int8", an iterable of clips that are like those to come: dictionaries of the model's inputs,
+            float32 `[1, ...]`.
 
     Raises:
-        UserError: where tf2onnx is missing, `path` exists or cannot be written.
+        UserError: where tf2onnx is missing, or ONNX Runtime for "int8"; where `path` exists or cannot be written; for a
+            network with boxes in "int8".
         Failure: where the folded network differs.
     """
+    int8 = quantize == "int8"
+    if int8:
+        refuse_boxes(model.spec)
     try:
         import onnx
         import tf2onnx
+
+        if int8:
+            import onnxruntime  # noqa: F401, what quantizes
     except ImportError as error:
         raise UserError(f"ONNX needs {error.name}: pip install 'slowfast_tf[export]'") from error
     with atomic(path) as temporary:
         size = None if model.spec.head == "roi" else model.spec.crop_size
         specs = input_specs(model.spec, size=size)
-        network = Network(model, size=size)
+        network = Network(model, lowering="conv2d" if int8 else "conv3d", size=size)
 
         @tf.function(input_signature=specs, jit_compile=False, autograph=False)
         def logits(*inputs):
@@ -43,14 +58,58 @@ def export(model, path):
         exported.graph.name = model.name
         for value in (*exported.graph.input, *exported.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        if int8:
+            exported = _quantized(exported, clips)
         _number(exported.graph)
         onnx.helper.set_model_props(exported, {"slowfast": json.dumps(metadata(model.spec))})
         onnx.checker.check_model(exported, full_check=True)  # shapes as well
         temporary.write_bytes(exported.SerializeToString(deterministic=True))
 
 
+def _quantized(exported, clips):
+    """A model in int8, by ONNX Runtime."""
+    import onnx
+    from onnxruntime import quantization
+
+    class Clips(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.left = iter(clips)
+
+        def get_next(self):
+            return next(self.left, None)
+
+    with tempfile.TemporaryDirectory() as directory, without_remarks():
+        file = pathlib.Path(directory) / "int8.onnx"
+        # Unsigned activations and signed weights are what VNNI multiplies. Weights of 7 bits: without VNNI the sum of
+        # two products is cut off at 16 bits.
+        quantization.quantize_static(
+            exported,
+            file,
+            Clips(),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        return onnx.load(file)
+
+
 def _number(graph):
-    """Names nodes and values by their order: tf2onnx's own numbers differ from run to run."""
+    """Puts nodes in the order in which the output needs them, and names nodes and values by it: the converter's own
+    order and names differ from run to run.
+    """
+    makers = {value: i for i, node in enumerate(graph.node) for value in node.output}
+    order, waiting = {}, [makers[value.name] for value in graph.output]  # a dictionary: quick to ask, and keeps order
+    while waiting:
+        inputs = graph.node[waiting[-1]].input
+        missing = [makers[value] for value in inputs if value in makers and makers[value] not in order]
+        if missing:
+            waiting += missing[::-1]
+        else:
+            order[waiting.pop()] = True
+    nodes = [copy.deepcopy(graph.node[i]) for i in order]
+    del graph.node[:]
+    graph.node.extend(nodes)
     kept = [value.name for value in (*graph.input, *graph.output)]
     names = dict(zip(kept, kept))
     for i, node in enumerate(graph.node):

@@ -11,7 +11,8 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from ..cli import UserError, atomic, without_remarks, write_text
+from ..cli import atomic, without_remarks, write_text
+from .calibration import refuse_boxes
 from .freeze import Network, input_specs
 from .metadata import metadata
 
@@ -29,7 +30,7 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
             convolutions.
         path: the file to write, whole or not at all.
         quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations as they come) or
-            "int8" (weights per channel, and activations; not with boxes, which have to lie between the steps of int8).
+            "int8" (weights per channel, and activations; not with boxes).
         clips: for "int8", an iterable of clips that are like those to come: dictionaries of the model's inputs,
             float32 `[1, ...]`.
         int8_io: whether the inputs and logits of "int8" are int8 too; their scales are in the file.
@@ -39,11 +40,8 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
         UserError: where `path` cannot be written, and for a network with boxes in "int8".
         Failure: where the folded network differs.
     """
-    if quantize == "int8" and model.spec.head == "roi":
-        raise UserError(
-            "--quantize int8 would round the corners of boxes to a 256th of the picture; this network has head roi:"
-            " give --quantize dynamic (int8 weights) or float16"
-        )
+    if quantize == "int8":
+        refuse_boxes(model.spec)
     with atomic(path) as temporary:
         network = Network(model, lowering="conv2d", batch=1, size=model.spec.crop_size)
         temporary.write_bytes(convert(network, quantize, clips, int8_io))
