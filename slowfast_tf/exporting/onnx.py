@@ -79,11 +79,12 @@ def _quantized(exported, clips):
             return next(self.left, None)
 
     with tempfile.TemporaryDirectory() as directory, without_remarks():
-        file = pathlib.Path(directory) / "int8.onnx"
+        source, file = (pathlib.Path(directory) / name for name in ("float32.onnx", "int8.onnx"))
+        onnx.save(exported, source)
         # Unsigned activations and signed weights are what VNNI multiplies. Weights of 7 bits: without VNNI the sum of
         # two products is cut off at 16 bits.
         quantization.quantize_static(
-            exported,
+            source,
             file,
             Clips(),
             per_channel=True,
