@@ -546,8 +546,9 @@ def specs(draw):
 def test_any_network(spec, places, size, dtype):
     if places and "slow" in spec.pathways:
         spec = dataclasses.replace(spec, nonlocal_kind="dot_product", nonlocal_blocks=((0,), (0,), (), ()))
-    # Products of features that no BatchNorm holds at 1 make of one bfloat16 rounding any difference.
-    dtype = "mixed_bfloat16" if dtype and spec.nonlocal_kind == "none" else "float32"
+    # Products of features that no BatchNorm holds at 1 blow up roundings: of bfloat16 without a bound, of float32 to 1e-5.
+    plain = spec.nonlocal_kind == "none"
+    dtype = "mixed_bfloat16" if dtype and plain else "float32"
     assert SlowFastSpec(**json.loads(json.dumps(spec.as_dict()))) == spec
     model = network(spec, dtype=dtype)
     x = clip(spec, *size, batch=1)
@@ -555,7 +556,7 @@ def test_any_network(spec, places, size, dtype):
     assert y.shape == (1, spec.num_classes) and y.dtype == tf.float32 and np.isfinite(y).all()
     other = SlowFast.from_config({**json.loads(json.dumps(model.get_config())), "lowering": "conv2d"})
     other.set_weights(model.get_weights())
-    assert error(other(x), y) < (1e-5 if dtype == "float32" else 0.15)
+    assert error(other(x), y) < (0.15 if dtype != "float32" else 1e-5 if plain else 1e-4)
     arithmetic, counted = cost(spec, size[0]), count(model, spec, size[0])
     assert nonlocal_products(spec, size[0]) == counted.pop("products")
     assert {part: numbers["multiply_adds"] for part, numbers in arithmetic.items()} == counted
