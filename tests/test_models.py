@@ -546,7 +546,7 @@ def specs(draw):
 def test_any_network(spec, places, size, dtype):
     if places and "slow" in spec.pathways:
         spec = dataclasses.replace(spec, nonlocal_kind="dot_product", nonlocal_blocks=((0,), (0,), (), ()))
-    # Products of features that no BatchNorm holds at 1 blow up roundings: of bfloat16 without a bound, of float32 to 1e-5.
+    # Products of features that no BatchNorm holds at 1 blow roundings up, those of bfloat16 without a bound.
     plain = spec.nonlocal_kind == "none"
     dtype = "mixed_bfloat16" if dtype and plain else "float32"
     assert SlowFastSpec(**json.loads(json.dumps(spec.as_dict()))) == spec
