@@ -1,5 +1,6 @@
 """Times the input: training clips from records and from video files, beside what decoding alone takes."""
 
+import collections
 import concurrent.futures
 import importlib.metadata
 import importlib.util
@@ -14,7 +15,7 @@ import numpy as np
 import tqdm
 
 from . import config, prepare
-from .benchmark_prepare import prepare_speed
+from .benchmark_prepare import ffmpeg_program, prepare_speed
 from .cli import import_tensorflow
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 16, 300, 256, 340
@@ -78,6 +79,7 @@ def readers(root, records, paths):
         clips = Clips(settings(dataset, place), "train")
         if source:
             clips._source = source(clips._source.videos * (EPOCH // VIDEOS), None)
+            clips.count = clips._source.count
 
         def read():
             # Anew each time: what an iterator prefetches would be work that others have to wait for.
@@ -145,7 +147,7 @@ def readers(root, records, paths):
     def jpeg():
         data = tf.data.Dataset.from_tensor_slices(images).repeat().take(CLIPS)
         data = data.map(lambda clip: tf.stack([transforms.decode(x) for x in tf.unstack(clip)]), tf.data.AUTOTUNE)
-        return timed(lambda: list(data) and None)
+        return timed(lambda: collections.deque(data, 0))  # kept, they would fill memory, which takes time
 
     decoders = {"slowfast_tf": video.read, "PyAV, plain loop": loop}
     if importlib.util.find_spec("decord"):
@@ -175,6 +177,7 @@ def section(rounds):
     """Measures and gives a Markdown section."""
     from .benchmark import _cpu
 
+    ffmpeg_program()  # before minutes have passed
     import_tensorflow()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)

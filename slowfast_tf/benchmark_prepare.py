@@ -47,7 +47,7 @@ def prepare_speed(paths, settings, scratch):
         began = time.perf_counter()
         data = prepare.load("folder", str(root), "train", False)
         plan = {"shards": {"train": min(prepare.LEAST_SHARDS, len(paths))}, "source": {"train": data.source}}
-        job = prepare.Job("folder", str(root), str(output), False, settings, plan)
+        job = prepare.Job("folder", str(root), str(output), False, settings, plan, ())
         prepare.run(job, [("train", i) for i in range(plan["shards"]["train"])], len(paths), ())
         return time.perf_counter() - began
 
@@ -63,7 +63,7 @@ def prepare_speed(paths, settings, scratch):
 
     def ffmpeg(number, target):
         height, width = sizes[number]
-        command = [_ffmpeg(), "-v", "error", "-threads", "1", "-filter_threads", "1", "-i", str(paths[number])]
+        command = [ffmpeg_program(), "-v", "error", "-threads", "1", "-filter_threads", "1", "-i", str(paths[number])]
         command += ["-vf", f"scale={width}:{height}:flags=bicubic,format=yuvj420p", *target, "-threads", "1", "-"]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if done.returncode:
@@ -88,7 +88,7 @@ def prepare_speed(paths, settings, scratch):
     return {"frames": sum(counts), **seconds}
 
 
-def _ffmpeg():
+def ffmpeg_program():
     """The system's ffmpeg, or the one that the package imageio-ffmpeg brings."""
     if found := shutil.which("ffmpeg"):
         return found

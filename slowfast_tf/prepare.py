@@ -21,6 +21,7 @@ import signal
 import sys
 import threading
 import uuid
+import zlib
 
 import tqdm
 
@@ -241,11 +242,11 @@ def write_shard(job, split, number):
         data = load(job.dataset, job.root, split, job.strict)
         if data.source != job.plan["source"][split]:
             raise OSError(f"the data set in {job.root} has changed meanwhile")
-        report = {"file": name, "videos": 0, "frames": 0, "skipped": []}
+        report = {"file": name, "videos": 0, "frames": 0, "bytes": 0, "records": [], "skipped": []}
         with tf.io.TFRecordWriter(temporary) as writer:
             for video in _part(data, number, job.plan["shards"][split]):
                 _add(job, video, data.labels, writer, report, local)
-        report["bytes"], report["sha256"] = _checksum(temporary)
+        report["sha256"] = _checksum(temporary)
         tf.io.gfile.rename(temporary, f"{job.output}/{name}", overwrite=True)
         _write(job.output, f"{WORK}/{name}.json", json.dumps(report))
     except Exception as error:
@@ -281,7 +282,11 @@ def _add(job, video, labels, writer, report, local):
     else:
         flows = flows if job.prepare.flow else None
         about = taken.times, taken.rate, taken.size, flows, job.dataset, path
-        writer.write(records.encode(video, labels, images, *about))
+        head, rest = records.encode(video, labels, images, *about)
+        writer.write(head + rest)
+        # A record has the length and its checksum before, 8 and 4 bytes, and a checksum of 4 after.
+        report["records"].append([video.id or path, report["bytes"] + 12, len(head), zlib.crc32(head)])
+        report["bytes"] += 12 + len(head) + len(rest) + 4
         report["videos"] += 1
         report["frames"] += len(images)
     if local:
@@ -315,7 +320,7 @@ def _finish(job, problems):
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     _write(job.output, "skipped.csv", text.getvalue())
-    _write(job.output, "index.json", json.dumps(index, indent=1) + "\n")
+    _write(job.output, "index.json", json.dumps(index) + "\n")
     tf.io.gfile.rmtree(f"{job.output}/{WORK}")
 
     for split, about in index["splits"].items():
@@ -382,15 +387,14 @@ def _done(job, split, number):
 
 
 def _checksum(path):
-    """Size in bytes and SHA-256 of a file."""
+    """SHA-256 of a file."""
     import tensorflow as tf
 
-    size, digest = 0, hashlib.sha256()
+    digest = hashlib.sha256()
     with tf.io.gfile.GFile(path, "rb") as file:
         while block := file.read(1 << 22):
-            size += len(block)
             digest.update(block)
-    return size, digest.hexdigest()
+    return digest.hexdigest()
 
 
 def _relative(path, root):

@@ -1,5 +1,6 @@
 """Files at addresses such as `s3://bucket/file`, by TensorFlow's own file systems or by way of fsspec."""
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -46,21 +47,62 @@ def fetch(address):
         except tf.errors.OpError as error:
             raise UserError(f"{address}: cannot be read: {_line(error)}") from error
         return local
+    with _failures(address):
+        files, path = _file_system(address)
+        local = _local(address, files.ukey(path))
+        if not local.exists():
+            with atomic(local) as temporary:
+                files.get_file(path, str(temporary))
+    return local
+
+
+def read(path, start, size):
+    """A part of a file, which may be an address.
+
+    Args:
+        path: of the file.
+        start: where the part begins, in bytes.
+        size: of the part.
+
+    Returns:
+        Bytes; fewer where the file ends before.
+
+    Raises:
+        UserError, Failure: as `fetch` does.
+    """
+    import tensorflow as tf
+
+    if is_remote(path) and not is_native(path):
+        with _failures(path):
+            files, place = _file_system(path)
+            return files.cat_file(place, start=start, end=start + size)
+    try:
+        with tf.io.gfile.GFile(path, "rb") if is_remote(path) else open(path, "rb") as file:
+            file.seek(start)
+            return file.read(size)
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or _line(error)}") from error
+
+
+def _file_system(address):
+    """fsspec's file system for an address, and the path there."""
     scheme = address.split("://")[0]
     try:
         import fsspec
 
-        files, path = fsspec.url_to_fs(address)
+        return fsspec.url_to_fs(address)
     except (ImportError, ValueError) as error:
         raise UserError(
             f"{address}: nothing that reads {scheme}:// is installed ({_line(error)}); for s3 it is pip install"
             " 'slowfast_tf[remote]'"
         ) from error
+
+
+@contextlib.contextmanager
+def _failures(address):
+    """One line for what goes wrong there."""
     try:
-        local = _local(address, files.ukey(path))
-        if not local.exists():
-            with atomic(local) as temporary:
-                files.get_file(path, str(temporary))
+        yield
     except (FileNotFoundError, PermissionError) as error:
         cause = "no such file there" if isinstance(error, FileNotFoundError) else f"not allowed ({_line(error)})"
         raise UserError(f"{address}: cannot be read: {cause}") from error
@@ -68,7 +110,6 @@ def fetch(address):
         raise
     except Exception as error:  # every file system has errors of its own
         raise Failure(f"{address}: cannot be downloaded: {_line(error) or type(error).__name__}") from error
-    return local
 
 
 def _local(address, version):

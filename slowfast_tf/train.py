@@ -118,7 +118,7 @@ def train(settings, workdir, strict=False):
         if not epochs:
             continue
         skip = first_step if first_epoch in epochs else 0
-        steps = clips.steps(phase, strategies.part(strategy)[1])
+        steps = clips.steps(phase)
         after = [
             callbacks.StopOnNonFinite(),
             callbacks.Progress(phase.shapes[-1].batch, steps, skip, clips.phases[-1].epochs.stop, quiet=not chief),
@@ -156,11 +156,6 @@ def train(settings, workdir, strict=False):
                 raise
             first = next(iter(clips.skipped.values()))
             raise cli.UserError(f"none of the {clips.count} training videos can be read: {first}") from error
-        except tf.errors.FailedPreconditionError as error:  # of records, see data.sources
-            if not clips.skipped:
-                raise
-            first = next(iter(clips.skipped.values()))
-            raise cli.UserError(f"more than half of the training records are damaged: {first}") from error
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
             if strategies.part(strategy)[1] > 1:
                 strategies.start_anew(error)
@@ -308,7 +303,7 @@ def show_boxes(model, clips, path):
     from .inference import Predictor
 
     spec = model.spec
-    inputs, _, boxes, _ = next(clips.key_frames())
+    inputs, _, boxes, _ = next(iter(clips.key_frames()))
     scores = Predictor(model).score_inputs(inputs)[0].numpy()
     name = spec.pathways[-1] if spec.fast_input == "rgb" else "slow"
     frame = pixels(inputs[name][0, inputs[name].shape[1] // 2].numpy(), spec)

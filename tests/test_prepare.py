@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -65,7 +66,7 @@ def detection():
     video = Video("frames/abc", (), id="abc,0902", rate=2.0, span=(901.0, 903.0), key=902.0, boxes=boxes)
     images = [b"one", b"two", b"three", b"four"]
     times = [901.0, 901.5, 902.0, 902.5]
-    return records.encode(video, LABELS, images, times, 2.0, (256, 340), dataset="ava")
+    return b"".join(records.encode(video, LABELS, images, times, 2.0, (256, 340), dataset="ava"))
 
 
 def test_the_names_of_media_sequence_are_enough(detection):
@@ -141,9 +142,24 @@ def test_parse_boxes(detection):
     assert parsed["box_scores"].tolist() == [1, 1, 0.875]
 
 
+@pytest.mark.parametrize("length", [1, 200, 40_000])  # of an image; lengths take one byte, two or three
+def test_a_head_tells_where_images_are(length):
+    random = np.random.default_rng(0)
+    frames, flows = ([random.bytes(length + i) for i in range(5)] for _ in range(2))
+    video = Video("a.mp4", ((1, 0.0, 2.0),), id="a")
+    head, images = records.encode(video, LABELS, frames, np.arange(5) / 2, 2.0, (8, 8), flows=flows)
+    about, whole = records.parse_head(head, flow=True), records.parse(head + images, flow=True)
+    for name, expected in (("frames", frames), ("flow", flows)):
+        table = about.pop(name).numpy().tolist()
+        assert [images[place : place + size] for place, size, _ in table] == expected
+        assert [checksum for _, _, checksum in table] == [zlib.crc32(image) for image in expected]
+        assert whole.pop(name).numpy().tolist() == expected
+    assert about.keys() == whole.keys() and all(np.array_equal(about[name], whole[name]) for name in whole)
+
+
 def test_parse_labels():
     labels = ((2, 11.9, 21.2), (0, 0.0, 4.5), (2, 25.0, float("inf")))
-    record = records.encode(Video("a.mp4", labels), LABELS, [b"x"] * 60, np.arange(60) / 2, 2.0, (8, 8))
+    record = b"".join(records.encode(Video("a.mp4", labels), LABELS, [b"x"] * 60, np.arange(60) / 2, 2.0, (8, 8)))
     parsed = records.parse(record)
     assert parsed["labels"].numpy().tolist() == [2, 0, 2]
     np.testing.assert_allclose(parsed["starts"], [11.9, 0, 25], rtol=1e-6)
@@ -155,7 +171,7 @@ def test_parse_labels():
 
 
 def test_parse_nothing_but_a_frame():
-    parsed = records.parse(records.encode(Video("a.mp4", ()), LABELS, [b"x"], [0.0], 30.0, (8, 8)))
+    parsed = records.parse(b"".join(records.encode(Video("a.mp4", ()), LABELS, [b"x"], [0.0], 30.0, (8, 8))))
     shapes = {name: value.shape.as_list() for name, value in parsed.items()}
     assert shapes == {
         "id": [],
@@ -340,6 +356,13 @@ def test_index(prepared):
             assert shard["sha256"] == hashlib.sha256(data).hexdigest()
             assert shard["videos"] == sum(1 for _ in tf.data.TFRecordDataset(str(output / shard["file"])))
             files.add(shard["file"])
+            assert len(shard["records"]) == shard["videos"]
+            for name, start, size, checksum in shard["records"]:
+                head = data[start : start + size]
+                assert tf.train.SequenceExample.FromString(head).context.feature["example/id"].bytes_list.value == [
+                    name.encode()
+                ]
+                assert zlib.crc32(head) == checksum
         assert split["frames"] == sum(shard["frames"] for shard in split["shards"])
     assert {path.name for path in output.iterdir()} == files
 

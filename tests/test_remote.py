@@ -78,11 +78,8 @@ def test_batches_are_those_of_local_records(records, configure, cache):
     assert len(here[0]) == 4 and not there[1]
     for (a, b), (c, d) in zip(here[0], there[0], strict=True):
         assert np.array_equal(a, c) and np.array_equal(b, d)
-    copies = {path.name: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
-    assert sorted(name for name in copies if name.endswith(".tfrecord")) == sorted(
-        shard["file"] for shard in json.loads((records / "index.json").read_text())["splits"]["train"]["shards"]
-    )
-    assert all(content == (records / name).read_bytes() for name, content in copies.items())
+    # What clips need is read there; of files the index alone is copied.
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["index.json"]
 
 
 def test_a_lost_shard_is_named(records, configure, bucket, cache):
@@ -92,8 +89,7 @@ def test_a_lost_shard_is_named(records, configure, bucket, cache):
             bucket.upload_file(str(path), f"lost/{path.name}")
     batches, skipped = read(configure, "s3://videos/lost")
     assert len(batches) == 4  # what there is takes its place
-    assert list(skipped) == [f"s3://videos/lost/{shard}"]
-    assert "cannot be read" in skipped[f"s3://videos/lost/{shard}"]
+    assert skipped and set(skipped.values()) == {f"s3://videos/lost/{shard}: cannot be read: no such file there"}
 
 
 def test_a_checkpoint(saved, model, bucket, cache):
@@ -141,9 +137,7 @@ def test_a_run_from_records_and_weights_there(values, records, saved, bucket, tm
     figures = json.loads((tmp_path / "run/metrics.json").read_text())
     assert figures["videos"] == 4 and figures["skipped"] == 0
     assert config.load(tmp_path / "run/config.json").data.root == "s3://videos/tiny"
-    if IO:  # TensorFlow reads records itself: none is copied
-        assert not list(pathlib.Path(os.environ["KERAS_HOME"]).rglob("*.tfrecord"))
-        shutil.rmtree(tmp_path / "run")
+    assert not list(pathlib.Path(os.environ["KERAS_HOME"]).rglob("*.tfrecord"))
 
 
 @pytest.mark.skipif(not IO, reason="tensorflow-io is not installed (extra legacy)")

@@ -68,7 +68,7 @@ class Clips:
         data, spec = config.data, config.spec()
         self._flow = "fast" in spec.pathways and spec.fast_input == "flow"
         if data.dataset == "records":
-            self._source = Records(data.root, split, data.frame_rate, self._flow, account=not data.service)
+            self._source = Records(data.root, split, data.frame_rate, self._flow)
             self.labels, self.dataset, self.problems = self._source.labels, self._source.dataset, ()
         else:
             if self._flow:
@@ -89,13 +89,12 @@ class Clips:
             shape = multigrid.Shape(train.batch_size, spec.frames, data.crop_size)
             self.phases = [multigrid.Phase(range(train.epochs), (shape,), 1.0)]
 
-    def steps(self, phase, parts=1):
-        """Training steps of an epoch of a phase, where so many parts of the data are read side by side."""
-        steps = phase.steps(self._source.whole(parts))
+    def steps(self, phase):
+        """Training steps of an epoch of a phase."""
+        steps = phase.steps(self.count)
         if not steps:
             raise UserError(
-                f"train.batch_size {phase.shapes[0].batch} is larger than the {self._source.whole(parts)} training"
-                f" videos{f' that {parts} workers can share' if parts > 1 else ''}; lower it"
+                f"train.batch_size {phase.shapes[0].batch} is larger than the {self.count} training videos; lower it"
             )
         return steps
 
@@ -116,7 +115,7 @@ class Clips:
         number, parts = part
         config, shapes = self.config, [s._replace(batch=s.batch // parts) for s in phase.shapes]
         cycle = np.cumsum([shape.batch for shape in shapes])
-        steps = self.steps(phase, parts)
+        steps = self.steps(phase)
         clips, done = (
             int(cycle[-1]) * (count // len(shapes)) + sum(s.batch for s in shapes[: count % len(shapes)])
             for count in (steps, skip)
@@ -175,7 +174,9 @@ class Clips:
         else:  # Keras needs to know where several devices share the batches
             count = (len(epochs) if epochs else 1) * steps - skip
             data = data.apply(tf.data.experimental.assert_cardinality(count))
-        return data.prefetch(2)
+        options = tf.data.Options()
+        options.threading.max_intra_op_parallelism = 1  # clips side by side keep the cores busy
+        return data.prefetch(2).with_options(options)
 
     @_as_it_is
     def validation(self):
@@ -225,7 +226,7 @@ class Clips:
             lambda clip, labels, name: (self._crops(clip, test.crops), labels, name),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        return self._one_pass(data)
+        return data.prefetch(2)
 
     @_as_it_is
     def key_frames(self, part=(0, 1), done=()):
@@ -246,13 +247,7 @@ class Clips:
             inputs["boxes"] = (clip["boxes"] * tf.tile(sides[::-1], [2]))[None]
             return inputs, self._box_labels(clip["box_labels"]), clip["boxes"], clip["id"]
 
-        return self._one_pass(self._source.test(Sampling(self.spec, test_places(1)), finish, part, done))
-
-    def _one_pass(self, data):
-        """The elements of a test pass over the source."""
-        self._source.begin()
-        yield from data.prefetch(2)
-        self._source.settle()
+        return self._source.test(Sampling(self.spec, test_places(1)), finish, part, done).prefetch(2)
 
     def _train_clip(self, clip, spec, shapes, place, seed):
         """What the network takes of a clip for training, and its labels."""

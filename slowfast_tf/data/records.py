@@ -4,10 +4,15 @@ MediaSequence (`mediapipe/util/sequence`) is the convention of TensorFlow's vide
 names that are used. Timestamps are microseconds from the start of the file. Labels are segments, and each class once
 is a label of the clip as well. The boxes of the key frame are regions: a box with several labels is repeated, and
 `region/track/index` tells which are the same; boxes without labels, of a detector, have the prefix PREDICTED.
+
+A record is a head, which tells where in it each image is, and the images: what a clip needs of a long video is read
+without the rest. The index tells where the heads are.
 """
 
+import itertools
 import json
 import math
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +40,8 @@ def encode(video, labels, frames, times, rate, size, flows=None, dataset="", pat
         path: of the video, as it is noted; `video.path` if None.
 
     Returns:
-        A serialized `tf.train.SequenceExample`. The same video gives the same bytes.
+        The head and the images of a serialized `tf.train.SequenceExample`, bytes each, to be written one after the
+        other. The same video gives the same bytes.
     """
     path = video.path if path is None else path
     stamps = np.round(np.asarray(times) * 1e6).astype(np.int64)
@@ -61,12 +67,12 @@ def encode(video, labels, frames, times, rate, size, flows=None, dataset="", pat
         **{f"image/{name}": value for name, value in image.items()},
     }
     lists = {"image/timestamp": map(_int, stamps)}
-    encoded = {"image/encoded": frames}
+    parts = _image_list(context, "", frames, 0)
     if flows is not None:
         context.update({f"FORWARD_FLOW/image/{name}": value for name, value in image.items()})
         context["FORWARD_FLOW/image/saturation"] = LIMIT
         lists["FORWARD_FLOW/image/timestamp"] = map(_int, stamps)
-        encoded["FORWARD_FLOW/image/encoded"] = flows
+        parts += _image_list(context, "FORWARD_FLOW/", flows, sum(map(len, parts)))
     if video.key is not None:
         annotated = [(i, label, box) for i, box in enumerate(video.boxes) for label in box.labels]
         lists.update(_regions("", video.key, annotated, labels))
@@ -79,10 +85,7 @@ def encode(video, labels, frames, times, rate, size, flows=None, dataset="", pat
         ),
     )
     # Messages that follow each other are one message.
-    parts = [example.SerializeToString(deterministic=True)]
-    for name, images in encoded.items():
-        parts += _image_list(name, images)
-    return b"".join(parts)
+    return example.SerializeToString(deterministic=True), b"".join(parts)
 
 
 def parse(serialized, flow=False):
@@ -104,26 +107,65 @@ def parse(serialized, flow=False):
         - "key_time": of the key frame, which the boxes belong to, float32; -1 without one.
         - "flow": images of optical flow for `flow.decode`, string `[N]`; if `flow` only.
     """
+    images = {name: tf.io.FixedLenSequenceFeature([], tf.string) for name in _encoded(flow).values()}
+    parsed, _, lists = _parse(serialized, {}, images)
+    return {**parsed, **{name: lists[feature] for name, feature in _encoded(flow).items()}}
+
+
+def parse_head(head, flow=False):
+    """What the head of a record tells, with TensorFlow's own ops.
+
+    Args:
+        head: the first part of what `encode` gives, a scalar string tensor.
+        flow: whether to tell of the optical flow as well; the record must hold it.
+
+    Returns:
+        As `parse`, but "frames" (and "flow") are int64 `[N, 3]`: for each image, how many bytes after the head it
+        begins, its bytes, and their CRC-32.
+
+    Raises:
+        tf.errors.InvalidArgumentError: for what `encode` would not write.
+    """
+    tables = {
+        name: [feature.replace("encoded", part) for part in ("position", "bytes", "crc32")]
+        for name, feature in _encoded(flow).items()
+    }
+    features = {feature: tf.io.RaggedFeature(tf.int64) for table in tables.values() for feature in table}
+    parsed, context, _ = _parse(head, features, {})
+    tables = {name: tf.stack([context[x] for x in table], -1) for name, table in tables.items()}
+    for table in tables.values():
+        places, sizes, _ = tf.unstack(table, axis=-1)
+        rising = tf.reduce_all(places >= tf.concat([[0], (places + sizes)[:-1]], 0)) & tf.reduce_all(sizes > 0)
+        possible = tf.reduce_all(tf.maximum(places, sizes) < 2**31) & (tf.size(sizes) == tf.shape(tables["frames"])[0])
+        tf.debugging.Assert(rising & possible & (tf.size(sizes) > 0), ["images one after the other"])
+    return {**parsed, **tables}
+
+
+def _encoded(flow):
+    return {"frames": "image/encoded", **({"flow": "FORWARD_FLOW/image/encoded"} if flow else {})}
+
+
+def _parse(serialized, more_context, more_lists):
+    """What `parse` gives but for the images, and the parsed features."""
     integers, floats = tf.io.RaggedFeature(tf.int64), tf.io.RaggedFeature(tf.float32)
     context = {
         "example/id": tf.io.FixedLenFeature([], tf.string),
         "image/frame_rate": tf.io.FixedLenFeature([], tf.float32),
         "clip/start/timestamp": tf.io.FixedLenFeature([], tf.int64),
         **{f"segment/{name}": integers for name in ("label/index", "start/timestamp", "end/timestamp")},
+        **more_context,
     }
-    images = tf.io.FixedLenSequenceFeature([], tf.string)
     region = {
         "region/timestamp": integers,
         **{f"region/bbox/{name}": floats for name in CORNERS},
         "region/label/confidence": floats,
     }
     lists = {
-        "image/encoded": images,
         "region/label/index": integers,
         "region/track/index": integers,
         **region,
         **{f"PREDICTED/{name}": feature for name, feature in region.items()},
-        **({"FORWARD_FLOW/image/encoded": images} if flow else {}),
+        **more_lists,
     }
     context, lists = tf.io.parse_single_sequence_example(serialized, context, lists)
     first = context["clip/start/timestamp"]
@@ -142,10 +184,12 @@ def parse(serialized, flow=False):
     firsts = box_labels.row_starts()
     predicted_corners, predicted_scores = regions("PREDICTED/")
     box_labels = box_labels.to_tensor(-1)
+    segments = [tf.size(context[f"segment/{name}"]) for name in ("label/index", "start/timestamp", "end/timestamp")]
+    tf.debugging.assert_equal(segments, segments[:1] * 3, "labels with times")
+    tf.debugging.assert_equal(tf.shape(predicted_corners)[0], tf.size(predicted_scores), "boxes with scores")
     key = tf.concat([lists["region/timestamp"].flat_values, [first - 1_000_000]], 0)[0]
     parsed = {
         "id": context["example/id"],
-        "frames": lists["image/encoded"],
         "rate": context["image/frame_rate"],
         "labels": context["segment/label/index"],
         "starts": seconds(context["segment/start/timestamp"]),
@@ -155,9 +199,7 @@ def parse(serialized, flow=False):
         "box_scores": tf.concat([tf.gather(scores, firsts), predicted_scores], 0),
         "key_time": seconds(key),
     }
-    if flow:
-        parsed["flow"] = lists["FORWARD_FLOW/image/encoded"]
-    return parsed
+    return parsed, context, lists
 
 
 def read_index(root):
@@ -168,8 +210,9 @@ def read_index(root):
 
     Returns:
         A dictionary: "dataset" (its name), "labels" (class names), "prepare" (the settings) and, for each split,
-        "splits": "shards", a list of "file", "videos", "frames", "bytes" and "sha256"; the sums "videos",
-        "frames" and "bytes"; and "skipped", the number of videos that are left out.
+        "splits": "shards", a list of "file", "videos", "frames", "bytes", "sha256" and "records" (of each video
+        its id, and of its head the place in the file, the bytes and their CRC-32); the sums "videos", "frames" and
+        "bytes"; and "skipped", the number of videos that are left out.
 
     Raises:
         UserError: where there is no such index.
@@ -178,7 +221,7 @@ def read_index(root):
     advice = f"make it with: python -m slowfast_tf.prepare --config FILE --output {root}"
     try:
         index = json.loads(tf.io.gfile.GFile(path if remote.is_native(path) else str(remote.fetch(path))).read())
-        index["labels"], index["splits"]["train"]["shards"], index["splits"]["val"]["shards"]
+        index["labels"], *(shard["records"] for split in ("train", "val") for shard in index["splits"][split]["shards"])
     except tf.errors.OpError as error:
         raise UserError(f"{root}: no prepared data there ({INDEX} cannot be read); {advice}") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -186,11 +229,21 @@ def read_index(root):
     return index
 
 
-def _image_list(name, images):
-    """The parts of a serialized `SequenceExample` of one feature list. The library would copy the images three times,
-    which takes a tenth of the time that decoding and compressing them takes."""
-    features = [part for image in images for part in _field(1, *_field(1, *_field(1, image)))]
-    return _field(2, *_field(1, *_field(1, name.encode()), *_field(2, *features)))
+def _image_list(context, prefix, images, place):
+    """The parts of a serialized `SequenceExample` of one list of images, `place` bytes after the head; notes in the
+    context where they are. The library would copy the images three times, which takes a tenth of the time that
+    decoding and compressing them takes."""
+    features = [_field(1, *_field(1, *_field(1, image))) for image in images]
+    name = f"{prefix}image/encoded".encode()
+    sizes = [sum(map(len, parts)) for parts in features]
+    parts = _field(2, *_field(1, *_field(1, name), *_field(2, *(part for parts in features for part in parts))))
+    place += sum(map(len, parts)) - sum(sizes)
+    ends = itertools.accumulate(sizes, initial=place)
+    next(ends)
+    context[f"{prefix}image/position"] = _ints(end - len(image) for end, image in zip(ends, images))
+    context[f"{prefix}image/bytes"] = _ints(map(len, images))
+    context[f"{prefix}image/crc32"] = _ints(map(zlib.crc32, images))
+    return parts
 
 
 def _field(number, *parts):

@@ -1,4 +1,4 @@
-"""Where clips come from: video files and folders of images by their place in a list, or records as they come.
+"""Where clips come from: video files, folders of images and records.
 
 Each source gives the clips of a training run, or those of a test in order. A clip is a dictionary of tensors: "id";
 "frames", uint8 `[K, F, H, W, 3]` or JPEG images, string `[K, F]`; "flow", images for `flow.decode`, string `[K, F]`,
@@ -6,9 +6,9 @@ where it was asked for; "spans", when each of the K clips of the video begins an
 and "labels", "starts", "ends", "boxes", "box_labels" and "box_scores" as `records.parse` has them.
 """
 
-import functools
 import logging
 import os
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -17,10 +17,9 @@ from .. import remote
 from ..cli import Failure, UserError
 from . import records, transforms, video
 
-SHARDS_AT_ONCE = 16
+AT_ONCE = 16  # of a tf.data service, shards; of remote records, clips, most of whose time is waiting
 SHUFFLED_CLIPS = 256
 _SIGNATURE = {
-    "id": tf.TensorSpec([], tf.string),
     "spans": tf.TensorSpec([None, 2], tf.float32),
     "labels": tf.TensorSpec([None], tf.int64),
     "starts": tf.TensorSpec([None], tf.float32),
@@ -32,35 +31,23 @@ _SIGNATURE = {
 _log = logging.getLogger("slowfast_tf")
 
 
-class Files:
-    """Video files, and folders of JPEG images.
+class Source:
+    """What files and records have in common: each video has a number and can be read alone.
 
     Args:
-        videos: a tuple of `datasets.Video`.
+        names: of the videos.
         rate: frames a second that the network's stride counts; None for each video's own.
-        reader: what decodes files: "pyav" or "tensorflow_io".
+        at_once: clips to read side by side; None for as many as pay.
 
     Attributes:
         count: how many videos.
         skipped: for each video that cannot be read, why; grows while reading.
-
-    Raises:
-        UserError: where the reader cannot be loaded.
     """
 
-    decoder = staticmethod(video.read)  # the benchmark puts others in its place
-
-    def __init__(self, videos, rate, reader="pyav"):
-        self.videos, self.count, self._rate = videos, len(videos), rate
-        if reader == "tensorflow_io":
-            from . import tensorflow_io
-
-            self.decoder = tensorflow_io.reader()
+    def __init__(self, names, rate, at_once=None):
+        self._names, self.count, self._rate = names, len(names), rate
+        self._at_once = at_once or tf.data.AUTOTUNE
         self.skipped = {}
-
-    def whole(self, parts):
-        """Videos of an epoch that so many parts of the data have to share."""
-        return self.count
 
     def size(self, part):
         """Videos of a part of a test: its number, and how many parts there are."""
@@ -87,7 +74,7 @@ class Files:
             return self._read(index, sample(position * parts + number), stand_in=True), position
 
         data = epochs.flat_map(lambda epoch: tf.data.Dataset.range(epoch * clips, (epoch + 1) * clips))
-        data = data.skip(done).map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        data = data.skip(done).map(read, num_parallel_calls=self._at_once)
         return data.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 
     def test(self, sample, finish, part=(0, 1), done=()):
@@ -99,48 +86,34 @@ class Files:
             part: number of the part of the videos to read, and how many there are.
             done: ids of videos to leave out.
         """
-        done, indices = set(done), range(part[0], self.count, part[1])
-        indices = [i for i in indices if (self.videos[i].id or self.videos[i].path) not in done]
+        done = set(done)
+        indices = [i for i in range(part[0], self.count, part[1]) if self._names[i] not in done]
         data = tf.data.Dataset.from_tensor_slices(np.array(indices, np.int64))
-        data = data.map(lambda index: self._read(index, sample), num_parallel_calls=tf.data.AUTOTUNE)
+        data = data.map(lambda index: self._read(index, sample), num_parallel_calls=self._at_once)
         data = data.filter(lambda clip: tf.strings.length(clip["id"]) > 0)
         return data.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def begin(self):
-        """To be called before a test pass."""
-
-    def settle(self):
-        """To be called at the end of a test pass, before `skipped` is looked at."""
-
     def _read(self, index, sample, stand_in=False):
         """Clips of a video, or of the next readable one if `stand_in`, so that batches stay whole. No id: none."""
+        decode = self._decoder(sample)
 
-        scalar = tf.TensorSpec([])
-        arguments = [tf.TensorSpec([None]), scalar, tf.TensorSpec([], tf.int32), scalar, scalar]
-
-        @tf.function(input_signature=arguments, autograph=False)  # one after the other these take twice as long
-        def indices(places, pace, frames, rate, key):
-            return sample._replace(places=places, pace=pace).indices(frames, rate, self._rate, key)
-
-        def decode(index, places, pace):
+        def read(index, places, pace):
             for i in range(int(index), int(index) + self.count):
-                source = self.videos[i % self.count]
-                name = source.id or source.path
+                i %= self.count
+                name = self._names[i]
                 try:
                     if name not in self.skipped:
-                        return name, *self._decode(source, functools.partial(indices, places, pace))
+                        return name, *decode(i, places, pace)
                 except video.VideoError as error:
                     self.skipped[name] = str(error)
                     _log.warning("skipped: %s", error)
                 if not stand_in:
                     break
-            nothing = [np.zeros([n or 0 for n in value.shape], value.dtype.as_numpy_dtype) for value in values[2:]]
-            return "", np.zeros((1, sample.spec.clip_frames, 1, 1, 3), np.uint8), *nothing
+            return "", *(np.zeros([n or 0 for n in x.shape], x.dtype.as_numpy_dtype) for x in values[1:])
 
-        shape = [None, sample.spec.clip_frames, None, None, 3]
-        signature = {"id": _SIGNATURE["id"], "frames": tf.TensorSpec(shape, tf.uint8), **_SIGNATURE}
+        signature = {"id": tf.TensorSpec([], tf.string), **self._images(sample.spec.clip_frames), **_SIGNATURE}
         values = list(signature.values())
-        found = tf.py_function(decode, [index, sample.places, sample.pace], [value.dtype for value in values])
+        found = tf.py_function(read, [index, sample.places, sample.pace], [value.dtype for value in values])
         clip = {name: tf.ensure_shape(x, value.shape) for (name, value), x in zip(signature.items(), found)}
         if stand_in:
             message = "none of the training videos can be read"
@@ -148,228 +121,193 @@ class Files:
                 clip["frames"] = tf.identity(clip["frames"])
         return clip
 
-    def _decode(self, source, indices):
-        """What a clip holds after its id, in the order of the signature. `indices` makes of the number of frames, their
-        rate and the key frame's time what `Sampling.indices` does."""
-        if os.path.isdir(source.path):
-            images = video.list_images(source.path)
-            count, rate = len(images), source.rate
-        else:
-            images, info = None, video.probe(source.path)
-            count, rate = info.frames, info.rate
-        begin, end = source.span or (0, count / rate)
-        first, last = max(round(begin * rate), 0), min(round(end * rate), count)
-        if first >= last:
-            raise video.VideoError(
-                f"{source.path}: no frame between {begin:g} and {end:g} s; it lasts {count / rate:.2f} s"
+    # What a source of its own has to tell.
+
+    def _images(self, count):
+        """The signature of "frames" (and "flow") of clips of so many frames."""
+        raise NotImplementedError
+
+    def _decoder(self, sample):
+        """A function of a video's number, and of places and pace in place of the sample's, that gives what a clip holds
+        after its id, in the order of the signature; or raises a VideoError."""
+        raise NotImplementedError
+
+
+class Files(Source):
+    """Video files, and folders of JPEG images.
+
+    Args:
+        videos: a tuple of `datasets.Video`.
+        rate: see `Source`.
+        reader: what decodes files: "pyav" or "tensorflow_io".
+
+    Raises:
+        UserError: where the reader cannot be loaded.
+    """
+
+    decoder = staticmethod(video.read)  # the benchmark puts others in its place
+
+    def __init__(self, videos, rate, reader="pyav"):
+        super().__init__([source.id or source.path for source in videos], rate)
+        self.videos = videos
+        if reader == "tensorflow_io":
+            from . import tensorflow_io
+
+            self.decoder = tensorflow_io.reader()
+
+    def _images(self, count):
+        return {"frames": tf.TensorSpec([None, count, None, None, 3], tf.uint8)}
+
+    def _decoder(self, sample):
+        scalar = tf.TensorSpec([])
+        arguments = [tf.TensorSpec([None]), scalar, tf.TensorSpec([], tf.int32), scalar, scalar]
+
+        @tf.function(input_signature=arguments, autograph=False)  # one after the other these take twice as long
+        def indices(places, pace, frames, rate, key):
+            return sample._replace(places=places, pace=pace).indices(frames, rate, self._rate, key)
+
+        def decode(number, places, pace):
+            source = self.videos[number]
+            if os.path.isdir(source.path):
+                images = video.list_images(source.path)
+                count, rate = len(images), source.rate
+            else:
+                images, info = None, video.probe(source.path)
+                count, rate = info.frames, info.rate
+            begin, end = source.span or (0, count / rate)
+            first, last = max(round(begin * rate), 0), min(round(end * rate), count)
+            if first >= last:
+                raise video.VideoError(
+                    f"{source.path}: no frame between {begin:g} and {end:g} s; it lasts {count / rate:.2f} s"
+                )
+            key = -1.0 if source.key is None else source.key - first / rate
+            taken = indices(places, pace, last - first, rate, key).numpy() + first
+            if images:
+                frames = _read_images([images[i] for i in taken.ravel()])
+            else:
+                frames = self.decoder(source.path, taken.ravel())
+            spans = np.stack([taken[:, 0], taken[:, -1] + 1], 1) / rate
+            labels, starts, ends = zip(*source.labels) if source.labels else ((), (), ())
+            width = max((len(box.labels) for box in source.boxes), default=0)
+            box_labels = [(*box.labels, *[-1] * (width - len(box.labels))) for box in source.boxes]
+            return (
+                frames.reshape(*taken.shape, *frames.shape[1:]),
+                spans,
+                labels,
+                starts,
+                ends,
+                np.reshape([box.corners for box in source.boxes], (len(source.boxes), 4)),
+                np.reshape(box_labels, (len(box_labels), width)),
+                [box.score for box in source.boxes],
             )
-        key = -1.0 if source.key is None else source.key - first / rate
-        indices = indices(last - first, rate, key).numpy() + first
-        if images:
-            frames = _read_images([images[i] for i in indices.ravel()])
-        else:
-            frames = self.decoder(source.path, indices.ravel())
-        spans = np.stack([indices[:, 0], indices[:, -1] + 1], 1) / rate
-        labels, starts, ends = zip(*source.labels) if source.labels else ((), (), ())
-        width = max((len(box.labels) for box in source.boxes), default=0)
-        box_labels = [(*box.labels, *[-1] * (width - len(box.labels))) for box in source.boxes]
-        return (
-            frames.reshape(*indices.shape, *frames.shape[1:]),
-            spans,
-            labels,
-            starts,
-            ends,
-            np.reshape([box.corners for box in source.boxes], (len(source.boxes), 4)),
-            np.reshape(box_labels, (len(box_labels), width)),
-            [box.score for box in source.boxes],
-        )
+
+        return decode
 
 
-class Records:
-    """What `slowfast_tf.prepare` wrote. TensorFlow ops throughout, but for the account of what is damaged.
+class Records(Source):
+    """What `slowfast_tf.prepare` wrote. Of each video only its head and the images that clips need are read.
 
     Args:
         root: directory of the records.
         split: "train" or "val".
-        rate: as for `Files`.
+        rate: see `Source`.
         flow: whether to read optical flow.
-        account: whether to note in `skipped` what is damaged; a tf.data service cannot.
-
-    Attributes:
-        count: how many videos.
-        skipped: for each damaged shard and video, what is wrong; grows while reading.
 
     Raises:
         UserError: where there are no records, or none with optical flow.
     """
 
-    def __init__(self, root, split, rate, flow=False, account=True):
+    def __init__(self, root, split, rate, flow=False):
         index = records.read_index(root)
         if flow and not index["prepare"]["flow"]:
             raise UserError(
                 f"{root}: its records hold no optical flow, which model.fast_input flow needs; make others with"
                 " --set prepare.flow=true"
             )
-        self.labels, self.dataset = tuple(index["labels"]), index["dataset"]
-        self._shards = index["splits"][split]["shards"]
-        self.count = index["splits"][split]["videos"]
-        self._paths = [f"{root}/{shard['file']}" for shard in self._shards]
-        self._rate, self._flow, self._account = rate, flow, account
-        self.skipped = {}
-        self._begun = {}
-
-    def whole(self, parts):
-        """See `Files.whole`. A part reads whole shards, always the same ones."""
-        return min(self.size((number, parts)) for number in range(parts)) * parts
-
-    def size(self, part):
-        """See `Files.size`."""
-        return sum(shard["videos"] for shard in self._shards[part[0] :: part[1]])
-
-    def train(self, epochs, clips, part, seed, sample, finish, done=0):
-        """See `Files.train`. An order is of shards, of those that are read side by side, and of the next 256 clips;
-        videos are mixed over the shards already."""
-        number, parts = part
-
-        def one_epoch(epoch):
-            own = list(range(len(self._shards)))[number::parts]
-            order = tf.stack([tf.constant(seed, tf.int64), epoch])
-            shuffled = tf.data.Dataset.range(len(own)).map(
-                lambda i: tf.random.experimental.index_shuffle(i, order, len(own) - 1)
-            )
-            shards = shuffled.map(lambda i: tf.gather(own, i))
-            # Numbers go by what is read of this part; they only have to differ.
-            data = self._parsed(shards, SHARDS_AT_ONCE, lambda i: sample(i * parts + number), epoch * self.count)
-            # Of this function's graph: with a global seed of 0 shuffle takes no tensor for its own.
-            tf.compat.v1.set_random_seed(1)
-            data = data.shuffle(SHUFFLED_CLIPS, seed + epoch, reshuffle_each_iteration=False)
-            data = self._guarded(data, lambda i, clip: finish(clip, i), epoch * clips)
-            data = data.repeat(2).take(clips)  # what is damaged is made up for from the epoch's start
-            return data.apply(tf.data.experimental.assert_cardinality(clips))  # if it is not more than half
-
-        return epochs.flat_map(one_epoch).skip(done)
+        self.labels, self.dataset, self._flow = tuple(index["labels"]), index["dataset"], flow
+        shards = index["splits"][split]["shards"]
+        self._paths = [f"{root}/{shard['file']}" for shard in shards]
+        self._heads = [(path, *head) for path, shard in zip(self._paths, shards) for _, *head in shard["records"]]
+        names = [name for shard in shards for name, *_ in shard["records"]]
+        super().__init__(names, rate, AT_ONCE if remote.is_remote(root) else None)
 
     def serve(self, sample, finish):
-        """Clips of one epoch for a tf.data service, whose workers share the shards: each time in another order."""
-        shards = tf.data.Dataset.range(len(self._shards)).shuffle(len(self._shards))
-
-        def drawn(_):
-            return tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
-
-        data = self._parsed(shards, SHARDS_AT_ONCE, lambda i: sample(drawn(i))).shuffle(SHUFFLED_CLIPS)
-        return self._guarded(data, lambda i, clip: finish(clip, drawn(i)))
-
-    def test(self, sample, finish, part=(0, 1), done=()):
-        """See `Files.test`."""
-        data = self._parsed(tf.data.Dataset.range(part[0], len(self._shards), part[1]), 1, lambda i: sample)
-        if done:
-            done = tf.constant(list(done))
-            data = data.filter(lambda name, clip: tf.reduce_all(name != done))
-        return self._guarded(data, lambda i, clip: finish(clip))
-
-    def begin(self):
-        """See `Files.begin`. What earlier passes did not finish was not asked for."""
-        self._begun.clear()
-
-    def settle(self):
-        """See `Files.settle`."""
-        self._note(list(self._begun))
-
-    def _parsed(self, shards, at_once, sample, first=0):
-        """Names and clips of the videos of shards; `sample` makes of a number, from `first` on, a `Sampling`."""
-        paths = tf.constant(self._paths)
-        # A record is megabytes: a buffer only copies them once more, unless each access is a remote one.
-        buffer = None if any(map(remote.is_remote, self._paths)) else 0
-        staged = not all(map(remote.is_native, self._paths))
-        if staged and not self._account:
+        """Clips of one epoch for a tf.data service, whose workers share the shards: each time in another order. They
+        run TensorFlow's own ops alone, which read whole records; what is damaged is left out."""
+        if not all(map(remote.is_native, self._paths)):
             raise UserError(
                 f"{self._paths[0]}: a tf.data service reads only where TensorFlow itself can; copy the records there"
             )
 
-        def read(shard):
-            path = tf.py_function(self._fetch, [shard], tf.string) if staged else paths[shard]
-            data = tf.data.TFRecordDataset(path, buffer_size=0 if staged else buffer).ignore_errors()
-            # How many there were is known after the last one.
-            data = data.concatenate(tf.data.Dataset.from_tensors(""))
-            data = data.scan(tf.constant(0), lambda count, record: (count + 1, (count, record)))
+        def drawn():
+            return tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
 
-            def is_record(count, record):
-                end = (
-                    (lambda: tf.py_function(self._end_of, [shard, count], tf.bool)) if self._account else lambda: False
-                )
-                return tf.cond(record != "", lambda: True, end)
+        def parse(record):
+            clip = records.parse(record, self._flow)
+            about, indices = self._sampled(clip, sample(drawn()))
+            return {**about, **{name: tf.gather(clip[name], indices) for name in self._images(0)}}
 
-            return data.filter(is_record).map(
-                lambda count, record: (tf.strings.join([paths[shard], " record ", tf.strings.as_string(count)]), record)
-            )
+        shards = tf.data.Dataset.from_tensor_slices(self._paths).shuffle(len(self._paths))
+        # A record is megabytes: a buffer only copies them once more, unless each access is a remote one.
+        buffer = None if any(map(remote.is_remote, self._paths)) else 0
+        data = shards.interleave(
+            lambda path: tf.data.TFRecordDataset(path, buffer_size=buffer).ignore_errors(),
+            AT_ONCE,
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        data = data.map(parse, tf.data.AUTOTUNE).ignore_errors().shuffle(SHUFFLED_CLIPS)
+        return data.map(lambda clip: finish(clip, drawn()), tf.data.AUTOTUNE).ignore_errors()
 
-        records = shards.interleave(read, at_once, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        clips = self._guarded(records, lambda i, record: self._parse(record, sample(i)), first)
-        return clips.map(lambda clip: (clip["id"], clip))
+    def _images(self, count):
+        names = ("frames", "flow") if self._flow else ("frames",)
+        return {name: tf.TensorSpec([None, count], tf.string) for name in names}
 
-    def _parse(self, record, sample):
-        """Clips of a video."""
-        clip = records.parse(record, self._flow)
-        images = clip.pop("frames")
-        indices = sample.indices(tf.size(images), clip["rate"], self._rate, clip.pop("key_time"))
-        spans = tf.stack([indices[:, 0], indices[:, -1] + 1], 1)
-        clip["spans"] = tf.cast(spans, tf.float32) / clip.pop("rate")
-        clip["frames"] = tf.gather(images, indices)
-        if self._flow:
-            clip["flow"] = tf.gather(clip["flow"], indices)
-        return clip
+    def _sampled(self, clip, sample):
+        """What the head of a record tells of the clips of a sample but for images, and the indices of these."""
+        indices = sample.indices(tf.shape(clip["frames"])[0], clip["rate"], self._rate, clip["key_time"])
+        spans = tf.cast(tf.stack([indices[:, 0], indices[:, -1] + 1], 1), tf.float32) / clip["rate"]
+        return {name: {**clip, "spans": spans}[name] for name in ("id", *_SIGNATURE)}, indices
 
-    def _guarded(self, data, function, first=0):
-        """`function` of numbers, from `first` on, and of the second part of the elements of a dataset, where it
-        succeeds. Where it does not, the first part is the name of what is damaged."""
-        data = data.enumerate(first)
-        if not self._account:
-            return data.map(lambda i, element: function(i, element[1]), tf.data.AUTOTUNE).ignore_errors()
+    def _decoder(self, sample):
+        arguments = [tf.TensorSpec([], tf.string), tf.TensorSpec([None]), tf.TensorSpec([])]
 
-        def one_pass(key):
-            begun = data.map(
-                lambda i, element: (tf.py_function(self._begin, [key, i, element[0]], tf.int64), element[1])
-            )
-            done = begun.map(lambda i, element: (i, function(tf.ensure_shape(i, []), element)), tf.data.AUTOTUNE)
-            done = done.ignore_errors()
-            done = done.map(lambda i, result: (tf.py_function(self._lost, [key, i], tf.int64), result))
-            return done.map(lambda i, result: result)
+        @tf.function(input_signature=arguments, autograph=False)
+        def parse(head, places, pace):
+            clip = records.parse_head(head, self._flow)
+            about, indices = self._sampled(clip, sample._replace(places=places, pace=pace))
+            return [about[name] for name in _SIGNATURE], indices, [clip[name] for name in self._images(0)]
 
-        return tf.data.Dataset.random(rerandomize_each_iteration=True).take(1).flat_map(one_pass)
+        def decode(number, places, pace):
+            path, start, size, checksum = self._heads[number]
+            damaged = f"{path}: the record of {self._names[number]} is damaged; prepare the data anew"
 
-    def _begin(self, key, number, name):
-        self._begun[int(key), int(number)] = name.numpy().decode()
-        return number
+            def read(start, size):
+                try:
+                    return remote.read(path, start, size)
+                except (UserError, Failure) as error:
+                    raise video.VideoError(str(error)) from error
 
-    def _lost(self, key, number):
-        """What a pass began before a clip that has come, and did not come, is damaged: clips stay in their order."""
-        self._begun.pop((int(key), int(number)), None)
-        self._note([begun for begun in list(self._begun) if begun[0] == int(key) and begun[1] < int(number)])
-        return number
+            def whole(data, checksum):
+                if zlib.crc32(data) != checksum:
+                    raise video.VideoError(damaged)
+                return data
 
-    def _note(self, lost):
-        for name in map(self._begun.pop, lost):
-            self.skipped[name] = f"{name}: is damaged; prepare the data anew"
-            _log.warning("skipped: %s", self.skipped[name])
+            try:
+                about, indices, tables = parse(whole(read(start, size), checksum), places, pace)
+            except tf.errors.OpError as error:
+                raise video.VideoError(damaged) from error
+            indices = indices.numpy()
+            wanted = np.unique(indices)
+            images = []
+            for table in tables:
+                places = table.numpy()[wanted].tolist()
+                first, end = places[0][0], sum(places[-1][:2])
+                data = read(start + size + first, end - first)
+                found = dict(zip(wanted, (whole(data[i - first : i - first + n], crc) for i, n, crc in places)))
+                images.append(np.array([found[i] for i in indices.ravel()], object).reshape(indices.shape))
+            return *images, *about
 
-    def _fetch(self, shard):
-        """A local copy of a shard; where it cannot be had, its records count as missing."""
-        path = self._paths[int(shard)]
-        try:
-            return str(remote.fetch(path))
-        except (UserError, Failure) as error:
-            self.skipped[path] = str(error)
-            _log.warning("skipped: %s", error)
-            return os.devnull  # an address that cannot be opened would be tried again for ever
-
-    def _end_of(self, shard, count):
-        """Compares a shard's number of records with what it should be; always False."""
-        missing = self._shards[int(shard)]["videos"] - int(count)
-        path = self._paths[int(shard)]
-        if missing and path not in self.skipped:
-            self.skipped[path] = f"{path}: {missing} of its records are damaged or missing; prepare the data anew"
-            _log.warning("skipped: %s", self.skipped[path])
-        return False
+        return decode
 
 
 def _read_images(paths):
