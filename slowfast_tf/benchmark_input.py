@@ -21,13 +21,14 @@ from .cli import import_tensorflow
 VIDEOS, FRAMES, HEIGHT, WIDTH = 16, 300, 256, 340
 CLIPS, BATCH = 96, 8  # timed at a time
 EPOCH = 60 * VIDEOS  # so long that it does not end, nor begin anew, while clips are timed
+QUALITIES = 85, 95  # of JPEG images: prepare's default, and that of OpenCV and TensorFlow
 SPAN = 64  # raw frames that a clip of SlowFast 8x8 covers, every second of which is used
 
 
 def make_videos(root):
     """Videos of ten seconds, H.264. Moving textures under a camera's noise compress as well as real videos do: a
-    320x240 clip of UCF-101 and a 340x256 one of Kinetics have JPEG images of 27 and 28 kB, and 1.8 and 2.3 kB a
-    frame in H.264."""
+    320x240 clip of UCF-101 and a 340x256 one of Kinetics have JPEG images of 27 and 28 kB at quality 95, and 1.8 and
+    2.3 kB a frame in H.264."""
     import av
 
     from .data.datasets import demo
@@ -55,20 +56,26 @@ def make_videos(root):
     return sorted((root / "train" / "all").iterdir())
 
 
-def settings(dataset, root):
+def settings(dataset, root, quality=QUALITIES[0]):
     """A configuration that reads and prepares the videos of `make_videos` for SlowFast 8x8."""
     values = {
         "name": "input",
         "model": {"preset": "slowfast_8x8_r50"},
         "data": {"dataset": dataset, "root": str(root)},
         "train": {"epochs": 1, "batch_size": BATCH, "learning_rate": 0.1},
-        "prepare": {"shards": 2},
+        "prepare": {"shards": 2, "quality": quality},
     }
     return config.Config.model_validate(values)
 
 
-def readers(root, records, paths):
-    """Functions that time the reading of `CLIPS` clips, by name, and what they read: bytes of a JPEG image."""
+def readers(root, prepared, paths):
+    """Functions that time the reading of `CLIPS` clips, by name, and bytes of the JPEG images of records.
+
+    Args:
+        root: of the videos.
+        prepared: directories of records by name.
+        paths: of the videos of `root`.
+    """
     import tensorflow as tf
 
     from .data import Clips, sources, transforms, video
@@ -134,20 +141,28 @@ def readers(root, records, paths):
                 if i >= frames[-1]:
                     break
 
-    files = sorted(str(path) for path in pathlib.Path(records).glob("train-*"))
-    # As many videos as the index of a large data set would list.
-    index_path = pathlib.Path(records, stored.INDEX)
-    index = json.loads(index_path.read_text())
-    split = index["splits"]["train"]
-    split["shards"] *= EPOCH // VIDEOS
-    split["videos"] *= EPOCH // VIDEOS
-    index_path.write_text(json.dumps(index))
-    images = tf.stack([clip["frames"][:SPAN:2] for clip in tf.data.TFRecordDataset(files).map(stored.parse)])
+    def jpeg(images):
+        def read():
+            data = tf.data.Dataset.from_tensor_slices(images).repeat().take(CLIPS)
+            data = data.map(lambda clip: tf.stack([transforms.decode(x) for x in tf.unstack(clip)]), tf.data.AUTOTUNE)
+            return timed(lambda: collections.deque(data, 0))  # kept, they would fill memory, which takes time
 
-    def jpeg():
-        data = tf.data.Dataset.from_tensor_slices(images).repeat().take(CLIPS)
-        data = data.map(lambda clip: tf.stack([transforms.decode(x) for x in tf.unstack(clip)]), tf.data.AUTOTUNE)
-        return timed(lambda: collections.deque(data, 0))  # kept, they would fill memory, which takes time
+        return read
+
+    found, sizes = {}, []
+    for name, place in prepared.items():
+        files = sorted(str(path) for path in pathlib.Path(place).glob("train-*"))
+        # As many videos as the index of a large data set would list.
+        index_path = pathlib.Path(place, stored.INDEX)
+        index = json.loads(index_path.read_text())
+        split = index["splits"]["train"]
+        split["shards"] *= EPOCH // VIDEOS
+        split["videos"] *= EPOCH // VIDEOS
+        index_path.write_text(json.dumps(index))
+        images = tf.stack([clip["frames"][:SPAN:2] for clip in tf.data.TFRecordDataset(files).map(stored.parse)])
+        sizes.append(int(tf.reduce_mean(tf.cast(tf.strings.length(images), tf.float32))))
+        found[name, "training clips", "slowfast_tf"] = train("records", place)
+        found[name, "decoding alone", "every image, whole (the limit)"] = jpeg(images)
 
     decoders = {"slowfast_tf": video.read, "PyAV, plain loop": loop}
     if importlib.util.find_spec("decord"):
@@ -156,14 +171,12 @@ def readers(root, records, paths):
     def peer(decoder):
         return type("Peer", (sources.Files,), {"decoder": staticmethod(decoder)})
 
-    found = {("records", "training clips", "slowfast_tf"): train("records", records)}
-    found["records", "decoding alone", "every image, whole (the limit)"] = jpeg
     for name, decode in decoders.items():
         found["H.264", "training clips", name] = train("folder", root, peer(decode))
     for name, decode in decoders.items():
         found["H.264", "decoding alone", name] = decoded(decode)
     found["H.264", "decoding alone", "every frame from the key frame, no RGB (the limit)"] = decoded(h264)
-    return found, int(tf.reduce_mean(tf.cast(tf.strings.length(images), tf.float32)))
+    return found, sizes
 
 
 def timed(function):
@@ -183,15 +196,16 @@ def section(rounds):
         scratch = pathlib.Path(scratch)
         root = scratch / "videos"
         paths = make_videos(root)
-        files = settings("folder", root)
-        prepare.prepare(files, str(scratch / "records"))
-        found, image = readers(root, scratch / "records", paths)
+        prepared = {f"records, quality {quality}": scratch / f"records_{quality}" for quality in QUALITIES}
+        for quality, place in zip(QUALITIES, prepared.values()):
+            prepare.prepare(settings("folder", root, quality), str(place))
+        found, images = readers(root, prepared, paths)
         frame = sum(path.stat().st_size for path in paths) / len(paths) / FRAMES
         seconds = {name: [] for name in found}
         for name, read in tqdm.tqdm([*found.items()] * rounds, "reading"):
             seconds[name].append(read())
         (scratch / "prepare").mkdir()
-        preparing = prepare_speed(paths, files.prepare, scratch / "prepare")
+        preparing = prepare_speed(paths, settings("folder", root).prepare, scratch / "prepare")
     speed = {name: CLIPS / statistics.median(times) for name, times in seconds.items()}
     limits = {kind: value for (kind, _, what), value in speed.items() if what.endswith("(the limit)")}
     lines = ["| from | what | with | clips/s, median | of the limit |", "|---|---|---|---|---|"]
@@ -211,7 +225,8 @@ def section(rounds):
             f"    python -m slowfast_tf.benchmark input --rounds {rounds}",
             "",
             f"Clips of 32 frames for SlowFast 8x8 out of videos of 10 s, {WIDTH}x{HEIGHT}; JPEG images of quality"
-            f" {files.prepare.quality}, {image / 1000:.0f} kB each; H.264 of {frame / 1000:.1f} kB a frame.",
+            f" {' and '.join(map(str, QUALITIES))}, {' and '.join(f'{size / 1000:.0f}' for size in images)} kB each;"
+            f" H.264 of {frame / 1000:.1f} kB a frame.",
             "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
             f" {BATCH} for every reader.",
             f"Median of {rounds} times {CLIPS} clips, in turns; preparing once. {prepare.cores()} cores, {_cpu()};"

@@ -1,7 +1,9 @@
 """The benchmark command at a tiny size. What it measures is not tested: timings belong to benchmarks."""
 
 import dataclasses
+import importlib.util
 import json
+import re
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import pytest
 import tensorflow as tf
 from coded_video import decode
 
-from slowfast_tf import benchmark, benchmark_engines, benchmark_input
+from slowfast_tf import benchmark, benchmark_engines, benchmark_input, config
 from slowfast_tf.benchmark_engines import ENGINES, Job
 from slowfast_tf.cli import UserError
 
@@ -147,4 +149,23 @@ def test_made_videos_compress_as_real_ones_do(monkeypatch, tmp_path):
     sizes = [len(tf.io.encode_jpeg(frame, quality=95).numpy()) for frame in frames]
     assert 24_000 < np.mean(sizes) < 34_000
     settings = benchmark_input.settings("folder", tmp_path)
-    assert settings.spec().clip_frames == 32 and settings.prepare.quality == 95
+    assert settings.spec().clip_frames == 32 and settings.prepare.quality == config.Prepare().quality
+
+
+def test_input(monkeypatch):
+    for name, value in {"VIDEOS": 2, "FRAMES": 70, "CLIPS": 4, "BATCH": 1, "EPOCH": 20}.items():
+        monkeypatch.setattr(benchmark_input, name, value)
+    text = benchmark_input.section(1)
+    assert re.search(r"quality 85 and 95, 1\d and [23]\d kB each; H.264 of \d\.\d kB a frame", text)
+    found = rows(text)
+    readers = ["slowfast_tf", "PyAV, plain loop", *(["decord"] if importlib.util.find_spec("decord") else [])]
+    for kind in ("records, quality 85", "records, quality 95"):
+        assert [row[1:3] for row in found if row[0] == kind] == [
+            ["training clips", "slowfast_tf"],
+            ["decoding alone", "every image, whole (the limit)"],
+        ]
+    for what in ("training clips", "decoding alone"):
+        assert [row[2] for row in found if row[:2] == ["H.264", what] and "limit" not in row[2]] == readers
+    assert all(float(row[3]) > 0 and float(row[4]) > 0 for row in found if row[0].startswith(("records", "H.264")))
+    preparing = {row[0]: float(row[1]) for row in found if len(row) == 2 and row[1].isdigit()}
+    assert len(preparing) == 3 and all(speed > 0 for speed in preparing.values())

@@ -462,7 +462,7 @@ def test_boxes_follow_crops(both, tmp_path, frames):
         write_film(root, film, frames)
     overrides = ["model.head=roi", "model.activation=sigmoid", "train.batch_size=2", "data.short_sides=[32, 72]"]
     overrides += ["test.clips=1", "test.crops=0"]
-    for config in both("ava", root, *overrides):
+    for config in both("ava", root, *overrides, preparing=["prepare.quality=95"]):
         clips = Clips(config, "train")
         assert clips.count == 2 and len(clips.labels) == 80 and clips.dataset == "ava"
         found = collections.Counter()

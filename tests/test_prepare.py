@@ -436,7 +436,7 @@ def test_the_data_set_may_move(prepared, tmp_path):
 
 def test_other_settings_are_refused(prepared, tmp_path):
     settings, root, output = prepared
-    with pytest.raises(UserError, match=r"other settings \(quality: 95 there, 90 here\)"):
+    with pytest.raises(UserError, match=r"other settings \(quality: 85 there, 90 here\)"):
         prepare.prepare(configuration(root, short_side=32, shards=3, flow=True, quality=90), str(output))
     with pytest.raises(UserError, match="is not empty"):
         prepare.prepare(settings, str(root))
