@@ -204,16 +204,21 @@ def section(rounds):
         seconds = {name: [] for name in found}
         for name, read in tqdm.tqdm([*found.items()] * rounds, "reading"):
             seconds[name].append(read())
-        (scratch / "prepare").mkdir()
-        preparing = prepare_speed(paths, settings("folder", root).prepare, scratch / "prepare")
+        preparing = collections.defaultdict(list)
+        for number in tqdm.tqdm(range(rounds), "preparing"):
+            (scratch / f"prepare_{number}").mkdir()
+            measured = prepare_speed(paths, settings("folder", root).prepare, scratch / f"prepare_{number}")
+            for name, value in measured.items():
+                preparing[name].append(value)
     speed = {name: CLIPS / statistics.median(times) for name, times in seconds.items()}
     limits = {kind: value for (kind, _, what), value in speed.items() if what.endswith("(the limit)")}
     lines = ["| from | what | with | clips/s, median | of the limit |", "|---|---|---|---|---|"]
     for (kind, what, name), value in speed.items():
         lines.append(f"| {kind} | {what} | {name} | {value:.1f} | {value / limits[kind]:.2f} |")
+    preparing = {name: statistics.median(values) for name, values in preparing.items()}
     rate = {name: preparing["frames"] / preparing[name] for name in preparing if name != "frames"}
     both = preparing["frames"] / (preparing["ffmpeg"] + preparing["jpeg"])
-    lines += ["", "| preparing | frames/s |", "|---|---|"]
+    lines += ["", "| preparing | frames/s, median |", "|---|---|"]
     lines.append(f"| `slowfast_tf.prepare` | {rate['prepare']:.0f} |")
     lines.append(f"| ffmpeg (decode, scale), then libjpeg-turbo (encode) | {both:.0f} |")
     lines.append(f"| ffmpeg, its own JPEG encoder | {rate['ffmpeg_jpeg']:.0f} |")
@@ -229,7 +234,7 @@ def section(rounds):
             f" H.264 of {frame / 1000:.1f} kB a frame.",
             "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
             f" {BATCH} for every reader.",
-            f"Median of {rounds} times {CLIPS} clips, in turns; preparing once. {prepare.cores()} cores, {_cpu()};"
+            f"Median of {rounds} times {CLIPS} clips, and of preparing {rounds} times, in turns. {prepare.cores()} cores, {_cpu()};"
             f" Python {platform.python_version()}, {versions}.",
             "",
             *lines,
