@@ -234,8 +234,8 @@ def section(rounds):
             f" H.264 of {frame / 1000:.1f} kB a frame.",
             "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
             f" {BATCH} for every reader.",
-            f"Median of {rounds} times {CLIPS} clips, and of preparing {rounds} times, in turns. {prepare.cores()} cores,"
-            f" {_cpu()}; Python {platform.python_version()}, {versions}.",
+            f"Median of {rounds} times {CLIPS} clips, and of preparing {rounds} times, in turns."
+            f" {prepare.cores()} cores, {_cpu()}; Python {platform.python_version()}, {versions}.",
             "",
             *lines,
         ]
