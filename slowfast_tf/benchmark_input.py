@@ -21,7 +21,7 @@ from .cli import import_tensorflow
 VIDEOS, FRAMES, HEIGHT, WIDTH = 16, 300, 256, 340
 CLIPS, BATCH = 96, 8  # timed at a time
 EPOCH = 60 * VIDEOS  # so long that it does not end, nor begin anew, while clips are timed
-QUALITIES = 85, 95  # of JPEG images: prepare's default, and that of OpenCV and TensorFlow
+QUALITIES = config.Prepare().quality, 95  # of JPEG images: prepare's default, and that of OpenCV and TensorFlow
 SPAN = 64  # raw frames that a clip of SlowFast 8x8 covers, every second of which is used
 
 

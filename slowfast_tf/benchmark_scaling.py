@@ -108,7 +108,8 @@ def input_volumes():
         benchmark_input.make_videos(scratch / "videos")
         prepare.prepare(benchmark_input.settings("folder", scratch / "videos"), str(scratch / "records"))
         shards = (scratch / "records").glob("train-*")
-        record = sum(path.stat().st_size for path in shards) / benchmark_input.VIDEOS
+        videos = sum(path.stat().st_size for path in shards) / benchmark_input.VIDEOS
+        record = videos * benchmark_input.SPAN / benchmark_input.FRAMES  # the part that a clip spans
         clips = Clips(benchmark_input.settings("records", scratch / "records"), "train")
         batches = iter(clips.train(range(10**6)))
         next(batches)
@@ -270,7 +271,7 @@ A training clip and a step, counted and measured here; then what is assumed:
 | | |
 |---|---|
 | `{preset}` at 224 x 224, forward and backward (three times forward) | {volumes.operations / 1e9:.0f} GFLOP a clip |
-| record, 10 s of video with a shorter side of 256, measured | {record / 1e6:.1f} MB a clip |
+| what a clip spans of a record with a shorter side of 256, measured | {record / 1e6:.1f} MB a clip |
 | reading and decoding it, measured on this machine | {1000 * seconds:.0f} ms of a core a clip |
 | gradients, 2 (N - 1) / N times through a ring of N | {volumes.gradients / 1e6:.0f} MB a step |
 | clips a step and GPU (the paper's) | {machine.clips} |

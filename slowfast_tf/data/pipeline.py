@@ -203,7 +203,7 @@ class Clips:
         """Every view of every video, in order, each video decoded once (section 4: 10 clips x 3 crops).
 
         Args:
-            part: number of the part of the videos to read, and how many there are. Of records a part is whole shards.
+            part: number of the part of the videos to read, and how many there are.
             done: ids of videos to leave out.
 
         Yields:

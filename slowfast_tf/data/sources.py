@@ -205,7 +205,8 @@ class Files(Source):
 
 
 class Records(Source):
-    """What `slowfast_tf.prepare` wrote. Of each video only its head and the images that clips need are read.
+    """What `slowfast_tf.prepare` wrote. Of each video only its head is read, and from the first image that
+    its clips need to the last.
 
     Args:
         root: directory of the records.
@@ -225,6 +226,7 @@ class Records(Source):
                 " --set prepare.flow=true"
             )
         self.labels, self.dataset, self._flow = tuple(index["labels"]), index["dataset"], flow
+        self._kinds = ("frames", "flow") if flow else ("frames",)
         shards = index["splits"][split]["shards"]
         self._paths = [f"{root}/{shard['file']}" for shard in shards]
         self._heads = [(path, *head) for path, shard in zip(self._paths, shards) for _, *head in shard["records"]]
@@ -245,7 +247,7 @@ class Records(Source):
         def parse(record):
             clip = records.parse(record, self._flow)
             about, indices = self._sampled(clip, sample(drawn()))
-            return {**about, **{name: tf.gather(clip[name], indices) for name in self._images(0)}}
+            return {**about, **{name: tf.gather(clip[name], indices) for name in self._kinds}}
 
         shards = tf.data.Dataset.from_tensor_slices(self._paths).shuffle(len(self._paths))
         # A record is megabytes: a buffer only copies them once more, unless each access is a remote one.
@@ -259,14 +261,14 @@ class Records(Source):
         return data.map(lambda clip: finish(clip, drawn()), tf.data.AUTOTUNE).ignore_errors()
 
     def _images(self, count):
-        names = ("frames", "flow") if self._flow else ("frames",)
-        return {name: tf.TensorSpec([None, count], tf.string) for name in names}
+        return {name: tf.TensorSpec([None, count], tf.string) for name in self._kinds}
 
     def _sampled(self, clip, sample):
         """What the head of a record tells of the clips of a sample but for images, and the indices of these."""
         indices = sample.indices(tf.shape(clip["frames"])[0], clip["rate"], self._rate, clip["key_time"])
         spans = tf.cast(tf.stack([indices[:, 0], indices[:, -1] + 1], 1), tf.float32) / clip["rate"]
-        return {name: {**clip, "spans": spans}[name] for name in ("id", *_SIGNATURE)}, indices
+        clip = {**clip, "spans": spans}
+        return {name: clip[name] for name in ("id", *_SIGNATURE)}, indices
 
     def _decoder(self, sample):
         arguments = [tf.TensorSpec([], tf.string), tf.TensorSpec([None]), tf.TensorSpec([])]
@@ -275,7 +277,7 @@ class Records(Source):
         def parse(head, places, pace):
             clip = records.parse_head(head, self._flow)
             about, indices = self._sampled(clip, sample._replace(places=places, pace=pace))
-            return [about[name] for name in _SIGNATURE], indices, [clip[name] for name in self._images(0)]
+            return [about[name] for name in _SIGNATURE], indices, [clip[name] for name in self._kinds]
 
         def decode(number, places, pace):
             path, start, size, checksum = self._heads[number]
@@ -300,10 +302,10 @@ class Records(Source):
             wanted = np.unique(indices)
             images = []
             for table in tables:
-                places = table.numpy()[wanted].tolist()
-                first, end = places[0][0], sum(places[-1][:2])
+                rows = table.numpy()[wanted].tolist()
+                first, end = rows[0][0], sum(rows[-1][:2])
                 data = read(start + size + first, end - first)
-                found = dict(zip(wanted, (whole(data[i - first : i - first + n], crc) for i, n, crc in places)))
+                found = dict(zip(wanted, (whole(data[i - first : i - first + n], crc) for i, n, crc in rows)))
                 images.append(np.array([found[i] for i in indices.ravel()], object).reshape(indices.shape))
             return *images, *about
 
