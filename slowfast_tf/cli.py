@@ -35,9 +35,6 @@ def run(main):
     except Exception:
         traceback.print_exc()
         code = 1
-    # A tf.data iterator that an exception kept alive ends here: while the interpreter shuts down it would wait
-    # forever for Python code of its own.
-    gc.collect()
     if "tensorflow_io" in sys.modules:  # its libraries abort the process while the interpreter shuts down
         sys.stdout.flush()
         sys.stderr.flush()

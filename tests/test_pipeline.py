@@ -544,3 +544,24 @@ def test_mirrored_strategy(forty, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.split()[-3:] == ["4", "steps", "8"]
+
+
+HELD = """
+import sys
+from slowfast_tf import config, data
+clips = data.load(config.load(sys.argv[1]), "train")
+held = iter(clips.repeat().prefetch(10**6))
+next(held)
+"""
+
+
+def test_a_script_ends_though_an_iterator_is_still_at_work(forty, tmp_path):
+    forty("records").save(tmp_path / "config.json")
+    done = subprocess.run(
+        [sys.executable, "-c", HELD, str(tmp_path / "config.json")],
+        env={"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -6,6 +6,8 @@ where it was asked for; "spans", when each of the K clips of the video begins an
 and "labels", "starts", "ends", "boxes", "box_labels" and "box_scores" as `records.parse` has them.
 """
 
+import atexit
+import gc
 import logging
 import os
 import zlib
@@ -29,6 +31,16 @@ _SIGNATURE = {
     "box_scores": tf.TensorSpec([None], tf.float32),
 }
 _log = logging.getLogger("slowfast_tf")
+
+
+@atexit.register
+def _end_iterators():
+    """Ends the iterators that are still held at exit: one that lives until Python shuts down waits forever for
+    Python code of its own."""
+    for thing in gc.get_objects():
+        if issubclass(type(thing), (tf.data.Iterator, tf.distribute.DistributedIterator)):
+            vars(thing).clear()
+    gc.collect()
 
 
 class Source:
