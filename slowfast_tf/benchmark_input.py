@@ -81,12 +81,11 @@ def readers(root, prepared, paths):
     from .data import Clips, sources, transforms, video
     from .data import records as stored
 
-    def train(dataset, place, source=None):
+    def train(dataset, place, changed=lambda source: source):
         """Training clips, from the pipeline's first batches on to when it runs steadily, and on."""
         clips = Clips(settings(dataset, place), "train")
-        if source:
-            clips._source = source(clips._source.videos * (EPOCH // VIDEOS), None)
-            clips.count = clips._source.count
+        clips._source = changed(clips._source)
+        clips.count = clips._source.count
 
         def read():
             # Anew each time: what an iterator prefetches would be work that others have to wait for.
@@ -149,6 +148,16 @@ def readers(root, prepared, paths):
 
         return read
 
+    def held(images):
+        """Has a source of records give images that are in memory already."""
+        clip = {"labels": [0], "starts": [0.0], "ends": [FRAMES / 30], "spans": [[0.0, SPAN / 30]]}
+
+        def changed(source):
+            source._read = lambda index, *_, **__: {**clip, "frames": tf.gather(images, [index % VIDEOS])}
+            return source
+
+        return changed
+
     found, sizes = {}, []
     for name, place in prepared.items():
         files = sorted(str(path) for path in pathlib.Path(place).glob("train-*"))
@@ -162,6 +171,7 @@ def readers(root, prepared, paths):
         images = tf.stack([clip["frames"][:SPAN:2] for clip in tf.data.TFRecordDataset(files).map(stored.parse)])
         sizes.append(int(tf.reduce_mean(tf.cast(tf.strings.length(images), tf.float32))))
         found[name, "training clips", "slowfast_tf"] = train("records", place)
+        found[name, "training clips", "slowfast_tf, images in memory"] = train("records", place, held(images))
         found[name, "decoding alone", "every image, whole (the limit)"] = jpeg(images)
 
     decoders = {"slowfast_tf": video.read, "PyAV, plain loop": loop}
@@ -169,7 +179,8 @@ def readers(root, prepared, paths):
         decoders["decord"] = by_decord
 
     def peer(decoder):
-        return type("Peer", (sources.Files,), {"decoder": staticmethod(decoder)})
+        files = type("Peer", (sources.Files,), {"decoder": staticmethod(decoder)})
+        return lambda source: files(source.videos * (EPOCH // VIDEOS), None)
 
     for name, decode in decoders.items():
         found["H.264", "training clips", name] = train("folder", root, peer(decode))
@@ -207,7 +218,8 @@ def section(rounds):
         preparing = collections.defaultdict(list)
         for number in tqdm.tqdm(range(rounds), "preparing"):
             (scratch / f"prepare_{number}").mkdir()
-            measured = prepare_speed(paths, settings("folder", root).prepare, scratch / f"prepare_{number}")
+            videos = paths * 3  # or Beam's start, a third of a second, would count
+            measured = prepare_speed(videos, settings("folder", root).prepare, scratch / f"prepare_{number}")
             for name, value in measured.items():
                 preparing[name].append(value)
     speed = {name: CLIPS / statistics.median(times) for name, times in seconds.items()}
@@ -234,7 +246,7 @@ def section(rounds):
             f" H.264 of {frame / 1000:.1f} kB a frame.",
             "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
             f" {BATCH} for every reader.",
-            f"Median of {rounds} times {CLIPS} clips, and of preparing {rounds} times, in turns."
+            f"Median of {rounds} times {CLIPS} clips, and of preparing {3 * VIDEOS} videos {rounds} times, in turns."
             f" {prepare.cores()} cores, {_cpu()}; Python {platform.python_version()}, {versions}.",
             "",
             *lines,

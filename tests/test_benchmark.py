@@ -162,6 +162,7 @@ def test_input(monkeypatch):
     for kind in ("records, quality 85", "records, quality 95"):
         assert [row[1:3] for row in found if row[0] == kind] == [
             ["training clips", "slowfast_tf"],
+            ["training clips", "slowfast_tf, images in memory"],
             ["decoding alone", "every image, whole (the limit)"],
         ]
     for what in ("training clips", "decoding alone"):
