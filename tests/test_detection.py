@@ -148,6 +148,7 @@ def test_roi_align_by_hand():
 
 def network(spec=TINY, seed=0, **kwargs):
     """A network whose every weight is random, classifier and all."""
+    keras.utils.set_random_seed(seed)
     model = SlowFast(spec, **kwargs)
     random = np.random.default_rng(seed)
     weights = [np.asarray(w) for w in model.weights]
