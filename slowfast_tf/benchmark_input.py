@@ -216,9 +216,9 @@ def section(rounds):
         for name, read in tqdm.tqdm([*found.items()] * rounds, "reading"):
             seconds[name].append(read())
         preparing = collections.defaultdict(list)
+        videos = paths * 3  # or Beam's start, a third of a second, would count
         for number in tqdm.tqdm(range(rounds), "preparing"):
             (scratch / f"prepare_{number}").mkdir()
-            videos = paths * 3  # or Beam's start, a third of a second, would count
             measured = prepare_speed(videos, settings("folder", root).prepare, scratch / f"prepare_{number}")
             for name, value in measured.items():
                 preparing[name].append(value)
@@ -246,7 +246,7 @@ def section(rounds):
             f" H.264 of {frame / 1000:.1f} kB a frame.",
             "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
             f" {BATCH} for every reader.",
-            f"Median of {rounds} times {CLIPS} clips, and of preparing {3 * VIDEOS} videos {rounds} times, in turns."
+            f"Median of {rounds} times {CLIPS} clips, and of preparing {len(videos)} videos {rounds} times, in turns."
             f" {prepare.cores()} cores, {_cpu()}; Python {platform.python_version()}, {versions}.",
             "",
             *lines,

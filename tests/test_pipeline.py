@@ -546,6 +546,9 @@ def test_mirrored_strategy(forty, tmp_path):
     assert done.stdout.split()[-3:] == ["4", "steps", "8"]
 
 
+# The end of a program
+
+
 HELD = """
 import sys
 from slowfast_tf import config, data
