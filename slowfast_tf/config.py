@@ -5,6 +5,7 @@ No TensorFlow here: a typing mistake is answered at once.
 
 import json
 import pathlib
+import re
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -92,6 +93,8 @@ class Data(Section):
     def _service_reads_records(self):
         if self.service and self.dataset != "records":
             raise ValueError(f"service reads dataset 'records' only; got dataset {self.dataset!r}")
+        if self.service and not re.fullmatch(r"grpc://[^/]+:\d{1,5}", self.service):
+            raise ValueError(f"service is an address such as grpc://host:5000; got {self.service!r}")
         return self
 
     @pydantic.model_validator(mode="after")

@@ -30,6 +30,7 @@ from . import cli, config, plugins
 SPLITS = ("train", "val")
 WORK = ".prepare"
 SHARD_BYTES = 150e6
+ROWS = ("skipped", "left_out")  # of a shard: videos that are not in it, labels of others that are not
 LEAST_SHARDS = 16  # so that several machines, and the workers of one, can share a small data set
 MOST_BYTES = 2_000_000_000  # protocol buffers hold at most 2 GiB
 
@@ -44,7 +45,6 @@ class Job:
     dataset: str
     root: str
     output: str
-    strict: bool
     prepare: config.Prepare
     plan: dict
     plugins: tuple
@@ -133,10 +133,13 @@ def prepare(settings, output, strict=False, beam_options=()):
     """
     import tensorflow as tf
 
-    from .data import records
+    from .data import datasets, records
 
     load.cache_clear()
-    data = {split: load(settings.data.dataset, settings.data.root, split, strict) for split in SPLITS}
+    data = {split: load(settings.data.dataset, settings.data.root, split) for split in SPLITS}
+    if strict:
+        for split in data.values():
+            datasets.check(split.videos, split.problems)
     plan = {
         "dataset": settings.data.dataset,
         "labels": list(data["train"].labels),
@@ -144,12 +147,20 @@ def prepare(settings, output, strict=False, beam_options=()):
         "source": {split: data[split].source for split in SPLITS},
     }
     work = f"{output}/{WORK}"
+    if tf.io.gfile.exists(output) and not tf.io.gfile.isdir(output):
+        raise cli.UserError(f"--output {output} is a file; name a directory")
+    data_set = settings.data.dataset, settings.data.root
+    job = Job(*data_set, output, settings.prepare, plan, tuple(settings.plugins))
     if tf.io.gfile.exists(f"{output}/index.json"):
-        _check_same(output, plan, records.read_index(output))
-        if tf.io.gfile.exists(work):  # stopped just before the end
-            tf.io.gfile.rmtree(work)
-        print(f"{output} is prepared already; nothing to do")
-        return
+        index = records.read_index(output)
+        _check_same(output, plan, index)
+        plan["shards"] = {split: len(index["splits"][split]["shards"]) for split in SPLITS}
+        with _clear_failure(output):
+            missing = _reopen(job, data, index)
+        if not missing:
+            print(f"{output} is prepared already; nothing to do")
+            return
+        print(f"{output} is prepared already; {missing} files of it are written anew")
     if tf.io.gfile.exists(f"{work}/plan.json"):
         there = json.loads(_read(f"{work}/plan.json"))
         _check_same(output, plan, there)
@@ -161,8 +172,7 @@ def prepare(settings, output, strict=False, beam_options=()):
             plan["shards"] = {split: _shard_count(data[split].videos, settings.prepare) for split in SPLITS}
             tf.io.gfile.makedirs(work)
             _write(output, f"{WORK}/plan.json", json.dumps(plan))
-    data_set = settings.data.dataset, settings.data.root
-    job = Job(*data_set, output, strict, settings.prepare, plan, tuple(settings.plugins))
+    job = dataclasses.replace(job, plan=plan)
     shards = [(split, i) for split in SPLITS for i in range(plan["shards"][split])]
     missing = [shard for shard in shards if _done(job, *shard) is None]
     if missing:
@@ -181,7 +191,10 @@ def run(job, shards, videos, beam_options):
 
     logging.disable(logging.NOTSET)
     if beam_options:
-        pipeline = beam.Pipeline(options=PipelineOptions(beam_options))
+        try:
+            pipeline = beam.Pipeline(options=PipelineOptions(beam_options))
+        except Exception as error:  # of each runner its own
+            raise cli.UserError(f"Apache Beam cannot take {' '.join(beam_options)}: {_last_line(error)}") from error
     else:
         # Threads are enough: decoding, scaling and compression release Python's lock. Beam's own choice of a local
         # runner would download a program on first use.
@@ -211,9 +224,13 @@ def _run_elsewhere(pipeline):
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:  # each runner has its own
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        cause = lines[-1] if lines else type(error).__name__
-        raise cli.Failure(f"the runner has failed: {cause}; the same command goes on from here") from error
+        raise cli.Failure(f"the runner has failed: {_last_line(error)}; the same command goes on from here") from error
+
+
+def _last_line(error):
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    name = type(error).__name__
+    return lines[-1] if lines else {"FutureTimeoutError": "its job server does not answer"}.get(name, name)
 
 
 def cores():
@@ -239,10 +256,10 @@ def write_shard(job, split, number):
             return
         if not local:
             plugins.load(job.plugins)
-        data = load(job.dataset, job.root, split, job.strict)
+        data = load(job.dataset, job.root, split)
         if data.source != job.plan["source"][split]:
             raise OSError(f"the data set in {job.root} has changed meanwhile")
-        report = {"file": name, "videos": 0, "frames": 0, "bytes": 0, "records": [], "skipped": []}
+        report = {"file": name, "videos": 0, "frames": 0, "bytes": 0, "records": [], "skipped": [], "left_out": []}
         with tf.io.TFRecordWriter(temporary) as writer:
             for video in _part(data, number, job.plan["shards"][split]):
                 _add(job, video, data.labels, writer, report, local)
@@ -280,6 +297,8 @@ def _add(job, video, labels, writer, report, local):
     except files.VideoError as error:
         report["skipped"].append([video.id or path, path, str(error)])
     else:
+        report["left_out"] += [[video.id or path, path, problem] for problem in taken.problems]
+        video = dataclasses.replace(video, labels=taken.labels)
         flows = flows if job.prepare.flow else None
         about = taken.times, taken.rate, taken.size, flows, job.dataset, path
         head, rest = records.encode(video, labels, images, *about)
@@ -304,14 +323,14 @@ def _finish(job, problems):
     rows = [["split", "id", "path", "reason"]]
     for split in SPLITS:
         shards = [_done(job, split, i) for i in range(job.plan["shards"][split])]
-        skipped = [[split, *row] for shard in shards for row in shard.pop("skipped")]
+        skipped, left_out = ([[split, *row] for shard in shards for row in shard.pop(name)] for name in ROWS)
         sums = {name: sum(shard[name] for shard in shards) for name in ("videos", "frames", "bytes")}
         if not sums["videos"]:
             for shard in shards:  # so that mended videos are taken the next time
                 tf.io.gfile.remove(f"{job.output}/{WORK}/{shard['file']}.json")
             raise cli.UserError(f"none of the {len(skipped)} videos of {split} can be read: {skipped[0][-1]}")
         index["splits"][split] = {**sums, "skipped": len(skipped), "shards": shards}
-        rows += [[split, "", "", problem] for problem in problems[split]] + skipped
+        rows += [[split, "", "", problem] for problem in problems[split]] + left_out + skipped
     # The figure of boxes is that of all annotations, also of those that no record holds.
     for path in datasets.truth_files(job.dataset, job.root):
         tf.io.gfile.makedirs(f"{job.output}/{path.parent.name}")
@@ -333,11 +352,11 @@ def _finish(job, problems):
 
 
 @functools.lru_cache(maxsize=2)
-def load(dataset, root, split, strict):
+def load(dataset, root, split):
     """A `Split`."""
     from .data import datasets
 
-    data = datasets.load(dataset, root, split, strict)
+    data = datasets.load(dataset, root, split)
     videos = [dataclasses.replace(video, path=_relative(video.path, root)) for video in data.videos]
     digest = hashlib.sha256(repr((data.labels, videos)).encode()).hexdigest()
     keys = [hashlib.sha256((video.id or video.path).encode()).digest() for video in videos]
@@ -367,6 +386,60 @@ def _shard_count(videos, settings):
     return min(max(math.ceil(total / SHARD_BYTES), LEAST_SHARDS), len(videos))
 
 
+def _reopen(job, data, index):
+    """Opens prepared data again where files of it are gone, or where a video that was skipped has changed since.
+
+    Args:
+        job: a `Job`.
+        data: the `Split`s.
+        index: of the prepared data.
+
+    Returns:
+        How many files have to be written.
+    """
+    import tensorflow as tf
+
+    rows = {split: {} for split in SPLITS}
+    with contextlib.suppress(tf.errors.NotFoundError):
+        for split, name, *row in csv.reader(io.StringIO(_read(f"{job.output}/skipped.csv"))):
+            if name and split in rows:
+                rows[split].setdefault(name, []).append([name, *row])
+    made = tf.io.gfile.stat(f"{job.output}/index.json").mtime_nsec
+    reports, missing = [], 0
+    for split in SPLITS:
+        shards = index["splits"][split]["shards"]
+        for i, shard in enumerate(shards):
+            stored = {name for name, *_ in shard["records"]}
+            report, whole = {**shard, **{name: [] for name in ROWS}}, _is_whole(job, shard)
+            for video in _part(data[split], i, len(shards)):
+                name = video.id or _relative(video.path, job.root)
+                report["left_out" if name in stored else "skipped"] += rows[split].get(name, [])
+                # Not the time of change alone: whoever copies a file may keep that.
+                whole = whole and (name in stored or os.stat(video.path).st_ctime_ns < made)
+            if whole:
+                reports.append(report)
+            else:
+                missing += 1
+    if tf.io.gfile.exists(f"{job.output}/{WORK}"):  # stopped just before the end, or here
+        tf.io.gfile.rmtree(f"{job.output}/{WORK}")
+    if missing:
+        tf.io.gfile.makedirs(f"{job.output}/{WORK}")
+        for report in reports:
+            _write(job.output, f"{WORK}/{report['file']}.json", json.dumps(report))
+        _write(job.output, f"{WORK}/plan.json", json.dumps(job.plan))
+        tf.io.gfile.remove(f"{job.output}/index.json")
+    return missing
+
+
+def _is_whole(job, shard):
+    import tensorflow as tf
+
+    try:
+        return tf.io.gfile.stat(f"{job.output}/{shard['file']}").length == shard["bytes"]
+    except tf.errors.NotFoundError:
+        return False
+
+
 def _name(job, split, number):
     return f"{split}-{number:05d}-of-{job.plan['shards'][split]:05d}.tfrecord"
 
@@ -380,10 +453,9 @@ def _done(job, split, number):
         return None
     try:
         report = json.loads(_read(f"{job.output}/{WORK}/{name}.json"))
-        whole = tf.io.gfile.stat(f"{job.output}/{name}").length == report["bytes"]
     except tf.errors.NotFoundError:
         return None
-    return report if whole else None
+    return report if _is_whole(job, report) else None
 
 
 def _checksum(path):

@@ -83,7 +83,7 @@ def train(settings, workdir, strict=False):
     import tensorflow as tf
 
     from . import load
-    from .data import Clips
+    from .data import Clips, service
     from .evaluate import evaluate
     from .evaluation import plots
     from .training import accumulation, averaging, callbacks, losses, optimizers, schedules  # noqa: F401, a checkpoint holds the latter three
@@ -152,6 +152,11 @@ def train(settings, workdir, strict=False):
         except (callbacks.Interrupted, KeyboardInterrupt) as error:
             raise cli.Failure(f"interrupted; {error or 'the same command goes on after the last epoch'}") from error
         except tf.errors.InvalidArgumentError as error:
+            if service.NOTHING in str(error):
+                raise cli.UserError(
+                    f"{service.NOTHING}: they have to see {settings.data.root} at the same place, and whole; their logs"
+                    " tell what they could not read"
+                ) from error
             if len(clips.skipped) < clips.count:
                 raise
             first = next(iter(clips.skipped.values()))

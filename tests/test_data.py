@@ -87,7 +87,7 @@ def test_ten_clips_at_a_nominal_rate(frames, rate):
     """A clip lasts 64 / 30 s whatever the video's rate: 53.3 frames of 25 a second."""
     spec = get_spec("slowfast_8x8_r50", frame_index="linspace")
     sample = sampling.Sampling(spec, sampling.test_places(10))
-    found = sample.indices(frames, rate, 30, -1.0).numpy()
+    found = sample.indices(frames, rate, 30, -1).numpy()
     length = 64 / 30 * rate
     for k, clip in enumerate(found):
         expected = pyslowfast_indices(max(frames - length, 0) * k / 10, length, 32, frames)
@@ -100,14 +100,14 @@ def test_nominal_rate_by_hand():
     sample = sampling.Sampling(spec, [0.0, 1.0])
     # 25 frames a second for 30: every 1.667th of 26.67; 250 - 26.67 = 223.33 of room
     first = [0, 1, 3, 5, 6, 8, 10, 11, 13, 15, 16, 18, 20, 21, 23, 25]
-    found = sample.indices(250, 25.0, 30.0, -1.0).numpy()
+    found = sample.indices(250, 25.0, 30.0, -1).numpy()
     assert found.tolist() == [first, [223 + i for i in first]]
     # 60 for 30: every fourth; a faster pace on top of it; and a video of one frame
-    assert sample.indices(64, 60.0, 30.0, -1.0).numpy()[0].tolist() == list(range(0, 64, 4))
-    assert sample._replace(pace=2.0).indices(64, 30.0, 30.0, -1.0).numpy()[0].tolist() == list(range(0, 64, 4))
-    assert sample.indices(1, 25.0, 30.0, -1.0).numpy().tolist() == [[0] * 16] * 2
+    assert sample.indices(64, 60.0, 30.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
+    assert sample._replace(pace=2.0).indices(64, 30.0, 30.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
+    assert sample.indices(1, 25.0, 30.0, -1).numpy().tolist() == [[0] * 16] * 2
     # Any rate: every second one
-    assert sample.indices(40, 7.0, None, -1.0).numpy()[1].tolist() == list(range(8, 40, 2))
+    assert sample.indices(40, 7.0, None, -1).numpy()[1].tolist() == list(range(8, 40, 2))
 
 
 @pytest.mark.parametrize("frames", [64, 65, 200, 733])
@@ -122,7 +122,7 @@ def test_clips_to_the_end(frames):
 
 def key_frame(key, frames, rate=30.0, nominal=None, preset="slowfast_8x8_r50"):
     sample = sampling.Sampling(get_spec(preset), [0.3])
-    return sample.indices(frames, rate, nominal, key).numpy().tolist()
+    return sample.indices(frames, rate, nominal, round(key * rate)).numpy().tolist()
 
 
 def test_key_frames():

@@ -150,9 +150,9 @@ def test_fused_views_are_those_of_single_ones(configure, model, infer, folder, f
 def test_a_video_is_decoded_once_for_30_views(configure, folder, monkeypatch):
     read, calls = video.read, []
 
-    def counted(path, indices):
+    def counted(path, indices, short_side):
         calls.append(pathlib.Path(path).name)
-        return read(path, indices)
+        return read(path, indices, short_side)
 
     monkeypatch.setattr(sources.Files, "decoder", staticmethod(counted))
     shapes = [inputs["fast"].shape for inputs, _, _ in Clips(configure("test.clips=10"), "val").views()]

@@ -3,8 +3,10 @@
 import collections
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import published
@@ -19,7 +21,7 @@ from scipy import ndimage
 import slowfast_tf
 from slowfast_tf import train
 from slowfast_tf.cli import UserError
-from slowfast_tf.data import Clips
+from slowfast_tf.data import Clips, service
 from slowfast_tf.data.datasets import demo
 from slowfast_tf.prepare import prepare
 
@@ -301,14 +303,15 @@ def test_augmentation(forty, source):
     assert mixed > 10
 
 
+def worker_of(dispatcher):
+    made = tf.data.experimental.service
+    return made.WorkerServer(made.WorkerConfig(dispatcher_address=dispatcher.target.split("://")[1]))
+
+
 def test_service(forty):
     """A tf.data service of one dispatcher and two workers: each record about once an epoch."""
-    service = tf.data.experimental.service
-    dispatcher = service.DispatchServer()
-    workers = [
-        service.WorkerServer(service.WorkerConfig(dispatcher_address=dispatcher.target.split("://")[1]))
-        for _ in range(2)
-    ]
+    dispatcher = tf.data.experimental.service.DispatchServer()
+    workers = [worker_of(dispatcher) for _ in range(2)]
     config = forty("records", f"data.service={dispatcher.target}", "train.batch_size=2")
     clips = Clips(config, "train")
     numbers = []
@@ -321,6 +324,52 @@ def test_service(forty):
     # For a run of several epochs it goes on.
     assert sum(1 for _ in clips.train(range(2)).take(45)) == 45
     del workers, dispatcher
+
+
+def test_service_that_nobody_runs(forty, monkeypatch, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(UserError, match=f"data.service grpc://localhost:{port}: nothing answers there .*prepare.md"):
+        Clips(forty("records", f"data.service=grpc://localhost:{port}"), "train")
+    for address in ("localhost:5000", "grpc://localhost", "http://localhost:5000"):
+        with pytest.raises(UserError, match="service is an address such as grpc://host:5000; got"):
+            forty("records", f"data.service={address}")
+
+    monkeypatch.setattr(service, "PATIENCE", 1.0)
+    dispatcher = tf.data.experimental.service.DispatchServer()
+    workers = []
+    later = threading.Timer(3, lambda: workers.append(worker_of(dispatcher)))
+    later.start()
+    clips = Clips(forty("records", f"data.service={dispatcher.target}"), "train")
+    assert capsys.readouterr().err == f"waiting for a worker of the tf.data service at {dispatcher.target}\n"
+    assert sum(1 for _ in clips.train()) == 10
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_service_that_cannot_read(some_damaged, tmp_path, monkeypatch, hidden):
+    """Where its workers do not see the files, and where nothing in them is whole; one file that is makes an epoch."""
+    dispatcher = tf.data.experimental.service.DispatchServer()
+    worker = worker_of(dispatcher)
+    config = some_damaged(3, f"data.service={dispatcher.target}", 'model.pathways=["slow"]', "train.batch_size=5")
+    assert sum(1 for _ in Clips(config, "train").train(range(2)).take(5)) == 5  # 10 of 40 records are whole
+    for path in pathlib.Path(config.data.root).glob("train*.tfrecord"):
+        path.unlink() if hidden else path.write_bytes(b"")
+    with pytest.raises(UserError, match=f"the workers of the tf.data service gave no batch: .*{config.data.root}"):
+        train.train(config, tmp_path / "run")
+    del worker, dispatcher
+
+
+def test_service_sees_what_is_named_from_here(forty, monkeypatch):
+    """Its workers have another working directory; these one of a process that has left it since."""
+    dispatcher = tf.data.experimental.service.DispatchServer()
+    worker = worker_of(dispatcher)
+    config = forty("records", f"data.service={dispatcher.target}")
+    root = pathlib.Path(config.data.root)
+    monkeypatch.chdir(root.parent)
+    data = Clips(forty("records", f"data.service={dispatcher.target}", f"data.root={root.name}"), "train").train()
+    monkeypatch.chdir("/")
+    assert sum(1 for _ in data) == 10
+    del worker, dispatcher
 
 
 @pytest.fixture
@@ -346,13 +395,15 @@ def test_damaged_records_are_made_up_for(some_damaged, damaged):
     assert len(clips.skipped) == 10 * damaged
     lost = sorted(pathlib.Path(config.data.root).glob("train*.tfrecord"))[:damaged]
     ends = {
-        f"{path}: the record of {name} is damaged; prepare the data anew" for path in lost for name in clips.skipped
+        f"{path}: the record of {name} is damaged; remove that file and prepare the data again"
+        for path in lost
+        for name in clips.skipped
     }
     assert set(clips.skipped.values()) <= ends
 
 
 def test_all_records_are_damaged(some_damaged, tmp_path):
-    with pytest.raises(UserError, match="none of the 40 training videos can be read: .* is damaged; prepare the data"):
+    with pytest.raises(UserError, match="none of the 40 training videos can be read: .* is damaged; remove that file"):
         train.train(some_damaged(4, 'model.pathways=["slow"]'), tmp_path / "run")
 
 

@@ -177,6 +177,7 @@ def test_parse_nothing_but_a_frame():
         "id": [],
         "frames": [1],
         "rate": [],
+        "times": [1],
         "labels": [0],
         "starts": [0],
         "ends": [0],
@@ -228,7 +229,7 @@ def test_span(numbered):
     found, frames = stored(Video(numbered, (), span=(0.2, 0.5)))
     assert found == list(range(6, 15))
     assert frames.times[0] == pytest.approx(0.2)
-    with pytest.raises(VideoError, match=r"no frame between 7 and 8 s; the last one is at 1.47 s"):
+    with pytest.raises(VideoError, match=r"no frame between 7 and 8 s; it lasts 1.50 s"):
         stored(Video(numbered, (), span=(7.0, 8.0)))
 
 

@@ -1,7 +1,6 @@
 """The frames of a video as records hold them: scaled down, at the rate that is asked for, as JPEG images."""
 
 import math
-import os
 
 import av
 import numpy as np
@@ -25,6 +24,7 @@ class Frames:
         times: of the frames, in seconds from the start of the file, float64 `[N]`.
         rate: frames a second.
         size: height and width, once the first frame is there.
+        labels, problems: see `video.Footage`.
 
     Raises:
         VideoError: for a video that cannot be read, here or while iterating.
@@ -32,17 +32,11 @@ class Frames:
 
     def __init__(self, source, settings):
         self._path, self._settings = source.path, settings
-        self._files = video.list_images(source.path) if os.path.isdir(source.path) else None
-        if self._files is None:
-            info = video.probe(source.path)
-            count, self.rate = info.frames, info.rate
-        else:
-            count, self.rate = len(self._files), source.rate
-        times = np.arange(count) / self.rate
-        if self._files is None and info.times is not None and count > 1:
-            times = (info.times - info.times[0]) * (times[-1] / (info.times[-1] - info.times[0]))
+        there = video.footage(source)
+        self._files, self.rate, self.labels, self.problems = there.images, there.rate, there.labels, there.problems
         self._encode = _Encoder(settings)
-        self._frames, self.times = _within(times, source)
+        self._frames = np.arange(there.first, there.last)
+        self.times = there.times[self._frames]
         if settings.frame_rate:
             self._frames, self.times = _resampled(self._frames, self.times, self.rate, settings.frame_rate)
             self.rate = settings.frame_rate
@@ -154,19 +148,8 @@ class _Encoder:
         return height * wanted // short, width * wanted // short
 
 
-def _within(times, source):
-    """Indices and times of the frames of a video that lie in its span."""
-    start, end = source.span or (-np.inf, np.inf)
-    first, last = np.searchsorted(times, [start - 1e-6, end - 1e-6])
-    if first == last:
-        raise VideoError(
-            f"{source.path}: no frame between {start:g} and {end:g} s; the last one is at {times[-1]:.2f} s"
-        )
-    return np.arange(first, last), times[first:last]
-
-
 def _resampled(frames, times, rate, wanted_rate):
     """Indices and times of frames at another rate: of the frames that there are, the nearest in time."""
-    count = math.ceil(len(frames) / rate * wanted_rate - 1e-6)
+    count = math.ceil((times[-1] - times[0] + 1 / rate) * wanted_rate - 1e-6)
     wanted = times[0] + np.arange(count) / wanted_rate
     return frames[np.searchsorted((times[1:] + times[:-1]) / 2, wanted)], wanted

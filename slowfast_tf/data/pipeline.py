@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from .. import plugins
 from ..cli import UserError
-from . import augment, datasets, flow, multigrid, transforms
+from . import augment, datasets, flow, multigrid, service, transforms
 from .sampling import Sampling, test_places
 from .sources import Files, Records
 
@@ -67,6 +67,8 @@ class Clips:
         self.config = config
         data, spec = config.data, config.spec()
         self._flow = "fast" in spec.pathways and spec.fast_input == "flow"
+        if data.service and split == "train":
+            service.wait(data.service)
         if data.dataset == "records":
             self._source = Records(data.root, split, data.frame_rate, self._flow)
             self.labels, self.dataset, self.problems = self._source.labels, self._source.dataset, ()
@@ -129,7 +131,7 @@ class Clips:
         def sample(i):
             draws = tf.random.stateless_uniform([2], seeds(i))
             stride = tf.floor(slowest + draws[1] * (fastest - slowest + 1))
-            return Sampling(spec, draws[:1], stride / self.spec.stride)
+            return Sampling(spec, draws[:1], stride / self.spec.stride, config.data.short_sides[1])
 
         def finish(clip, i):
             place = tf.searchsorted(tf.constant(cycle), [i % clips % cycle[-1]], "right")[0]
@@ -168,9 +170,7 @@ class Clips:
                 num_parallel_calls=tf.data.AUTOTUNE,
             )
         if config.data.service:
-            share = tf.data.experimental.service.ShardingPolicy.DYNAMIC
-            data = data.apply(tf.data.experimental.service.distribute(share, config.data.service))
-            data = data.repeat() if epochs else data
+            data = service.distribute(data, config.data.service, forever=epochs is not None)
         else:  # Keras needs to know where several devices share the batches
             count = (len(epochs) if epochs else 1) * steps - skip
             data = data.apply(tf.data.experimental.assert_cardinality(count))
@@ -191,7 +191,7 @@ class Clips:
                 return self._with_boxes(inputs, boxes, clip["box_labels"])
             return inputs, self._labels_during(clip, ALWAYS)
 
-        data = self._source.test(Sampling(self.spec, test_places(1)), finish)
+        data = self._source.test(self._test_sampling(1), finish)
         return data.padded_batch(self.config.train.batch_size).prefetch(2)
 
     def size(self, part):
@@ -213,7 +213,7 @@ class Clips:
             `skipped` after the pass.
         """
         test = self.config.test
-        sample = Sampling(self.spec, test_places(test.clips, test.to_the_end))
+        sample = self._test_sampling(test.clips, test.to_the_end)
 
         def finish(clip):
             return self._decode(clip), self._labels_during(clip, ALWAYS), clip["id"]
@@ -247,7 +247,10 @@ class Clips:
             inputs["boxes"] = (clip["boxes"] * tf.tile(sides[::-1], [2]))[None]
             return inputs, self._box_labels(clip["box_labels"]), clip["boxes"], clip["id"]
 
-        return self._source.test(Sampling(self.spec, test_places(1)), finish, part, done).prefetch(2)
+        return self._source.test(self._test_sampling(1), finish, part, done).prefetch(2)
+
+    def _test_sampling(self, *clips):
+        return Sampling(self.spec, test_places(*clips), short_side=self.spec.crop_size)
 
     def _train_clip(self, clip, spec, shapes, place, seed):
         """What the network takes of a clip for training, and its labels."""

@@ -45,7 +45,7 @@ def encode(video, labels, frames, times, rate, size, flows=None, dataset="", pat
     """
     path = video.path if path is None else path
     stamps = np.round(np.asarray(times) * 1e6).astype(np.int64)
-    end = int(stamps[0]) + round(len(frames) / rate * 1e6)
+    end = int(stamps[-1]) + round(1e6 / rate)
     classes = sorted({label for label, _, _ in video.labels})
     names = [labels[i] for i in classes]
     image = {"format": "JPEG", "channels": 3, "height": size[0], "width": size[1], "frame_rate": float(rate)}
@@ -99,7 +99,7 @@ def parse(serialized, flow=False):
         A dictionary of tensors. Times are in seconds from the first frame of the record.
         - "id": of the video, string.
         - "frames": JPEG images, string `[N]`.
-        - "rate": frames a second, float32.
+        - "rate": frames a second, float32; "times": of the frames, float32 `[N]`.
         - "labels": class indices, int64 `[L]`; "starts", "ends": when each happens, float32 `[L]`.
         - "boxes": (x1, y1, x2, y2) as shares of width and height, float32 `[M, 4]`; those with labels come first.
         - "box_labels": class indices, int64 `[M, K]`, filled up with -1.
@@ -136,7 +136,7 @@ def parse_head(head, flow=False):
     for table in tables.values():
         places, sizes, _ = tf.unstack(table, axis=-1)
         rising = tf.reduce_all(places >= tf.concat([[0], (places + sizes)[:-1]], 0)) & tf.reduce_all(sizes > 0)
-        possible = tf.reduce_all(tf.maximum(places, sizes) < 2**31) & (tf.size(sizes) == tf.shape(tables["frames"])[0])
+        possible = tf.reduce_all(tf.maximum(places, sizes) < 2**31) & (tf.size(sizes) == tf.size(parsed["times"]))
         tf.debugging.Assert(rising & possible & (tf.size(sizes) > 0), ["images one after the other"])
     return {**parsed, **tables}
 
@@ -163,6 +163,7 @@ def _parse(serialized, more_context, more_lists):
     lists = {
         "region/label/index": integers,
         "region/track/index": integers,
+        "image/timestamp": tf.io.FixedLenSequenceFeature([], tf.int64),
         **region,
         **{f"PREDICTED/{name}": feature for name, feature in region.items()},
         **more_lists,
@@ -191,6 +192,7 @@ def _parse(serialized, more_context, more_lists):
     parsed = {
         "id": context["example/id"],
         "rate": context["image/frame_rate"],
+        "times": seconds(lists["image/timestamp"]),
         "labels": context["segment/label/index"],
         "starts": seconds(context["segment/start/timestamp"]),
         "ends": seconds(context["segment/end/timestamp"]),

@@ -12,11 +12,13 @@ class Sampling(typing.NamedTuple):
         spec: a `SlowFastSpec`.
         places: of K clips, see `clip_frames`; a video with a key frame gives the clip around it instead.
         pace: a factor on the spec's stride.
+        short_side: the most pixels that anything that follows needs of a frame's shorter side; None: all.
     """
 
     spec: typing.Any
     places: typing.Any
     pace: typing.Any = 1.0
+    short_side: int | None = None
 
     def indices(self, frames, rate, nominal_rate, key):
         """Raw frame indices, int32 `[K, count]`.
@@ -25,13 +27,13 @@ class Sampling(typing.NamedTuple):
             frames: number of frames of the video.
             rate: of the video, frames a second.
             nominal_rate: what the stride is meant for; None: any.
-            key: time of the key frame, in seconds; below 0 without one.
+            key: index of the key frame; below 0 without one.
         """
         pace = tf.cast(self.pace, tf.float32) * (tf.cast(rate, tf.float32) / nominal_rate if nominal_rate else 1.0)
         return tf.cond(
-            tf.cast(key, tf.float32) < 0,
+            key < 0,
             lambda: clip_frames(self.places, frames, self.spec, pace),
-            lambda: key_frames(tf.round(tf.cast(key * rate, tf.float32)), frames, self.spec, pace),
+            lambda: key_frames(key, frames, self.spec, pace),
         )
 
 

@@ -162,6 +162,7 @@ class Files(Source):
     def __init__(self, videos, rate, reader="pyav"):
         super().__init__([source.id or source.path for source in videos], rate)
         self.videos = videos
+        self._told = set()
         if reader == "tensorflow_io":
             from . import tensorflow_io
 
@@ -172,34 +173,30 @@ class Files(Source):
 
     def _decoder(self, sample):
         scalar = tf.TensorSpec([])
-        arguments = [tf.TensorSpec([None]), scalar, tf.TensorSpec([], tf.int32), scalar, scalar]
+        whole = tf.TensorSpec([], tf.int32)
+        arguments = [tf.TensorSpec([None]), scalar, whole, scalar, whole]
 
         @tf.function(input_signature=arguments, autograph=False)  # one after the other these take twice as long
         def indices(places, pace, frames, rate, key):
             return sample._replace(places=places, pace=pace).indices(frames, rate, self._rate, key)
 
+        indices = indices.get_concrete_function()  # TensorFlow warns of a new one for each dataset
+
         def decode(number, places, pace):
             source = self.videos[number]
-            if os.path.isdir(source.path):
-                images = video.list_images(source.path)
-                count, rate = len(images), source.rate
+            there = video.footage(source)
+            for problem in there.problems:
+                if problem not in self._told:
+                    self._told.add(problem)
+                    _log.warning("left out: %s", problem)
+            count = there.last - there.first
+            taken = indices(places, pace, count, there.rate, there.key).numpy() + there.first
+            if there.images:
+                frames = _read_images([there.images[i] for i in taken.ravel()], sample.short_side)
             else:
-                images, info = None, video.probe(source.path)
-                count, rate = info.frames, info.rate
-            begin, end = source.span or (0, count / rate)
-            first, last = max(round(begin * rate), 0), min(round(end * rate), count)
-            if first >= last:
-                raise video.VideoError(
-                    f"{source.path}: no frame between {begin:g} and {end:g} s; it lasts {count / rate:.2f} s"
-                )
-            key = -1.0 if source.key is None else source.key - first / rate
-            taken = indices(places, pace, last - first, rate, key).numpy() + first
-            if images:
-                frames = _read_images([images[i] for i in taken.ravel()])
-            else:
-                frames = self.decoder(source.path, taken.ravel())
-            spans = np.stack([taken[:, 0], taken[:, -1] + 1], 1) / rate
-            labels, starts, ends = zip(*source.labels) if source.labels else ((), (), ())
+                frames = self.decoder(source.path, taken.ravel(), sample.short_side)
+            spans = np.stack([there.times[taken[:, 0]], there.times[taken[:, -1]] + 1 / there.rate], 1)
+            labels, starts, ends = zip(*there.labels) if there.labels else ((), (), ())
             width = max((len(box.labels) for box in source.boxes), default=0)
             box_labels = [(*box.labels, *[-1] * (width - len(box.labels))) for box in source.boxes]
             return (
@@ -247,7 +244,7 @@ class Records(Source):
 
     def serve(self, sample, finish):
         """Clips of one epoch for a tf.data service, whose workers share the shards: each time in another order. They
-        run TensorFlow's own ops alone, which read whole records; what is damaged is left out."""
+        run TensorFlow's own ops alone, which read whole records; what is damaged is left out, as their logs tell."""
         if not all(map(remote.is_native, self._paths)):
             raise UserError(
                 f"{self._paths[0]}: a tf.data service reads only where TensorFlow itself can; copy the records there"
@@ -261,24 +258,36 @@ class Records(Source):
             about, indices = self._sampled(clip, sample(drawn()))
             return {**about, **{name: tf.gather(clip[name], indices) for name in self._kinds}}
 
-        shards = tf.data.Dataset.from_tensor_slices(self._paths).shuffle(len(self._paths))
+        def readable(path):
+            """What TensorFlow cannot open it would try again forever below."""
+            byte = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1)
+            count = byte.reduce(0, lambda count, _: count + 1)
+            with tf.control_dependencies([tf.debugging.Assert(count > 0, [path, "is empty"])]):
+                return tf.identity(path)
+
+        # Workers have a working directory of their own.
+        paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in self._paths]
+        shards = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
+        shards = shards.map(readable).ignore_errors(log_warning=True)
         # A record is megabytes: a buffer only copies them once more, unless each access is a remote one.
         buffer = None if any(map(remote.is_remote, self._paths)) else 0
         data = shards.interleave(
-            lambda path: tf.data.TFRecordDataset(path, buffer_size=buffer).ignore_errors(),
+            lambda path: tf.data.TFRecordDataset(path, buffer_size=buffer).ignore_errors(log_warning=True),
             AT_ONCE,
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        data = data.map(parse, tf.data.AUTOTUNE).ignore_errors().shuffle(SHUFFLED_CLIPS)
-        return data.map(lambda clip: finish(clip, drawn()), tf.data.AUTOTUNE).ignore_errors()
+        data = data.map(parse, tf.data.AUTOTUNE).ignore_errors(log_warning=True).shuffle(SHUFFLED_CLIPS)
+        return data.map(lambda clip: finish(clip, drawn()), tf.data.AUTOTUNE).ignore_errors(log_warning=True)
 
     def _images(self, count):
         return {name: tf.TensorSpec([None, count], tf.string) for name in self._kinds}
 
     def _sampled(self, clip, sample):
         """What the head of a record tells of the clips of a sample but for images, and the indices of these."""
-        indices = sample.indices(tf.shape(clip["frames"])[0], clip["rate"], self._rate, clip["key_time"])
-        spans = tf.cast(tf.stack([indices[:, 0], indices[:, -1] + 1], 1), tf.float32) / clip["rate"]
+        times, key = clip["times"], clip["key_time"]
+        key = tf.where(key < 0, -1, tf.argmin(tf.abs(times - key), output_type=tf.int32))
+        indices = sample.indices(tf.size(times), clip["rate"], self._rate, key)
+        spans = tf.stack([tf.gather(times, indices[:, 0]), tf.gather(times, indices[:, -1]) + 1 / clip["rate"]], 1)
         clip = {**clip, "spans": spans}
         return {name: clip[name] for name in ("id", *_SIGNATURE)}, indices
 
@@ -291,9 +300,13 @@ class Records(Source):
             about, indices = self._sampled(clip, sample._replace(places=places, pace=pace))
             return [about[name] for name in _SIGNATURE], indices, [clip[name] for name in self._kinds]
 
+        parse = parse.get_concrete_function()  # TensorFlow warns of a new one for each dataset
+
         def decode(number, places, pace):
             path, start, size, checksum = self._heads[number]
-            damaged = f"{path}: the record of {self._names[number]} is damaged; prepare the data anew"
+            damaged = (
+                f"{path}: the record of {self._names[number]} is damaged; remove that file and prepare the data again"
+            )
 
             def read(start, size):
                 try:
@@ -324,8 +337,12 @@ class Records(Source):
         return decode
 
 
-def _read_images(paths):
+def _read_images(paths, short_side=None):
     """JPEG images, uint8 `[N, H, W, 3]`, of the size of the first. For a damaged one the one before it stands in.
+
+    Args:
+        paths: of the images.
+        short_side: see `video.reduction`; libjpeg makes an image an eighth of its size at most.
 
     Raises:
         VideoError: where none can be decoded.
@@ -337,7 +354,7 @@ def _read_images(paths):
             height, width, _ = tf.io.extract_jpeg_shape(data).numpy().tolist()
             if not video.is_sane(width, height):
                 raise ValueError(f"{width} x {height} pixels")
-            image = transforms.decode(data).numpy()
+            image = transforms.decode(data, min(video.reduction(height, width, short_side), 8)).numpy()
             if images and image.shape != images[0].shape:
                 raise ValueError(f"{image.shape} among {images[0].shape}")
             images += [image] * (waiting + 1)

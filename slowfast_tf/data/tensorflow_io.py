@@ -27,13 +27,18 @@ def reader():
             ' not where the system looks for libraries; docs/stacks.md says how to get them, or take "pyav"'
         ) from error
 
-    def read(path, frames):
+    def read(path, frames, short_side=None):
         try:
             images = ffmpeg_ops.io_ffmpeg_decode_video(tf.io.read_file(path), 0)
         except tf.errors.OpError as error:
             raise video.VideoError(f"{path}: cannot be read as a video: {str(error).splitlines()[0]}") from error
         if not len(images):
             raise video.VideoError(f"{path}: no frame can be decoded")
+        height, width = images.shape[1:3]
+        smaller = video.reduction(height, width, short_side)
+        if smaller > 1:
+            images = tf.image.resize(images, [height // smaller, width // smaller], "area")
+            images = tf.cast(tf.round(images), tf.uint8)
         return tf.gather(images, np.clip(np.asarray(frames, np.int64), 0, len(images) - 1)).numpy()
 
     return read

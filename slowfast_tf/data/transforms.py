@@ -8,9 +8,9 @@ import tensorflow as tf
 _DCT = "INTEGER_ACCURATE"
 
 
-def decode(image):
-    """A JPEG image, a scalar string, as uint8 `[H, W, 3]`."""
-    return tf.io.decode_jpeg(image, 3, dct_method=_DCT)
+def decode(image, smaller=1):
+    """A JPEG image, a scalar string, as uint8 `[H, W, 3]`, or 2, 4 or 8 times smaller."""
+    return tf.io.decode_jpeg(image, 3, smaller, dct_method=_DCT)
 
 
 def resized_shape(shape, short_side):

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import typing
 
 import av
 import numpy as np
@@ -15,8 +16,16 @@ MAX_PIXELS = 7680 * 4320
 MAX_ASPECT = 16  # a strip, resized to a shorter side of 256, would take all memory
 
 
+# Charades' annotators marked steps of a video: a third of the official spans end after it, by up to 1.54 s.
+SLACK = 2.0
+
+
 class VideoError(Exception):
     """A video that cannot be read; the message is one line with the path and the cause."""
+
+
+class OutsideError(VideoError):
+    """A list takes from a video what lies past its end."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,12 +88,27 @@ def is_sane(width, height):
     return width * height <= MAX_PIXELS and max(width, height) <= MAX_ASPECT * min(width, height)
 
 
-def read(path, frames):
+def reduction(height, width, short_side):
+    """By how much a frame is made smaller as it is decoded, so that clips of large frames fit into memory.
+
+    Args:
+        height, width: of the frame.
+        short_side: pixels that the shorter side has to keep; None: all.
+
+    Returns:
+        The largest power of two that leaves as many.
+    """
+    shorter = min(height, width)
+    return 1 << (shorter // min(short_side or shorter, shorter)).bit_length() - 1
+
+
+def read(path, frames, short_side=None):
     """Decodes some frames of a video, from the last key frame before them on.
 
     Args:
         path: a file that FFmpeg can open.
         frames: indices in display order; repeats are allowed. One outside the video gives its nearest frame.
+        short_side: see `reduction`.
 
     Returns:
         uint8 `[len(frames), height, width, 3]`, RGB, upright. For a damaged frame the last one before it
@@ -95,16 +119,17 @@ def read(path, frames):
     """
     frames = np.clip(np.asarray(frames, np.int64), 0, probe(path).frames - 1)
     wanted, inverse = np.unique(frames, return_inverse=True)
-    decoded = list(images(path, wanted))
+    decoded = list(images(path, wanted, short_side))
     return np.stack([decoded[i] for i in inverse])
 
 
-def images(path, frames):
+def images(path, frames, short_side=None):
     """As `read`, an image at a time: a video of any length in the memory of one frame.
 
     Args:
         path: a file that FFmpeg can open.
         frames: rising indices in display order, within the video; repeats are allowed.
+        short_side: see `reduction`.
 
     Yields:
         uint8 `[height, width, 3]`, RGB, upright, all of the size of the first.
@@ -116,7 +141,7 @@ def images(path, frames):
     converter, shape = av.video.reformatter.VideoReformatter(), []
 
     def convert(frame):
-        image = upright(frame, converter, shape)
+        image = upright(frame, converter, shape, reduction(frame.height, frame.width, short_side))
         shape[:] = image.shape
         return image
 
@@ -155,14 +180,69 @@ def duration(info):
     return seconds(info)[-1] + 1 / info.rate
 
 
+class Footage(typing.NamedTuple):
+    """What there is of a `datasets.Video`.
+
+    Attributes:
+        images: paths of the JPEG images of a directory; None for a file.
+        rate: mean frames a second.
+        times: when each frame of the file is shown, in seconds from its start, rising, float64 `[N]`.
+        first, last: of the frames in the video's span, the index of the first and that after the last.
+        key: index of the key frame, in the span; -1 without one.
+        labels: those that do not lie past the end.
+        problems: lines on the other ones.
+    """
+
+    images: list | None
+    rate: float
+    times: np.ndarray
+    first: int
+    last: int
+    key: int
+    labels: tuple
+    problems: tuple
+
+
+def footage(source):
+    """Looks a `datasets.Video` up on disk.
+
+    Raises:
+        VideoError: for one that cannot be read.
+        OutsideError: where its span or key frame is past the end.
+    """
+    if os.path.isdir(source.path):
+        images, rate = list_images(source.path), source.rate
+        times = np.arange(len(images)) / rate
+    else:
+        info = probe(source.path)
+        images, rate, times = None, info.rate, seconds(info)
+    end, origin = times[-1] + 1 / rate, source.origin or source.path
+    lasts = f"{source.path if source.origin else 'it'} lasts {end:.2f} s"
+    if source.key is not None and source.key > end:
+        raise OutsideError(f"{origin}: the key frame at {source.key:g} s is past the end; {lasts}")
+    start, stop = source.span or (-np.inf, np.inf)
+    first, last = np.searchsorted(times, [start - 1e-6, stop - 1e-6]).tolist()
+    if first == last:
+        raise OutsideError(f"{origin}: no frame between {start:g} and {stop:g} s; {lasts}")
+    key = -1 if source.key is None else int(np.abs(times[first:last] - source.key).argmin())
+    outside = [(i, a, b) for i, a, b in source.labels if a >= end or end + SLACK < b < np.inf]
+    problems = [f"{origin}: a label from {a:g} to {b:g} s is not within the video; {lasts}" for _, a, b in outside]
+    labels = [label for label in source.labels if label not in outside]
+    return Footage(images, rate, times, first, last, key, tuple(labels), tuple(problems))
+
+
 def list_images(directory):
-    """Paths of the JPEG images in a directory, in the order of their names.
+    """Paths of the JPEG images in a directory, in the order of their names; without MMAction2's optical flow.
 
     Raises:
         VideoError: where there is none.
     """
     try:
-        names = sorted(name for name in os.listdir(directory) if name.lower().endswith((".jpg", ".jpeg")))
+        names = sorted(
+            name
+            for name in os.listdir(directory)
+            if name.lower().endswith((".jpg", ".jpeg")) and not name.startswith((".", "flow_x_", "flow_y_"))
+        )
     except OSError as error:
         raise VideoError(f"{directory}: cannot be read: {error.strerror}") from error
     if not names:
@@ -235,17 +315,19 @@ def _decode(container, stream, info, wanted):
             position += 1
 
 
-def upright(frame, converter, shape=None):
+def upright(frame, converter, shape=None, smaller=1):
     """A decoded frame as RGB, uint8 `[H, W, 3]`.
 
     Args:
         frame: an `av.VideoFrame`.
         converter: an `av.video.reformatter.VideoReformatter`, the same for all frames of a video.
         shape: of the image, where it has to be that of others (a stream may change its size midway).
+        smaller: by how much to divide height and width where no shape is given; a pixel is then the mean of several.
     """
     quarter_turns = round(frame.rotation / 90)
-    height, width = shape[:2] if shape else (None, None)
-    if quarter_turns % 2:
+    height, width = shape[:2] if shape else (frame.height // smaller, frame.width // smaller)
+    if shape and quarter_turns % 2:
         height, width = width, height
-    image = converter.reformat(frame, width, height, "rgb24", threads=1).to_ndarray()
+    scaling = "AREA" if smaller > 1 else "BILINEAR"
+    image = converter.reformat(frame, width, height, "rgb24", interpolation=scaling, threads=1).to_ndarray()
     return np.rot90(image, quarter_turns)

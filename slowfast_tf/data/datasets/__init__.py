@@ -3,8 +3,10 @@
 import dataclasses
 import gc
 import importlib
+import math
 
 from ...cli import UserError
+from .. import video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Video:
         span: (start, end) of the part that clips are taken from; None for all of it.
         key: the key frame's time, which a clip is centred on; None where clips lie anywhere.
         boxes: a tuple of `Box`, of the key frame.
+        origin: "FILE:LINE" of the list that names it; empty where none does.
     """
 
     path: str
@@ -43,6 +46,7 @@ class Video:
     span: tuple | None = None
     key: float | None = None
     boxes: tuple = ()
+    origin: str = dataclasses.field(default="", repr=False)  # where the list lies is nothing of the video's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +89,29 @@ def load(dataset, root, split, strict=False):
     finally:
         if collects:
             gc.enable()
-    if strict and data.problems:
-        raise UserError(f"{data.problems[0]} (the first of {len(data.problems)} problems; mend them or drop --strict)")
+    if strict:
+        check(data.videos, data.problems)
     return data
+
+
+def check(videos, problems):
+    """What `--strict` asks for: no problems, nor any label or key frame past the end of its video.
+
+    Raises:
+        UserError: with the first one.
+    """
+    problems = list(problems)
+    for source in videos:
+        # Only these lists tell times; others need no look at each video.
+        if source.key is not None or any(math.isfinite(end) for _, _, end in source.labels):
+            try:
+                problems += video.footage(source).problems
+            except video.OutsideError as error:
+                problems.append(str(error))
+            except video.VideoError:
+                pass  # is skipped when it is read, and listed
+    if problems:
+        raise UserError(f"{problems[0]} (the first of {len(problems)} problems; mend them or drop --strict)")
 
 
 def figures(dataset, truth, predicted):

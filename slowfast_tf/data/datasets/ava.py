@@ -51,14 +51,15 @@ def load(root, split):
     files.need("AVA", lists, (annotations, exclusions), ADVICE)
     problems = []
     excluded = _excluded(lists / exclusions, problems)
-    annotated = _annotated(lists / annotations, excluded, problems)
+    origins = {}  # of each key frame, the first line that names it
+    annotated = _annotated(lists / annotations, excluded, problems, origins)
     predicted = {}
     source = lists / annotations
     for name in PREDICTED:
         path = lists / name.format(split=split, version=version)
         if path.is_file():
             read = _predicted_pickle if path.suffix == ".pkl" else _predicted
-            predicted = read(path, LEAST_SCORE[split], excluded, problems)
+            predicted = read(path, LEAST_SCORE[split], excluded, problems, origins)
             source = path if split == "val" else source
             break
     for key, boxes in predicted.items():
@@ -75,7 +76,8 @@ def load(root, split):
             key = float(second - first)
             boxes = tuple(Box(corners, tuple(actions), score) for corners, (score, actions) in boxes.items())
             span = (max(key - MARGIN, 0.0), key + MARGIN)
-            videos.append(Video(there[film], (), f"{film},{second:04d}", rate, span, key, boxes))
+            name, origin = f"{film},{second:04d}", origins[film, second]
+            videos.append(Video(there[film], (), name, rate, span, key, boxes, origin))
         else:
             missing[film] = None
     return files.dataset(source, place, videos, _labels(lists, version), problems, list(missing))
@@ -156,7 +158,7 @@ def _excluded(path, problems):
     return excluded
 
 
-def _annotated(path, excluded, problems):
+def _annotated(path, excluded, problems, origins):
     """{(film, second): {corners: (1.0, [class index, ...])}} of film, second, x1, y1, x2, y2, action, person."""
     frames = {}
     for line, row in files.lines(path):
@@ -172,11 +174,11 @@ def _annotated(path, excluded, problems):
             )
             continue
         if key not in excluded:
-            _add(frames, key, corners, 1.0, action, path, line, problems)
+            _add(frames, key, corners, 1.0, action, path, line, problems, origins)
     return frames
 
 
-def _predicted(path, least, excluded, problems):
+def _predicted(path, least, excluded, problems, origins):
     """As `_annotated`, of film, second, x1, y1, x2, y2, action (-1 or empty: not known), score."""
     frames = {}
     for line, row in files.lines(path):
@@ -191,11 +193,11 @@ def _predicted(path, least, excluded, problems):
             problems.append(f"{path}:{line}: expected film,second,x1,y1,x2,y2,action,score; received {','.join(row)!r}")
             continue
         if key not in excluded:
-            _add(frames, key, corners, score, action, path, line, problems)
+            _add(frames, key, corners, score, action, path, line, problems, origins)
     return frames
 
 
-def _predicted_pickle(path, least, excluded, problems):
+def _predicted_pickle(path, least, excluded, problems, origins):
     """As `_predicted`, of a dictionary from "FILM,SECOND" to arrays `[N, 5]` of x1, y1, x2, y2, score."""
     content = unpickle.read(path, "file of boxes")
     if not isinstance(content, dict):
@@ -212,11 +214,11 @@ def _predicted_pickle(path, least, excluded, problems):
             continue
         if key not in excluded:
             for *corners, score in boxes[~(scores < least)].tolist():
-                _add(frames, key, tuple(corners), score, None, path, name, problems)
+                _add(frames, key, tuple(corners), score, None, path, name, problems, origins)
     return frames
 
 
-def _add(frames, key, corners, score, action, path, line, problems):
+def _add(frames, key, corners, score, action, path, line, problems, origins):
     """Adds a box, or a label to it, unless something is wrong with it."""
     x1, y1, x2, y2 = corners
     if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
@@ -229,6 +231,7 @@ def _add(frames, key, corners, score, action, path, line, problems):
         problems.append(f"{path}:{line}: score {score} is not from 0 to 1")
     else:
         boxes = frames.setdefault(key, {})
+        origins.setdefault(key, f"{path}:{line}")
         if corners not in boxes:
             boxes[corners] = (score, [] if action is None else [action - 1])
         elif action is None or action - 1 in boxes[corners][1]:

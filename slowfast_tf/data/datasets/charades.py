@@ -3,6 +3,7 @@
 import pathlib
 
 from ...cli import UserError
+from ..video import SLACK
 from . import Video, files
 
 LISTS = {"train": "Charades_v1_train.csv", "val": "Charades_v1_test.csv"}
@@ -11,8 +12,6 @@ CLASSES = "Charades_v1_classes.txt"
 # Whoever has unpacked the frames, 24 a second as ID/ID-000001.jpg, wants them read.
 FRAMES, RATE = "Charades_v1_rgb", 24.0
 VIDEOS = ("Charades_v1_480", "Charades_v1")
-# Annotators marked steps of a video: a third of the official spans end after it, by up to 1.54 s.
-SLACK = 2.0
 ADVICE = (
     "get the annotations (Charades.zip) and the videos scaled to 480p (Charades_v1_480.zip) or the frames"
     " (Charades_v1_rgb.tar) from https://prior.allenai.org/projects/charades and unpack both there"
@@ -50,7 +49,7 @@ def load(root, split):
         elif name not in there:
             missing.append(name)
         else:
-            videos.append(Video(there[name], tuple(labels), name, RATE if frames else None))
+            videos.append(Video(there[name], tuple(labels), name, RATE if frames else None, origin=f"{path}:{line}"))
         seen.add(name)
     return files.dataset(path, place, videos, classes.values(), problems, missing)
 

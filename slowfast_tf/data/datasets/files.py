@@ -1,5 +1,7 @@
 """What the data sets share: csv lists, and videos found on disk."""
 
+import codecs
+import contextlib
 import csv
 import os
 
@@ -20,19 +22,33 @@ def need(dataset, root, names, advice):
         )
 
 
+@contextlib.contextmanager
+def opened(path):
+    """A text file in UTF-8; spreadsheets begin it with a byte order mark.
+
+    Raises:
+        UserError: where it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+                raise UserError(f"{path}: is text in UTF-16; save it as UTF-8")
+        with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+            yield file
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
 def lines(path):
-    """Yields (line number, values) of each line of a csv file that is not empty."""
+    """Yields (line number, values) of each line of a csv file that is not blank."""
     number = 0
     try:
-        # Spreadsheets begin a file with a byte order mark.
-        with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
+        with opened(path) as file:
             reader = csv.reader(file)
             for row in reader:
                 number = reader.line_num
-                if row:
+                if len(row) > 1 or "".join(row).strip():
                     yield number, row
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
     except csv.Error as error:
         raise UserError(f"{path}:{number + 1}: not a line of a csv file: {error}") from error
 
@@ -62,10 +78,10 @@ def find_videos(directory):
     """Paths of the videos anywhere in a directory, by name without suffix; the first in the alphabet of several."""
     found = {}
     for folder, folders, names in os.walk(directory, followlinks=True):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
             stem, suffix = os.path.splitext(name)
-            if suffix.lower() in SUFFIXES:
+            if suffix.lower() in SUFFIXES and not is_hidden(name):
                 found.setdefault(stem, os.path.join(folder, name))
     return found
 
@@ -73,7 +89,12 @@ def find_videos(directory):
 def find_folders(directory):
     """Paths of the directories in a directory, by name."""
     with os.scandir(directory) as entries:
-        return {entry.name: entry.path for entry in entries if entry.is_dir()}
+        return {entry.name: entry.path for entry in entries if entry.is_dir() and not is_hidden(entry.name)}
+
+
+def is_hidden(name):
+    """Whether a file or directory is some program's own: `.ipynb_checkpoints`, or macOS's `._a.mp4` beside `a.mp4`."""
+    return name.startswith(".")
 
 
 def present(paths):

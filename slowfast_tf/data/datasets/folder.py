@@ -17,8 +17,9 @@ def load(root, split):
         if folder not in classes:
             raise UserError(f"{root / split / folder}: no such class in {root / 'train'}; it has {', '.join(classes)}")
         for path in sorted((root / split / folder).rglob("*")):
-            if path.suffix.lower() in files.SUFFIXES:
-                name = path.relative_to(root / split).as_posix()
+            parts = path.relative_to(root / split).parts
+            if path.suffix.lower() in files.SUFFIXES and not any(map(files.is_hidden, parts)):
+                name = "/".join(parts)
                 videos.append(Video(str(path), ((classes.index(folder), *files.ALWAYS),), name))
     if not videos:
         raise UserError(
@@ -30,4 +31,4 @@ def load(root, split):
 def _folders(directory, root):
     if not directory.is_dir():
         raise UserError(f"{directory}: no such directory; {LAYOUT.format(root=root)}")
-    return sorted(p.name for p in directory.iterdir() if p.is_dir())
+    return sorted(files.find_folders(directory))

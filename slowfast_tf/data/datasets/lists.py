@@ -1,8 +1,9 @@
 """Your own videos, or anyone's, in a list for each split, as PySlowFast reads them: `root/train.csv`, `root/val.csv`.
 
 A line is a path and its labels. If the first line has a comma, the file is a csv file of these two columns, else the
-last space of a line separates them. Paths are relative to `root`. Several labels have semicolons between them, and
-there may be none. A first line `path,labels` is skipped.
+last space of a line separates them. Paths are relative to `root`, and of video files or of directories of JPEG frames,
+30 a second. Several labels have semicolons between them, and there may be none. A first line that names the columns,
+such as `path,labels`, is skipped.
 
 Labels are names or numbers. With a file `root/classes.txt`, a name a line, a number counts its lines from 0. Without
 one, the first label of the training list decides: if it is a number, all are, and the classes are 0 to the highest;
@@ -16,7 +17,9 @@ from ...cli import UserError
 from . import Video, files
 
 LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
-MAX_CLASSES = 100_000  # a number above is a mistake
+# Without classes.txt a number from here on is a mistake if it is, too, more than ten times that of the labels in use.
+MANY_CLASSES = 1000
+RATE = 30.0  # frames a second of directories, of which nothing says how many they are
 ADVICE = "a line of it is a path and its labels, such as 'videos/a.mp4,3' or 'videos/a.mp4,run;jump'"
 
 
@@ -25,8 +28,8 @@ def load(root, split):
     root = pathlib.Path(root)
     problems = []
     path = _list(root, split)
-    rows = _rows(path, problems)
-    classes, index = _classes(root, rows if split == "train" else _rows(_list(root, "train"), []))
+    rows = _rows(root, path, problems)
+    classes, index = _classes(root, rows if split == "train" else _rows(root, _list(root, "train"), []))
     paths = {line: os.path.normpath(root / name) for line, name, _ in rows}
     there = files.present(paths.values())
     videos, missing, seen = [], [], set()
@@ -43,7 +46,9 @@ def load(root, split):
         elif paths[line] not in there:
             missing.append(name)
         else:
-            videos.append(Video(paths[line], tuple((label, *files.ALWAYS) for label in labels), name))
+            frames = not name.lower().endswith(files.SUFFIXES) and os.path.isdir(paths[line])
+            labels = tuple((label, *files.ALWAYS) for label in labels)
+            videos.append(Video(paths[line], labels, name, RATE if frames else None))
         seen.add(paths[line])
     return files.dataset(path, root, videos, classes, problems, missing)
 
@@ -55,37 +60,52 @@ def _list(root, split):
     raise UserError(f"no {' or '.join(LISTS[split])} in {root}; {ADVICE}")
 
 
-def _rows(path, problems):
+def _rows(root, path, problems):
     """(line number, path, labels) of each line."""
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
+    with files.opened(path) as file:
         text = file.read().splitlines()
-    if text and "," in text[0]:
+    # A comma may be one of the path, which a space separates.
+    if text and "," in text[0] and not os.path.isfile(root / text[0].rsplit(None, 1)[0]):
         split = files.lines(path)
     else:
         split = [(i, line.rsplit(None, 1)) for i, line in enumerate(text, 1) if line.strip()]
     rows = []
     for line, row in split:
-        if line == 1 and row[0] == "path":
-            continue
         if len(row) == 2:
             rows.append((line, row[0].strip(), [label.strip() for label in row[1].split(";") if label.strip()]))
         else:
             problems.append(f"{path}:{line}: {' '.join(row)!r} is not a path and its labels")
-    return rows
+    return rows[1:] if _has_header(root, path, rows) else rows
+
+
+def _has_header(root, path, rows):
+    """Whether the first line names the columns: what is no video, with a label that no other line has."""
+    if not rows or rows[0][0] != 1:
+        return False
+    _, name, labels = rows[0]
+    if name.lower() in ("label", "labels", "class") or [label.lower() for label in labels] == ["path"]:
+        raise UserError(f"{path}:1: columns {name},{';'.join(labels)}; {ADVICE}, in this order")
+    if name.lower() == "path":
+        return True
+    if not labels or name.lower().endswith(files.SUFFIXES) or os.path.exists(root / name) or labels[0].isdecimal():
+        return False
+    return not any(set(labels) & set(others) for _, _, others in rows[1:])
 
 
 def _classes(root, rows):
     """Class names, and the class index of each label that a list may hold."""
     path = root / "classes.txt"
     if path.is_file():
-        classes = [name.strip() for name in path.read_text("utf-8", "replace").splitlines() if name.strip()]
+        with files.opened(path) as file:
+            classes = [name.strip() for name in file.read().splitlines() if name.strip()]
         numbers = {str(i): i for i in range(len(classes))}
     else:
         labels = [label for _, _, labels in rows for label in labels]
         numbers = {}
         classes = sorted(set(labels))
         if labels and labels[0].isdecimal():
-            used = [int(label) for label in labels if label.isdecimal() and int(label) < MAX_CLASSES]
+            most = max(MANY_CLASSES, 10 * len(classes))
+            used = [int(label) for label in classes if label.isdecimal() and int(label) < most]
             classes = [str(i) for i in range(max(used, default=-1) + 1)]
     if not classes:
         raise UserError(f"{path if path.is_file() else root / 'train.csv'}: names no class; {ADVICE}")
