@@ -160,7 +160,7 @@ def prepare(settings, output, strict=False, beam_options=()):
         if not missing:
             print(f"{output} is prepared already; nothing to do")
             return
-        print(f"{output} is prepared already; {missing} files of it are written anew")
+        print(f"{output} is prepared already but for {missing} of its files; going on with these")
     if tf.io.gfile.exists(f"{work}/plan.json"):
         there = json.loads(_read(f"{work}/plan.json"))
         _check_same(output, plan, there)
@@ -404,7 +404,7 @@ def _reopen(job, data, index):
         for split, name, *row in csv.reader(io.StringIO(_read(f"{job.output}/skipped.csv"))):
             if name and split in rows:
                 rows[split].setdefault(name, []).append([name, *row])
-    made = tf.io.gfile.stat(f"{job.output}/index.json").mtime_nsec
+    made = tf.io.gfile.stat(f"{job.output}/index.json").mtime_nsec + 1_000_000_000  # it tells whole seconds
     reports, missing = [], 0
     for split in SPLITS:
         shards = index["splits"][split]["shards"]

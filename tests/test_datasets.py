@@ -1,6 +1,7 @@
 """Data sets as their owners publish them: labels, times and boxes worked out by hand, mistakes told by line."""
 
 import collections
+import csv
 import hashlib
 import os
 import pathlib
@@ -18,6 +19,7 @@ from published import FAR, FILM, NEAR, TRAIN, VAL, ava, kinetics, put
 from slowfast_tf.cli import UserError
 from slowfast_tf.data import Clips, datasets
 from slowfast_tf.data.datasets import Box, demo
+from slowfast_tf.prepare import prepare
 
 ALWAYS = (0.0, float("inf"))
 
@@ -53,6 +55,13 @@ def test_folder(folder):
     assert names(data) == [f"{CLASSES[number % 4]}/{number:02d}.mp4" for number in order]
     assert classes(data) == [(number % 4,) for number in order]
     assert [video.path for video in data.videos] == [str(folder / "train" / name) for name in names(data)]
+
+
+def test_folder_without_hidden_files(tmp_path):
+    for name in ("train/a/1.mp4", "train/a/._1.mp4", "train/a/.trash/2.mp4", "train/.ipynb_checkpoints/3.mp4"):
+        put(tmp_path / name)
+    data = datasets.load("folder", tmp_path, "train")
+    assert data.labels == ("a",) and names(data) == ["a/1.mp4"]
 
 
 def test_folder_mistakes(tmp_path):
@@ -278,6 +287,60 @@ def test_lists_problems(tmp_path):
         datasets.load("lists", root, "train", strict=True)
 
 
+@pytest.mark.parametrize("header", ["path,labels", "filename,label", "Path,Label", "video clip,action"])
+def test_lists_with_a_header(tmp_path, header):
+    root = videos_of(tmp_path, "a.mp4", "b.mp4")
+    put(root / "train.csv", f"{header}\na.mp4,2\nb.mp4,0\n")
+    data = datasets.load("lists", root, "train")
+    assert names(data) == ["a.mp4", "b.mp4"] and classes(data) == [(2,), (0,)] and data.problems == ()
+    put(root / "train.csv", f"{header}\na.mp4,run\nb.mp4,jump;run\n")
+    data = datasets.load("lists", root, "train")
+    assert data.labels == ("jump", "run") and classes(data) == [(1,), (0, 1)] and data.problems == ()
+
+
+def test_lists_without_a_header(tmp_path):
+    """The first video is missing, or has no suffix."""
+    root = videos_of(tmp_path, "a.mp4", "b")
+    put(root / "train.csv", "x.mp4,sit\na.mp4,run\n")
+    data = datasets.load("lists", root, "train")
+    assert data.labels == ("run", "sit") and data.problems[0].endswith(f"1 of its videos not found in {root}: x.mp4")
+    put(root / "train.csv", "c,run\na.mp4,run\n")
+    assert datasets.load("lists", root, "train").problems[0].endswith(f"not found in {root}: c")
+    put(root / "train.csv", "b,sit\na.mp4,run\n")
+    assert names(datasets.load("lists", root, "train")) == ["b", "a.mp4"]
+
+
+@pytest.mark.parametrize("header", ["label,path", "labels,video", "class,path", "x,path"])
+def test_lists_with_columns_the_other_way_round(tmp_path, header):
+    root = videos_of(tmp_path, "a.mp4")
+    put(root / "train.csv", f"{header}\n2,a.mp4\n")
+    with pytest.raises(UserError, match=rf"train.csv:1: columns {header}; a line of it is a path and its labels, such"):
+        datasets.load("lists", root, "train")
+
+
+def test_lists_with_a_comma_in_the_first_path(tmp_path):
+    root = videos_of(tmp_path, "x,y.mp4", "a.mp4")
+    put(root / "train.csv", "x,y.mp4 1\na.mp4 0\n")
+    data = datasets.load("lists", root, "train")
+    assert names(data) == ["x,y.mp4", "a.mp4"] and classes(data) == [(1,), (0,)] and data.problems == ()
+
+
+def test_lists_with_a_number_too_many(tmp_path):
+    root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    path = put(root / "train.csv", "a.mp4 0\nb.mp4 50000\nc.mp4 399\n")
+    data = datasets.load("lists", root, "train")
+    assert len(data.labels) == 400 and faults(data, path) == {2: "'50000' is none of the 400 classes, '0' to '399'"}
+
+
+def test_text_of_spreadsheets(tmp_path):
+    root = videos_of(tmp_path, "a.mp4", "b.mp4")
+    path = put(root / "train.csv", "a.mp4,0\r\n   \r\nb.mp4,1\r\n")
+    assert datasets.load("lists", root, "train", strict=True).problems == ()
+    path.write_bytes("a.mp4,0\nb.mp4,1\n".encode("utf-16"))
+    with pytest.raises(UserError, match="train.csv: is text in UTF-16; save it as UTF-8"):
+        datasets.load("lists", root, "train")
+
+
 def test_lists_mistakes(tmp_path):
     with pytest.raises(UserError, match=r"no train\.csv in .*videos/a\.mp4,3"):
         datasets.load("lists", tmp_path, "train")
@@ -387,6 +450,27 @@ def test_charades_problems(tmp_path):
     }
     found = faults(data, path)
     assert found.keys() == words.keys() and all(words[line] in found[line] for line in words), found
+
+
+def test_charades_labels_past_the_end(configure, tmp_path):
+    """The list tells 60 seconds, the video lasts 2: what begins later is left out, or fatal if asked."""
+    path = charades_lists(tmp_path, ["AAAAA,c000 0.00 1.00;c001 30.00 40.00;c002 1.00 3.90,60.0"])
+    put(tmp_path / "Charades_v1_train.csv", path.read_text())
+    (tmp_path / "Charades_v1_480").mkdir()
+    write(tmp_path / "Charades_v1_480" / "AAAAA.mp4", [coded(i) for i in range(60)])
+    line = "Charades_v1_test.csv:2: a label from 30 to 40 s is not within the video; "
+    with pytest.raises(UserError, match=f"{line}.*AAAAA.mp4 lasts 2.00 s"):
+        datasets.load("charades", tmp_path, "val", strict=True)
+    settings = configure("data.dataset=charades", f"data.root={tmp_path}", "model.activation=sigmoid")
+    expected = [[1, 0, 1] + [0] * 154]
+    np.testing.assert_array_equal(next(iter(Clips(settings, "val").validation()))[1], expected)
+    with pytest.raises(UserError, match="Charades_v1_train.csv:2: a label from 30 to 40 s"):
+        prepare(settings, str(tmp_path / "records"), strict=True)
+    prepare(settings, str(tmp_path / "records"))
+    rows = list(csv.reader((tmp_path / "records" / "skipped.csv").open()))[1:]
+    assert [row[:2] for row in rows] == [["train", "AAAAA"], ["val", "AAAAA"]] and line in rows[1][3]
+    settings = configure("data.dataset=records", f"data.root={tmp_path / 'records'}", "model.activation=sigmoid")
+    np.testing.assert_array_equal(next(iter(Clips(settings, "val").validation()))[1], expected)
 
 
 def test_charades_mistakes(tmp_path):
@@ -633,3 +717,52 @@ def test_ava_key_frames(tmp_path):
     image = Image.open(sorted(pathlib.Path(frames.path).iterdir())[int(frames.key * frames.rate)])
     assert numbers(np.asarray(image)[None]) == [60]
     assert film.boxes == cut.boxes == frames.boxes
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_ava_key_frames_past_the_end(configure, tmp_path, frames):
+    """A film that ends 2 s after second 900: second 902 is left, and 903 is told with its line."""
+    rows = [f"{FILM},0902,{NEAR},12,1", f"{FILM},0903,{NEAR},12,1"]
+    for split in ("train", "val"):
+        ava(tmp_path, "v2.2", rows, split=split)
+    if frames:
+        (tmp_path / "frames" / FILM).mkdir(parents=True)
+        for i in range(66):
+            Image.fromarray(coded(i)).save(tmp_path / "frames" / FILM / f"{FILM}_{i + 1:06d}.jpg")
+    else:
+        (tmp_path / "videos_15min").mkdir()
+        write(tmp_path / "videos_15min" / f"{FILM}.mp4", [coded(i) for i in range(66)])
+    line = r"ava_{}_v2.2.csv:2: the key frame at 3 s is past the end; .* lasts 2.20 s"
+    with pytest.raises(UserError, match=line.format("train")):
+        datasets.load("ava", tmp_path, "train", strict=True)
+    settings = "model.head=roi", "model.activation=sigmoid", "test.clips=1", "test.crops=0"
+    clips = Clips(configure("data.dataset=ava", f"data.root={tmp_path}", *settings), "val")
+    assert [name.numpy().decode() for *_, name in clips.key_frames()] == [f"{FILM},0902"]
+    assert list(clips.skipped) == [f"{FILM},0903"]
+    assert re.search(line.format("val"), clips.skipped[f"{FILM},0903"])
+    prepare(clips.config, str(tmp_path / "records"))
+    rows = list(csv.reader((tmp_path / "records" / "skipped.csv").open()))[1:]
+    assert [row[:2] for row in rows] == [[split, f"{FILM},0903"] for split in ("train", "val")]
+    assert re.search(line.format("val"), rows[1][3])
+
+
+@pytest.mark.parametrize("rate", ["null", "25.0"])
+def test_ava_key_frames_go_by_time(configure, tmp_path, rate):
+    """A film of 50 frames a second and then 5: the middle of a clip is what is shown at 900 s and so many more."""
+    times = [*range(0, 2000, 20), *range(2000, 10000, 200)]
+    rows = [f"{FILM},{second:04d},{NEAR},12,1" for second in (902, 904, 907)]
+    for split in ("train", "val"):
+        ava(tmp_path, "v2.2", rows, split=split)
+    (tmp_path / "videos_15min").mkdir()
+    write(tmp_path / "videos_15min" / f"{FILM}.mkv", [coded(i) for i in range(len(times))], times=times, qp=5)
+    settings = ["model.head=roi", "model.activation=sigmoid", "test.clips=1", "test.crops=0"]
+    files = configure("data.dataset=ava", f"data.root={tmp_path}", f"prepare.frame_rate={rate}", *settings)
+    prepare(files, str(tmp_path / "records"))
+    for config in (files, configure("data.dataset=records", f"data.root={tmp_path / 'records'}", *settings)):
+        clips = Clips(config, "val")
+        middle = clips.spec.clip_frames // 2
+        for inputs, *_, name in clips.key_frames():
+            second = int(name.numpy().decode().split(",")[1]) - 900
+            frame = inputs["fast"].numpy()[0, middle] * clips.spec.std[0] + clips.spec.mean[0]
+            (number,) = numbers(frame[None] * 255)
+            assert times[number] == second * 1000

@@ -22,7 +22,7 @@ from coded_video import coded, decode, numbers, write
 
 from slowfast_tf import config, prepare
 from slowfast_tf.cli import Failure, UserError
-from slowfast_tf.data import flow, records
+from slowfast_tf.data import Clips, flow, records
 from slowfast_tf.data.datasets import Box, Video
 from slowfast_tf.data.frames import Frames
 from slowfast_tf.data.video import VideoError
@@ -223,6 +223,9 @@ def test_frame_rate_of_a_variable_rate(tmp_path):
     # 6 frames at 5 a second on average; at 10 a second the nearest of 0, 0.1, ... 1.1 s.
     found, frames = stored(Video(path, ()), frame_rate=10.0)
     assert found == [0, 2, 2, 3, 3, 3, 4, 4, 5, 5, 5, 5]
+    # A part that has few of its frames lasts as long: to 0.7 s, though three frames take 0.6 s on average.
+    found, frames = stored(Video(path, (), span=(0.0, 0.52)), frame_rate=10.0)
+    assert found == [0, 2, 2, 3, 3, 3, 3]
 
 
 def test_span(numbered):
@@ -279,6 +282,26 @@ def test_folder_of_images(tmp_path):
     assert found == [2, 2, 4]
     assert frames.size == (32, 42)
     assert frames.times.tolist() == [0, 1 / 12, 2 / 12]
+
+
+def test_folders_of_a_list(configure, tmp_path):
+    """Directories of frames beside a video, from a list to batches and to records."""
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(36):
+            (tmp_path / "data" / name / f"{i:03d}.jpg").write_bytes(jpeg(coded(i, 48, 64)))
+    write(tmp_path / "data" / "c.mp4", [coded(i, 48, 64) for i in range(36)])
+    for split in ("train", "val"):
+        (tmp_path / "data" / f"{split}.csv").write_text("a 0\nb 1\nc.mp4 2\n")
+    files = configure("data.dataset=lists", f"data.root={tmp_path / 'data'}", "test.clips=1")
+    prepare.prepare(files, str(tmp_path / "records"))
+    index = records.read_index(str(tmp_path / "records"))["splits"]
+    assert {(index[split]["videos"], index[split]["frames"]) for split in index} == {(3, 108)}
+    for settings in (files, configure("data.dataset=records", f"data.root={tmp_path / 'records'}", "test.clips=1")):
+        (batch,) = Clips(settings, "val").validation()
+        assert batch[1].numpy().argmax(1).tolist() == [0, 1, 2] or settings is not files
+        fast = batch[0]["fast"].numpy()
+        np.testing.assert_allclose(fast[1:], fast[:1].repeat(2, 0), atol=0.2)  # the video is what the folders are
 
 
 def test_folder_without_an_image(tmp_path):
@@ -423,6 +446,56 @@ def test_twice_changes_nothing(prepared, capsys):
     assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in output.iterdir()} == before
 
 
+@pytest.mark.parametrize("left_over", [False, True])
+def test_files_that_are_gone_are_written_again(prepared, tmp_path, capsys, left_over):
+    """One is removed, one is cut off; the others stay as they are, also beside what a stopped run has left."""
+    settings, _, output = prepared
+    there = tmp_path / "records"
+    shutil.copytree(output, there)
+    gone, cut, *kept = sorted(there.glob("*.tfrecord"))
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:-1])
+    if left_over:
+        (there / ".prepare").mkdir()
+        (there / ".prepare" / f"{gone.name}.json").write_text("{}")
+    before = {path: path.stat().st_ino for path in kept}
+    prepare.prepare(settings, str(there))
+    assert "but for 2 of its files" in capsys.readouterr().out
+    assert checksums(there) == checksums(output) and not (there / ".prepare").exists()
+    assert {path: path.stat().st_ino for path in kept} == before
+
+
+def test_a_mended_video_is_taken(prepared, tmp_path, capsys):
+    """The broken one of `prepared` is replaced, by a copy that is older than the records."""
+    settings, root, _ = prepared
+    shutil.copytree(root, tmp_path / "videos")
+    settings = configuration(tmp_path / "videos", **settings.prepare.model_dump())
+    prepare.prepare(settings, str(tmp_path / "records"))
+    before = {path.name: path.stat().st_ino for path in (tmp_path / "records").glob("*.tfrecord")}
+    time.sleep(2)  # times are told in whole seconds
+    broken = tmp_path / "videos/train/ant/broken.mp4"
+    shutil.copy2(root / "train/ant/00.mp4", broken)
+    os.utime(broken, (0, 0))
+    prepare.prepare(settings, str(tmp_path / "records"))
+    assert "but for 1 of its files" in capsys.readouterr().out
+    prepare.prepare(settings, str(tmp_path / "undisturbed"))
+    assert checksums(tmp_path / "records") == checksums(tmp_path / "undisturbed")
+    index = records.read_index(str(tmp_path / "records"))["splits"]["train"]
+    assert (index["videos"], index["skipped"]) == (9, 0)
+    after = {path.name: path.stat().st_ino for path in (tmp_path / "records").glob("*.tfrecord")}
+    assert sum(after[name] != inode for name, inode in before.items()) == 1
+    # One that is still broken is tried once.
+    broken.write_bytes(broken.read_bytes()[:700])
+    shutil.rmtree(tmp_path / "records")
+    prepare.prepare(settings, str(tmp_path / "records"))
+    time.sleep(2)
+    broken.write_bytes(broken.read_bytes()[:600])
+    for words in ("but for 1 of its files", "nothing to do"):
+        capsys.readouterr()
+        prepare.prepare(settings, str(tmp_path / "records"))
+        assert words in capsys.readouterr().out
+
+
 def test_the_data_set_may_move(prepared, tmp_path):
     settings, root, output = prepared
     shutil.copytree(root, tmp_path / "elsewhere")
@@ -441,6 +514,8 @@ def test_other_settings_are_refused(prepared, tmp_path):
         prepare.prepare(configuration(root, short_side=32, shards=3, flow=True, quality=90), str(output))
     with pytest.raises(UserError, match="is not empty"):
         prepare.prepare(settings, str(root))
+    with pytest.raises(UserError, match="broken.mp4 is a file; name a directory"):
+        prepare.prepare(settings, str(root / "train/ant/broken.mp4"))
     shutil.copytree(root, tmp_path / "more")
     shutil.copy(tmp_path / "more/val/ant/08.mp4", tmp_path / "more/val/ant/09.mp4")
     with pytest.raises(UserError, match=r"another list of val videos \(4 there, 5 here"):
@@ -561,3 +636,13 @@ def test_a_mistyped_option(tmp_path, capsys):
         prepare.main(["--config", str(tmp_path / "config.json"), "--output", str(tmp_path / "x"), "--strikt"])
     assert stop.value.code == 2
     assert "unrecognized arguments: --strikt" in capsys.readouterr().err
+
+
+def test_a_mistyped_runner(prepared, tmp_path):
+    settings, *_ = prepared
+    (tmp_path / "config.json").write_text(settings.model_dump_json())
+    command = [sys.executable, "-m", "slowfast_tf.prepare", "--config", str(tmp_path / "config.json")]
+    done = subprocess.run([*command, "--output", str(tmp_path / "x"), "--runner=Flonk"], capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
+    assert line.startswith("error: Apache Beam cannot take --runner=Flonk: Unexpected pipeline runner: Flonk. Valid")

@@ -13,11 +13,12 @@ import zlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from coded_video import coded, write
 from PIL import Image
 
 from slowfast_tf import cli
-from slowfast_tf.data import video
+from slowfast_tf.data import Clips, sampling, sources, video
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENCODERS = {
@@ -64,7 +65,6 @@ def resident():
 def read_all(path):
     """Reads a configuration's data as tests and training do; run in a process of its own, and prints what it saw."""
     from slowfast_tf import config
-    from slowfast_tf.data import Clips
 
     clips = Clips(config.load(path), "val")
     seen, memory = {}, []
@@ -207,8 +207,6 @@ def test_absurd_sizes(tmp_path, make, name, side, said):
 
 def test_absurd_images(configure, tmp_path):
     """A JPEG image whose header says 20,000 x 20,000, among others: the one before it is shown again."""
-    from slowfast_tf.data import sources
-
     paths = []
     for i in range(3):
         paths.append(tmp_path / f"{i}.jpg")
@@ -223,6 +221,38 @@ def test_absurd_images(configure, tmp_path):
     np.testing.assert_array_equal(images[1], images[0])
     with pytest.raises(video.VideoError, match=r"1\.jpg: cannot be decoded"):
         sources._read_images([str(paths[1])])
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_large_frames_are_made_smaller(configure, tmp_path, monkeypatch, frames):
+    """For crops of 32 pixels, jittered up to 40, frames of 360 x 480: 8 times smaller, of 45 x 60."""
+    images = [np.full((360, 480, 3), 6 * i, np.uint8) for i in range(40)]
+    for split in ("train", "val"):
+        (tmp_path / f"{split}.csv").write_text("v 0\n")
+    if frames:
+        (tmp_path / "v").mkdir()
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(tmp_path / "v" / f"{i:03d}.jpg", quality=95)
+    else:
+        write(tmp_path / "v.mp4", images)
+        (tmp_path / "v.mp4").rename(tmp_path / "v")
+    overrides = ["data.dataset=lists", f"data.root={tmp_path}", "data.short_sides=[32, 40]", "train.batch_size=1"]
+    settings = configure(*overrides, "test.clips=2")
+    found, made = [], sources.Files._read
+
+    def noted(*arguments, **options):
+        clip = made(*arguments, **options)
+        tf.py_function(lambda x: found.append(x.numpy()), [clip["frames"]], [])
+        return clip
+
+    monkeypatch.setattr(sources.Files, "_read", noted)
+    clips = Clips(settings, "val")
+    assert len(list(clips.views())) == 2
+    assert len(list(Clips(settings, "train").train())) == 1
+    tested, trained = found
+    assert tested.shape == (2, 16, 45, 60, 3) and trained.shape == (1, 16, 45, 60, 3)
+    expected = sampling.clip_frames(sampling.test_places(2), 40, clips.spec).numpy()
+    np.testing.assert_allclose(tested.mean((2, 3, 4)) / 6, expected, atol=0.5)
 
 
 def test_a_video_of_no_key_frame(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from coded_video import coded, decode, numbers, write
 
 from slowfast_tf.data import video
+from slowfast_tf.data.datasets import Video
 
 COUNT = 50
 CLIPS = pathlib.Path(__file__).parents[2] / "shared" / "videos"
@@ -129,6 +130,9 @@ def test_rotated_pictures_come_out_upright(tmp_path, matrix, turns):
     frames = video.read(str(path), [5, 17, 0])
     assert frames.shape == (3, 48, 64, 3)
     assert numbers(frames) == [5, 17, 0]
+    frames = video.read(str(path), [5, 17, 0], 24)
+    assert frames.shape == (3, 24, 32, 3)
+    assert numbers(frames) == [5, 17, 0]
 
 
 def test_sound_in_front(tmp_path):
@@ -207,6 +211,7 @@ def test_truncated(tmp_path):
 READ_ALL = """
 import json, sys
 from slowfast_tf.data import video
+from slowfast_tf.data.datasets import Video
 for path in sys.argv[1:]:
     try:
         frames = video.read(path, range(0, 60, 3))
@@ -258,3 +263,64 @@ def test_real_clips(name):
     last = len(frames) - 1
     wanted = [last, 0, last // 2, last // 3, last // 3 + 1, last // 2, last + 5]
     np.testing.assert_array_equal(video.read(str(path), wanted), frames[np.minimum(wanted, last)])
+
+
+@pytest.mark.parametrize(
+    "size, short_side, expected",
+    [
+        ((1080, 1920), 256, 4),
+        ((1920, 1080), 256, 4),
+        ((4320, 7680), 224, 16),
+        ((512, 700), 256, 2),
+        ((511, 700), 256, 1),
+        ((100, 200), 256, 1),
+        ((1080, 1920), None, 1),
+    ],
+)
+def test_reduction_leaves_what_is_needed(size, short_side, expected):
+    assert video.reduction(*size, short_side) == expected
+
+
+def test_frames_made_smaller_are_means(tmp_path):
+    """Of smooth pictures, whose means over 4 x 4 pixels NumPy gives."""
+    rows, columns = np.mgrid[:96, :160]
+    images = [
+        np.stack([100 + 80 * np.sin(rows / 15 + t), 128 + columns / 2, 200 - rows + 0 * columns], -1).astype(np.uint8)
+        for t in range(6)
+    ]
+    path = write(tmp_path / "v.mp4", images, pix_fmt="yuv444p", qp=1)
+    whole = video.read(path, [1, 4])
+    small = video.read(path, [1, 4], 20)
+    assert small.shape == (2, 24, 40, 3)
+    expected = whole.reshape(2, 24, 4, 40, 4, 3).astype(float).mean((2, 4))
+    assert np.abs(small - expected).max() < 3 and np.abs(small - expected).mean() < 1
+    np.testing.assert_array_equal(video.read(path, [1, 4], 97), whole)
+
+
+def test_optical_flow_beside_images_is_no_image(tmp_path):
+    for name in ("img_00001.jpg", "img_00002.JPG", "flow_x_00001.jpg", "flow_y_00001.jpg", "._img_00001.jpg", "a.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert [path.rsplit("/")[-1] for path in video.list_images(str(tmp_path))] == ["img_00001.jpg", "img_00002.JPG"]
+
+
+def test_footage(tmp_path):
+    """The nearest frame in time, in a file whose frames are not even in time."""
+    times = [0, 40, 80, 400, 440, 1000, 2000, 3000]
+    path = write(tmp_path / "v.mkv", [coded(i) for i in range(8)], times=times)
+    for key, expected in ((0.0, 0), (0.41, 3), (0.43, 4), (0.9, 5), (3.4, 7)):
+        assert video.footage(Video(path, (), key=key)).key == expected
+    there = video.footage(Video(path, (), span=(0.4, 2.0), key=1.1))
+    assert (there.first, there.last, there.key) == (3, 6, 2)
+    np.testing.assert_allclose(there.times, np.array(times) / 1000, atol=2e-3)
+    # The last frame lasts as long as the mean one, to 3.43 s.
+    with pytest.raises(
+        video.OutsideError, match=r"^list.csv:7: the key frame at 4 s is past the end; .*v.mkv lasts 3.43 s"
+    ):
+        video.footage(Video(path, (), key=4.0, origin="list.csv:7"))
+    labels = ((1, 0.0, float("inf")), (2, 1.0, 5.4), (3, 3.5, 4.0), (4, 1.0, 5.5))
+    there = video.footage(Video(path, labels, origin="list.csv:3"))
+    assert there.labels == labels[:2]
+    assert [problem.split(";")[0] for problem in there.problems] == [
+        "list.csv:3: a label from 3.5 to 4 s is not within the video",
+        "list.csv:3: a label from 1 to 5.5 s is not within the video",
+    ]
