@@ -107,7 +107,7 @@ def readers(root, prepared, paths):
 
         return lambda: timed(read)
 
-    def loop(path, frames, _):
+    def loop(path, frames, _=None):
         """From the start of the file; as users of PyAV write it."""
         import av
 
@@ -121,7 +121,7 @@ def readers(root, prepared, paths):
                     break
         return np.stack(images)
 
-    def by_decord(path, frames, _):
+    def by_decord(path, frames, _=None):
         import decord
 
         return decord.VideoReader(path, num_threads=1).get_batch(frames).asnumpy()

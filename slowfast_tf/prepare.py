@@ -401,9 +401,9 @@ def _reopen(job, data, index):
 
     rows = {split: {} for split in SPLITS}
     with contextlib.suppress(tf.errors.NotFoundError):
-        for split, name, *row in csv.reader(io.StringIO(_read(f"{job.output}/skipped.csv"))):
-            if name and split in rows:
-                rows[split].setdefault(name, []).append([name, *row])
+        for row in csv.reader(io.StringIO(_read(f"{job.output}/skipped.csv"))):
+            if len(row) == 4 and row[0] in SPLITS and row[1]:
+                rows[row[0]].setdefault(row[1], []).append(row[1:])
     made = tf.io.gfile.stat(f"{job.output}/index.json").mtime_nsec + 1_000_000_000  # it tells whole seconds
     reports, missing = [], 0
     for split in SPLITS:
@@ -415,7 +415,8 @@ def _reopen(job, data, index):
                 name = video.id or _relative(video.path, job.root)
                 report["left_out" if name in stored else "skipped"] += rows[split].get(name, [])
                 # Not the time of change alone: whoever copies a file may keep that.
-                whole = whole and (name in stored or os.stat(video.path).st_ctime_ns < made)
+                known = name in stored or name in rows[split] and os.stat(video.path).st_ctime_ns < made
+                whole = whole and known
             if whole:
                 reports.append(report)
             else:

@@ -176,9 +176,9 @@ def test_figures_and_files(tested, films):
 
 
 def test_scores_are_those_of_the_frames(tested, network, films):
-    """As `predict` would have them: frames read by number, 16 before the key frame and on it."""
+    """Of frames read by number, 16 before the key frame and on it, as small as tests have them."""
     _, _, found = tested
-    clip = video.read(films / "videos_15min" / "demo_val_01.mp4", [120 - 16, 120])
+    clip = video.read(films / "videos_15min" / "demo_val_01.mp4", [120 - 16, 120], network.spec.crop_size)
     here = [i for i, name in enumerate(found.ids) if name == "demo_val_01,0903"]
     assert len(here) in (3, 4)
     expected = Predictor(network).score_boxes(tf.constant(clip[None]), tf.constant(found.boxes[None, here]))[0]

@@ -238,16 +238,21 @@ def list_images(directory):
         VideoError: where there is none.
     """
     try:
-        names = sorted(
-            name
-            for name in os.listdir(directory)
-            if name.lower().endswith((".jpg", ".jpeg")) and not name.startswith((".", "flow_x_", "flow_y_"))
-        )
+        images = _list_images(directory, os.stat(directory).st_mtime_ns)
     except OSError as error:
         raise VideoError(f"{directory}: cannot be read: {error.strerror}") from error
-    if not names:
+    if not images:
         raise VideoError(f"{directory}: holds no JPEG image")
-    return [os.path.join(directory, name) for name in names]
+    return images
+
+
+@functools.lru_cache(maxsize=8)  # the key frames of a film follow each other
+def _list_images(directory, _):
+    return [
+        os.path.join(directory, name)
+        for name in sorted(os.listdir(directory))
+        if name.lower().endswith((".jpg", ".jpeg")) and not name.startswith((".", "flow_x_", "flow_y_"))
+    ]
 
 
 @contextlib.contextmanager
