@@ -45,7 +45,7 @@ def prepare_speed(paths, settings, scratch):
             (root / "train" / "all" / f"{i}{pathlib.Path(path).suffix}").symlink_to(os.path.abspath(path))
         (output / prepare.WORK).mkdir(parents=True)
         began = time.perf_counter()
-        data = prepare.load("folder", str(root), "train", False)
+        data = prepare.load("folder", str(root), "train")
         plan = {"shards": {"train": min(prepare.LEAST_SHARDS, len(paths))}, "source": {"train": data.source}}
         job = prepare.Job("folder", str(root), str(output), False, settings, plan, ())
         prepare.run(job, [("train", i) for i in range(plan["shards"]["train"])], len(paths), ())
