@@ -47,7 +47,7 @@ def prepare_speed(paths, settings, scratch):
         began = time.perf_counter()
         data = prepare.load("folder", str(root), "train")
         plan = {"shards": {"train": min(prepare.LEAST_SHARDS, len(paths))}, "source": {"train": data.source}}
-        job = prepare.Job("folder", str(root), str(output), False, settings, plan, ())
+        job = prepare.Job("folder", str(root), str(output), settings, plan, ())
         prepare.run(job, [("train", i) for i in range(plan["shards"]["train"])], len(paths), ())
         return time.perf_counter() - began
 
