@@ -30,9 +30,9 @@ from . import cli, config, plugins
 SPLITS = ("train", "val")
 WORK = ".prepare"
 SHARD_BYTES = 150e6
-ROWS = ("skipped", "left_out")  # of a shard: videos that are not in it, labels of others that are not
 LEAST_SHARDS = 16  # so that several machines, and the workers of one, can share a small data set
 MOST_BYTES = 2_000_000_000  # protocol buffers hold at most 2 GiB
+ROWS = ("skipped", "left_out")  # of a shard: videos that are not in it, labels of others that are not
 
 # What this process does of a local run; None on the machines of other runners.
 _local = None

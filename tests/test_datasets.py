@@ -761,7 +761,9 @@ def test_ava_key_frames_go_by_time(configure, tmp_path, rate):
     for config in (files, configure("data.dataset=records", f"data.root={tmp_path / 'records'}", *settings)):
         clips = Clips(config, "val")
         middle = clips.spec.clip_frames // 2
-        for inputs, *_, name in clips.key_frames():
+        found = list(clips.key_frames())
+        assert len(found) == 3
+        for inputs, *_, name in found:
             second = int(name.numpy().decode().split(",")[1]) - 900
             frame = inputs["fast"].numpy()[0, middle] * clips.spec.std[0] + clips.spec.mean[0]
             (number,) = numbers(frame[None] * 255)

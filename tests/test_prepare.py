@@ -299,7 +299,7 @@ def test_folders_of_a_list(configure, tmp_path):
     assert {(index[split]["videos"], index[split]["frames"]) for split in index} == {(3, 108)}
     for settings in (files, configure("data.dataset=records", f"data.root={tmp_path / 'records'}", "test.clips=1")):
         (batch,) = Clips(settings, "val").validation()
-        assert batch[1].numpy().argmax(1).tolist() == [0, 1, 2] or settings is not files
+        assert sorted(batch[1].numpy().argmax(1)) == [0, 1, 2]
         fast = batch[0]["fast"].numpy()
         np.testing.assert_allclose(fast[1:], fast[:1].repeat(2, 0), atol=0.2)  # the video is what the folders are
 

@@ -211,7 +211,6 @@ def test_truncated(tmp_path):
 READ_ALL = """
 import json, sys
 from slowfast_tf.data import video
-from slowfast_tf.data.datasets import Video
 for path in sys.argv[1:]:
     try:
         frames = video.read(path, range(0, 60, 3))
@@ -313,9 +312,8 @@ def test_footage(tmp_path):
     assert (there.first, there.last, there.key) == (3, 6, 2)
     np.testing.assert_allclose(there.times, np.array(times) / 1000, atol=2e-3)
     # The last frame lasts as long as the mean one, to 3.43 s.
-    with pytest.raises(
-        video.OutsideError, match=r"^list.csv:7: the key frame at 4 s is past the end; .*v.mkv lasts 3.43 s"
-    ):
+    words = r"^list.csv:7: the key frame at 4 s is past the end; .*v.mkv lasts 3.43 s"
+    with pytest.raises(video.OutsideError, match=words):
         video.footage(Video(path, (), key=4.0, origin="list.csv:7"))
     labels = ((1, 0.0, float("inf")), (2, 1.0, 5.4), (3, 3.5, 4.0), (4, 1.0, 5.5))
     there = video.footage(Video(path, labels, origin="list.csv:3"))

@@ -14,8 +14,6 @@ av.logging.set_level(av.logging.PANIC)
 
 MAX_PIXELS = 7680 * 4320
 MAX_ASPECT = 16  # a strip, resized to a shorter side of 256, would take all memory
-
-
 # Charades' annotators marked steps of a video: a third of the official spans end after it, by up to 1.54 s.
 SLACK = 2.0
 
