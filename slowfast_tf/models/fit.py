@@ -1,4 +1,4 @@
-"""What Keras 3 lacks for `fit`: it does not get through over several machines, and traces more than it must."""
+"""What Keras lacks for `fit`: it does not get through over several devices or machines, and traces more than it must."""
 
 import keras
 import tensorflow as tf
@@ -7,18 +7,23 @@ from .. import compat
 
 
 class FitModel(compat.Model):
-    """A model whose `fit` works under MultiWorkerMirroredStrategy, and starts sooner.
+    """A model whose `fit` works under MirroredStrategy and MultiWorkerMirroredStrategy, and starts sooner.
 
     Keras 3 (https://github.com/keras-team/keras/issues/20585) reduces values of several replicas in two ways that
-    this strategy does not know: a batch outside of a replica, to learn its shapes, and scalars along an axis. Here
-    shapes are those of the first local replica, and figures have an axis.
+    the latter does not know: a batch outside of a replica, to learn its shapes, and scalars along an axis. Nor can it
+    reduce a batch of which replicas have unequal parts. Here shapes are those of the first local replica, and figures
+    have an axis. A replica that the last batch of a test gives nothing does nothing.
     """
 
     def train_step(self, data):
         return self._with_axis(super().train_step(data))
 
     def test_step(self, data):
-        return self._with_axis(super().test_step(data))
+        step = super().test_step
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            clips = tf.shape(tf.nest.flatten(data)[0])[0]
+            return self._with_axis(tf.cond(clips > 0, lambda: step(data), self.get_metrics_result))
+        return self._with_axis(step(data))
 
     def _with_axis(self, figures):
         if not self._many_workers:
@@ -26,7 +31,7 @@ class FitModel(compat.Model):
         return {name: tf.reshape(value, [1]) for name, value in figures.items()}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if self._many_workers and iterator is not None:
+        if self.distribute_strategy.num_replicas_in_sync > 1 and iterator is not None:
             _, _, batches = next(iter(iterator))
             local = self.distribute_strategy.experimental_local_results
             data_batch = tf.nest.map_structure(lambda value: local(value)[0], next(batches))
