@@ -78,7 +78,7 @@ def prepare_speed(paths, settings, scratch):
 
     images = []
     for path, size in zip(paths, sizes):
-        images.append(list(video.stream(path, range(8), lambda frame, size=size: rgb(frame, size))))
+        images.append([image for image, _ in video.stream(path, range(8), lambda frame, size=size: rgb(frame, size))])
 
     def encode(number):
         for i in range(counts[number]):

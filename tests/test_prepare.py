@@ -278,10 +278,20 @@ def test_folder_of_images(tmp_path):
     video = Video(str(tmp_path), (), rate=24.0)
     kept = [image for image, _ in Frames(video, config.Prepare())]
     assert kept == [images[i] for i in (1, 1, 2, 2, 4, 5)]  # as they are; another stands in for a damaged one
+    frames = Frames(video, config.Prepare())
+    list(frames)
+    assert frames.problems == [f"{tmp_path}: 2 of 6 frames cannot be decoded; those before them stand in"]
     found, frames = stored(video, short_side=32, frame_rate=12.0)
     assert found == [2, 2, 4]
     assert frames.size == (32, 42)
     assert frames.times.tolist() == [0, 1 / 12, 2 / 12]
+
+
+def test_a_video_of_which_less_than_half_is_whole(tmp_path):
+    for i in range(5):
+        (tmp_path / f"{i}.jpg").write_bytes(jpeg(coded(i)) if i % 3 == 0 else b"")
+    with pytest.raises(VideoError, match="3 of 5 frames cannot be decoded"):
+        list(Frames(Video(str(tmp_path), (), rate=24.0), config.Prepare()))
 
 
 def test_folders_of_a_list(configure, tmp_path):

@@ -24,16 +24,22 @@ class Frames:
         times: of the frames, in seconds from the start of the file, float64 `[N]`.
         rate: frames a second.
         size: height and width, once the first frame is there.
-        labels, problems: see `video.Footage`.
+        labels: see `video.Footage`.
+        problems: a list of lines, of it and, after iterating, on frames that others stand in for.
 
     Raises:
-        VideoError: for a video that cannot be read, here or while iterating.
+        VideoError: for a video that cannot be read, here or while iterating, or only less than half.
     """
 
     def __init__(self, source, settings):
         self._path, self._settings = source.path, settings
         there = video.footage(source)
-        self._files, self.rate, self.labels, self.problems = there.images, there.rate, there.labels, there.problems
+        self._files, self.rate, self.labels, self.problems = (
+            there.images,
+            there.rate,
+            there.labels,
+            list(there.problems),
+        )
         self._encode = _Encoder(settings)
         self._frames = np.arange(there.first, there.last)
         self.times = there.times[self._frames]
@@ -53,10 +59,15 @@ class Frames:
             images = video.stream(self._path, self._frames, self._encode)
         else:
             images = self._images()
-        previous = None
-        for image, gray in images:
+        previous, damaged = None, 0
+        for (image, gray), exact in images:
+            damaged += not exact
             yield image, flow.compute(previous, gray, self._settings.quality) if self._settings.flow else None
             previous = gray
+        if 2 * damaged > len(self):
+            raise VideoError(f"{self._path}: {damaged} of {len(self)} frames cannot be decoded")
+        if damaged:
+            self.problems.append(video.damage(self._path, damaged, len(self)))
 
     def middle(self):
         """The frame in the middle alone."""
@@ -65,18 +76,21 @@ class Frames:
 
     def _images(self):
         """As `video.stream`, for a directory: for a damaged image the last one before it stands in."""
-        waiting, image = 0, None
+        waiting, image, exact = 0, None, True
         for i, index in enumerate(self._frames):
             if i == 0 or index != self._frames[i - 1]:
+                exact = True
                 try:
                     with open(self._files[index], "rb") as file:
                         image = self._encode.image(file.read())
                 except (OSError, ValueError):
-                    pass
-            waiting += 1
+                    exact = False
             if image:
-                yield from [image] * waiting
+                yield from [(image, False)] * waiting
+                yield image, exact
                 waiting = 0
+            else:
+                waiting += 1
         if waiting:
             raise VideoError(f"{self._path}: none of its {len(self._files)} images can be decoded")
 

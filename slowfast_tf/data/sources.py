@@ -162,7 +162,6 @@ class Files(Source):
     def __init__(self, videos, rate, reader="pyav"):
         super().__init__([source.id or source.path for source in videos], rate)
         self.videos = videos
-        self._told = set()
         if reader == "tensorflow_io":
             from . import tensorflow_io
 
@@ -186,9 +185,7 @@ class Files(Source):
             source = self.videos[number]
             there = video.footage(source)
             for problem in there.problems:
-                if problem not in self._told:
-                    self._told.add(problem)
-                    _log.warning("left out: %s", problem)
+                video.tell(problem, problem)
             count = there.last - there.first
             taken = indices(places, pace, count, there.rate, there.key).numpy() + there.first
             if there.images:
@@ -338,7 +335,7 @@ class Records(Source):
 
 
 def _read_images(paths, short_side=None):
-    """JPEG images, uint8 `[N, H, W, 3]`, of the size of the first. For a damaged one the one before it stands in.
+    """JPEG images of a directory, uint8 `[N, H, W, 3]`, of the size of the first. Of damaged ones see `video.read`.
 
     Args:
         paths: of the images.
@@ -347,7 +344,7 @@ def _read_images(paths, short_side=None):
     Raises:
         VideoError: where none can be decoded.
     """
-    images, waiting = [], 0
+    images, waiting, damaged = [], 0, 0
     for path in paths:
         try:
             data = tf.io.read_file(path)
@@ -360,10 +357,12 @@ def _read_images(paths, short_side=None):
             images += [image] * (waiting + 1)
             waiting = 0
         except (tf.errors.OpError, ValueError):
+            damaged += 1
             if images:
                 images.append(images[-1])
             else:
                 waiting += 1
     if not images:
         raise video.VideoError(f"{paths[0]}: cannot be decoded, nor can the {len(paths) - 1} others of a clip")
+    video.tell_damage(os.path.dirname(paths[0]), damaged, len(paths))
     return np.stack(images)

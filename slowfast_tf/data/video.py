@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import functools
+import logging
 import os
+import re
 import typing
 
 import av
@@ -16,6 +18,9 @@ MAX_PIXELS = 7680 * 4320
 MAX_ASPECT = 16  # a strip, resized to a shorter side of 256, would take all memory
 # Charades' annotators marked steps of a video: a third of the official spans end after it, by up to 1.54 s.
 SLACK = 2.0
+RATES = 0.01, 1000.0  # what a file may say of its frames a second and be believed
+_log = logging.getLogger("slowfast_tf")
+_told = set()
 
 
 class VideoError(Exception):
@@ -65,20 +70,26 @@ def probe(path):
                 f"{path}: frames of {width} x {height} pixels; at most 7680 x 4320, and sides up to"
                 f" {MAX_ASPECT} to 1, are read"
             )
-        packets = [(p.pts, p.is_keyframe) for p in container.demux(stream) if p.size and not p.is_discard]
+        packets = [(p.pts, p.is_keyframe) for p in _packets(container, stream) if p.size and not p.is_discard]
         count = len(packets)
         if not count:
             raise VideoError(f"{path}: holds no frame")
-        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        rates = stream.average_rate, stream.guessed_rate
         times = [time for time, _ in packets]
         # AVI knows no display times, and what FFmpeg guesses is wrong where there are B-frames.
         if container.format.name == "avi" or None in times or len(set(times)) < count:
-            return VideoInfo(count, rate, None, np.zeros(1, np.int64))
+            return VideoInfo(count, _rate(*rates), None, np.zeros(1, np.int64))
         times = np.sort(times)
         if count > 1:
-            rate = (count - 1) / float((times[-1] - times[0]) * stream.time_base)
+            rates = (count - 1) / ((times[-1] - times[0]) * stream.time_base), *rates
         keys = np.searchsorted(times, sorted(t for t, key in packets if key))
-        return VideoInfo(count, rate, times, np.union1d(0, keys))  # a damaged file may begin without one, or have none
+        # A damaged file may begin without one, or have none.
+        return VideoInfo(count, _rate(*rates), times, np.union1d(0, keys))
+
+
+def _rate(*told):
+    """The first rate that can be believed."""
+    return next((float(rate) for rate in told if rate and RATES[0] <= rate <= RATES[1]), 25.0)
 
 
 def is_sane(width, height):
@@ -110,7 +121,7 @@ def read(path, frames, short_side=None):
 
     Returns:
         uint8 `[len(frames), height, width, 3]`, RGB, upright. For a damaged frame the last one before it
-        that can be decoded stands in (the first one, at the start).
+        that can be decoded stands in (the first one, at the start); the log tells of it, once for each file.
 
     Raises:
         VideoError: as `probe`, and where no frame can be decoded.
@@ -143,7 +154,12 @@ def images(path, frames, short_side=None):
         shape[:] = image.shape
         return image
 
-    yield from stream(path, frames, convert)
+    damaged = 0
+    for i, (image, exact) in enumerate(stream(path, frames, convert), 1):
+        damaged += not exact
+        if i == len(frames):  # not after: who has all of them does not ask again
+            tell_damage(path, damaged, i)
+        yield image
 
 
 def stream(path, frames, convert):
@@ -155,14 +171,32 @@ def stream(path, frames, convert):
         convert: makes of an `av.VideoFrame` what is yielded.
 
     Yields:
-        What `convert` makes of each frame.
+        What `convert` makes of each frame, and whether it is that frame; or else another one stands in.
 
     Raises:
-        VideoError: as `read`.
+        VideoError: as `probe`, and where no frame can be decoded.
     """
     info = probe(path)
     key = info.keys[max(np.searchsorted(info.keys, frames[0], "right") - 1, 0)]
     yield from _stream(path, info, frames, convert, key)
+
+
+def damage(path, damaged, count):
+    """A line on so many frames of all that others stand in for."""
+    return f"{path}: {damaged} of {count} frames cannot be decoded; those before them stand in"
+
+
+def tell_damage(path, damaged, count):
+    """Logs the line of `damage`, if there is any, once for each path."""
+    if damaged:
+        tell(path, damage(path, damaged, count))
+
+
+def tell(key, line):
+    """Logs a line, once for each key, however often a video is read."""
+    if key not in _told:
+        _told.add(key)
+        _log.warning("%s", line)
 
 
 def seconds(info):
@@ -188,7 +222,7 @@ class Footage(typing.NamedTuple):
         first, last: of the frames in the video's span, the index of the first and that after the last.
         key: index of the key frame, in the span; -1 without one.
         labels: those that do not lie past the end.
-        problems: lines on the other ones.
+        problems: lines on the other ones, and on images that are missing.
     """
 
     images: list | None
@@ -208,9 +242,14 @@ def footage(source):
         VideoError: for one that cannot be read.
         OutsideError: where its span or key frame is past the end.
     """
+    problems = []
     if os.path.isdir(source.path):
-        images, rate = list_images(source.path), source.rate
-        times = np.arange(len(images)) / rate
+        images, numbers = list_images(source.path)
+        rate, times = source.rate, numbers / source.rate
+        missing = numbers[-1] + 1 - len(images)
+        if missing:
+            after = os.path.basename(images[np.diff(numbers).argmax()])
+            problems.append(f"{source.path}: {missing} images are missing, most of them after {after}")
     else:
         info = probe(source.path)
         images, rate, times = None, info.rate, seconds(info)
@@ -224,42 +263,58 @@ def footage(source):
         raise OutsideError(f"{origin}: no frame between {start:g} and {stop:g} s; {lasts}")
     key = -1 if source.key is None else int(np.abs(times[first:last] - source.key).argmin())
     outside = [(i, a, b) for i, a, b in source.labels if a >= end or end + SLACK < b < np.inf]
-    problems = [f"{origin}: a label from {a:g} to {b:g} s is not within the video; {lasts}" for _, a, b in outside]
+    problems += [f"{origin}: a label from {a:g} to {b:g} s is not within the video; {lasts}" for _, a, b in outside]
     labels = [label for label in source.labels if label not in outside]
     return Footage(images, rate, times, first, last, key, tuple(labels), tuple(problems))
 
 
 def list_images(directory):
-    """Paths of the JPEG images in a directory, in the order of their names; without MMAction2's optical flow.
+    """The JPEG images in a directory, without MMAction2's optical flow.
+
+    Returns:
+        Their paths in the order of the numbers in their names, and the place of each in time, int64 `[N]`: 0, 1, 2 and
+        so on, but for images that are missing from names that end in consecutive numbers.
 
     Raises:
         VideoError: where there is none.
     """
     try:
-        images = _list_images(directory, os.stat(directory).st_mtime_ns)
+        images, numbers = _list_images(directory, os.stat(directory).st_mtime_ns)
     except OSError as error:
         raise VideoError(f"{directory}: cannot be read: {error.strerror}") from error
     if not images:
         raise VideoError(f"{directory}: holds no JPEG image")
-    return images
+    return images, numbers
 
 
 @functools.lru_cache(maxsize=8)  # the key frames of a film follow each other
 def _list_images(directory, _):
-    return [
-        os.path.join(directory, name)
-        for name in sorted(os.listdir(directory))
+    names = [
+        name
+        for name in os.listdir(directory)
         if name.lower().endswith((".jpg", ".jpeg")) and not name.startswith((".", "flow_x_", "flow_y_"))
     ]
+    names.sort(key=lambda name: [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))])
+    order = np.arange(len(names))
+    numbers = [re.search(r"([0-9]{1,9})\.[^.]*$", name) for name in names]
+    if names and all(numbers):
+        numbers = np.array([int(number[1]) for number in numbers])
+        steps = np.diff(numbers)
+        # Numbers of another step are not those of consecutive frames, nor are a few that lie far apart.
+        if (steps > 0).all() and (steps == 1).sum() >= len(steps) / 2 and numbers[-1] - numbers[0] < 2 * len(names):
+            order = numbers - numbers[0]
+    return [os.path.join(directory, name) for name in names], order
 
 
 @contextlib.contextmanager
 def _open(path):
+    if os.path.exists(path) and not os.path.isfile(path):  # a named pipe, which would be waited for
+        raise VideoError(f"{path}: is not a file")
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
+        with av.open(f"file:{path}") as container:  # what comes before a colon in a name is no protocol
+            stream = container.streams.best("video")
+            if stream is None or stream.disposition & av.stream.Disposition.attached_pic:  # the cover of a song
                 raise VideoError(f"{path}: holds no video stream")
-            stream = container.streams.video[0]
             if stream.codec_context is None:
                 raise VideoError(f"{path}: is of an unknown codec")
             # Videos are read side by side; threads within one would only compete.
@@ -267,6 +322,11 @@ def _open(path):
             yield container, stream
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise VideoError(f"{path}: cannot be read as a video: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _packets(container, stream):
+    with contextlib.suppress(IndexError):  # PyAV's, at the end of a file where damage looked like a stream more
+        yield from container.demux(stream)
 
 
 def _stream(path, info, wanted, convert, key):
@@ -282,7 +342,7 @@ def _stream(path, info, wanted, convert, key):
             # Those that this frame went past are damaged, or are this one.
             while count < len(wanted) and position >= wanted[count]:
                 exact = position == wanted[count]
-                yield convert(frame if exact or previous is None else previous)
+                yield convert(frame if exact or previous is None else previous), exact
                 count += 1
             if count == len(wanted):
                 return
@@ -290,7 +350,7 @@ def _stream(path, info, wanted, convert, key):
         if previous is None and key == 0:
             raise VideoError(f"{path}: no frame can be decoded; the file is damaged or of an unknown codec")
         while previous is not None and count < len(wanted):
-            yield convert(previous)
+            yield convert(previous), False
             count += 1
     if previous is None:
         yield from _stream(path, info, wanted, convert, 0)
@@ -303,7 +363,7 @@ def _decode(container, stream, info, wanted):
     # With one thread a packet is decoded as it comes. Other codecs mean less by it than that nothing refers to a frame.
     skips = context.name == "h264" and info.times is not None
     times = set(info.times[wanted].tolist()) if skips else ()
-    for packet in container.demux(stream):
+    for packet in _packets(container, stream):
         if skips:
             context.skip_frame = "DEFAULT" if packet.pts in times else "NONREF"
         try:

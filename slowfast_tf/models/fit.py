@@ -1,4 +1,4 @@
-"""What Keras lacks for `fit`: it does not get through over several devices or machines, and traces more than it must."""
+"""What Keras lacks for `fit`: it does not get through on several devices or machines, and traces more than it must."""
 
 import keras
 import tensorflow as tf

@@ -85,13 +85,38 @@ def load(dataset, root, split, strict=False):
     collects = gc.isenabled()
     gc.disable()
     try:
-        data = _module(dataset).load(root, split)
+        data = _in_utf8(_module(dataset).load(root, split))
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
     finally:
         if collects:
             gc.enable()
     if strict:
         check(data.videos, data.problems)
     return data
+
+
+def _in_utf8(data):
+    """A `Dataset` without the videos whose names are not in UTF-8, which TensorFlow and records cannot hold."""
+    videos, problems = [], list(data.problems)
+    for source in data.videos:
+        try:
+            source.path.encode()
+            source.id.encode()
+        except UnicodeEncodeError:
+            problems.append(f"{_legible(source.path)}: a name that is not in UTF-8; rename it")
+        else:
+            videos.append(source)
+    for label in data.labels:
+        if label != _legible(label):
+            raise UserError(f"class {_legible(label)!r}: a name that is not in UTF-8; rename it")
+    if not videos:
+        raise UserError(f"no video is left; the first of {len(problems)} problems: {problems[0]}")
+    return dataclasses.replace(data, videos=tuple(videos), problems=tuple(problems))
+
+
+def _legible(text):
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def check(videos, problems):

@@ -41,16 +41,16 @@ def opened(path):
 
 def lines(path):
     """Yields (line number, values) of each line of a csv file that is not blank."""
-    number = 0
+    number = 1
     try:
         with opened(path) as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, strict=True)  # or a quote that nothing ends would take all lines after it
             for row in reader:
-                number = reader.line_num
                 if len(row) > 1 or "".join(row).strip():
                     yield number, row
+                number = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}:{number + 1}: not a line of a csv file: {error}") from error
+        raise UserError(f"{path}:{number}: not a line of a csv file: {error}") from error
 
 
 def table(path, columns, problems):
@@ -77,13 +77,32 @@ def table(path, columns, problems):
 def find_videos(directory):
     """Paths of the videos anywhere in a directory, by name without suffix; the first in the alphabet of several."""
     found = {}
-    for folder, folders, names in os.walk(directory, followlinks=True):
+    for path in walk(directory):
+        found.setdefault(os.path.splitext(os.path.basename(path))[0], path)
+    return found
+
+
+def walk(directory):
+    """Yields the paths of all videos in a directory and those below it, also where symbolic links lead.
+
+    Raises:
+        OSError: where a directory cannot be read.
+    """
+
+    def fail(error):
+        raise error
+
+    seen = set()
+    for folder, folders, names in os.walk(directory, onerror=fail, followlinks=True):
+        about = os.stat(folder)
+        if (about.st_dev, about.st_ino) in seen:  # links may lead in circles
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in SUFFIXES and not is_hidden(name):
-                found.setdefault(stem, os.path.join(folder, name))
-    return found
+            if name.lower().endswith(SUFFIXES) and not is_hidden(name):
+                yield os.path.join(folder, name)
 
 
 def find_folders(directory):
@@ -129,6 +148,7 @@ def dataset(source, place, videos, labels, problems, missing):
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         problems = [*problems, f"{source}: {len(missing)} of its videos not found in {place}: {shown}"]
     if not videos:
-        reason = problems[0] if problems else f"{source}: names none"
-        raise UserError(f"no video is left of {source}; the first of {max(len(problems), 1)} problems: {reason}")
+        # Of all problems missing videos are the likeliest to leave none.
+        reason = problems[-1 if missing else 0] if problems else f"{source}: names none"
+        raise UserError(f"no video is left of {source}; one of {max(len(problems), 1)} problems: {reason}")
     return Dataset(tuple(videos), tuple(labels), tuple(problems))

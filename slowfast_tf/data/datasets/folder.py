@@ -1,5 +1,6 @@
 """Your own videos, a folder for each class: `root/train/CLASS/*.mp4` and `root/val/CLASS/*.mp4`."""
 
+import os
 import pathlib
 
 from ...cli import UserError
@@ -16,11 +17,9 @@ def load(root, split):
     for folder in _folders(root / split, root):
         if folder not in classes:
             raise UserError(f"{root / split / folder}: no such class in {root / 'train'}; it has {', '.join(classes)}")
-        for path in sorted((root / split / folder).rglob("*")):
-            parts = path.relative_to(root / split).parts
-            if path.suffix.lower() in files.SUFFIXES and not any(map(files.is_hidden, parts)):
-                name = "/".join(parts)
-                videos.append(Video(str(path), ((classes.index(folder), *files.ALWAYS),), name))
+        for path in sorted(files.walk(root / split / folder), key=lambda path: path.split(os.sep)):
+            name = os.path.relpath(path, root / split).replace(os.sep, "/")
+            videos.append(Video(path, ((classes.index(folder), *files.ALWAYS),), name))
     if not videos:
         raise UserError(
             f"{root / split}: no video ({', '.join(files.SUFFIXES)}) in its folders; {LAYOUT.format(root=root)}"

@@ -45,11 +45,12 @@ def load(root, split):
             problems.append(f"{path}:{line}: a video from second {start} to {end}")
         elif name in seen:
             problems.append(f"{path}:{line}: {name} is listed again")
-        elif name not in there:
-            missing.append(name)
         else:
-            videos.append(Video(there[name], ((index[label], *files.ALWAYS),), name))
-        seen.add(name)
+            seen.add(name)
+            if name in there:
+                videos.append(Video(there[name], ((index[label], *files.ALWAYS),), name))
+            else:
+                missing.append(name)
     return files.dataset(path, root, videos, labels, problems, missing)
 
 

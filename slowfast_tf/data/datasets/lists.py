@@ -12,6 +12,7 @@ if not, all are names, in alphabetical order.
 
 import os
 import pathlib
+import re
 
 from ...cli import UserError
 from . import Video, files
@@ -20,6 +21,8 @@ LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
 # Without classes.txt a number from here on is a mistake if it is, too, more than ten times that of the labels in use.
 MANY_CLASSES = 1000
 RATE = 30.0  # frames a second of directories, of which nothing says how many they are
+PATHS = "path|file|filename|file_name|filepath|file_path|video|video_path|video_name|video_id|clip|name|id"
+LABELS = "labels?|class|classes|class_id|label_id|category|target|action|actions"
 ADVICE = "a line of it is a path and its labels, such as 'videos/a.mp4,3' or 'videos/a.mp4,run;jump'"
 
 
@@ -30,7 +33,8 @@ def load(root, split):
     path = _list(root, split)
     rows = _rows(root, path, problems)
     classes, index = _classes(root, rows if split == "train" else _rows(root, _list(root, "train"), []))
-    paths = {line: os.path.normpath(root / name) for line, name, _ in rows}
+    real = root.resolve()  # ".." leads elsewhere from where a symbolic link stands
+    paths = {line: os.path.normpath((real if ".." in name else root) / name) for line, name, _ in rows}
     there = files.present(paths.values())
     videos, missing, seen = [], [], set()
     for line, name, names in rows:
@@ -43,13 +47,13 @@ def load(root, split):
             problems.append(f"{path}:{line}: a label twice: {';'.join(names)}")
         elif paths[line] in seen:
             problems.append(f"{path}:{line}: {name} is listed again")
-        elif paths[line] not in there:
-            missing.append(name)
         else:
-            frames = not name.lower().endswith(files.SUFFIXES) and os.path.isdir(paths[line])
-            labels = tuple((label, *files.ALWAYS) for label in labels)
-            videos.append(Video(paths[line], labels, name, RATE if frames else None))
-        seen.add(paths[line])
+            seen.add(paths[line])
+            if paths[line] in there:
+                labels = tuple((label, *files.ALWAYS) for label in labels)
+                videos.append(Video(paths[line], labels, name, RATE if os.path.isdir(paths[line]) else None))
+            else:
+                missing.append(name)
     return files.dataset(path, root, videos, classes, problems, missing)
 
 
@@ -75,21 +79,29 @@ def _rows(root, path, problems):
             rows.append((line, row[0].strip(), [label.strip() for label in row[1].split(";") if label.strip()]))
         else:
             problems.append(f"{path}:{line}: {' '.join(row)!r} is not a path and its labels")
-    return rows[1:] if _has_header(root, path, rows) else rows
+    return rows[1:] if _has_header(root, path, rows, problems) else rows
 
 
-def _has_header(root, path, rows):
-    """Whether the first line names the columns: what is no video, with a label that no other line has."""
+def _has_header(root, path, rows, problems):
+    """Whether the first line names the columns, in known words or as what is no video, with a label of no other."""
     if not rows or rows[0][0] != 1:
         return False
     _, name, labels = rows[0]
-    if name.lower() in ("label", "labels", "class") or [label.lower() for label in labels] == ["path"]:
-        raise UserError(f"{path}:1: columns {name},{';'.join(labels)}; {ADVICE}, in this order")
-    if name.lower() == "path":
-        return True
-    if not labels or name.lower().endswith(files.SUFFIXES) or os.path.exists(root / name) or labels[0].isdecimal():
+    second = ";".join(labels)
+    if name.lower().endswith(files.SUFFIXES) or os.path.exists(root / name):
         return False
-    return not any(set(labels) & set(others) for _, _, others in rows[1:])
+    if re.fullmatch(LABELS, name.lower()) or re.fullmatch(PATHS, second.lower()):
+        raise UserError(f"{path}:1: columns {name},{second}; {ADVICE}, in this order")
+    if re.fullmatch(PATHS, name.lower()) or re.fullmatch(LABELS, second.lower()):
+        return True
+    if not labels or _is_number(labels[0]) or any(set(labels) & set(others) for _, _, others in rows[1:]):
+        return False
+    problems.append(f"{path}:1: {name!r} is no video, and {second!r} no other's label: taken for names of the columns")
+    return True
+
+
+def _is_number(label):
+    return label.removeprefix("-").isdecimal()
 
 
 def _classes(root, rows):
@@ -97,13 +109,16 @@ def _classes(root, rows):
     path = root / "classes.txt"
     if path.is_file():
         with files.opened(path) as file:
-            classes = [name.strip() for name in file.read().splitlines() if name.strip()]
+            classes = [name.strip() for name in file.read().rstrip().splitlines()]
         numbers = {str(i): i for i in range(len(classes))}
+        for i, name in enumerate(classes):
+            if not name or classes.index(name) < i or _is_number(name) and name != str(i):
+                raise UserError(f"{path}:{i + 1}: expected a new name, or the number {i}; received {name!r}")
     else:
         labels = [label for _, _, labels in rows for label in labels]
         numbers = {}
         classes = sorted(set(labels))
-        if labels and labels[0].isdecimal():
+        if labels and _is_number(labels[0]):
             most = max(MANY_CLASSES, 10 * len(classes))
             used = [int(label) for label in classes if label.isdecimal() and int(label) < most]
             classes = [str(i) for i in range(max(used, default=-1) + 1)]
