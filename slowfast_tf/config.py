@@ -218,7 +218,7 @@ class Prepare(Section):
 
     short_side: Positive = 256
     quality: Annotated[int, pydantic.Field(ge=1, le=100)] = 85
-    frame_rate: Annotated[float, pydantic.Field(gt=0)] | None = None
+    frame_rate: Annotated[float, pydantic.Field(gt=0, le=1000)] | None = None
     shards: Positive | None = None
     flow: bool = False
 

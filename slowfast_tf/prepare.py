@@ -100,6 +100,8 @@ def main(arguments=None):
     options, beam_options = parser.parse_known_args(arguments)
     if beam_options and not any(option.split("=")[0] == "--runner" for option in beam_options):
         parser.error(f"unrecognized arguments: {' '.join(beam_options)} (Apache Beam's options go with --runner)")
+    if not options.output.strip("/"):
+        parser.error(f"--output {options.output!r} is no directory of its own")
     settings = config.load(options.config, options.set)
     if settings.data.dataset == "records":
         raise cli.UserError('data.dataset is "records", which are prepared already; name the data set to prepare')
@@ -166,12 +168,14 @@ def prepare(settings, output, strict=False, beam_options=()):
         _check_same(output, plan, there)
         plan = there
     else:
-        with _clear_failure(output):
+        plan["shards"] = {split: _shard_count(data[split].videos, settings.prepare) for split in SPLITS}
+        try:
             if tf.io.gfile.exists(output) and set(tf.io.gfile.listdir(output)) - {WORK, f"{WORK}/"}:
                 raise cli.UserError(f"--output {output} is not empty; choose another directory")
-            plan["shards"] = {split: _shard_count(data[split].videos, settings.prepare) for split in SPLITS}
             tf.io.gfile.makedirs(work)
             _write(output, f"{WORK}/plan.json", json.dumps(plan))
+        except (OSError, tf.errors.OpError) as error:
+            raise cli.UserError(f"cannot write --output {output}: {_cause(error)}; choose another directory") from error
     job = dataclasses.replace(job, plan=plan)
     shards = [(split, i) for split in SPLITS for i in range(plan["shards"][split])]
     missing = [shard for shard in shards if _done(job, *shard) is None]
@@ -191,10 +195,16 @@ def run(job, shards, videos, beam_options):
 
     logging.disable(logging.NOTSET)
     if beam_options:
+        said = io.StringIO()
         try:
-            pipeline = beam.Pipeline(options=PipelineOptions(beam_options))
-        except Exception as error:  # of each runner its own
-            raise cli.UserError(f"Apache Beam cannot take {' '.join(beam_options)}: {_last_line(error)}") from error
+            with contextlib.redirect_stderr(said):
+                options = PipelineOptions(beam_options)
+                options.get_all_options()  # or a wrong value comes up later
+                pipeline = beam.Pipeline(options=options)
+        except (Exception, SystemExit) as error:  # of each runner its own; the latter of a wrong value, after all usage
+            reason = _last_line(said.getvalue() if isinstance(error, SystemExit) else error)
+            raise cli.UserError(f"Apache Beam cannot take {' '.join(beam_options)}: {reason}") from error
+        sys.stderr.write(said.getvalue())  # options that it does not know
     else:
         # Threads are enough: decoding, scaling and compression release Python's lock. Beam's own choice of a local
         # runner would download a program on first use.
@@ -323,7 +333,7 @@ def _finish(job, problems):
     rows = [["split", "id", "path", "reason"]]
     for split in SPLITS:
         shards = [_done(job, split, i) for i in range(job.plan["shards"][split])]
-        skipped, left_out = ([[split, *row] for shard in shards for row in shard.pop(name)] for name in ROWS)
+        skipped, left_out = ([[split, *row] for shard in shards for row in shard[name]] for name in ROWS)
         sums = {name: sum(shard[name] for shard in shards) for name in ("videos", "frames", "bytes")}
         if not sums["videos"]:
             for shard in shards:  # so that mended videos are taken the next time
@@ -335,7 +345,7 @@ def _finish(job, problems):
     for path in datasets.truth_files(job.dataset, job.root):
         tf.io.gfile.makedirs(f"{job.output}/{path.parent.name}")
         # Not gfile.copy, which makes of the target a directory where it is at az://.
-        _write(job.output, f"{path.parent.name}/{path.name}", path.read_bytes().decode())
+        _write(job.output, f"{path.parent.name}/{path.name}", path.read_bytes())
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     _write(job.output, "skipped.csv", text.getvalue())
@@ -399,26 +409,22 @@ def _reopen(job, data, index):
     """
     import tensorflow as tf
 
-    rows = {split: {} for split in SPLITS}
-    with contextlib.suppress(tf.errors.NotFoundError):
-        for row in csv.reader(io.StringIO(_read(f"{job.output}/skipped.csv"))):
-            if len(row) == 4 and row[0] in SPLITS and row[1]:
-                rows[row[0]].setdefault(row[1], []).append(row[1:])
+    from .data import datasets
+
     made = tf.io.gfile.stat(f"{job.output}/index.json").mtime_nsec + 1_000_000_000  # it tells whole seconds
-    reports, missing = [], 0
+    others = [f"{path.parent.name}/{path.name}" for path in datasets.truth_files(job.dataset, job.root)]
+    missing = sum(not tf.io.gfile.exists(f"{job.output}/{name}") for name in ("skipped.csv", *others))
+    reports = []
     for split in SPLITS:
         shards = index["splits"][split]["shards"]
         for i, shard in enumerate(shards):
-            stored = {name for name, *_ in shard["records"]}
-            report, whole = {**shard, **{name: [] for name in ROWS}}, _is_whole(job, shard)
+            stored, skipped = ({name for name, *_ in shard.get(kind, ())} for kind in ("records", "skipped"))
+            whole = _is_whole(job, shard)
             for video in _part(data[split], i, len(shards)):
                 name = video.id or _relative(video.path, job.root)
-                report["left_out" if name in stored else "skipped"] += rows[split].get(name, [])
-                # Not the time of change alone: whoever copies a file may keep that.
-                known = name in stored or name in rows[split] and os.stat(video.path).st_ctime_ns < made
-                whole = whole and known
+                whole = whole and (name in stored or name in skipped and not _changed_since(made, video.path))
             if whole:
-                reports.append(report)
+                reports.append(shard)
             else:
                 missing += 1
     if tf.io.gfile.exists(f"{job.output}/{WORK}"):  # stopped just before the end, or here
@@ -430,6 +436,13 @@ def _reopen(job, data, index):
         _write(job.output, f"{WORK}/plan.json", json.dumps(job.plan))
         tf.io.gfile.remove(f"{job.output}/index.json")
     return missing
+
+
+def _changed_since(when, path):
+    try:
+        return os.stat(path).st_ctime_ns >= when  # whoever copies a file may keep its other times
+    except OSError:  # a symbolic link to nothing
+        return False
 
 
 def _is_whole(job, shard):
@@ -471,7 +484,7 @@ def _checksum(path):
 
 
 def _relative(path, root):
-    """A path as records note it: the same wherever the data set lies."""
+    """A path as records note it: the same wherever the data set lies that it is in."""
     inside = os.path.relpath(path, root)
     return path if inside.startswith("..") else inside.replace(os.sep, "/")
 
@@ -483,13 +496,13 @@ def _read(path):
         return file.read()
 
 
-def _write(output, name, text):
-    """Writes a text file of the output whole or not at all, wherever it is; `cli.write_text` takes local paths."""
+def _write(output, name, content):
+    """Writes a file of the output whole or not at all, wherever it is; `cli.write_text` takes local paths."""
     import tensorflow as tf
 
     temporary = f"{output}/{WORK}/{uuid.uuid4().hex}"
-    with tf.io.gfile.GFile(temporary, "w") as file:
-        file.write(text)
+    with tf.io.gfile.GFile(temporary, "wb") as file:
+        file.write(content)
     tf.io.gfile.rename(temporary, f"{output}/{name}", overwrite=True)
 
 

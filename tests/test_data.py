@@ -3,10 +3,12 @@
 import collections
 import io
 import json
+import math
 import pathlib
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -65,6 +67,30 @@ def test_slow_frames_of_a_clip():
     assert get_spec("slowfast_8x8_r50", frame_index="linspace").slow_index == (0, 4, 8, 13, 17, 22, 26, 31)
     assert get_spec("slowfast_4x16_r50", frame_index="linspace").slow_index == (0, 10, 20, 31)
     assert get_spec("slow_8x8_r50", frame_index="linspace").slow_index == tuple(range(8))
+
+
+@pytest.mark.parametrize("frame_index", ["strided", "linspace"])
+@pytest.mark.parametrize("rate", [15, 24, 25, 30, 50, 60])
+def test_rates_in_exact_arithmetic(frame_index, rate):
+    """Ten clips of videos of a rate for a network at 30 a second: fractions, rounded down, in graphs as well."""
+    spec = get_spec("slowfast_8x8_r50", frame_index=frame_index)
+    pace, steps = Fraction(rate, 30), range(32)
+    span = 64 * pace
+
+    @tf.function
+    def found(frames):
+        return sampling.Sampling(spec, sampling.test_places(10)).indices(
+            frames, tf.constant(float(rate)), 30.0, tf.constant(-1)
+        )
+
+    for frames in (71, 100, 233, 300, 1799):
+        starts = [max(frames - span, 0) * Fraction(k, 10) for k in range(10)]
+        if frame_index == "strided":
+            exact = [[math.floor(start) + 2 * pace * i for i in steps] for start in starts]
+        else:
+            exact = [[start + (span - 1) * i / 31 for i in steps] for start in starts]
+        expected = np.clip([[math.floor(x) for x in row] for row in exact], 0, frames - 1)
+        np.testing.assert_array_equal(found(tf.constant(frames)), expected, str(frames))
 
 
 @pytest.mark.parametrize("frames", [64, 71, 100, 233, 300, 1799])

@@ -257,6 +257,33 @@ def test_records_come_in_another_order_at_every_iteration(forty):
     assert orders[0] != orders[1] and [sorted(order) for order in orders] == [list(range(40))] * 2
 
 
+def test_orders_do_not_come_again(forty):
+    """Nor those of seeds that differ in higher bits alone."""
+
+    def first(epoch, *overrides):
+        return number_of(next(iter(Clips(forty("records", *overrides), "train").train(range(epoch, epoch + 1))))[0])
+
+    orders = [first(0), first(256), first(512), first(0, "seed=256"), first(0, "seed=65536")]
+    assert len(set(map(tuple, orders))) == len(orders)
+
+
+@pytest.mark.parametrize("mixed", ["data.mixup=0.8", "data.cutmix=1"])
+@pytest.mark.parametrize("served", [False, True])
+def test_mixing_is_drawn_anew_in_every_epoch(forty, mixed, served):
+    """The shares of the clips that labels tell, of batches of two classes."""
+    overrides = ["train.batch_size=2", mixed]
+    if served:
+        dispatcher = tf.data.experimental.service.DispatchServer()
+        workers = [worker_of(dispatcher) for _ in range(2)]
+        overrides.append(f"data.service={dispatcher.target}")
+    data = slowfast_tf.data.load(forty("records", *overrides), "train")
+    shares = [float(labels.numpy().max()) for _ in range(2) for _, labels in data]
+    different = {round(share, 5) for share in shares if share < 1}
+    assert len(different) > 10 and len(different) > 0.9 * sum(share < 1 for share in shares)
+    if served:
+        del workers, dispatcher
+
+
 def test_multigrid(forty):
     """Batches as the schedule has them, and no video twice in an epoch."""
     overrides = ["train.epochs=4", "train.batch_size=1", "train.schedule=steps", "train.step_epochs=[3]"]
@@ -321,6 +348,9 @@ def test_service(forty):
         np.testing.assert_array_equal(labels, np.eye(4)[np.array(found) % 4])
         numbers += found
     assert len(numbers) == 40 and len(set(numbers)) == 40  # shards have whole batches
+    # Trainers of several machines share no video.
+    shares = [[n for inputs, _ in clips.train(part=(i, 2)) for n in number_of(inputs)] for i in range(2)]
+    assert sorted(sum(shares, [])) == list(range(40))
     # For a run of several epochs it goes on.
     assert sum(1 for _ in clips.train(range(2)).take(45)) == 45
     del workers, dispatcher
@@ -331,6 +361,9 @@ def test_service_that_nobody_runs(forty, monkeypatch, capsys):
         port = free.getsockname()[1]
     with pytest.raises(UserError, match=f"data.service grpc://localhost:{port}: nothing answers there .*prepare.md"):
         Clips(forty("records", f"data.service=grpc://localhost:{port}"), "train")
+    for address in ("grpc://localhost:99999", "grpc://..:5000"):
+        with pytest.raises(UserError, match="nothing answers there"):
+            Clips(forty("records", f"data.service={address}"), "train")
     for address in ("localhost:5000", "grpc://localhost", "http://localhost:5000"):
         with pytest.raises(UserError, match="service is an address such as grpc://host:5000; got"):
             forty("records", f"data.service={address}")

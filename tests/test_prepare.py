@@ -3,8 +3,10 @@
 import csv
 import hashlib
 import io
+import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -458,7 +460,8 @@ def test_twice_changes_nothing(prepared, capsys):
 
 @pytest.mark.parametrize("left_over", [False, True])
 def test_files_that_are_gone_are_written_again(prepared, tmp_path, capsys, left_over):
-    """One is removed, one is cut off; the others stay as they are, also beside what a stopped run has left."""
+    """One is removed, one is cut off, and the list of skipped videos is removed; the others stay as they are, also
+    beside what a stopped run has left."""
     settings, _, output = prepared
     there = tmp_path / "records"
     shutil.copytree(output, there)
@@ -468,9 +471,10 @@ def test_files_that_are_gone_are_written_again(prepared, tmp_path, capsys, left_
     if left_over:
         (there / ".prepare").mkdir()
         (there / ".prepare" / f"{gone.name}.json").write_text("{}")
+    (there / "skipped.csv").unlink()
     before = {path: path.stat().st_ino for path in kept}
     prepare.prepare(settings, str(there))
-    assert "but for 2 of its files" in capsys.readouterr().out
+    assert "but for 3 of its files" in capsys.readouterr().out
     assert checksums(there) == checksums(output) and not (there / ".prepare").exists()
     assert {path: path.stat().st_ino for path in kept} == before
 
@@ -511,11 +515,15 @@ def test_the_data_set_may_move(prepared, tmp_path):
     shutil.copytree(root, tmp_path / "elsewhere")
     moved = configuration(tmp_path / "elsewhere", **settings.prepare.model_dump())
     prepare.prepare(moved, str(tmp_path / "records"))
-    there, here = checksums(output), checksums(tmp_path / "records")
-    # Only the reason for what was skipped names the true path.
-    assert {k: v for k, v in here.items() if k != "skipped.csv"} == {
-        k: v for k, v in there.items() if k != "skipped.csv"
-    }
+    found = []
+    for place in (output, tmp_path / "records"):
+        index = json.loads((place / "index.json").read_text())
+        for split in index["splits"].values():
+            for shard in split["shards"]:
+                # Only the reason for what was skipped names the true path.
+                shard["skipped"] = [row[:2] for row in shard["skipped"]]
+        found.append((index, {k: v for k, v in checksums(place).items() if k not in ("skipped.csv", "index.json")}))
+    assert found[0] == found[1] and len(found[0][1]) > 1
 
 
 def test_other_settings_are_refused(prepared, tmp_path):
@@ -648,11 +656,50 @@ def test_a_mistyped_option(tmp_path, capsys):
     assert "unrecognized arguments: --strikt" in capsys.readouterr().err
 
 
-def test_a_mistyped_runner(prepared, tmp_path):
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        (["--runner=Flonk"], "Unexpected pipeline runner: Flonk. Valid"),
+        (
+            ["--runner=FnApiRunner", "--direct_num_workers=abc"],
+            ".*argument --direct_num_workers: invalid int value: 'abc'",
+        ),
+    ],
+)
+def test_a_mistyped_runner(prepared, tmp_path, options, reason):
     settings, *_ = prepared
     (tmp_path / "config.json").write_text(settings.model_dump_json())
     command = [sys.executable, "-m", "slowfast_tf.prepare", "--config", str(tmp_path / "config.json")]
-    done = subprocess.run([*command, "--output", str(tmp_path / "x"), "--runner=Flonk"], capture_output=True, text=True)
+    done = subprocess.run([*command, "--output", str(tmp_path / "x"), *options], capture_output=True, text=True)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
-    assert line.startswith("error: Apache Beam cannot take --runner=Flonk: Unexpected pipeline runner: Flonk. Valid")
+    assert re.match(f"error: Apache Beam cannot take {' '.join(options)}: {reason}", line), line
+
+
+@pytest.mark.parametrize("output", ["", "/"])
+def test_an_output_that_is_no_directory_of_its_own(tmp_path, capsys, output):
+    with pytest.raises(SystemExit):
+        prepare.main(["--config", str(tmp_path / "config.json"), "--output", output])
+    assert "is no directory of its own" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written(prepared, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=f"cannot write --output {tmp_path}/file/x: .*; choose another directory"):
+        prepare.prepare(prepared[0], str(tmp_path / "file/x"))
+
+
+def test_names_of_other_bytes_and_links_to_nothing(folder, tmp_path, capsys):
+    """A name that is not UTF-8, and a link to nothing: each is skipped and listed, and all the rest prepared, once."""
+    root = tmp_path / "videos"
+    shutil.copytree(folder, root)
+    other = os.fsencode(root / "train/ant") + b"/caf\xe9.mp4"
+    shutil.copy(next((root / "train/ant").glob("*.mp4")), other)
+    (root / "train/bee/gone.mp4").symlink_to("nowhere")
+    prepare.prepare(configuration(root), str(tmp_path / "records"))
+    rows = list(csv.reader((tmp_path / "records/skipped.csv").open()))[1:]
+    reasons = "\n".join(row[3] for row in rows)
+    assert "caf\ufffd.mp4: a name that is not in UTF-8" in reasons and "gone.mp4: cannot be read as a video" in reasons
+    capsys.readouterr()
+    prepare.prepare(configuration(root), str(tmp_path / "records"))
+    assert "nothing to do" in capsys.readouterr().out

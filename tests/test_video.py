@@ -345,8 +345,8 @@ def test_images_go_by_their_numbers(tmp_path):
     assert there.key == 4
     (problem,) = there.problems
     assert problem.endswith("3 images are missing, most of them after img_10.jpg")
-    for numbers in ((0, 5, 10, 15, 20, 25, 30, 35), (1, 2, 3, 4, 5, 6, 7, 90_000), range(3, 11)):
-        there = footage(*numbers)
+    for others in ((0, 5, 10, 15, 20, 25, 30, 35), (1, 2, 3, 4, 5, 6, 7, 90_000), range(3, 11)):
+        there = footage(*others)
         np.testing.assert_allclose(there.times, np.arange(8) / 10)
         assert not there.problems
 

@@ -129,16 +129,17 @@ class Clips:
             return tf.stack([tf.constant(config.seed, tf.int64), i])
 
         def sample(i):
-            draws = tf.random.stateless_uniform([2], seeds(i))
+            draws = tf.random.stateless_uniform([2], seeds(i), dtype=tf.float64)
             stride = tf.floor(slowest + draws[1] * (fastest - slowest + 1))
             return Sampling(spec, draws[:1], stride / self.spec.stride, config.data.short_sides[1])
 
         def finish(clip, i):
             place = tf.searchsorted(tf.constant(cycle), [i % clips % cycle[-1]], "right")[0]
-            return place, self._train_clip(clip, spec, shapes, place, seeds(i * parts + number) + 1)
+            i = i * parts + number
+            return place, i, self._train_clip(clip, spec, shapes, place, seeds(i) + 1)
 
         if config.data.service:
-            data = self._source.serve(sample, finish)
+            data = self._source.serve(part, sample, finish)
         else:
             if epochs is None:
                 numbers = tf.data.Dataset.random(config.seed, rerandomize_each_iteration=True).take(1)
@@ -147,8 +148,10 @@ class Clips:
                 numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
             data = self._source.train(numbers, clips, part, config.seed, sample, finish, done)
 
+        mixes = config.data.mixup or config.data.cutmix
+
         def batched(data, size):
-            data = data.map(lambda place, clip: clip)
+            data = data.map(lambda place, i, clip: (i, clip) if mixes else clip)
             # Boxes differ in number; padding takes a pass over the batch.
             return (data.padded_batch if spec.head == "roi" else data.batch)(size, drop_remainder=True)
 
@@ -157,16 +160,13 @@ class Clips:
         else:
             batches = tf.constant([shape.batch for shape in shapes], tf.int64)
             data = data.group_by_window(
-                lambda place, clip: tf.cast(place, tf.int64),
+                lambda place, *_: tf.cast(place, tf.int64),
                 lambda place, window: batched(window, batches[place]),
                 window_size_func=lambda place: batches[place],
             )
-        if config.data.mixup or config.data.cutmix:
-            first = epochs.start * steps + skip if epochs else 0
-            data = data.enumerate(first).map(
-                lambda i, batch: augment.mix(
-                    *batch, config.data.mixup, config.data.cutmix, seeds(i * parts + number) + 2
-                ),
+        if mixes:  # with a draw of the first clip's, behind those of its own
+            data = data.map(
+                lambda i, batch: augment.mix(*batch, config.data.mixup, config.data.cutmix, seeds(i[0]) + 5),
                 num_parallel_calls=tf.data.AUTOTUNE,
             )
         if config.data.service:

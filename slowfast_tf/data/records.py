@@ -12,6 +12,7 @@ without the rest. The index tells where the heads are.
 import itertools
 import json
 import math
+import operator
 import zlib
 
 import numpy as np
@@ -213,8 +214,9 @@ def read_index(root):
     Returns:
         A dictionary: "dataset" (its name), "labels" (class names), "prepare" (the settings) and, for each split,
         "splits": "shards", a list of "file", "videos", "frames", "bytes", "sha256" and "records" (of each video
-        its id, and of its head the place in the file, the bytes and their CRC-32); the sums "videos", "frames" and
-        "bytes"; and "skipped", the number of videos that are left out.
+        its id, and of its head the place in the file, the bytes and their CRC-32) and "skipped" and "left_out" (the
+        rows of `skipped.csv`); the sums "videos", "frames" and "bytes"; and "skipped", the number of videos that are
+        left out.
 
     Raises:
         UserError: where there is no such index.
@@ -223,12 +225,24 @@ def read_index(root):
     advice = f"make it with: python -m slowfast_tf.prepare --config FILE --output {root}"
     try:
         index = json.loads(tf.io.gfile.GFile(path if remote.is_native(path) else str(remote.fetch(path))).read())
-        index["labels"], *(shard["records"] for split in ("train", "val") for shard in index["splits"][split]["shards"])
+        _check(index)
     except tf.errors.OpError as error:
         raise UserError(f"{root}: no prepared data there ({INDEX} cannot be read); {advice}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: is not the index of prepared data; {advice}") from error
     return index
+
+
+def _check(index):
+    """Raises some error for an index that the rest could not work with."""
+    index["labels"], index["dataset"], index["prepare"]["flow"]
+    for split in ("train", "val"):
+        for shard in index["splits"][split]["shards"]:
+            shard["file"]
+            for name, *place in shard["records"]:
+                start, size, _ = map(operator.index, place)
+                if not (isinstance(name, str) and 0 <= start and 0 <= size and start + size <= shard["bytes"]):
+                    raise ValueError(name)
 
 
 def _image_list(context, prefix, images, place):

@@ -4,6 +4,9 @@ import typing
 
 import tensorflow as tf
 
+# Float64 and this make the whole numbers of exact arithmetic whole, which float32 takes for less, now and then.
+_ROUNDING = 1e-4
+
 
 class Sampling(typing.NamedTuple):
     """Which clips of a video to take.
@@ -11,7 +14,7 @@ class Sampling(typing.NamedTuple):
     Attributes:
         spec: a `SlowFastSpec`.
         places: of K clips, see `clip_frames`; a video with a key frame gives the clip around it instead.
-        pace: a factor on the spec's stride.
+        pace: a factor on the spec's stride, float64 if a tensor.
         short_side: the most pixels that anything that follows needs of a frame's shorter side; None: all.
     """
 
@@ -29,7 +32,7 @@ class Sampling(typing.NamedTuple):
             nominal_rate: what the stride is meant for; None: any.
             key: index of the key frame; below 0 without one.
         """
-        pace = tf.cast(self.pace, tf.float32) * (tf.cast(rate, tf.float32) / nominal_rate if nominal_rate else 1.0)
+        pace = tf.cast(self.pace, tf.float64) * (tf.cast(rate, tf.float64) / nominal_rate if nominal_rate else 1.0)
         return tf.cond(
             key < 0,
             lambda: clip_frames(self.places, frames, self.spec, pace),
@@ -40,9 +43,8 @@ class Sampling(typing.NamedTuple):
 def test_places(clips, to_the_end=False):
     """Where test clips lie: `clips` of them uniform over the video.
 
-    The k-th of K starts at k / K of the room that there is, as PySlowFast and MMAction2 place them on Kinetics, or at
-    k / (K - 1), as PySlowFast does on Charades. A single clip lies in the middle, as in MMAction2 (PySlowFast takes
-    the very start).
+    The k-th of K starts at k / K of the room that there is, as PySlowFast places them on Kinetics, or at k / (K - 1),
+    as it does on Charades. A single clip lies in the middle, as in MMAction2 (PySlowFast takes the very start).
 
     Args:
         clips: how many.
@@ -61,7 +63,7 @@ def clip_frames(places, frames, spec, pace=1.0):
     last included, as PySlowFast does. Past the end of the video the last frame is repeated.
 
     Args:
-        places: where a clip starts, as a share of the room that there is: float `[K]`, 0 (the start of the
+        places: where a clip starts, as a share of the room that there is: float64 `[K]`, 0 (the start of the
             video) to 1 (the clip ends with it). Uniform draws give random clips.
         frames: number of frames of the video, an integer or a scalar tensor.
         spec: a `SlowFastSpec`; a clip covers its T * tau raw frames.
@@ -70,15 +72,16 @@ def clip_frames(places, frames, spec, pace=1.0):
     Returns:
         int32 `[K, count]`, within `[0, frames)`.
     """
-    span = spec.clip_span * tf.cast(pace, tf.float32)
-    room = tf.maximum(tf.cast(frames, tf.float32) - span, 0)
-    start = tf.convert_to_tensor(places, tf.float32)[:, None] * room
+    pace = tf.cast(pace, tf.float64)
+    span = spec.clip_span * pace
+    room = tf.maximum(tf.cast(frames, tf.float64) - span, 0)
+    start = tf.convert_to_tensor(places, tf.float64)[:, None] * room
     count = spec.clip_frames
     if spec.frame_index == "strided":
-        index = tf.floor(start) + tf.range(count, dtype=tf.float32) * spec.clip_stride * pace
+        index = tf.floor(start + _ROUNDING) + tf.range(count, dtype=tf.float64) * spec.clip_stride * pace
     else:
-        index = start + tf.linspace(0.0, span - 1, count)
-    return tf.clip_by_value(tf.cast(index, tf.int32), 0, frames - 1)
+        index = start + tf.linspace(tf.constant(0, tf.float64), span - 1, count)
+    return _within(index, frames)
 
 
 def key_frames(key, frames, spec, pace=1.0):
@@ -91,6 +94,10 @@ def key_frames(key, frames, spec, pace=1.0):
     Returns:
         int32 `[1, count]`, within `[0, frames)`: from half a clip before the key frame on, every (tau / alpha)-th.
     """
-    steps = tf.range(spec.clip_frames, dtype=tf.float32) * spec.clip_stride - spec.clip_span // 2
-    index = tf.cast(key, tf.float32) + steps * tf.cast(pace, tf.float32)
-    return tf.clip_by_value(tf.cast(tf.floor(index), tf.int32), 0, frames - 1)[None]
+    steps = tf.range(spec.clip_frames, dtype=tf.float64) * spec.clip_stride - spec.clip_span // 2
+    return _within(tf.cast(key, tf.float64) + steps * tf.cast(pace, tf.float64), frames)[None]
+
+
+def _within(index, frames):
+    """Whole indices of the frames of a video."""
+    return tf.cast(tf.clip_by_value(tf.floor(index + _ROUNDING), 0, tf.cast(frames - 1, tf.float64)), tf.int32)

@@ -57,10 +57,10 @@ def wait(address):
     place = urllib.parse.urlsplit(address)
     try:
         socket.create_connection((place.hostname, place.port), PATIENCE).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of no name or port
         raise UserError(
-            f"data.service {address}: nothing answers there ({error.strerror or error}); start a dispatcher"
-            " (docs/prepare.md), or read without: --set data.service=null"
+            f"data.service {address}: nothing answers there ({getattr(error, 'strerror', None) or error}); start a"
+            " dispatcher (docs/prepare.md), or read without: --set data.service=null"
         ) from error
     read = tf.data.experimental.service.distribute("parallel_epochs", address)
     # A thread of its own can be left behind by Ctrl-C.

@@ -81,7 +81,10 @@ class Source:
 
         def read(position):
             epoch, i = position // clips, position % clips
-            order = tf.stack([tf.constant(seed, tf.int64), epoch])
+            # Of a seed index_shuffle takes some bits alone: those of hashed ones differ.
+            order = tf.random.stateless_uniform(
+                [2], tf.stack([tf.constant(seed, tf.int64), epoch]), None, None, tf.int32
+            )
             index = tf.random.experimental.index_shuffle(i * parts + number, order, self.count - 1)
             return self._read(index, sample(position * parts + number), stand_in=True), position
 
@@ -125,7 +128,8 @@ class Source:
 
         signature = {"id": tf.TensorSpec([], tf.string), **self._images(sample.spec.clip_frames), **_SIGNATURE}
         values = list(signature.values())
-        found = tf.py_function(read, [index, sample.places, sample.pace], [value.dtype for value in values])
+        places, pace = (tf.convert_to_tensor(x, tf.float64) for x in (sample.places, sample.pace))
+        found = tf.py_function(read, [index, places, pace], [value.dtype for value in values])
         clip = {name: tf.ensure_shape(x, value.shape) for (name, value), x in zip(signature.items(), found)}
         if stand_in:
             message = "none of the training videos can be read"
@@ -171,9 +175,9 @@ class Files(Source):
         return {"frames": tf.TensorSpec([None, count, None, None, 3], tf.uint8)}
 
     def _decoder(self, sample):
-        scalar = tf.TensorSpec([])
+        scalar = tf.TensorSpec([], tf.float64)
         whole = tf.TensorSpec([], tf.int32)
-        arguments = [tf.TensorSpec([None]), scalar, whole, scalar, whole]
+        arguments = [tf.TensorSpec([None], tf.float64), scalar, whole, scalar, whole]
 
         @tf.function(input_signature=arguments, autograph=False)  # one after the other these take twice as long
         def indices(places, pace, frames, rate, key):
@@ -239,9 +243,14 @@ class Records(Source):
         names = [name for shard in shards for name, *_ in shard["records"]]
         super().__init__(names, rate, AT_ONCE if remote.is_remote(root) else None)
 
-    def serve(self, sample, finish):
+    def serve(self, part, sample, finish):
         """Clips of one epoch for a tf.data service, whose workers share the shards: each time in another order. They
-        run TensorFlow's own ops alone, which read whole records; what is damaged is left out, as their logs tell."""
+        run TensorFlow's own ops alone, which read whole records; what is damaged is left out, as their logs tell.
+
+        Args:
+            part: its number and how many there are; parts share no shard, unless these are fewer.
+            sample, finish: see `train`.
+        """
         if not all(map(remote.is_native, self._paths)):
             raise UserError(
                 f"{self._paths[0]}: a tf.data service reads only where TensorFlow itself can; copy the records there"
@@ -263,7 +272,8 @@ class Records(Source):
                 return tf.identity(path)
 
         # Workers have a working directory of their own.
-        paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in self._paths]
+        paths = self._paths[part[0] :: part[1]] or self._paths
+        paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in paths]
         shards = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
         shards = shards.map(readable).ignore_errors(log_warning=True)
         # A record is megabytes: a buffer only copies them once more, unless each access is a remote one.
@@ -289,7 +299,8 @@ class Records(Source):
         return {name: clip[name] for name in ("id", *_SIGNATURE)}, indices
 
     def _decoder(self, sample):
-        arguments = [tf.TensorSpec([], tf.string), tf.TensorSpec([None]), tf.TensorSpec([])]
+        scalars = [tf.TensorSpec([], dtype) for dtype in (tf.string, tf.float64)]
+        arguments = [scalars[0], tf.TensorSpec([None], tf.float64), scalars[1]]
 
         @tf.function(input_signature=arguments, autograph=False)
         def parse(head, places, pace):

@@ -26,6 +26,7 @@ PREDICTED = (
     "ava_{split}_predicted_boxes.csv",
     "person_box_67091280_iou90/ava_detection_{split}_boxes_and_labels.csv",
     "person_box_67091280_iou90/ava_detection_{split}_boxes_and_labels_include_negative_{version}.csv",
+    "person_box_67091280_iou90/ava_detection_{split}_boxes_and_labels_include_negative.csv",
     "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl",
 )
 LEAST_SCORE = {"train": 0.9, "val": 0.8}  # section 5 of the paper
@@ -60,6 +61,8 @@ def load(root, split):
         if path.is_file():
             read = _predicted_pickle if path.suffix == ".pkl" else _predicted
             predicted = read(path, LEAST_SCORE[split], excluded, problems, origins)
+            if not predicted:
+                raise UserError(f"{path}: no box of a score of at least {LEAST_SCORE[split]} in any key frame")
             source = path if split == "val" else source
             break
     for key, boxes in predicted.items():
