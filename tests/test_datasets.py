@@ -18,7 +18,7 @@ from published import FAR, FILM, NEAR, TRAIN, VAL, ava, kinetics, put
 
 from slowfast_tf.cli import UserError
 from slowfast_tf.data import Clips, datasets
-from slowfast_tf.data.datasets import Box, demo
+from slowfast_tf.data.datasets import Box, demo, files
 from slowfast_tf.prepare import prepare
 
 ALWAYS = (0.0, float("inf"))
@@ -296,6 +296,80 @@ def test_lists_with_a_header(tmp_path, header):
     put(root / "train.csv", f"{header}\na.mp4,run\nb.mp4,jump;run\n")
     data = datasets.load("lists", root, "train")
     assert data.labels == ("jump", "run") and classes(data) == [(1,), (0, 1)] and data.problems == ()
+
+
+def test_lists_with_a_header_that_is_guessed(tmp_path):
+    """Of words that are not known: told, since it may be a video with a typing mistake."""
+    root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    path = put(root / "train.csv", "a.mp4 playing guitar\nb.mp4 jumping\nc.mp4 running\n")
+    data = datasets.load("lists", root, "train")
+    assert data.labels == ("jumping", "running") and names(data) == ["b.mp4", "c.mp4"]
+    assert faults(data, path) == {
+        1: "'a.mp4 playing' is no video, and 'guitar' no other's label: taken for names of the columns"
+    }
+    with pytest.raises(UserError, match="taken for names of the columns"):
+        datasets.load("lists", root, "train", strict=True)
+
+
+@pytest.mark.parametrize("names, line", [("run\n\njump", 2), ("run\njump\nrun", 3), ("1\n2\n3", 1), ("0\n-1", 2)])
+def test_lists_with_class_names_that_are_not_clear(tmp_path, names, line):
+    root = videos_of(tmp_path, "a.mp4")
+    put(root / "train.csv", "a.mp4,0\n")
+    put(root / "classes.txt", names)
+    with pytest.raises(UserError, match=rf"classes\.txt:{line}: expected a new name, or the number {line - 1}"):
+        datasets.load("lists", root, "train")
+    put(root / "classes.txt", "0\n1\njump\n\n")
+    assert datasets.load("lists", root, "train").labels == ("0", "1", "jump")
+
+
+def test_lists_that_begin_with_a_negative_label(tmp_path):
+    root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    path = put(root / "train.csv", "a.mp4 -1\nb.mp4 10\nc.mp4 2\n")
+    data = datasets.load("lists", root, "train")
+    assert len(data.labels) == 11 and classes(data) == [(10,), (2,)]
+    assert faults(data, path) == {1: "'-1' is none of the 11 classes, '0' to '10'"}
+
+
+def test_lists_with_a_quote_that_nothing_ends(tmp_path):
+    root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    put(root / "train.csv", 'path,labels\na.mp4,run\n"b.mp4,jump\nc.mp4,run\n')
+    with pytest.raises(UserError, match=r"train\.csv:3: not a line of a csv file"):
+        datasets.load("lists", root, "train")
+
+
+def test_lists_above_a_symbolic_link(tmp_path):
+    root = videos_of(tmp_path / "disk", "videos/a.mp4") / "set"
+    put(root / "train.csv", "../videos/a.mp4 0\n")
+    (tmp_path / "link").symlink_to(root)
+    (video,) = datasets.load("lists", tmp_path / "link", "train").videos
+    assert video.path == str(tmp_path / "disk/videos/a.mp4")
+
+
+def test_a_refused_line_does_not_hide_a_good_one(tmp_path):
+    root = videos_of(tmp_path, "a.mp4", "b.mp4")
+    put(root / "train.csv", "b.mp4 0\na.mp4 x\na.mp4 1\n")
+    assert classes(datasets.load("lists", root, "train")) == [(0,), (1,)]
+
+
+def test_links_in_circles(tmp_path):
+    root = videos_of(tmp_path, "train/run/a.mp4", "elsewhere/b.mp4")
+    for link, target in ("train/run/up", ".."), ("train/run/more", "../../elsewhere"), ("elsewhere/back", "../train"):
+        (root / link).symlink_to(target)
+    assert [path[len(str(root)) :] for path in files.walk(root)] == ["/elsewhere/b.mp4", "/elsewhere/back/run/a.mp4"]
+    data = datasets.load("folder", root, "train")
+    assert names(data) == ["run/a.mp4", "run/more/b.mp4"]
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    """As root everything can be: the system is made to refuse."""
+    root = videos_of(tmp_path, "train/run/a.mp4")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=f"cannot read {root}/train: Permission denied"):
+        datasets.load("folder", root, "train")
 
 
 def test_lists_without_a_header(tmp_path):
@@ -588,6 +662,7 @@ def test_ava_predicted_boxes(tmp_path):
         "ava_train_predicted_boxes.csv",
         "person_box_67091280_iou90/ava_detection_train_boxes_and_labels.csv",
         "person_box_67091280_iou90/ava_detection_train_boxes_and_labels_include_negative_v2.1.csv",
+        "person_box_67091280_iou90/ava_detection_train_boxes_and_labels_include_negative.csv",
     ],
 )
 def test_ava_boxes_of_pyslowfast(tmp_path, name):
@@ -600,6 +675,16 @@ def test_ava_boxes_of_pyslowfast(tmp_path, name):
     )
     found = faults(data, root / "annotations" / name)
     assert found.keys() == {2, 3} and "score 2.0" in found[2] and "expected film" in found[3]
+
+
+@pytest.mark.parametrize("lines", ["", f"{FILM},0902,{NEAR},,0.79\n"])
+def test_ava_predicted_boxes_of_which_none_counts(tmp_path, lines):
+    """The annotated ones in their place would give another figure."""
+    root = ava(tmp_path, "v2.2", ANNOTATED, split="val")
+    path = put(root / "annotations/ava_val_predicted_boxes.csv", lines)
+    put(root / "videos" / f"{FILM}.webm")
+    with pytest.raises(UserError, match=rf"{path}: no box of a score of at least 0\.8"):
+        datasets.load("ava", root, "val")
 
 
 @pytest.mark.parametrize("protocol", [2, 4])

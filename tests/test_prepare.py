@@ -578,6 +578,26 @@ def test_no_index(tmp_path):
         records.read_index(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda index, shard: index.pop("dataset"),
+        lambda index, shard: shard.pop("file"),
+        lambda index, shard: shard["records"][0].pop(),
+        lambda index, shard: shard["records"][0].__setitem__(0, 7),
+        lambda index, shard: shard["records"][0].__setitem__(1, "12"),
+        lambda index, shard: shard["records"][0].__setitem__(1, 10**30),
+        lambda index, shard: shard["records"][0].__setitem__(2, 10**12),
+    ],
+)
+def test_a_damaged_index(prepared, tmp_path, damage):
+    index = json.loads((prepared[2] / "index.json").read_text())
+    damage(index, index["splits"]["train"]["shards"][0])
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match="is not the index of prepared data"):
+        records.read_index(str(tmp_path))
+
+
 @pytest.mark.slow
 def test_interrupted_and_killed(tmp_path):
     """Stopped twice, once without a warning, it ends with the bytes of a run that nothing disturbed."""

@@ -29,7 +29,7 @@ class Video:
     """A video, or a part of one, and what happens in it. Times are in seconds from the start of the file.
 
     Attributes:
-        path: of a video file, or of a directory of JPEG frames in the order of their names.
+        path: of a video file, or of a directory of JPEG frames in the order of their numbers.
         labels: a tuple of (class index, start, end).
         id: what the data set calls it, unique in its split; its path where empty.
         rate: frames a second of a directory of frames; None for a file, which says so itself.
