@@ -34,12 +34,8 @@ class Frames:
     def __init__(self, source, settings):
         self._path, self._settings = source.path, settings
         there = video.footage(source)
-        self._files, self.rate, self.labels, self.problems = (
-            there.images,
-            there.rate,
-            there.labels,
-            list(there.problems),
-        )
+        self._files, self.rate, self.labels = there.images, there.rate, there.labels
+        self.problems = list(there.problems)
         self._encode = _Encoder(settings)
         self._frames = np.arange(there.first, there.last)
         self.times = there.times[self._frames]

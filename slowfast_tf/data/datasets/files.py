@@ -41,16 +41,25 @@ def opened(path):
 
 def lines(path):
     """Yields (line number, values) of each line of a csv file that is not blank."""
-    number = 1
+    last, number, quotes = 0, 1, 0
+
+    def counted(file):
+        nonlocal quotes
+        for line in file:
+            quotes += line.count('"')
+            yield line
+
     try:
         with opened(path) as file:
-            reader = csv.reader(file, strict=True)  # or a quote that nothing ends would take all lines after it
+            reader = csv.reader(counted(file))
             for row in reader:
                 if len(row) > 1 or "".join(row).strip():
                     yield number, row
-                number = reader.line_num + 1
+                last, number = number, reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{path}:{number}: not a line of a csv file: {error}") from error
+    if quotes % 2 and number - last > 1:
+        raise UserError(f"{path}:{last}: a quote that nothing ends takes the {number - last - 1} lines after it too")
 
 
 def table(path, columns, problems):
