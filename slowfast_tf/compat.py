@@ -8,8 +8,8 @@ import tensorflow as tf
 
 _KERAS_3 = hasattr(keras, "ops")
 
-# Keras 3 reduces values of several workers in ways that MultiWorkerMirroredStrategy does not know.
-MANY_WORKERS_NEED_HELP = _KERAS_3
+# Keras 3 reduces values of several replicas in ways that strategies do not know. Keras 2 forbids a replica to branch.
+REPLICAS_NEED_HELP = _KERAS_3
 
 # TensorFlow 2.15 puts no random number into a SavedModel.
 SAVED_MODEL_HAS_UUID = _KERAS_3

@@ -179,7 +179,8 @@ def test_crops(frames, size, crops):
     for place in [0.5] if crops == 1 else [i / (crops - 1) for i in range(crops)]:
         top, left = tf.unstack(_corner(room, place))
         found.append(frames[:, top : top + size, left : left + size])
-    return tf.reshape(tf.stack(found), [crops, -1, size, size, frames.shape[-1]])
+    # With the number of frames, where it is known: a replica that gets no clip makes some of none by it.
+    return tf.reshape(tf.stack(found), [crops, frames.shape[0] or -1, size, size, frames.shape[-1]])
 
 
 def middle_window(shape, size):

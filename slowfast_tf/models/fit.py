@@ -20,7 +20,7 @@ class FitModel(compat.Model):
 
     def test_step(self, data):
         step = super().test_step
-        if self.distribute_strategy.num_replicas_in_sync > 1:
+        if self._many_replicas:
             clips = tf.shape(tf.nest.flatten(data)[0])[0]
             return self._with_axis(tf.cond(clips > 0, lambda: step(data), self.get_metrics_result))
         return self._with_axis(step(data))
@@ -31,7 +31,7 @@ class FitModel(compat.Model):
         return {name: tf.reshape(value, [1]) for name, value in figures.items()}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if self.distribute_strategy.num_replicas_in_sync > 1 and iterator is not None:
+        if self._many_replicas and iterator is not None:
             _, _, batches = next(iter(iterator))
             local = self.distribute_strategy.experimental_local_results
             data_batch = tf.nest.map_structure(lambda value: local(value)[0], next(batches))
@@ -55,6 +55,10 @@ class FitModel(compat.Model):
         super()._symbolic_build(iterator, data_batch)
 
     @property
+    def _many_replicas(self):
+        return compat.REPLICAS_NEED_HELP and self.distribute_strategy.num_replicas_in_sync > 1
+
+    @property
     def _many_workers(self):
         strategy = tf.distribute.MultiWorkerMirroredStrategy
-        return compat.MANY_WORKERS_NEED_HELP and isinstance(self.distribute_strategy, strategy)
+        return compat.REPLICAS_NEED_HELP and isinstance(self.distribute_strategy, strategy)
