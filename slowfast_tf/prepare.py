@@ -424,7 +424,7 @@ def _reopen(job, data, index):
                 name = video.id or _relative(video.path, job.root)
                 whole = whole and (name in stored or name in skipped and not _changed_since(made, video.path))
             if whole:
-                reports.append({**{name: [] for name in ROWS}, **shard})
+                reports.append({**shard, **{name: shard.get(name, []) for name in ROWS}})
             else:
                 missing += 1
     if tf.io.gfile.exists(f"{job.output}/{WORK}"):  # stopped just before the end, or here

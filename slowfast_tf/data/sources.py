@@ -7,6 +7,7 @@ and "labels", "starts", "ends", "boxes", "box_labels" and "box_scores" as `recor
 """
 
 import atexit
+import contextlib
 import gc
 import logging
 import os
@@ -274,17 +275,18 @@ class Records(Source):
         # Workers have a working directory of their own.
         paths = self._paths[part[0] :: part[1]] or self._paths
         paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in paths]
-        shards = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
-        shards = shards.map(readable).ignore_errors(log_warning=True)
-        # A record is megabytes: a buffer only copies them once more, unless each access is a remote one.
-        buffer = None if any(map(remote.is_remote, self._paths)) else 0
-        data = shards.interleave(
-            lambda path: tf.data.TFRecordDataset(path, buffer_size=buffer).ignore_errors(log_warning=True),
-            AT_ONCE,
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        data = data.map(parse, tf.data.AUTOTUNE).ignore_errors(log_warning=True).shuffle(SHUFFLED_CLIPS)
-        return data.map(lambda clip: finish(clip, drawn()), tf.data.AUTOTUNE).ignore_errors(log_warning=True)
+        with _without_seed():
+            shards = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
+            shards = shards.map(readable).ignore_errors(log_warning=True)
+            # A record is megabytes: a buffer only copies them once more, unless each access is a remote one.
+            buffer = None if any(map(remote.is_remote, self._paths)) else 0
+            data = shards.interleave(
+                lambda path: tf.data.TFRecordDataset(path, buffer_size=buffer).ignore_errors(log_warning=True),
+                AT_ONCE,
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            data = data.map(parse, tf.data.AUTOTUNE).ignore_errors(log_warning=True).shuffle(SHUFFLED_CLIPS)
+            return data.map(lambda clip: finish(clip, drawn()), tf.data.AUTOTUNE).ignore_errors(log_warning=True)
 
     def _images(self, count):
         return {name: tf.TensorSpec([None, count], tf.string) for name in self._kinds}
@@ -343,6 +345,17 @@ class Records(Source):
             return *images, *about
 
         return decode
+
+
+@contextlib.contextmanager
+def _without_seed():
+    """With the seed that a run sets, all workers of a service, and all epochs, would draw the same."""
+    seed, _ = tf.compat.v1.get_seed(None)
+    tf.random.set_seed(None)
+    try:
+        yield
+    finally:
+        tf.random.set_seed(seed)
 
 
 def _read_images(paths, short_side=None):
