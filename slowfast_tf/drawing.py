@@ -80,7 +80,7 @@ def rewrite(path, output, draw):
 
 @contextlib.contextmanager
 def _writer(path, output, rate):
-    with atomic(output) as temporary, av.open(str(path)) as source, av.open(str(temporary), "w", "mp4") as target:
+    with atomic(output) as temporary, av.open(f"file:{path}") as source, av.open(str(temporary), "w", "mp4") as target:
         pictures = target.add_stream("libx264", fractions.Fraction(rate).limit_denominator(1001))
         pictures.pix_fmt = "yuv420p"
         pictures.codec_context.time_base = fractions.Fraction(1, _CLOCK)
@@ -109,7 +109,7 @@ class _Sound:
         self.packets = None
         if not source.streams.audio:
             return
-        stream, pictures = source.streams.audio[0], source.streams.video[0]
+        stream, pictures = source.streams.audio[0], source.streams.best("video")
         copied = stream.codec_context.name in _COPIED
         if copied:
             self.stream = target.add_stream_from_template(stream)

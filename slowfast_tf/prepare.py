@@ -32,7 +32,7 @@ WORK = ".prepare"
 SHARD_BYTES = 150e6
 LEAST_SHARDS = 16  # so that several machines, and the workers of one, can share a small data set
 MOST_BYTES = 2_000_000_000  # protocol buffers hold at most 2 GiB
-ROWS = ("skipped", "left_out")  # of a shard: videos that are not in it, labels of others that are not
+ROWS = ("skipped", "left_out")  # of a shard: videos that are not in it, labels and frames of others that are not
 
 # What this process does of a local run; None on the machines of other runners.
 _local = None
@@ -168,10 +168,10 @@ def prepare(settings, output, strict=False, beam_options=()):
         _check_same(output, plan, there)
         plan = there
     else:
-        plan["shards"] = {split: _shard_count(data[split].videos, settings.prepare) for split in SPLITS}
         try:
             if tf.io.gfile.exists(output) and set(tf.io.gfile.listdir(output)) - {WORK, f"{WORK}/"}:
                 raise cli.UserError(f"--output {output} is not empty; choose another directory")
+            plan["shards"] = {split: _shard_count(data[split].videos, settings.prepare) for split in SPLITS}
             tf.io.gfile.makedirs(work)
             _write(output, f"{WORK}/plan.json", json.dumps(plan))
         except (OSError, tf.errors.OpError) as error:
@@ -340,7 +340,9 @@ def _finish(job, problems):
                 tf.io.gfile.remove(f"{job.output}/{WORK}/{shard['file']}.json")
             raise cli.UserError(f"none of the {len(skipped)} videos of {split} can be read: {skipped[0][-1]}")
         index["splits"][split] = {**sums, "skipped": len(skipped), "shards": shards}
-        rows += [[split, "", "", problem] for problem in problems[split]] + left_out + skipped
+        # What is wrong with a film is told once, not with each of its key frames.
+        left_out = {(path, problem): [*row, path, problem] for *row, path, problem in left_out}.values()
+        rows += [[split, "", "", problem] for problem in problems[split]] + [*left_out, *skipped]
     # The figure of boxes is that of all annotations, also of those that no record holds.
     for path in datasets.truth_files(job.dataset, job.root):
         tf.io.gfile.makedirs(f"{job.output}/{path.parent.name}")
@@ -358,7 +360,7 @@ def _finish(job, problems):
             f" in {len(about['shards'])} files of {job.output}"
         )
     if len(rows) > 1:
-        print(f"{len(rows) - 1} videos or lines were skipped ({job.output}/skipped.csv), such as: {rows[1][-1]}")
+        print(f"{len(rows) - 1} things were skipped or mended ({job.output}/skipped.csv), such as: {rows[1][-1]}")
 
 
 @functools.lru_cache(maxsize=2)
@@ -420,9 +422,11 @@ def _reopen(job, data, index):
         for i, shard in enumerate(shards):
             stored, skipped = ({name for name, *_ in shard.get(kind, ())} for kind in ("records", "skipped"))
             whole = _is_whole(job, shard)
+            told = "skipped" in shard  # earlier versions did not
             for video in _part(data[split], i, len(shards)):
                 name = video.id or _relative(video.path, job.root)
-                whole = whole and (name in stored or name in skipped and not _changed_since(made, video.path))
+                known = name in stored or not told or name in skipped and not _changed_since(made, video.path)
+                whole = whole and known
             if whole:
                 reports.append({**shard, **{name: shard.get(name, []) for name in ROWS}})
             else:
@@ -439,10 +443,10 @@ def _reopen(job, data, index):
 
 
 def _changed_since(when, path):
-    try:
-        return os.stat(path).st_ctime_ns >= when  # whoever copies a file may keep its other times
-    except OSError:  # a symbolic link to nothing
-        return False
+    found = [os.lstat(path)]
+    with contextlib.suppress(OSError):  # a symbolic link to nothing
+        found.append(os.stat(path))
+    return max(status.st_ctime_ns for status in found) >= when  # whoever copies a file may keep its other times
 
 
 def _is_whole(job, shard):

@@ -337,6 +337,13 @@ def test_lists_with_a_quote_that_nothing_ends(tmp_path):
         datasets.load("lists", root, "train")
 
 
+def test_lists_with_a_quote_that_another_line_ends(tmp_path):
+    root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4", "d.mp4")
+    path = put(root / "train.csv", 'a.mp4,"run\nb.mp4,jump\nc.mp4,"walk\nd.mp4,jump\n')
+    data = datasets.load("lists", root, "train")
+    assert names(data) == ["d.mp4"] and faults(data, path).keys() == {1}
+
+
 def test_lists_above_a_symbolic_link(tmp_path):
     root = videos_of(tmp_path / "disk", "videos/a.mp4") / "set"
     put(root / "train.csv", "../videos/a.mp4 0\n")
@@ -368,7 +375,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(UserError, match=f"cannot read {root}/train: Permission denied"):
+    with pytest.raises(UserError, match=f"cannot read or write {root}/train: Permission denied"):
         datasets.load("folder", root, "train")
 
 
@@ -380,6 +387,8 @@ def test_lists_without_a_header(tmp_path):
     assert data.labels == ("run", "sit") and data.problems[0].endswith(f"1 of its videos not found in {root}: x.mp4")
     put(root / "train.csv", "c,run\na.mp4,run\n")
     assert datasets.load("lists", root, "train").problems[0].endswith(f"not found in {root}: c")
+    put(root / "train.csv", "clips/c action\na.mp4 action\n")
+    assert datasets.load("lists", root, "train").problems[0].endswith(f"not found in {root}: clips/c")
     put(root / "train.csv", "b,sit\na.mp4,run\n")
     assert names(datasets.load("lists", root, "train")) == ["b", "a.mp4"]
 

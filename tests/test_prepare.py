@@ -282,7 +282,7 @@ def test_folder_of_images(tmp_path):
     assert kept == [images[i] for i in (1, 1, 2, 2, 4, 5)]  # as they are; another stands in for a damaged one
     frames = Frames(video, config.Prepare())
     list(frames)
-    assert frames.problems == [f"{tmp_path}: 2 of 6 frames cannot be decoded; those before them stand in"]
+    assert frames.problems == [f"{tmp_path}: 2 of 6 frames cannot be decoded; others stand in"]
     found, frames = stored(video, short_side=32, frame_rate=12.0)
     assert found == [2, 2, 4]
     assert frames.size == (32, 42)
@@ -477,6 +477,20 @@ def test_files_that_are_gone_are_written_again(prepared, tmp_path, capsys, left_
     assert "but for 3 of its files" in capsys.readouterr().out
     assert checksums(there) == checksums(output) and not (there / ".prepare").exists()
     assert {path: path.stat().st_ino for path in kept} == before
+
+
+def test_an_index_of_an_earlier_version(prepared, tmp_path, capsys):
+    """It does not say what was skipped: nothing is prepared again."""
+    settings, _, output = prepared
+    there = tmp_path / "records"
+    shutil.copytree(output, there)
+    index = json.loads((there / "index.json").read_text())
+    for split in index["splits"].values():
+        for shard in split["shards"]:
+            del shard["skipped"], shard["left_out"]
+    (there / "index.json").write_text(json.dumps(index))
+    prepare.prepare(settings, str(there))
+    assert "nothing to do" in capsys.readouterr().out
 
 
 def test_a_mended_video_is_taken(prepared, tmp_path, capsys):

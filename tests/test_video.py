@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from coded_video import coded, decode, numbers, write
 
+from slowfast_tf.benchmark_prepare import ffmpeg_program
 from slowfast_tf.data import video
 from slowfast_tf.data.datasets import Video
 
@@ -254,7 +255,7 @@ def test_a_damaged_frame_is_replaced_by_the_one_before(tmp_path, caplog):
     for _ in range(2):
         assert numbers(video.read(str(path), [5, 7, 9]))[1] in (6, 8)
     # Once for each file.
-    assert caplog.messages == [f"{path}: 1 of 3 frames cannot be decoded; those before them stand in"]
+    assert caplog.messages == [f"{path}: 1 of 3 frames cannot be decoded; others stand in"]
 
 
 @pytest.mark.parametrize("name", ["arm_wrestling.mp4", "people_6fps.mp4", "short.avi"])
@@ -344,7 +345,7 @@ def test_images_go_by_their_numbers(tmp_path):
     np.testing.assert_allclose(there.times, [0, 0.1, 0.2, 0.6, 0.7, 0.8])
     assert there.key == 4
     (problem,) = there.problems
-    assert problem.endswith("3 images are missing, most of them after img_10.jpg")
+    assert problem.endswith("images are missing (3), such as those after img_10.jpg")
     for others in ((0, 5, 10, 15, 20, 25, 30, 35), (1, 2, 3, 4, 5, 6, 7, 90_000), range(3, 11)):
         there = footage(*others)
         np.testing.assert_allclose(there.times, np.arange(8) / 10)
@@ -401,3 +402,17 @@ def test_an_absurd_rate_is_not_believed(tmp_path, scale, rate, expected):
     struct.pack_into("<II", content, content.index(b"strh") + 28, scale, rate)
     path.write_bytes(content)
     assert video.probe(str(path)).rate == expected
+
+
+def test_frames_that_are_never_shown(tmp_path, caplog):
+    """VP8's alternate references, which take two passes to make, are packets of their own and no frames."""
+    source, path = write_coded(tmp_path / "source.mp4", 60), str(tmp_path / "v.webm")
+    options = "-c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -arnr-maxframes 5 -arnr-strength 3 -b:v 300k -cpu-used 4"
+    for number, target in (("1", ["-f", "null", "-"]), ("2", [path])):
+        command = [ffmpeg_program(), "-v", "error", "-i", source, *options.split(), "-pass", number, *target]
+        subprocess.run(command, check=True, cwd=tmp_path)
+    with av.open(path) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert len(packets) > len(decode(path)) == 60
+    check(path, [0, 17, 30, 59], 60)
+    assert video.probe(path).times is not None and not caplog.messages

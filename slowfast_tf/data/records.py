@@ -215,8 +215,8 @@ def read_index(root):
         A dictionary: "dataset" (its name), "labels" (class names), "prepare" (the settings) and, for each split,
         "splits": "shards", a list of "file", "videos", "frames", "bytes", "sha256" and "records" (of each video
         its id, and of its head the place in the file, the bytes and their CRC-32) and "skipped" and "left_out" (the
-        rows of `skipped.csv`); the sums "videos", "frames" and "bytes"; and "skipped", the number of videos that are
-        left out.
+        rows of `skipped.csv`, without the split); the sums "videos", "frames" and "bytes"; and "skipped", the number of
+        videos that are left out.
 
     Raises:
         UserError: where there is no such index.
@@ -235,7 +235,7 @@ def read_index(root):
 
 def _check(index):
     """Raises some error for an index that the rest could not work with."""
-    index["labels"], index["dataset"], index["prepare"]["flow"]
+    index["labels"], index["dataset"], index["source"], index["prepare"]["flow"]
     for split in ("train", "val"):
         for shard in index["splits"][split]["shards"]:
             shard["file"]

@@ -18,7 +18,7 @@ MAX_PIXELS = 7680 * 4320
 MAX_ASPECT = 16  # a strip, resized to a shorter side of 256, would take all memory
 # Charades' annotators marked steps of a video: a third of the official spans end after it, by up to 1.54 s.
 SLACK = 2.0
-RATES = 0.01, 1000.0  # what a file may say of its frames a second and be believed
+RATES = 1e-4, 1000.0  # what a file may say of its frames a second and be believed
 _log = logging.getLogger("slowfast_tf")
 _told = set()
 
@@ -70,14 +70,21 @@ def probe(path):
                 f"{path}: frames of {width} x {height} pixels; at most 7680 x 4320, and sides up to"
                 f" {MAX_ASPECT} to 1, are read"
             )
-        packets = [(p.pts, p.is_keyframe) for p in _packets(container, stream) if p.size and not p.is_discard]
+        codec = stream.codec_context.name
+        packets = [
+            (p.pts, p.is_keyframe)
+            for p in _packets(container, stream)
+            # VP8 has packets of frames that are never shown; a bit of the first byte tells.
+            if p.size and not p.is_discard and not (codec == "vp8" and not bytes(p)[0] & 16)
+        ]
         count = len(packets)
         if not count:
             raise VideoError(f"{path}: holds no frame")
         rates = stream.average_rate, stream.guessed_rate
         times = [time for time, _ in packets]
-        # AVI knows no display times, and what FFmpeg guesses is wrong where there are B-frames.
-        if container.format.name == "avi" or None in times or len(set(times)) < count:
+        # AVI knows no display times, and what FFmpeg guesses is wrong where there are B-frames; what was made of AVI
+        # without decoding it, MPEG-4's first coding most of all, has these guesses for its times.
+        if container.format.name == "avi" or codec == "mpeg4" or None in times or len(set(times)) < count:
             return VideoInfo(count, _rate(*rates), None, np.zeros(1, np.int64))
         times = np.sort(times)
         if count > 1:
@@ -183,7 +190,7 @@ def stream(path, frames, convert):
 
 def damage(path, damaged, count):
     """A line on so many frames of all that others stand in for."""
-    return f"{path}: {damaged} of {count} frames cannot be decoded; those before them stand in"
+    return f"{path}: {damaged} of {count} frames cannot be decoded; others stand in"
 
 
 def tell_damage(path, damaged, count):
@@ -249,7 +256,7 @@ def footage(source):
         missing = numbers[-1] + 1 - len(images)
         if missing:
             after = os.path.basename(images[np.diff(numbers).argmax()])
-            problems.append(f"{source.path}: {missing} images are missing, most of them after {after}")
+            problems.append(f"{source.path}: images are missing ({missing}), such as those after {after}")
     else:
         info = probe(source.path)
         images, rate, times = None, info.rate, seconds(info)
@@ -289,21 +296,28 @@ def list_images(directory):
 
 @functools.lru_cache(maxsize=8)  # the key frames of a film follow each other
 def _list_images(directory, _):
-    names = [
+    names = sorted(
         name
         for name in os.listdir(directory)
         if name.lower().endswith((".jpg", ".jpeg")) and not name.startswith((".", "flow_x_", "flow_y_"))
-    ]
-    names.sort(key=lambda name: [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))])
+    )
+    if len(set(map(len, names))) > 1:  # a film has thousands, almost always of one length
+        names.sort(key=lambda name: [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))])
     order = np.arange(len(names))
-    numbers = [re.search(r"([0-9]{1,9})\.[^.]*$", name) for name in names]
-    if names and all(numbers):
-        numbers = np.array([int(number[1]) for number in numbers])
+    first, last = (_number(name) for name in (names[:1] + names[-1:] or ("", "")))
+    if None not in (first, last) and last - first != len(names) - 1 and None not in map(_number, names):
+        numbers = np.array([_number(name) for name in names])
         steps = np.diff(numbers)
         # Numbers of another step are not those of consecutive frames, nor are a few that lie far apart.
         if (steps > 0).all() and (steps == 1).sum() >= len(steps) / 2 and numbers[-1] - numbers[0] < 2 * len(names):
             order = numbers - numbers[0]
     return [os.path.join(directory, name) for name in names], order
+
+
+def _number(name):
+    """The number that the name of an image ends with."""
+    found = re.search(r"([0-9]{1,9})\.[^.]*$", name)
+    return int(found[1]) if found else None
 
 
 @contextlib.contextmanager

@@ -87,7 +87,9 @@ def load(dataset, root, split, strict=False):
     try:
         data = _in_utf8(_module(dataset).load(root, split))
     except OSError as error:
-        raise UserError(f"cannot read {error.filename}: {error.strerror}") from error
+        if error.filename is None:
+            raise
+        raise UserError(f"cannot read or write {error.filename}: {error.strerror}") from error
     finally:
         if collects:
             gc.enable()
@@ -127,14 +129,16 @@ def check(videos, problems):
     """
     problems = list(problems)
     for source in videos:
-        # Only these lists tell times; others need no look at each video.
-        if source.key is not None or any(math.isfinite(end) for _, _, end in source.labels):
+        # Only these lists tell times, or may lack images; others need no look at each video.
+        times = source.key is not None or any(math.isfinite(end) for _, _, end in source.labels)
+        if times or source.rate is not None:
             try:
                 problems += video.footage(source).problems
             except video.OutsideError as error:
                 problems.append(str(error))
             except video.VideoError:
                 pass  # is skipped when it is read, and listed
+    problems = list(dict.fromkeys(problems))  # a film has hundreds of key frames
     if problems:
         raise UserError(f"{problems[0]} (the first of {len(problems)} problems; mend them or drop --strict)")
 

@@ -61,8 +61,9 @@ def load(root, split):
         if path.is_file():
             read = _predicted_pickle if path.suffix == ".pkl" else _predicted
             predicted = read(path, LEAST_SCORE[split], excluded, problems, origins)
-            if not predicted:
-                raise UserError(f"{path}: no box of a score of at least {LEAST_SCORE[split]} in any key frame")
+            if not predicted and split == "val":
+                reason = f"; {problems[-1]}" if problems else ""
+                raise UserError(f"{path}: no box of a score of at least {LEAST_SCORE[split]} in any key frame{reason}")
             source = path if split == "val" else source
             break
     for key, boxes in predicted.items():

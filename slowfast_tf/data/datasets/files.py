@@ -122,22 +122,24 @@ def find_folders(directory):
 
 def is_hidden(name):
     """Whether a file or directory is some program's own: `.ipynb_checkpoints`, or macOS's `._a.mp4` beside `a.mp4`."""
-    return name.startswith(".")
+    return name.startswith(".") or name == "lost+found"
 
 
 def present(paths):
-    """The set of those paths that are there. A list of their directories is far cheaper than a look at each file."""
+    """Those paths that are there, and whether each is a directory. A list of their directories is far cheaper than a
+    look at each file."""
     names = {}
-    there = set()
+    there = {}
     for path in paths:
         folder, name = os.path.split(path)
         if folder not in names:
             try:
-                names[folder] = set(os.listdir(folder))
+                with os.scandir(folder) as entries:
+                    names[folder] = {entry.name: entry.is_dir() for entry in entries}
             except OSError:
-                names[folder] = set()
+                names[folder] = {}
         if name in names[folder]:
-            there.add(path)
+            there[path] = names[folder][name]
     return there
 
 

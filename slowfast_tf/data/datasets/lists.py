@@ -34,7 +34,7 @@ def load(root, split):
     rows = _rows(root, path, problems)
     classes, index = _classes(root, rows if split == "train" else _rows(root, _list(root, "train"), []))
     real = root.resolve()  # ".." leads elsewhere from where a symbolic link stands
-    paths = {line: os.path.normpath((real if ".." in name else root) / name) for line, name, _ in rows}
+    paths = {line: os.path.normpath((real if ".." in name.split("/") else root) / name) for line, name, _ in rows}
     there = files.present(paths.values())
     videos, missing, seen = [], [], set()
     for line, name, names in rows:
@@ -51,7 +51,7 @@ def load(root, split):
             seen.add(paths[line])
             if paths[line] in there:
                 labels = tuple((label, *files.ALWAYS) for label in labels)
-                videos.append(Video(paths[line], labels, name, RATE if os.path.isdir(paths[line]) else None))
+                videos.append(Video(paths[line], labels, name, RATE if there[paths[line]] else None))
             else:
                 missing.append(name)
     return files.dataset(path, root, videos, classes, problems, missing)
@@ -75,7 +75,7 @@ def _rows(root, path, problems):
         split = [(i, line.rsplit(None, 1)) for i, line in enumerate(text, 1) if line.strip()]
     rows = []
     for line, row in split:
-        if len(row) == 2:
+        if len(row) == 2 and "\n" not in "".join(row):  # a quote that another line ends
             rows.append((line, row[0].strip(), [label.strip() for label in row[1].split(";") if label.strip()]))
         else:
             problems.append(f"{path}:{line}: {' '.join(row)!r} is not a path and its labels")
@@ -92,10 +92,10 @@ def _has_header(root, path, rows, problems):
         return False
     if re.fullmatch(LABELS, name.lower()) or re.fullmatch(PATHS, second.lower()):
         raise UserError(f"{path}:1: columns {name},{second}; {ADVICE}, in this order")
-    if re.fullmatch(PATHS, name.lower()) or re.fullmatch(LABELS, second.lower()):
-        return True
     if not labels or _is_number(labels[0]) or any(set(labels) & set(others) for _, _, others in rows[1:]):
         return False
+    if re.fullmatch(PATHS, name.lower()) or re.fullmatch(LABELS, second.lower()):
+        return True
     problems.append(f"{path}:1: {name!r} is no video, and {second!r} no other's label: taken for names of the columns")
     return True
 
