@@ -83,10 +83,9 @@ class Source:
         def read(position):
             epoch, i = position // clips, position % clips
             # Of a seed index_shuffle takes some bits alone: those of hashed ones differ.
-            order = tf.random.stateless_uniform(
-                [2], tf.stack([tf.constant(seed, tf.int64), epoch]), None, None, tf.int32
-            )
-            index = tf.random.experimental.index_shuffle(i * parts + number, order, self.count - 1)
+            seeds = tf.stack([tf.constant(seed, tf.int64), epoch])
+            seeds = tf.random.stateless_uniform([2], seeds, minval=None, maxval=None, dtype=tf.int32)
+            index = tf.random.experimental.index_shuffle(i * parts + number, seeds, self.count - 1)
             return self._read(index, sample(position * parts + number), stand_in=True), position
 
         data = epochs.flat_map(lambda epoch: tf.data.Dataset.range(epoch * clips, (epoch + 1) * clips))
@@ -301,8 +300,8 @@ class Records(Source):
         return {name: clip[name] for name in ("id", *_SIGNATURE)}, indices
 
     def _decoder(self, sample):
-        scalars = [tf.TensorSpec([], dtype) for dtype in (tf.string, tf.float64)]
-        arguments = [scalars[0], tf.TensorSpec([None], tf.float64), scalars[1]]
+        numbers = tf.float64
+        arguments = [tf.TensorSpec([], tf.string), tf.TensorSpec([None], numbers), tf.TensorSpec([], numbers)]
 
         @tf.function(input_signature=arguments, autograph=False)
         def parse(head, places, pace):

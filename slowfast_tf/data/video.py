@@ -304,13 +304,12 @@ def _list_images(directory, _):
     if len(set(map(len, names))) > 1:  # a film has thousands, almost always of one length
         names.sort(key=lambda name: [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))])
     order = np.arange(len(names))
-    first, last = (_number(name) for name in (names[:1] + names[-1:] or ("", "")))
-    if None not in (first, last) and last - first != len(names) - 1 and None not in map(_number, names):
-        numbers = np.array([_number(name) for name in names])
-        steps = np.diff(numbers)
-        # Numbers of another step are not those of consecutive frames, nor are a few that lie far apart.
-        if (steps > 0).all() and (steps == 1).sum() >= len(steps) / 2 and numbers[-1] - numbers[0] < 2 * len(names):
-            order = numbers - numbers[0]
+    ends = [_number(name) for name in names[:1] + names[-1:]]
+    # Numbers of another step are not those of consecutive frames, nor are a few that lie far apart.
+    if names and None not in ends and len(names) <= ends[1] - ends[0] < 2 * len(names):
+        steps = np.diff(np.array([_number(name) for name in names], float))  # NaN where a name ends with none
+        if (steps > 0).all() and (steps == 1).sum() >= len(steps) / 2:
+            order = np.concatenate([[0], steps.cumsum()]).astype(int)
     return [os.path.join(directory, name) for name in names], order
 
 

@@ -21,6 +21,7 @@ LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
 # Without classes.txt a number from here on is a mistake if it is, too, more than ten times that of the labels in use.
 MANY_CLASSES = 1000
 RATE = 30.0  # frames a second of directories, of which nothing says how many they are
+# What others call the two columns.
 PATHS = "path|file|filename|file_name|filepath|file_path|video|video_path|video_name|video_id|clip|name|id"
 LABELS = "labels?|class|classes|class_id|label_id|category|target|action|actions"
 ADVICE = "a line of it is a path and its labels, such as 'videos/a.mp4,3' or 'videos/a.mp4,run;jump'"
