@@ -17,7 +17,7 @@ _HOMES = {
     "from_pretrained": ".checkpoints",
     "load": ".models.slowfast",
 }
-_MODULES = ("checkpoints", "config", "data", "evaluation", "exporting", "models", "training")
+_MODULES = ("checkpoints", "config", "data", "evaluation", "exporting", "inference", "models", "training")
 
 __all__ = [*_HOMES, *_MODULES]
 
@@ -37,7 +37,7 @@ def __dir__():
 # While Python looks for the module of `python -m slowfast_tf.train`, it calls the program "-m". Anyone else may go on
 # to `keras.models.load_model`, which must know our classes by then.
 if sys.argv[:1] != ["-m"]:
-    from .cli import without_remarks as _without_remarks
+    from .runtime import without_remarks as _without_remarks
 
     with _without_remarks():  # of TensorFlow, on this machine's devices
         from .models import slowfast as _slowfast  # noqa: F401

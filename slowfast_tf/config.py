@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from .cli import UserError, write_text
+from .errors import InputError
+from .files.atomic import write_text
 from .models.presets import get_spec, nearest
 from .models.spec import SlowFastSpec
 
@@ -323,14 +324,14 @@ def load(path, overrides=()):
         A `Config`.
 
     Raises:
-        UserError: for a missing file, bad JSON, an unknown key (names the nearest known one), or a value of a
+        InputError: for a missing file, bad JSON, an unknown key (names the nearest known one), or a value of a
             wrong type or range (says what was received).
     """
     values = _read(pathlib.Path(path), ())
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
-            raise UserError(f"--set takes KEY=VALUE, such as train.epochs=3; got {override!r}")
+            raise InputError(f"--set takes KEY=VALUE, such as train.epochs=3; got {override!r}")
         try:
             value = json.loads(text)
         except ValueError:
@@ -340,31 +341,31 @@ def load(path, overrides=()):
         for parent in parents:
             section = section.setdefault(parent, {})
             if not isinstance(section, dict):
-                raise UserError(f"--set {override}: {parent!r} holds a value, not further keys")
+                raise InputError(f"--set {override}: {parent!r} holds a value, not further keys")
         section[last] = value
     try:
         return Config.model_validate(values)
     except pydantic.ValidationError as error:
-        raise UserError(f"{path}: {_explain(error.errors()[0])}") from error
+        raise InputError(f"{path}: {_explain(error.errors()[0])}") from error
 
 
 def _read(path, readers):
     if path.resolve() in readers:
-        raise UserError(f"{path}: is its own base")
+        raise InputError(f"{path}: is its own base")
     try:
         values = json.loads(path.read_text())
     except OSError as error:
-        raise UserError(
+        raise InputError(
             f"cannot read the configuration {path}: {error.strerror}; give the path of a JSON file"
         ) from error
     except ValueError as error:
-        raise UserError(f"{path}: not JSON: {error}") from error
+        raise InputError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path}: a configuration is an object {{...}}; got {type(values).__name__}")
+        raise InputError(f"{path}: a configuration is an object {{...}}; got {type(values).__name__}")
     if "base" in values:
         base = values.pop("base")
         if not isinstance(base, str):
-            raise UserError(f"{path}: base names a file; received {base!r}")
+            raise InputError(f"{path}: base names a file; received {base!r}")
         base = _read(path.parent / base, (*readers, path.resolve()))
         values = _merge(base, values)
     return values

@@ -3,7 +3,9 @@
 import argparse
 import pathlib
 
-from .cli import UserError, atomic, run
+from .errors import InputError
+from .files.atomic import atomic
+from .runtime import run
 
 
 def main(arguments=None):
@@ -50,13 +52,13 @@ def main(arguments=None):
 
 def _check(options):
     if not options.checkpoint.is_file():
-        raise UserError(f"no such file: {options.checkpoint}; give the path of a checkpoint")
+        raise InputError(f"no such file: {options.checkpoint}; give the path of a checkpoint")
     if options.output.suffix != ".keras":
-        raise UserError(f"--output must end in .keras; got {options.output}")
+        raise InputError(f"--output must end in .keras; got {options.output}")
     if options.output.exists() and not options.overwrite:
-        raise UserError(f"{options.output} exists; give another --output, or --overwrite to replace it")
+        raise InputError(f"{options.output} exists; give another --output, or --overwrite to replace it")
     if options.num_classes is not None and options.num_classes < 1:
-        raise UserError(f"--num-classes must be at least 1; got {options.num_classes}")
+        raise InputError(f"--num-classes must be at least 1; got {options.num_classes}")
 
 
 def _inflated(options):
@@ -64,14 +66,14 @@ def _inflated(options):
     from .models.slowfast import SlowFast
 
     if not options.preset:
-        raise UserError(
+        raise InputError(
             f"{options.checkpoint} holds an image network: name the network to start with it, as --preset slow_8x8_r50"
         )
     try:
         changes = {} if options.num_classes is None else {"num_classes": options.num_classes}
         model = SlowFast(options.preset, **changes)
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise InputError(str(error)) from error
     inflate_imagenet(options.checkpoint, model)
     return model
 

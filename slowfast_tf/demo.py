@@ -8,7 +8,8 @@ import socket
 import tempfile
 import time
 
-from . import cli
+from . import runtime
+from .errors import InputError
 
 # The page fetches nothing from other machines, whatever the library would like to.
 _POLICY = (
@@ -30,21 +31,21 @@ def main(arguments=None):
     parser.add_argument("--limit", type=int, default=200, metavar="MB", help="largest upload (%(default)s)")
     options = parser.parse_args(arguments)
     if options.limit < 1:
-        raise cli.UserError(f"--limit must be at least 1; received {options.limit}")
+        raise InputError(f"--limit must be at least 1; received {options.limit}")
     if not importlib.util.find_spec("gradio"):
-        raise cli.UserError("the page needs Gradio: pip install '.[demo]'")
+        raise InputError("the page needs Gradio: pip install '.[demo]'")
     try:
         socket.create_server((options.host, options.port)).close()
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise cli.UserError(f"cannot listen: {reason}; try another --host or --port") from error
+        raise InputError(f"cannot listen: {reason}; try another --host or --port") from error
 
-    cli.import_tensorflow()
+    runtime.import_tensorflow()
     from . import load
 
     model = load(options.model)
     if model.spec.head != "pool":
-        raise cli.UserError(f"{options.model} is a detection model, which the page does not show; see predict --boxes")
+        raise InputError(f"{options.model} is a detection model, which the page does not show; see predict --boxes")
     with tempfile.TemporaryDirectory(prefix="slowfast_tf_") as scratch:
         serve(page(model, scratch), options)
 
@@ -80,10 +81,10 @@ def page(model, scratch):
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import gradio as gr
 
-    from .data import video
-    from .evaluation import plots
-    from .inference import Predictor
-    from .sliding import Slider, write_heat
+    from .evaluation.report import plots
+    from .inference.predictor import Predictor
+    from .inference.sliding import Slider, write_heat
+    from .video import decode as video
 
     spec = model.spec
     labels = spec.labels or [str(i) for i in range(spec.num_classes)]
@@ -152,4 +153,4 @@ class _Policy:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    runtime.run(main)

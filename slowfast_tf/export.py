@@ -5,7 +5,9 @@ import pathlib
 import re
 import signal
 
-from . import cli, remote
+from . import runtime
+from .errors import InputError
+from .files import remote
 from .models.presets import PRESETS, nearest
 
 # Which options a format has, and their values.
@@ -48,7 +50,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     views = _check(options)
 
-    cli.import_tensorflow()
+    runtime.import_tensorflow()
     model = _model(options.checkpoint)
     if options.format == "saved_model":
         from .exporting import saved_model
@@ -72,29 +74,29 @@ def _check(options):
         value = getattr(options, name)
         if value not in formats[form]:
             others = ", ".join(key for key, values in formats.items() if value in values)
-            raise cli.UserError(f"--{name} {value} is for --format {others}; received --format {form}")
+            raise InputError(f"--{name} {value} is for --format {others}; received --format {form}")
     views = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d?)", options.views)
     if not views:
-        raise cli.UserError(f"--views takes CLIPSxCROPS, such as 10x3; received {options.views!r}")
+        raise InputError(f"--views takes CLIPSxCROPS, such as 10x3; received {options.views!r}")
     views = tuple(map(int, views.groups()))
     if views != (1, 1) and form != "saved_model":
-        raise cli.UserError(f"--views is for --format saved_model; received --format {form}")
+        raise InputError(f"--views is for --format saved_model; received --format {form}")
     if options.quantize == "int8" and not options.calibration:
-        raise cli.UserError("--quantize int8 needs --calibration: some videos like those that the network will see")
+        raise InputError("--quantize int8 needs --calibration: some videos like those that the network will see")
     for name in ("calibration", "int8_io", "report"):
         if getattr(options, name) and options.quantize != "int8":
-            raise cli.UserError(f"--{name.replace('_', '-')} goes with --quantize int8; received {options.quantize}")
+            raise InputError(f"--{name.replace('_', '-')} goes with --quantize int8; received {options.quantize}")
     for name in ("int8_io", "report"):
         if getattr(options, name) and form != "tflite":
-            raise cli.UserError(f"--{name.replace('_', '-')} is for --format tflite; received --format {form}")
+            raise InputError(f"--{name.replace('_', '-')} is for --format tflite; received --format {form}")
     if form in SUFFIX and options.output.suffix != SUFFIX[form]:
-        raise cli.UserError(f"--output must end in {SUFFIX[form]} for --format {form}; received {options.output}")
+        raise InputError(f"--output must end in {SUFFIX[form]} for --format {form}; received {options.output}")
     for path in filter(None, (options.output, options.report)):
         if path.exists():
-            raise cli.UserError(f"{path} exists already; choose another place or remove it")
+            raise InputError(f"{path} exists already; choose another place or remove it")
     there = pathlib.Path(options.checkpoint).exists() or remote.is_remote(options.checkpoint)
     if not there and options.checkpoint not in PRESETS:
-        raise cli.UserError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
+        raise InputError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
     return views
 
 
@@ -108,4 +110,4 @@ def _model(source):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-written goes away
-    cli.run(main)
+    runtime.run(main)

@@ -3,7 +3,7 @@
 import importlib
 import warnings
 
-from .cli import UserError
+from .errors import InputError
 
 # Their last releases; both are in the extra "legacy".
 RUNS_ON = {
@@ -19,7 +19,7 @@ def load(names):
         names: of modules.
 
     Raises:
-        UserError: for one that cannot be imported, with the versions of TensorFlow that can where that is known.
+        InputError: for one that cannot be imported, with the versions of TensorFlow that can where that is known.
     """
     for name in names:
         with warnings.catch_warnings(record=True) as caught:
@@ -27,11 +27,11 @@ def load(names):
             try:
                 importlib.import_module(name)
             except Exception as error:  # a module of another version may raise anything
-                raise UserError(_refusal(name, f"{type(error).__name__}: {error}")) from error
+                raise InputError(_refusal(name, f"{type(error).__name__}: {error}")) from error
         # tensorflow_io warns where its libraries do not fit TensorFlow, and goes on without them.
         lost = [str(warning.message) for warning in caught if "plugins are not loaded" in str(warning.message)]
         if lost:
-            raise UserError(_refusal(name, lost[0]))
+            raise InputError(_refusal(name, lost[0]))
 
 
 def _refusal(name, cause):

@@ -5,7 +5,9 @@ import json
 import pathlib
 import sys
 
-from . import cli
+from . import runtime
+from .errors import InputError
+from .files.atomic import write_text
 
 
 def main(arguments=None):
@@ -54,32 +56,32 @@ def main(arguments=None):
     people.add_argument("--output", metavar="DIR", default="detections", help="where to write (%(default)s)")
     options = parser.parse_args(arguments)
     if options.top_k < 1:
-        raise cli.UserError(f"--top-k must be at least 1; received {options.top_k}")
+        raise InputError(f"--top-k must be at least 1; received {options.top_k}")
     check_sources(options)
     if options.boxes and options.detector:
-        raise cli.UserError("give --boxes or --detector, not both")
+        raise InputError("give --boxes or --detector, not both")
     if options.boxes and len(options.videos) > 1:
-        raise cli.UserError(f"--boxes is for one video; received {len(options.videos)}")
+        raise InputError(f"--boxes is for one video; received {len(options.videos)}")
     labels = read_labels(options.labels) if options.labels else None
 
-    cli.import_tensorflow()
+    runtime.import_tensorflow()
     from . import load
-    from .data.video import VideoError
-    from .inference import Predictor
+    from .inference.predictor import Predictor
+    from .video.decode import VideoError
 
     model = load(options.model)
     classes = model.spec.num_classes
     if labels and len(labels) != classes:
-        raise cli.UserError(f"{options.labels} has {len(labels)} lines; the model has {classes} classes")
+        raise InputError(f"{options.labels} has {len(labels)} lines; the model has {classes} classes")
     labels = labels or model.spec.labels or [str(i) for i in range(classes)]
     if model.spec.head == "roi":
         if options.camera or outputs(options):
-            raise cli.UserError(
+            raise InputError(
                 f"{options.model} is a detection model; --camera, --video, --timeline and --explain are for others"
             )
         return detect(model, labels, options)
     if options.boxes or options.detector:
-        raise cli.UserError(f"{options.model} is no detection model; leave --boxes and --detector out")
+        raise InputError(f"{options.model} is no detection model; leave --boxes and --detector out")
     predictor = Predictor(model)
     if options.camera:
         return watch(predictor, labels, options)
@@ -101,21 +103,21 @@ def main(arguments=None):
 def check_sources(options):
     """Refuses what cannot be read, or would be written over."""
     if bool(options.videos) == bool(options.camera):
-        raise cli.UserError("give VIDEO or --camera, and not both")
+        raise InputError("give VIDEO or --camera, and not both")
     if not outputs(options):
         return
     if len(options.videos) != 1:
         what = "no --camera" if options.camera else f"received {len(options.videos)}"
-        raise cli.UserError(f"--video, --timeline and --explain are for one VIDEO; {what}")
+        raise InputError(f"--video, --timeline and --explain are for one VIDEO; {what}")
     places = [pathlib.Path(path).resolve() for path in outputs(options)]
     for path, place in zip(outputs(options), places):
         wanted = ".png" if path == options.timeline else ".mp4"
         if place.suffix.lower() != wanted:
-            raise cli.UserError(f"{path} would hold a {wanted[1:].upper()} file; give a name that ends in {wanted}")
+            raise InputError(f"{path} would hold a {wanted[1:].upper()} file; give a name that ends in {wanted}")
         if places.count(place) > 1 or place == pathlib.Path(options.videos[0]).resolve():
-            raise cli.UserError(f"{path} is given twice; each output needs a file of its own, and so does the video")
+            raise InputError(f"{path} is given twice; each output needs a file of its own, and so does the video")
         if place.exists() and not options.overwrite:
-            raise cli.UserError(f"{path} exists; give another name, or --overwrite to replace it")
+            raise InputError(f"{path} exists; give another name, or --overwrite to replace it")
 
 
 def outputs(options):
@@ -125,7 +127,7 @@ def outputs(options):
 
 def report(scores, labels, options, start, about, rest):
     """Prints the best classes: a line, or a JSON object with what else there is to tell."""
-    from .sliding import best
+    from .inference.sliding import best
 
     top = best(scores, labels, options.top_k)
     if options.json:
@@ -144,8 +146,8 @@ def over_time(predictor, path, labels, options):
     Returns:
         The mean scores of all windows, and, for JSON, those of each.
     """
-    from . import sliding
-    from .evaluation import plots
+    from .evaluation.report import plots
+    from .inference import sliding
 
     timeline = sliding.Slider(predictor, explain=bool(options.explain)).slide(path)
     if options.timeline:
@@ -163,8 +165,8 @@ def over_time(predictor, path, labels, options):
 
 def watch(predictor, labels, options):
     """Prints what happens in a camera or stream until it ends or Ctrl-C; 1 if it cannot be read, else 0."""
-    from . import live
-    from .data.video import VideoError
+    from .inference import live
+    from .video.decode import VideoError
 
     try:
         for moment in live.watch(predictor, options.camera):
@@ -181,20 +183,20 @@ def watch(predictor, labels, options):
 
 def detect(model, labels, options):
     """Writes who does what in each video; 1 if one cannot be read, else 0."""
-    from . import detection
-    from .data.video import VideoError, duration, probe
+    from .inference import people as detection
+    from .video.decode import VideoError, duration, probe
 
     if not options.boxes and not options.detector:
-        raise cli.UserError(f"{options.model} is a detection model: say where people are, by --boxes or --detector")
+        raise InputError(f"{options.model} is a detection model: say where people are, by --boxes or --detector")
     places = [pathlib.Path(options.output, pathlib.Path(path).stem) for path in options.videos]
     for place in places:
         for path in (f"{place}.mp4", f"{place}.json"):
             if places.count(place) > 1:
-                raise cli.UserError(f"two videos would be written to {path}; give them one by one, with --output")
+                raise InputError(f"two videos would be written to {path}; give them one by one, with --output")
             if any(pathlib.Path(path).resolve() == pathlib.Path(source).resolve() for source in options.videos):
-                raise cli.UserError(f"{path} is a video to read; give another --output")
+                raise InputError(f"{path} is a video to read; give another --output")
             if pathlib.Path(path).exists() and not options.overwrite:
-                raise cli.UserError(f"{path} exists; give another --output, or --overwrite to replace it")
+                raise InputError(f"{path} exists; give another --output, or --overwrite to replace it")
     scorer = detection.Scorer(model)
     failed = False
     for path, place in zip(options.videos, places):
@@ -212,7 +214,7 @@ def detect(model, labels, options):
             failed = True
             continue
         found = detection.as_json(path, people)
-        cli.write_text(f"{place}.json", json.dumps(found, indent=1) + "\n")
+        write_text(f"{place}.json", json.dumps(found, indent=1) + "\n")
         if options.json:
             print(json.dumps(found), flush=True)
         else:
@@ -229,9 +231,10 @@ def read_clip(path, spec):
         spec: a `SlowFastSpec`.
 
     Raises:
-        slowfast_tf.data.video.VideoError: where it cannot be read.
+        VideoError: where it cannot be read.
     """
-    from .data import sampling, video
+    from .data import sampling
+    from .video import decode as video
 
     count = video.probe(path).frames
     return video.read(path, sampling.clip_frames(sampling.test_places(1), count, spec)[0].numpy())
@@ -242,8 +245,8 @@ def read_labels(path):
     try:
         return [line.strip() for line in pathlib.Path(path).read_text().splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise cli.UserError(f"cannot read the class names {path}: {error}") from error
+        raise InputError(f"cannot read the class names {path}: {error}") from error
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    runtime.run(main)

@@ -145,11 +145,11 @@ def signatures(served):
 def run_predict(capfd):
     """Runs `slowfast_tf.predict` in this process: exit code, lines out, lines of error."""
 
-    from slowfast_tf import cli, predict
+    from slowfast_tf import predict, runtime
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
-            cli.run(lambda: predict.main([str(a) for a in arguments]))
+            runtime.run(lambda: predict.main([str(a) for a in arguments]))
         out, error = capfd.readouterr()
         return end.value.code, out.splitlines(), error.splitlines()
 

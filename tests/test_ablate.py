@@ -9,9 +9,9 @@ import pytest
 from test_datasets import difference
 
 from slowfast_tf import ablate
-from slowfast_tf.cli import UserError
 from slowfast_tf.data import datasets
-from slowfast_tf.data.datasets import movers
+from slowfast_tf.data.datasets.synthetic import movers
+from slowfast_tf.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]
 BASE = ROOT / "configs/ablations/demo.json"
@@ -75,7 +75,7 @@ def test_what_is_in_another_order():
 )
 def test_mistakes(words, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         ablate.main(["--table", "5a", *words])
     assert not os.listdir(tmp_path)
 
@@ -105,7 +105,7 @@ def test_the_command_goes_on(tmp_path, capsys):
     text = output.read_text()
     assert "| Slow-only | 27.3 | 72.6 |" in text and "| Fast-only | 6.9 | 51.7 |" in text and "(table.png)" in text
     assert output.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
-    with pytest.raises(UserError, match=r"seed0 holds a run of another configuration \(train"):
+    with pytest.raises(InputError, match=r"seed0 holds a run of another configuration \(train"):
         ablate.main([*words, "--set", "train.learning_rate=0.2", "--rows", "Slow-only"])
 
 

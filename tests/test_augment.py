@@ -6,8 +6,8 @@ import tensorflow as tf
 from PIL import Image, ImageEnhance, ImageOps
 from scipy import stats
 
-from slowfast_tf.cli import UserError
 from slowfast_tf.data import augment, transforms
+from slowfast_tf.errors import InputError
 
 # Three frames of whole numbers: smooth ones with dark, bright and narrow ranges, and one of a single color.
 ROWS, COLUMNS = np.mgrid[:40, :56].astype(np.float32)
@@ -464,6 +464,6 @@ def test_boxes_follow_frames(height, width, draw):
 def test_configuration(configure, override, said):
     usual = ["data.color_jitter=0.4", "data.rand_augment_layers=2", "data.random_erasing=0.25", "data.mixup=0.8"]
     assert configure(*usual).data.rand_augment_magnitude == 9
-    with pytest.raises(UserError) as error:
+    with pytest.raises(InputError) as error:
         configure(*usual, override)
     assert said in str(error.value)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from slowfast_tf import benchmark
-from slowfast_tf.cli import UserError
-from slowfast_tf.evaluation import ava, ava_benchmark, ava_figure
+from slowfast_tf.benchmarks import ava as ava_benchmark
+from slowfast_tf.errors import InputError
+from slowfast_tf.evaluation import ava
+from slowfast_tf.evaluation.report import ava_figure
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "shared" / "golden" / "ava_eval"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden vectors are not there: ../shared/golden")
@@ -108,7 +110,7 @@ def test_what_does_not_count(evaluate):
     long = "x" * 50
     assert evaluate([f"{long}1,1,{BOX},1,0"], [f"{long}2,1,{BOX},1,0.5"])["mAP"] == 0
     assert evaluate([f"{long}1,1,{BOX},1,0"], [f"{long}1,1,{BOX},1,0.5"])["mAP"] == 1
-    with pytest.raises(UserError, match="none of the 1 annotated boxes has an action of the label map"):
+    with pytest.raises(InputError, match="none of the 1 annotated boxes has an action of the label map"):
         evaluate([f"a,1,{BOX},2,0"], [])
 
 
@@ -132,21 +134,21 @@ def test_what_does_not_count(evaluate):
 )
 def test_mistakes_have_a_file_and_a_row(row, message, evaluate, tmp_path):
     good = f"a,1,{BOX},1,0.5"
-    with pytest.raises(UserError, match=rf"detections\.csv:4: {message}") as error:
+    with pytest.raises(InputError, match=rf"detections\.csv:4: {message}") as error:
         evaluate([good], [good, "", good, row, good])
     assert "\n" not in str(error.value)
     if "score" not in message and "high" not in row:
-        with pytest.raises(UserError, match=rf"truth\.csv:2: {message}"):
+        with pytest.raises(InputError, match=rf"truth\.csv:2: {message}"):
             evaluate([good, row], [good])
 
 
 def test_other_mistakes(evaluate, tmp_path):
-    with pytest.raises(UserError, match="out.csv:2: expected video,second; received a"):
+    with pytest.raises(InputError, match="out.csv:2: expected video,second; received a"):
         evaluate([f"a,1,{BOX},1,0"], [], ["a,1", "a"])
     (tmp_path / "map.pbtxt").write_text(LABEL_MAP)
-    with pytest.raises(UserError, match="cannot read .*none.csv: No such file"):
+    with pytest.raises(InputError, match="cannot read .*none.csv: No such file"):
         ava.mean_average_precision(tmp_path / "none.csv", tmp_path / "none.csv", tmp_path / "map.pbtxt")
-    with pytest.raises(UserError, match="cannot read .*none.pbtxt: No such file"):
+    with pytest.raises(InputError, match="cannot read .*none.pbtxt: No such file"):
         ava.mean_average_precision(tmp_path / "truth.csv", tmp_path / "detections.csv", tmp_path / "none.pbtxt")
 
 
@@ -198,9 +200,9 @@ def test_figure(tmp_path):
     assert "2 of 4 categories gain, 1 lose." in page
     places = [page.index(f"<tr><td>{name}") for name in ("walk", "swim", "run", "sit")]
     assert places == sorted(places) and ">+40.0<" in page and ">-10.0<" in page
-    with pytest.raises(UserError, match="no category in common"):
+    with pytest.raises(InputError, match="no category in common"):
         ava_figure.compare(first, {"mAP": 1.0, "dance": 1.0})
     (tmp_path / "list.json").write_text("[]")
     for name, message in (("list.json", "no result of AVA's evaluation"), ("none.json", "cannot read the figures")):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(InputError, match=message):
             ava_figure.compare(first, tmp_path / name)

@@ -12,9 +12,11 @@ import pytest
 import tensorflow as tf
 from coded_video import decode
 
-from slowfast_tf import benchmark, benchmark_engines, benchmark_input, config
-from slowfast_tf.benchmark_engines import ENGINES, Job
-from slowfast_tf.cli import UserError
+from slowfast_tf import benchmark, config
+from slowfast_tf.benchmarks import engines as benchmark_engines
+from slowfast_tf.benchmarks import reading as benchmark_input
+from slowfast_tf.benchmarks.engines import ENGINES, Job
+from slowfast_tf.errors import InputError
 
 TINY = ("--preset", "slowfast_2x16_demo", "--size", "32", "--rounds", "1")
 
@@ -122,7 +124,7 @@ def test_table_and_page(tmp_path):
     assert "## Inference\n\nold\n\n![The table as bars](page_inference.png)" in text
     assert len(json.loads((tmp_path / "page_inference.json").read_text())) == len(results)
     (tmp_path / "mine.md").write_text("# My diary\n")
-    with pytest.raises(UserError, match="is no page of this benchmark"):
+    with pytest.raises(InputError, match="is no page of this benchmark"):
         benchmark.write(tmp_path / "mine.md", "training", "## Training", [])
 
 
@@ -135,7 +137,7 @@ def test_table_and_page(tmp_path):
     ],
 )
 def test_mistakes_are_named(arguments, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         benchmark.main(arguments)
 
 

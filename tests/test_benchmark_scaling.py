@@ -2,9 +2,9 @@
 
 import pytest
 
-from slowfast_tf import benchmark_scaling
-from slowfast_tf.benchmark_scaling import Machine, Volumes, computed
-from slowfast_tf.cli import UserError
+from slowfast_tf.benchmarks import scaling as benchmark_scaling
+from slowfast_tf.benchmarks.scaling import Machine, Volumes, computed
+from slowfast_tf.errors import InputError
 
 MACHINE = Machine(gpus=8, tflops=8, link=1e11, network=1.25e10, latency=2e-5, cores=6, clips=8)
 
@@ -66,5 +66,5 @@ def test_page(monkeypatch, tmp_path, capsys):
     ],
 )
 def test_mistakes(words, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(InputError, match=message):
         benchmark_scaling.main(words)

@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from slowfast_tf import checkpoints, convert
 from slowfast_tf.checkpoints import zoo
-from slowfast_tf.cli import UserError
-from slowfast_tf.exporting.fold import fold
+from slowfast_tf.errors import InputError
+from slowfast_tf.exporting.folding import fold
 from slowfast_tf.models.slowfast import SlowFast
 from slowfast_tf.training.optimizers import SGD
 
@@ -121,7 +121,7 @@ def test_command(tmp_path, capsys):
     source, output = GOLDEN / "pytorchvideo_slowfast_8x8_r50_w16.pyth", tmp_path / "model.keras"
 
     def fails(match, *arguments, checkpoint=source):
-        with pytest.raises(UserError, match=match):
+        with pytest.raises(InputError, match=match):
             convert.main([str(checkpoint), "--output", str(output), *arguments])
 
     fails("no such file", checkpoint=tmp_path / "none.pyth")
@@ -129,7 +129,7 @@ def test_command(tmp_path, capsys):
     fails("unknown preset 'slowfast_8x8'; did you mean", "--preset", "slowfast_8x8")
     fails(r"has pathways \('slow', 'fast'\), but preset slow_8x8_r50", "--preset", "slow_8x8_r50")
     fails("has depth 50, but preset slowfast_8x8_r101 has 101", "--preset", "slowfast_8x8_r101")
-    with pytest.raises(UserError, match="must end in .keras"):
+    with pytest.raises(InputError, match="must end in .keras"):
         convert.main([str(source), "--output", str(tmp_path / "model.h5")])
     assert not list(tmp_path.iterdir())
 
@@ -177,11 +177,11 @@ def test_every_parameter_counts(tmp_path):
     state["s2.pathway0_res1.branch2.b.weight"] = torch.zeros(16, 16, 1, 5, 5)
     del content["cfg"]
     torch.save(content, tmp_path / "made.pyth")
-    with pytest.raises(UserError, match="depth"):  # a seventh block
+    with pytest.raises(InputError, match="depth"):  # a seventh block
         checkpoints.read(tmp_path / "made.pyth")
     state["s4.pathway0_res5.branch2.a.bias"] = state.pop("s4.pathway0_res7.branch2.a.bias")
     torch.save(content, tmp_path / "made.pyth")
-    with pytest.raises(UserError) as error:
+    with pytest.raises(InputError) as error:
         checkpoints.build(checkpoints.read(tmp_path / "made.pyth"))
     message = str(error.value)
     assert "\n" not in message
@@ -197,7 +197,7 @@ def test_every_parameter_counts(tmp_path):
     content["blobs"]["pred_extra_w"] = content["blobs"].pop("pred_b")
     with open(tmp_path / "made.pkl", "wb") as file:
         pickle.dump(content, file, protocol=2)
-    with pytest.raises(UserError, match=r"1 missing: head/classifier/bias.*1 left over: pred_extra_w \(20,\)"):
+    with pytest.raises(InputError, match=r"1 missing: head/classifier/bias.*1 left over: pred_extra_w \(20,\)"):
         checkpoints.build(checkpoints.read(tmp_path / "made.pkl", num_classes=20))
 
 
@@ -225,7 +225,7 @@ def test_architecture(depth, kernel, fields, tmp_path):
     for name in [name for name in state if "pathway1_res5" in name and name.startswith("s4.")]:
         del state[name]
     torch.save(state, tmp_path / "made.pyth")
-    with pytest.raises(UserError, match="pathways have depth"):
+    with pytest.raises(InputError, match="pathways have depth"):
         checkpoints.read(tmp_path / "made.pyth")
 
 
@@ -246,7 +246,7 @@ def test_configuration_is_checked(tmp_path):
         ("  ARCH: slowfast", "  ARCH: i3d", "MODEL.ARCH i3d; this package builds slow or slowfast only"),
         ("DETECTION:", "OTHER:", "not one that PySlowFast writes"),
     ):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(InputError, match=message):
             reads(old, new)
     assert reads("INSTANTIATION: dot_product", "INSTANTIATION: softmax").nonlocal_kind == "softmax"
     assert reads("HEAD_ACT: softmax", "HEAD_ACT: sigmoid").activation == "sigmoid"
@@ -275,12 +275,12 @@ def test_pickles_run_nothing(function, name, end, tmp_path):
     path = tmp_path / f"bad{end}"
     with open(path, "wb") as file:
         pickle.dump({"blobs": {"conv1_w": bad}}, file, protocol=2)
-    with pytest.raises(UserError, match=rf"asks to run \S*{name},.*nothing was run"):
+    with pytest.raises(InputError, match=rf"asks to run \S*{name},.*nothing was run"):
         checkpoints.read(path)
     if torch is not None and end == ".pyth":
         for new in (True, False):
             torch.save({"model_state": {"s1": bad}}, path, _use_new_zipfile_serialization=new)
-            with pytest.raises(UserError, match=rf"asks to run \S*{name},.*nothing was run"):
+            with pytest.raises(InputError, match=rf"asks to run \S*{name},.*nothing was run"):
                 checkpoints.read(path)
     assert not mark.exists()
 
@@ -300,16 +300,16 @@ def test_other_files(tmp_path, monkeypatch):
         (pickle.dumps({"a": np.array([b"x", 1.5, "é"], dtype=object)}), "no SlowFast checkpoint"),
     ):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(InputError, match=message):
             checkpoints.read(path)
     if torch is not None:
         torch.save({"a": torch.zeros(1000)}, path)
         path.write_bytes(path.read_bytes()[:-600])
-        with pytest.raises(UserError, match="not a readable"):
+        with pytest.raises(InputError, match="not a readable"):
             checkpoints.read(path)
         torch.save({"a": torch.zeros(1000)}, path)
         monkeypatch.setitem(sys.modules, "torch", None)  # an import of it then fails
-        with pytest.raises(UserError, match=r"needs PyTorch: pip install 'slowfast_tf\[convert\]'"):
+        with pytest.raises(InputError, match=r"needs PyTorch: pip install 'slowfast_tf\[convert\]'"):
             checkpoints.read(path)
 
 
@@ -503,7 +503,7 @@ def test_imagenet_on_a_still_video(resnet50, order):
 def test_imagenet_under_lateral_connections(resnet50, tmp_path, capsys):
     image, path = resnet50
     arguments = [str(path), "--output", str(tmp_path / "model.keras")]
-    with pytest.raises(UserError, match="--preset slow_8x8_r50"):
+    with pytest.raises(InputError, match="--preset slow_8x8_r50"):
         convert.main(arguments)
     convert.main([*arguments, "--preset", "slowfast_8x8_r50", "--num-classes", "4"])
     model = keras.models.load_model(tmp_path / "model.keras")
@@ -514,10 +514,10 @@ def test_imagenet_under_lateral_connections(resnet50, tmp_path, capsys):
     np.testing.assert_allclose(found[0, :, :, :256], expected, rtol=1e-6)
     assert not found[0, :, :, 256:].any()
 
-    with pytest.raises(UserError, match="fits a Slow pathway of depth 50 and width 64"):
+    with pytest.raises(InputError, match="fits a Slow pathway of depth 50 and width 64"):
         checkpoints.inflate_imagenet(path, SlowFast("slow_8x8_r50", depth=10))
     (tmp_path / "other.h5").write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(UserError, match="does not hold the weights of keras.applications.ResNet50"):
+    with pytest.raises(InputError, match="does not hold the weights of keras.applications.ResNet50"):
         checkpoints.inflate_imagenet(tmp_path / "other.h5", model)
 
 
@@ -559,17 +559,17 @@ def test_from_pretrained(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
     folder = tmp_path / "cache" / "slowfast_tf"
 
-    with pytest.raises(UserError, match="no published model 'mad'; did you mean 'made'"):
+    with pytest.raises(InputError, match="no published model 'mad'; did you mean 'made'"):
         checkpoints.from_pretrained("mad")
     half = len(Server.content) // 2
-    with pytest.raises(UserError, match=f"stopped at {half:,} of {len(Server.content):,} bytes; run again"):
+    with pytest.raises(InputError, match=f"stopped at {half:,} of {len(Server.content):,} bytes; run again"):
         checkpoints.from_pretrained("made")
     assert [p.name for p in folder.iterdir()] == ["made.pth.part"]
     model = checkpoints.from_pretrained("made")
     assert Server.requests == [None, f"bytes={half}-"]
     assert (folder / "made.pth").read_bytes() == Server.content
     assert {p.name for p in folder.iterdir()} == {"made.pth", "made.keras"}
-    with pytest.raises(UserError, match="came damaged"):
+    with pytest.raises(InputError, match="came damaged"):
         checkpoints.from_pretrained("damaged")
     assert {p.name for p in folder.iterdir()} == {"made.pth", "made.keras"}
 
@@ -585,7 +585,7 @@ def test_from_pretrained(tmp_path, monkeypatch):
         np.testing.assert_allclose(np.asarray(m(inputs)), expected, atol=1e-5)
     (folder / "made.pth").unlink()
     (folder / "made.keras").unlink()
-    with pytest.raises(UserError, match="cannot download .*refused.*check the connection.*put the file at"):
+    with pytest.raises(InputError, match="cannot download .*refused.*check the connection.*put the file at"):
         checkpoints.from_pretrained("made")
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from slowfast_tf import config
-from slowfast_tf.cli import UserError
+from slowfast_tf.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -35,7 +35,7 @@ def put(tmp_path):
 
 def mistake(path, *overrides):
     """The message for a configuration that must be refused: one line."""
-    with pytest.raises(UserError) as error:
+    with pytest.raises(InputError) as error:
         config.load(path, overrides)
     message = str(error.value)
     assert "\n" not in message
@@ -265,5 +265,5 @@ def test_charades_that_is_not_there(tmp_path, monkeypatch):
     from slowfast_tf import train
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="Charades is not in elsewhere"):
+    with pytest.raises(InputError, match="Charades is not in elsewhere"):
         train.main(["--config", str(ROOT / "configs/charades.json"), "--set", "data.root=elsewhere"])

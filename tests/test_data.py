@@ -20,8 +20,8 @@ from scipy import ndimage
 
 import slowfast_tf
 from slowfast_tf import config
-from slowfast_tf.cli import UserError
 from slowfast_tf.data import Clips, load, sampling, transforms
+from slowfast_tf.errors import InputError
 from slowfast_tf.models.presets import get_spec
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -404,7 +404,7 @@ def test_the_last_part_of_a_batch_is_left_out(configure):
     epochs = [sum(videos[i : i + 2], []) for i in range(0, 12, 2)]
     assert all(len(set(e)) == 6 for e in epochs)
     assert set(sum(epochs, [])) == set(range(8))
-    with pytest.raises(UserError, match="9 is larger than the 8 training videos"):
+    with pytest.raises(InputError, match="9 is larger than the 8 training videos"):
         Clips(configure("train.batch_size=9"), "train").train()
 
 
@@ -512,5 +512,5 @@ def test_no_video_that_can_be_read(values, tmp_path):
 def test_unknown_split_or_dataset_settings(values, tmp_path):
     path = tmp_path / "c.json"
     path.write_text(json.dumps(values))
-    with pytest.raises(UserError, match="data.dataset"):
+    with pytest.raises(InputError, match="data.dataset"):
         config.load(path, ["data.dataset=imagenet"])

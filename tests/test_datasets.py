@@ -16,10 +16,11 @@ from conftest import CLASSES, told
 from PIL import Image
 from published import FAR, FILM, NEAR, TRAIN, VAL, ava, kinetics, put
 
-from slowfast_tf.cli import UserError
 from slowfast_tf.data import Clips, datasets
-from slowfast_tf.data.datasets import Box, demo, files
-from slowfast_tf.prepare import prepare
+from slowfast_tf.data.datasets import Box, files
+from slowfast_tf.data.datasets.synthetic import shapes as demo
+from slowfast_tf.data.records.prepare import prepare
+from slowfast_tf.errors import InputError
 
 ALWAYS = (0.0, float("inf"))
 
@@ -65,13 +66,13 @@ def test_folder_without_hidden_files(tmp_path):
 
 
 def test_folder_mistakes(tmp_path):
-    with pytest.raises(UserError, match="no such directory.*train/CLASS"):
+    with pytest.raises(InputError, match="no such directory.*train/CLASS"):
         datasets.load("folder", tmp_path / "none", "train")
     (tmp_path / "train" / "a").mkdir(parents=True)
-    with pytest.raises(UserError, match="no video"):
+    with pytest.raises(InputError, match="no video"):
         datasets.load("folder", tmp_path, "train")
     (tmp_path / "val" / "b").mkdir(parents=True)
-    with pytest.raises(UserError, match="b: no such class"):
+    with pytest.raises(InputError, match="b: no such class"):
         datasets.load("folder", tmp_path, "val")
 
 
@@ -204,22 +205,24 @@ def test_kinetics_problems(tmp_path):
         0: "JJJJJJJJJJJ_000001_000011",
     }
     assert found.keys() == words.keys() and all(words[line] in found[line] for line in words), found
-    with pytest.raises(UserError, match=r"val\.csv:8: .*first of 7 problems"):
+    with pytest.raises(InputError, match=r"val\.csv:8: .*first of 7 problems"):
         datasets.load("kinetics", root, "val", strict=True)
     assert len(datasets.load("kinetics", kinetics(tmp_path / "whole"), "val", strict=True).videos) == 1
 
 
 def test_kinetics_mistakes(tmp_path):
-    with pytest.raises(UserError, match=r"no list such as train\.csv .*cvdfoundation.*data\.root"):
+    with pytest.raises(InputError, match=r"no list such as train\.csv .*cvdfoundation.*data\.root"):
         datasets.load("kinetics", tmp_path, "train")
     put(tmp_path / "train.csv", "a.mp4 3\nb.mp4 4\n")
-    with pytest.raises(UserError, match=r"train\.csv:1: no column label, youtube_id, time_start, time_end; .*a\.mp4 3"):
+    with pytest.raises(
+        InputError, match=r"train\.csv:1: no column label, youtube_id, time_start, time_end; .*a\.mp4 3"
+    ):
         datasets.load("kinetics", tmp_path, "train")
     put(tmp_path / "train.csv", TRAIN)
-    with pytest.raises(UserError, match="no video is left .*4 of its videos not found in"):
+    with pytest.raises(InputError, match="no video is left .*4 of its videos not found in"):
         datasets.load("kinetics", tmp_path, "train")
     put(tmp_path / "annotations" / "train.csv", TRAIN)
-    with pytest.raises(UserError, match="several lists of train: .*keep one"):
+    with pytest.raises(InputError, match="several lists of train: .*keep one"):
         datasets.load("kinetics", tmp_path, "train")
 
 
@@ -283,7 +286,7 @@ def test_lists_problems(tmp_path):
     words = {2: "'-1'", 3: "twice", 4: "again", 5: "'d.mp4' is not a path", 7: "'x'", 8: "'1234567890123'"}
     found = faults(data, path)
     assert found.keys() == words.keys() and all(words[line] in found[line] for line in words), found
-    with pytest.raises(UserError, match=r"train\.csv:\d: .*\(the first of 6 problems"):
+    with pytest.raises(InputError, match=r"train\.csv:\d: .*\(the first of 6 problems"):
         datasets.load("lists", root, "train", strict=True)
 
 
@@ -307,7 +310,7 @@ def test_lists_with_a_header_that_is_guessed(tmp_path):
     assert faults(data, path) == {
         1: "'a.mp4 playing' is no video, and 'guitar' no other's label: taken for names of the columns"
     }
-    with pytest.raises(UserError, match="taken for names of the columns"):
+    with pytest.raises(InputError, match="taken for names of the columns"):
         datasets.load("lists", root, "train", strict=True)
 
 
@@ -316,7 +319,7 @@ def test_lists_with_class_names_that_are_not_clear(tmp_path, names, line):
     root = videos_of(tmp_path, "a.mp4")
     put(root / "train.csv", "a.mp4,0\n")
     put(root / "classes.txt", names)
-    with pytest.raises(UserError, match=rf"classes\.txt:{line}: expected a new name, or the number {line - 1}"):
+    with pytest.raises(InputError, match=rf"classes\.txt:{line}: expected a new name, or the number {line - 1}"):
         datasets.load("lists", root, "train")
     put(root / "classes.txt", "0\n1\njump\n\n")
     assert datasets.load("lists", root, "train").labels == ("0", "1", "jump")
@@ -333,7 +336,7 @@ def test_lists_that_begin_with_a_negative_label(tmp_path):
 def test_lists_with_a_quote_that_nothing_ends(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     put(root / "train.csv", 'path,labels\na.mp4,run\n"b.mp4,jump\nc.mp4,run\n')
-    with pytest.raises(UserError, match=r"train\.csv:3: a quote that nothing ends takes the 1 lines after it too"):
+    with pytest.raises(InputError, match=r"train\.csv:3: a quote that nothing ends takes the 1 lines after it too"):
         datasets.load("lists", root, "train")
 
 
@@ -375,7 +378,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(UserError, match=f"cannot read or write {root}/train: Permission denied"):
+    with pytest.raises(InputError, match=f"cannot read or write {root}/train: Permission denied"):
         datasets.load("folder", root, "train")
 
 
@@ -397,7 +400,9 @@ def test_lists_without_a_header(tmp_path):
 def test_lists_with_columns_the_other_way_round(tmp_path, header):
     root = videos_of(tmp_path, "a.mp4")
     put(root / "train.csv", f"{header}\n2,a.mp4\n")
-    with pytest.raises(UserError, match=rf"train.csv:1: columns {header}; a line of it is a path and its labels, such"):
+    with pytest.raises(
+        InputError, match=rf"train.csv:1: columns {header}; a line of it is a path and its labels, such"
+    ):
         datasets.load("lists", root, "train")
 
 
@@ -420,18 +425,18 @@ def test_text_of_spreadsheets(tmp_path):
     path = put(root / "train.csv", "a.mp4,0\r\n   \r\nb.mp4,1\r\n")
     assert datasets.load("lists", root, "train", strict=True).problems == ()
     path.write_bytes("a.mp4,0\nb.mp4,1\n".encode("utf-16"))
-    with pytest.raises(UserError, match="train.csv: is text in UTF-16; save it as UTF-8"):
+    with pytest.raises(InputError, match="train.csv: is text in UTF-16; save it as UTF-8"):
         datasets.load("lists", root, "train")
 
 
 def test_lists_mistakes(tmp_path):
-    with pytest.raises(UserError, match=r"no train\.csv in .*videos/a\.mp4,3"):
+    with pytest.raises(InputError, match=r"no train\.csv in .*videos/a\.mp4,3"):
         datasets.load("lists", tmp_path, "train")
     put(tmp_path / "train.csv", "")
-    with pytest.raises(UserError, match=r"train\.csv: names no class"):
+    with pytest.raises(InputError, match=r"train\.csv: names no class"):
         datasets.load("lists", tmp_path, "train")
     put(tmp_path / "train.csv", "a.mp4 0\n")
-    with pytest.raises(UserError, match="no video is left .*1 of its videos not found in"):
+    with pytest.raises(InputError, match="no video is left .*1 of its videos not found in"):
         datasets.load("lists", tmp_path, "train")
 
 
@@ -542,12 +547,12 @@ def test_charades_labels_past_the_end(configure, tmp_path):
     (tmp_path / "Charades_v1_480").mkdir()
     write(tmp_path / "Charades_v1_480" / "AAAAA.mp4", [coded(i) for i in range(60)])
     line = "Charades_v1_test.csv:2: a label from 30 to 40 s is not within the video; "
-    with pytest.raises(UserError, match=f"{line}.*AAAAA.mp4 lasts 2.00 s"):
+    with pytest.raises(InputError, match=f"{line}.*AAAAA.mp4 lasts 2.00 s"):
         datasets.load("charades", tmp_path, "val", strict=True)
     settings = configure("data.dataset=charades", f"data.root={tmp_path}", "model.activation=sigmoid")
     expected = [[1, 0, 1] + [0] * 154]
     np.testing.assert_array_equal(next(iter(Clips(settings, "val").validation()))[1], expected)
-    with pytest.raises(UserError, match="Charades_v1_train.csv:2: a label from 30 to 40 s"):
+    with pytest.raises(InputError, match="Charades_v1_train.csv:2: a label from 30 to 40 s"):
         prepare(settings, str(tmp_path / "records"), strict=True)
     prepare(settings, str(tmp_path / "records"))
     rows = list(csv.reader((tmp_path / "records" / "skipped.csv").open()))[1:]
@@ -557,7 +562,7 @@ def test_charades_labels_past_the_end(configure, tmp_path):
 
 
 def test_charades_mistakes(tmp_path):
-    with pytest.raises(UserError) as error:
+    with pytest.raises(InputError) as error:
         datasets.load("charades", tmp_path, "train")
     for name in (
         "Charades_v1_train.csv",
@@ -568,20 +573,20 @@ def test_charades_mistakes(tmp_path):
     ):
         assert name in str(error.value)
     charades_lists(tmp_path, ["AAAAA,c000 0.0 1.0,4.5"])
-    with pytest.raises(UserError, match="no [^,]*Charades_v1_480; .*https:"):
+    with pytest.raises(InputError, match="no [^,]*Charades_v1_480; .*https:"):
         datasets.load("charades", tmp_path, "train")
     (tmp_path / "Charades_v1_480").mkdir()
-    with pytest.raises(UserError, match="no video is left .*AAAAA"):
+    with pytest.raises(InputError, match="no video is left .*AAAAA"):
         datasets.load("charades", tmp_path, "val")
     put(tmp_path / "Charades_v1_test.csv", "id,actions\nAAAAA,c000 0.0 1.0\n")
-    with pytest.raises(UserError, match=r"test\.csv:1: no column length; received 'id,actions'"):
+    with pytest.raises(InputError, match=r"test\.csv:1: no column length; received 'id,actions'"):
         datasets.load("charades", tmp_path, "val")
     # The mapping has no names: it gives an action's object and verb.
     put(tmp_path / "Charades_v1_classes.txt", "c000 Holding some clothes\nc000 Putting clothes\n")
-    with pytest.raises(UserError, match=r"classes\.txt:2: expected a new code"):
+    with pytest.raises(InputError, match=r"classes\.txt:2: expected a new code"):
         datasets.load("charades", tmp_path, "val")
     (tmp_path / "Charades_v1_test.csv").unlink()
-    with pytest.raises(UserError, match=r"no [^,]*Charades_v1_test\.csv; "):
+    with pytest.raises(InputError, match=r"no [^,]*Charades_v1_test\.csv; "):
         datasets.load("charades", tmp_path, "train")
 
 
@@ -692,7 +697,7 @@ def test_ava_predicted_boxes_of_which_none_counts(tmp_path, lines):
     root = ava(tmp_path, "v2.2", ANNOTATED, split="val")
     path = put(root / "annotations/ava_val_predicted_boxes.csv", lines)
     put(root / "videos" / f"{FILM}.webm")
-    with pytest.raises(UserError, match=rf"{path}: no box of a score of at least 0\.8"):
+    with pytest.raises(InputError, match=rf"{path}: no box of a score of at least 0\.8"):
         datasets.load("ava", root, "val")
 
 
@@ -722,10 +727,10 @@ def test_ava_boxes_of_mmaction2(tmp_path, protocol):
     assert len(problems) == 4 and all(p.startswith(start) for p, start in zip(problems, starts)), problems
 
     path.write_bytes(pickle.dumps({f"{FILM},0902": os.getcwd}, protocol))
-    with pytest.raises(UserError, match="asks to run .*getcwd.*nothing was run"):
+    with pytest.raises(InputError, match="asks to run .*getcwd.*nothing was run"):
         datasets.load("ava", root, "train")
     path.write_bytes(b"no pickle")
-    with pytest.raises(UserError, match="is not a readable file of boxes"):
+    with pytest.raises(InputError, match="is not a readable file of boxes"):
         datasets.load("ava", root, "train")
 
 
@@ -757,7 +762,7 @@ def test_ava_label_maps(tmp_path):
     root = ava(tmp_path, "v2.1", ANNOTATED)
     put(root / "videos" / f"{FILM}.mp4")
     (root / "annotations" / "ava_action_list_v2.1.pbtxt").unlink()
-    with pytest.raises(UserError, match=r"no [^,]*ava_action_list_v2\.1_for_activitynet_2018\.pbtxt; .*\.google"):
+    with pytest.raises(InputError, match=r"no [^,]*ava_action_list_v2\.1_for_activitynet_2018\.pbtxt; .*\.google"):
         datasets.load("ava", root, "train")
     path = root / "annotations" / "ava_action_list_v2.1_for_activitynet_2018.pbtxt"
     put(path, 'item {\n  name: "bend/bow (at the waist)"\n  id: 1\n}\nitem { id: 3 name: "crouch/kneel" }\n')
@@ -770,18 +775,18 @@ def test_ava_label_maps(tmp_path):
         "x",
     ):
         put(path, text)
-        with pytest.raises(UserError, match="expected"):
+        with pytest.raises(InputError, match="expected"):
             datasets.load("ava", root, "train")
 
 
 def test_ava_mistakes(tmp_path):
-    with pytest.raises(UserError, match=r"no [^,]*ava_val_v2\.2\.csv, [^,]*ava_val_excluded\S+_v2\.2\.csv; "):
+    with pytest.raises(InputError, match=r"no [^,]*ava_val_v2\.2\.csv, [^,]*ava_val_excluded\S+_v2\.2\.csv; "):
         datasets.load("ava", tmp_path, "val")
     ava(tmp_path, "v2.2", ANNOTATED)
-    with pytest.raises(UserError, match="none of the directories frames, rawframes, videos_15min, videos is in"):
+    with pytest.raises(InputError, match="none of the directories frames, rawframes, videos_15min, videos is in"):
         datasets.load("ava", tmp_path, "train")
     (tmp_path / "frames").mkdir()
-    with pytest.raises(UserError, match="no video is left .*2 of its videos not found in"):
+    with pytest.raises(InputError, match="no video is left .*2 of its videos not found in"):
         datasets.load("ava", tmp_path, "train")
 
 
@@ -827,7 +832,7 @@ def test_ava_key_frames_past_the_end(configure, tmp_path, frames):
         (tmp_path / "videos_15min").mkdir()
         write(tmp_path / "videos_15min" / f"{FILM}.mp4", [coded(i) for i in range(66)])
     line = r"ava_{}_v2.2.csv:2: the key frame at 3 s is past the end; .* lasts 2.20 s"
-    with pytest.raises(UserError, match=line.format("train")):
+    with pytest.raises(InputError, match=line.format("train")):
         datasets.load("ava", tmp_path, "train", strict=True)
     settings = "model.head=roi", "model.activation=sigmoid", "test.clips=1", "test.crops=0"
     clips = Clips(configure("data.dataset=ava", f"data.root={tmp_path}", *settings), "val")

@@ -16,7 +16,8 @@ from coded_video import write
 from conftest import CLASSES, picture
 from test_seeing import expected_scores
 
-from slowfast_tf import cli, demo
+from slowfast_tf import demo
+from slowfast_tf.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -150,8 +151,8 @@ def test_mistakes(saved, address, monkeypatch):
         (("--model", saved, "--port", port), "cannot listen: Address already in use .*try another"),
         (("--model", saved, "--port", "70000"), "cannot listen: .* must be 0-65535"),
     ):
-        with pytest.raises(cli.UserError, match=message):
+        with pytest.raises(InputError, match=message):
             demo.main([str(a) for a in arguments])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(cli.UserError, match=r"pip install '\.\[demo\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[demo\]'"):
         demo.main(["--model", "none.keras"])

@@ -10,8 +10,8 @@ import tensorflow as tf
 from variables import watched
 
 from slowfast_tf import checkpoints, convert, describe
-from slowfast_tf.cli import UserError
-from slowfast_tf.exporting.fold import fold
+from slowfast_tf.errors import InputError
+from slowfast_tf.exporting.folding import fold
 from slowfast_tf.models.cost import cost, total
 from slowfast_tf.models.heads import RoIHead
 from slowfast_tf.models.presets import get_spec
@@ -417,7 +417,7 @@ def test_other_detection_checkpoints(tmp_path):
         ("ROI_XFORM_RESOLUTION: 7", "ROI_XFORM_RESOLUTION: 14"),
         ("- - 2\n    - 2\n  SPATIAL_STR", "- - 1\n    - 1\n  SPATIAL_STR"),
     ):
-        with pytest.raises(UserError, match="this package builds .* only"):
+        with pytest.raises(InputError, match="this package builds .* only"):
             read(old, new)
 
     # A fresh classifier, of other classes, is a detection one as well.
@@ -440,5 +440,5 @@ def test_other_detection_checkpoints(tmp_path):
     for end in ("weight", "bias"):
         state[f"roi_head.bbox_head.fc_cls.{end}"] = state.pop(f"cls_head.fc_cls.{end}")
     torch.save({"state_dict": state}, tmp_path / "made.pth")
-    with pytest.raises(UserError, match="detection model of MMAction2.*8x8 bins"):
+    with pytest.raises(InputError, match="detection model of MMAction2.*8x8 bins"):
         checkpoints.read(tmp_path / "made.pth")

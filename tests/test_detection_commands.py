@@ -10,17 +10,19 @@ import tensorflow as tf
 
 from slowfast_tf import config
 from slowfast_tf import evaluate as command
-from slowfast_tf.cli import UserError
-from slowfast_tf.data import Clips, datasets, transforms, video
-from slowfast_tf.data.datasets import demo_detection
-from slowfast_tf.evaluation import ava, ava_figure, metrics, scores
+from slowfast_tf.data import Clips, datasets, transforms
+from slowfast_tf.data.datasets.synthetic import people as demo_detection
+from slowfast_tf.data.records.prepare import prepare
+from slowfast_tf.errors import InputError
+from slowfast_tf.evaluation import ava, metrics, scores
+from slowfast_tf.evaluation.report import ava_figure
 from slowfast_tf.exporting import onnx, saved_model, tflite
-from slowfast_tf.inference import Predictor
+from slowfast_tf.inference.predictor import Predictor
 from slowfast_tf.models.layers import Conv3D
 from slowfast_tf.models.slowfast import SlowFast
-from slowfast_tf.prepare import prepare
-from slowfast_tf.train import initialize
 from slowfast_tf.training import losses
+from slowfast_tf.training.run import initialize
+from slowfast_tf.video import decode as video
 
 DEMO = pathlib.Path(__file__).parents[1] / "configs" / "demo_detection.json"
 SMALL = (
@@ -245,18 +247,18 @@ def test_records_give_the_same(network, configure, tested, tmp_path):
     ],
 )
 def test_misfits_are_named(configure, overrides, message):
-    with pytest.raises(UserError, match=message) as error:
+    with pytest.raises(InputError, match=message) as error:
         configure(*overrides)
     assert "\n" not in str(error.value)
 
 
 def test_other_mistakes(network, configure, tested, tmp_path):
     folder, _, found = tested
-    with pytest.raises(UserError, match="--detections is for a detection model"):
+    with pytest.raises(InputError, match="--detections is for a detection model"):
         command.main(["--config", str(DEMO.with_name("demo.json")), "--checkpoint", "x.keras", "--detections", "d.csv"])
     (tmp_path / "gone").mkdir()
     lost = {**found.about, "config": {**found.about["config"], "data": {"root": str(tmp_path / "gone")}}}
-    with pytest.raises(UserError, match=r"AVA is not in .*gone.annotations: no .*ava_val_v2\.2\.csv"):
+    with pytest.raises(InputError, match=r"AVA is not in .*gone.annotations: no .*ava_val_v2\.2\.csv"):
         metrics.figures(scores.Scores(found.ids, found.labels, found.scores, {}, lost, found.boxes))
 
 
@@ -316,7 +318,7 @@ def test_saved_model(network, films, tmp_path):
     assert found["labels"][0, 0, 0].numpy().decode() == network.spec.labels[best]
     with pytest.raises(tf.errors.InvalidArgumentError, match="a request needs a video, a frame and a pixel"):
         signatures["serving_default"](video=tf.zeros([1, 0, 8, 8, 3], tf.uint8), boxes=tf.constant(BOXES))
-    with pytest.raises(UserError, match="a detection network has one view"):
+    with pytest.raises(InputError, match="a detection network has one view"):
         saved_model.export(network, tmp_path / "2", views=(3, 1))
 
 
@@ -344,6 +346,6 @@ def test_tflite(quantize, tolerance, network, tmp_path):
 
 def test_boxes_do_not_go_with_int8(network, tmp_path):
     for form in (tflite, onnx):
-        with pytest.raises(UserError, match="corners of boxes"):
+        with pytest.raises(InputError, match="corners of boxes"):
             form.export(network, tmp_path / "model", "int8", [])
     assert not list(tmp_path.iterdir())

@@ -11,12 +11,13 @@ import sys
 import numpy as np
 import pytest
 
-from slowfast_tf import cli, evaluate
-from slowfast_tf.cli import UserError
+from slowfast_tf import evaluate, runtime
 from slowfast_tf.data import Clips
-from slowfast_tf.evaluation import metrics, report, scores, views
+from slowfast_tf.data.records.prepare import prepare
+from slowfast_tf.errors import InputError
+from slowfast_tf.evaluation import metrics, scores, views
+from slowfast_tf.evaluation.report import html as report
 from slowfast_tf.evaluation.scores import Scores
-from slowfast_tf.prepare import prepare
 
 ROOT = pathlib.Path(__file__).parents[1]
 # A test that ends itself with a signal when the scores of two videos are safe.
@@ -35,7 +36,7 @@ def save_and_end(tested, path):
         os.kill(os.getpid(), int(sys.argv[1]))
 
 scores.Scores.save = save_and_end
-cli.run(lambda: evaluate.main(sys.argv[2:]))
+runtime.run(lambda: evaluate.main(sys.argv[2:]))
 """
 
 
@@ -45,7 +46,7 @@ def run(capfd):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
-            cli.run(lambda: evaluate.main([str(a) for a in arguments]))
+            runtime.run(lambda: evaluate.main([str(a) for a in arguments]))
         out, error = capfd.readouterr()
         return end.value.code, out, (error.splitlines() or [""])[-1]
 
@@ -141,7 +142,7 @@ def test_parts_of_records(configure, model, tmp_path):
     assert whole.about["dataset"] == "folder"
     together = dict(zip(parts[0].ids + parts[1].ids, np.concatenate([part.scores for part in parts])))
     np.testing.assert_allclose(whole.scores, [together[name] for name in whole.ids], atol=1e-6)
-    with pytest.raises(UserError, match="part 4 of 5 holds no video"):
+    with pytest.raises(InputError, match="part 4 of 5 holds no video"):
         views.score_videos(model, Clips(settings, "val"), (4, 5))
 
     # Going on: three of the videos are there already.
@@ -186,9 +187,9 @@ def test_fuse_says_what_does_not_fit(tmp_path):
         ([made("c", (1, 2), test={"clips": 1, "crops": 3, "fuse": "mean"})], "has other views"),
         ([made("c", (1, 2), videos=5)], "is of another number of videos"),
     ):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(InputError, match=message):
             fuse(first, *others)
-    with pytest.raises(UserError, match="cannot read the scores .*none.npz: No such file"):
+    with pytest.raises(InputError, match="cannot read the scores .*none.npz: No such file"):
         scores.fuse([tmp_path / "none.npz"])
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     np.save(tmp_path / "other.npy", np.zeros(3))
@@ -196,7 +197,7 @@ def test_fuse_says_what_does_not_fit(tmp_path):
     (tmp_path / "empty.npz").write_text("")
     (tmp_path / "half.npz").write_bytes((tmp_path / "0.npz").read_bytes()[:500])
     for name in ("other.npz", "other.npy", "text.npz", "empty.npz", "half.npz"):
-        with pytest.raises(UserError, match=f"{name} holds no scores"):
+        with pytest.raises(InputError, match=f"{name} holds no scores"):
             scores.fuse([tmp_path / name])
 
 
@@ -304,5 +305,5 @@ def test_videos_without_a_label_do_not_count():
     tested.scores[:] = [[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]
     assert metrics.figures(tested)["top1"] == 0.5
     tested.labels[:] = 0
-    with pytest.raises(UserError, match="none of the 4 videos has a label"):
+    with pytest.raises(InputError, match="none of the 4 videos has a label"):
         metrics.figures(tested)

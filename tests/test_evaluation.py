@@ -15,10 +15,12 @@ from conftest import CLASSES, picture
 from sklearn.metrics import average_precision_score
 
 from slowfast_tf import SlowFast, load
-from slowfast_tf.cli import Failure, UserError
-from slowfast_tf.data import Clips, sources, video
-from slowfast_tf.evaluate import evaluate
-from slowfast_tf.evaluation import metrics, plots, views
+from slowfast_tf.data import Clips, sources
+from slowfast_tf.errors import InputError, RunError
+from slowfast_tf.evaluation import metrics, views
+from slowfast_tf.evaluation.report import plots
+from slowfast_tf.evaluation.run import evaluate
+from slowfast_tf.video import decode as video
 
 
 def test_classification_by_hand():
@@ -87,7 +89,7 @@ def test_mean_average_precision_by_its_definition():
 
 
 def test_no_labels_no_average_precision():
-    with pytest.raises(UserError, match="none of the 3 videos has a label"):
+    with pytest.raises(InputError, match="none of the 3 videos has a label"):
         metrics.multi_label(np.zeros((3, 2)), np.ones((3, 2)))
 
 
@@ -250,18 +252,18 @@ def test_evaluate_mistakes(configure, model, tmp_path):
         for split in ("train", "val"):
             (tmp_path / split / name).mkdir(parents=True)
             (tmp_path / split / name / "broken.mp4").write_text("no video")
-    with pytest.raises(UserError, match="4 classes and the data set 2"):
+    with pytest.raises(InputError, match="4 classes and the data set 2"):
         evaluate(model, Clips(configure(f"data.root={tmp_path}"), "val"))
     for name in ("cat", "dog"):
         (tmp_path / "train" / name).mkdir()
-    with pytest.raises(UserError, match="none of the 2 videos can be read: .*broken.mp4"):
+    with pytest.raises(InputError, match="none of the 2 videos can be read: .*broken.mp4"):
         evaluate(model, Clips(configure(f"data.root={tmp_path}"), "val"))
 
 
 def test_scores_that_are_no_numbers_stop_a_test(configure, saved):
     broken = load(saved)
     broken.set_weights([np.full_like(w, np.nan) for w in broken.get_weights()])
-    with pytest.raises(Failure, match="the scores of ant/08.mp4 are not finite"):
+    with pytest.raises(RunError, match="the scores of ant/08.mp4 are not finite"):
         evaluate(broken, Clips(configure(), "val"))
 
 

@@ -18,8 +18,8 @@ from coded_video import write
 from conftest import CLASSES, picture
 
 from slowfast_tf import SlowFast, export
-from slowfast_tf.cli import Failure, UserError
 from slowfast_tf.data import transforms
+from slowfast_tf.errors import InputError, RunError
 from slowfast_tf.exporting import calibration, freeze, onnx, saved_model, tflite
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def run_command(*arguments, **options):
 
 def refused(*arguments):
     """The one line of a user's mistake."""
-    with pytest.raises(UserError) as error:
+    with pytest.raises(InputError) as error:
         export.main([str(a) for a in arguments])
     assert "\n" not in str(error.value)
     return str(error.value)
@@ -71,7 +71,7 @@ def test_a_fold_that_cannot_be_compared_is_refused():
     freeze.checked_fold(model)
     kernel, bias = model.get_layer("head").get_weights()
     model.get_layer("head").set_weights([kernel, np.full_like(bias, np.nan)])
-    with pytest.raises(Failure, match="folding BatchNorm"):
+    with pytest.raises(RunError, match="folding BatchNorm"):
         freeze.checked_fold(model)
 
 
@@ -649,7 +649,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(saved, tmp_path):
 
 def test_records_are_calibration_clips(model, videos, clips, tmp_path):
     """The frames of a video as MediaSequence stores them."""
-    from slowfast_tf.data import video
+    from slowfast_tf.video import decode as video
 
     frames = video.read(videos[0], range(40))
     feature = tf.train.Feature

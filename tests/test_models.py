@@ -19,7 +19,7 @@ from variables import watched
 
 from slowfast_tf import describe
 from slowfast_tf.checkpoints.loading import variables
-from slowfast_tf.cli import UserError
+from slowfast_tf.errors import InputError
 from slowfast_tf.models.cost import cost, nonlocal_products, total
 from slowfast_tf.models.lateral import Lateral
 from slowfast_tf.models.layers import BatchNorm, Conv3D, NonLocal
@@ -467,7 +467,7 @@ def test_sub_model_is_saved(tmp_path):
     loaded = keras.models.load_model(tmp_path / "features.keras")
     assert loaded(x).shape == (2, 2, 3, 2, 256)
     assert error(loaded(x), features(x)) < 1e-6
-    with pytest.raises(UserError, match="holds no network"):
+    with pytest.raises(InputError, match="holds no network"):
         describe.read_spec(str(tmp_path / "features.keras"))
 
 

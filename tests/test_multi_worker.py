@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from slowfast_tf.data.datasets import demo
+from slowfast_tf.data.datasets.synthetic import shapes as demo
 
 ROOT = pathlib.Path(__file__).parents[1]
 # One pathway; tests/test_benchmark_scaling.py has two workers train both.

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from slowfast_tf import config
-from slowfast_tf.cli import UserError
 from slowfast_tf.data import multigrid
 from slowfast_tf.data.multigrid import Shape
+from slowfast_tf.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +130,9 @@ def test_configuration(tmp_path, train, said):
             8, settings.spec().frames, 224, settings.train.epochs, settings.train.step_epochs, settings.train.step_rates
         )
         assert phases[0].shapes[0].frames == 1
-        with pytest.raises(UserError, match="multiples of 4.*got 6"):
+        with pytest.raises(InputError, match="multiples of 4.*got 6"):
             config.load(path, ["model.frames=6"])
     else:
-        with pytest.raises(UserError) as error:
+        with pytest.raises(InputError) as error:
             config.load(path)
         assert said in str(error.value)

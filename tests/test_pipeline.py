@@ -21,10 +21,10 @@ from scipy import ndimage
 
 import slowfast_tf
 from slowfast_tf import train
-from slowfast_tf.cli import UserError
 from slowfast_tf.data import Clips, service
-from slowfast_tf.data.datasets import demo
-from slowfast_tf.prepare import prepare
+from slowfast_tf.data.datasets.synthetic import shapes as demo
+from slowfast_tf.data.records.prepare import prepare
+from slowfast_tf.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -373,13 +373,13 @@ def test_service(forty, seeded):
 def test_service_that_nobody_runs(forty, monkeypatch, capsys):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(UserError, match=f"data.service grpc://localhost:{port}: nothing answers there .*prepare.md"):
+    with pytest.raises(InputError, match=f"data.service grpc://localhost:{port}: nothing answers there .*prepare.md"):
         Clips(forty("records", f"data.service=grpc://localhost:{port}"), "train")
     for address in ("grpc://localhost:99999", "grpc://..:5000"):
-        with pytest.raises(UserError, match="nothing answers there"):
+        with pytest.raises(InputError, match="nothing answers there"):
             Clips(forty("records", f"data.service={address}"), "train")
     for address in ("localhost:5000", "grpc://localhost", "http://localhost:5000"):
-        with pytest.raises(UserError, match="service is an address such as grpc://host:5000; got"):
+        with pytest.raises(InputError, match="service is an address such as grpc://host:5000; got"):
             forty("records", f"data.service={address}")
 
     monkeypatch.setattr(service, "PATIENCE", 1.0)
@@ -401,7 +401,7 @@ def test_service_that_cannot_read(some_damaged, tmp_path, monkeypatch, hidden):
     assert sum(1 for _ in Clips(config, "train").train(range(2)).take(5)) == 5  # 10 of 40 records are whole
     for path in pathlib.Path(config.data.root).glob("train*.tfrecord"):
         path.unlink() if hidden else path.write_bytes(b"")
-    with pytest.raises(UserError, match=f"the workers of the tf.data service gave no batch: .*{config.data.root}"):
+    with pytest.raises(InputError, match=f"the workers of the tf.data service gave no batch: .*{config.data.root}"):
         train.train(config, tmp_path / "run")
     del worker, dispatcher
 
@@ -450,7 +450,7 @@ def test_damaged_records_are_made_up_for(some_damaged, damaged):
 
 
 def test_all_records_are_damaged(some_damaged, tmp_path):
-    with pytest.raises(UserError, match="none of the 40 training videos can be read: .* is damaged; remove that file"):
+    with pytest.raises(InputError, match="none of the 40 training videos can be read: .* is damaged; remove that file"):
         train.train(some_damaged(4, 'model.pathways=["slow"]'), tmp_path / "run")
 
 
@@ -506,9 +506,9 @@ def test_flow_in_tests(moving):
 
 
 def test_flow_that_is_not_there(configure, forty, folder):
-    with pytest.raises(UserError, match="needs records with optical flow, not dataset 'folder'"):
+    with pytest.raises(InputError, match="needs records with optical flow, not dataset 'folder'"):
         Clips(configure("model.fast_input=flow"), "train")
-    with pytest.raises(UserError, match="flow"):
+    with pytest.raises(InputError, match="flow"):
         Clips(forty("records", "model.fast_input=flow"), "train")
 
 

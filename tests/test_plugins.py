@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 from coded_video import coded, numbers, write
 
-from slowfast_tf import cli, compat, load, plugins, train
-from slowfast_tf.cli import UserError
-from slowfast_tf.data import tensorflow_io
+from slowfast_tf import load, plugins, runtime, train
+from slowfast_tf.errors import InputError
+from slowfast_tf.models import keras_compat as compat
 from slowfast_tf.training import optimizers, schedules
+from slowfast_tf.video import tensorflow_io
 
 ADDONS = importlib.util.find_spec("tensorflow_addons")
 IO = importlib.util.find_spec("tensorflow_io")
@@ -40,7 +41,7 @@ def test_an_optimizer_of_a_users_module(configure, module):
     settings = configure(
         'plugins=["slowfast_tf_test_half"]', 'train.optimizer={"class_name": "Mine>Half", "config": {"momentum": 0.0}}'
     )
-    with pytest.raises(UserError, match="train.optimizer: Mine>Half cannot be made"):
+    with pytest.raises(InputError, match="train.optimizer: Mine>Half cannot be made"):
         optimizers.from_config(settings.train, 0.1)
     plugins.load(settings.plugins)
     optimizer = optimizers.from_config(settings.train, schedules.Cosine(0.01, 2))
@@ -63,7 +64,7 @@ def test_a_plugin_that_cannot_be_loaded(name, text, said, module, values, tmp_pa
     path = tmp_path / "c.json"
     path.write_text(json.dumps({**values, "plugins": [name]}))
     with pytest.raises(SystemExit) as end:
-        cli.run(lambda: train.main(["--config", str(path), "--workdir", str(tmp_path / "run")]))
+        runtime.run(lambda: train.main(["--config", str(path), "--workdir", str(tmp_path / "run")]))
     error = capfd.readouterr().err.splitlines()[-1]
     assert end.value.code == 2 and not (tmp_path / "run").exists()
     assert error.startswith(f"error: plugins: {name} cannot be loaded with TensorFlow {tf.__version__}")
@@ -74,7 +75,7 @@ def test_a_plugin_that_cannot_be_loaded(name, text, said, module, values, tmp_pa
 def test_where_a_known_plugin_runs(name, monkeypatch):
     if importlib.util.find_spec(name):
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not there
-    with pytest.raises(UserError, match=plugins.RUNS_ON[name]):
+    with pytest.raises(InputError, match=plugins.RUNS_ON[name]):
         plugins.load([name])
 
 
@@ -89,13 +90,13 @@ def test_where_a_known_plugin_runs(name, monkeypatch):
     ],
 )
 def test_mistakes_in_a_configuration(configure, override, said):
-    with pytest.raises(UserError) as error:
+    with pytest.raises(InputError) as error:
         configure(override)
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
 def test_options_that_an_optimizer_by_name_would_not_get(configure):
-    with pytest.raises(UserError, match="in its config"):
+    with pytest.raises(InputError, match="in its config"):
         configure('train.optimizer={"class_name": "Lion"}', "train.clip_norm=1.0")
 
 
@@ -121,7 +122,7 @@ def test_reader_tensorflow_io(tmp_path):
     script = (
         "import os, sys; from slowfast_tf import cli; from slowfast_tf.data import tensorflow_io; import numpy\n"
         "try: numpy.save(sys.argv[2], tensorflow_io.reader()(sys.argv[1], [0, 3, 3, 99]))\n"
-        "except cli.UserError as error: print(error, flush=True)\n"
+        "except InputError as error: print(error, flush=True)\n"
         "os._exit(0)"
     )
     command = [sys.executable, "-c", script, str(path), str(tmp_path / "frames.npy")]
@@ -134,7 +135,7 @@ def test_reader_tensorflow_io(tmp_path):
 
 @pytest.mark.skipif(bool(IO), reason="tensorflow-io is installed")
 def test_reader_tensorflow_io_that_is_not_there(configure):
-    with pytest.raises(UserError, match="TensorFlow before 2.18"):
+    with pytest.raises(InputError, match="TensorFlow before 2.18"):
         tensorflow_io.reader()
-    with pytest.raises(UserError, match="is for video files"):
+    with pytest.raises(InputError, match="is for video files"):
         configure("data.reader=tensorflow_io", "data.dataset=records")

@@ -13,9 +13,9 @@ from coded_video import coded, decode, write
 from conftest import CLASSES, picture
 
 from slowfast_tf import SlowFast
-from slowfast_tf.cli import UserError
+from slowfast_tf.errors import InputError
 from slowfast_tf.exporting import saved_model
-from slowfast_tf.inference import Predictor
+from slowfast_tf.inference.predictor import Predictor
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -257,6 +257,6 @@ def test_an_existing_path_is_left_alone(model, exported, tmp_path):
     (tmp_path / "there" / "mine.txt").write_text("keep")
     for path in (tmp_path / "there", str(tmp_path / "there"), exported):
         before = sorted(pathlib.Path(path).rglob("*"))
-        with pytest.raises(UserError, match="exists already"):
+        with pytest.raises(InputError, match="exists already"):
             saved_model.export(model, path)
         assert sorted(pathlib.Path(path).rglob("*")) == before

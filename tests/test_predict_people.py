@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 from coded_video import decode, write
 
-from slowfast_tf import SlowFast, detection
-from slowfast_tf.cli import UserError
-from slowfast_tf.data import video
-from slowfast_tf.detection import Person
+from slowfast_tf import SlowFast
+from slowfast_tf.errors import InputError
+from slowfast_tf.inference import people as detection
+from slowfast_tf.inference.people import Person
+from slowfast_tf.video import decode as video
 
 LABELS = ("walk", "sit", "ask, say", "wave", "run")
 
@@ -83,13 +84,13 @@ def boxes(tmp_path):
 )
 def test_bad_boxes_have_a_row(row, message, tmp_path):
     (tmp_path / "b.csv").write_text(f"second,x1,y1,x2,y2\n1,0,0,1,1\n\n{row}\n")
-    with pytest.raises(UserError, match=rf"b\.csv:4: {message}") as error:
+    with pytest.raises(InputError, match=rf"b\.csv:4: {message}") as error:
         detection.read_boxes(tmp_path / "b.csv", 3.0)
     assert "\n" not in str(error.value)
     time, *values = (float(x) if x != "one" else x for x in row.split(","))
     entry = {"time": time, "box": values[:4], **({"score": values[4]} if len(values) > 4 else {})}
     (tmp_path / "b.json").write_text(json.dumps([{"time": 1, "box": [0, 0, 1, 1]}, entry]))
-    with pytest.raises(UserError, match=rf"b\.json, box 1 \(from 0\): {message}"):
+    with pytest.raises(InputError, match=rf"b\.json, box 1 \(from 0\): {message}"):
         detection.read_boxes(tmp_path / "b.json", 3.0)
 
 
@@ -109,7 +110,7 @@ def test_boxes_of_both_kinds(tmp_path):
     ):
         if content is not None:
             (tmp_path / name).write_text(content)
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(InputError, match=message):
             detection.read_boxes(tmp_path / name, 3.0)
 
 

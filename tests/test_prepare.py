@@ -23,11 +23,12 @@ import tensorflow as tf
 from coded_video import coded, decode, numbers, write
 
 from slowfast_tf import config, prepare
-from slowfast_tf.cli import Failure, UserError
-from slowfast_tf.data import Clips, flow, records
+from slowfast_tf.data import Clips, flow
 from slowfast_tf.data.datasets import Box, Video
-from slowfast_tf.data.frames import Frames
-from slowfast_tf.data.video import VideoError
+from slowfast_tf.data.records import format as records
+from slowfast_tf.data.records.frames import Frames
+from slowfast_tf.errors import InputError, RunError
+from slowfast_tf.video.decode import VideoError
 
 ALWAYS = (0.0, float("inf"))
 LABELS = ("sit", "stand", "walk", "wave")
@@ -439,7 +440,7 @@ def test_problems_of_a_list_are_listed_or_fatal(folder, tmp_path):
     (tmp_path / "videos/val.csv").write_text("val/bee/09.mp4 1\nval/ant/08.mp4 7\n")
     data = config.Data(dataset="lists", root=str(tmp_path / "videos"))
     settings = configuration(tmp_path).model_copy(update={"data": data})
-    with pytest.raises(UserError, match="train.csv"):
+    with pytest.raises(InputError, match="train.csv"):
         prepare.prepare(settings, str(tmp_path / "records"), strict=True)
     assert not (tmp_path / "records").exists()
     prepare.prepare(settings, str(tmp_path / "records"))
@@ -542,15 +543,15 @@ def test_the_data_set_may_move(prepared, tmp_path):
 
 def test_other_settings_are_refused(prepared, tmp_path):
     settings, root, output = prepared
-    with pytest.raises(UserError, match=r"other settings \(quality: 85 there, 90 here\)"):
+    with pytest.raises(InputError, match=r"other settings \(quality: 85 there, 90 here\)"):
         prepare.prepare(configuration(root, short_side=32, shards=3, flow=True, quality=90), str(output))
-    with pytest.raises(UserError, match="is not empty"):
+    with pytest.raises(InputError, match="is not empty"):
         prepare.prepare(settings, str(root))
-    with pytest.raises(UserError, match="broken.mp4 is a file; name a directory"):
+    with pytest.raises(InputError, match="broken.mp4 is a file; name a directory"):
         prepare.prepare(settings, str(root / "train/ant/broken.mp4"))
     shutil.copytree(root, tmp_path / "more")
     shutil.copy(tmp_path / "more/val/ant/08.mp4", tmp_path / "more/val/ant/09.mp4")
-    with pytest.raises(UserError, match=r"another list of val videos \(4 there, 5 here"):
+    with pytest.raises(InputError, match=r"another list of val videos \(4 there, 5 here"):
         prepare.prepare(configuration(tmp_path / "more", short_side=32, shards=3, flow=True), str(output))
 
 
@@ -561,7 +562,7 @@ def test_full_disk_leaves_no_half_shard(prepared, tmp_path):
     largest = max(path.stat().st_size for path in output.glob("*.tfrecord"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, limits[1]))
     try:
-        with pytest.raises(Failure, match=r"cannot write .*\.tfrecord: File too large; the same command goes on"):
+        with pytest.raises(RunError, match=r"cannot write .*\.tfrecord: File too large; the same command goes on"):
             prepare.prepare(settings, str(tmp_path / "records"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -577,7 +578,7 @@ def test_nothing_readable_is_said_and_can_be_mended(folder, tmp_path):
     shutil.copytree(folder, root)
     for path in (root / "val").rglob("*.mp4"):
         path.write_bytes(b"no video")
-    with pytest.raises(UserError, match=r"none of the 4 videos of val can be read: .*cannot be read as a video"):
+    with pytest.raises(InputError, match=r"none of the 4 videos of val can be read: .*cannot be read as a video"):
         prepare.prepare(configuration(root), str(tmp_path / "records"))
     shutil.copytree(folder / "val", root / "val", dirs_exist_ok=True)
     prepare.prepare(configuration(root), str(tmp_path / "records"))
@@ -585,10 +586,10 @@ def test_nothing_readable_is_said_and_can_be_mended(folder, tmp_path):
 
 
 def test_no_index(tmp_path):
-    with pytest.raises(UserError, match="no prepared data there"):
+    with pytest.raises(InputError, match="no prepared data there"):
         records.read_index(str(tmp_path))
     (tmp_path / "index.json").write_text("[]")
-    with pytest.raises(UserError, match="is not the index of prepared data"):
+    with pytest.raises(InputError, match="is not the index of prepared data"):
         records.read_index(str(tmp_path))
 
 
@@ -608,7 +609,7 @@ def test_a_damaged_index(prepared, tmp_path, damage):
     index = json.loads((prepared[2] / "index.json").read_text())
     damage(index, index["splits"]["train"]["shards"][0])
     (tmp_path / "index.json").write_text(json.dumps(index))
-    with pytest.raises(UserError, match="is not the index of prepared data"):
+    with pytest.raises(InputError, match="is not the index of prepared data"):
         records.read_index(str(tmp_path))
 
 
@@ -719,7 +720,7 @@ def test_an_output_that_is_no_directory_of_its_own(tmp_path, capsys, output):
 
 def test_an_output_that_cannot_be_written(prepared, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=f"cannot write --output {tmp_path}/file/x: .*; choose another directory"):
+    with pytest.raises(InputError, match=f"cannot write --output {tmp_path}/file/x: .*; choose another directory"):
         prepare.prepare(prepared[0], str(tmp_path / "file/x"))
 
 

@@ -13,12 +13,13 @@ import tensorflow as tf
 from coded_video import write
 from conftest import picture
 
-from slowfast_tf import SlowFast, cli, config, load, prepare
+from slowfast_tf import SlowFast, config, load, prepare
 from slowfast_tf.checkpoints import loading
 from slowfast_tf.data import Clips
 from slowfast_tf.data.multigrid import Phase, Shape
-from slowfast_tf.train import build, statistics_clips
+from slowfast_tf.errors import InputError
 from slowfast_tf.training import accumulation, averaging, losses, optimizers, precise_batchnorm, schedules
+from slowfast_tf.training.run import build, statistics_clips
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("**/*.json"))
@@ -311,7 +312,7 @@ def test_frozen_layers_stay(batch, tmp_path):
 
 def test_a_layer_that_is_not_there(configure):
     settings = configure('train.freeze=["slow_res1"]')
-    with pytest.raises(cli.UserError, match="train.freeze: no layer .* is called 'slow_res1'; layers: .*slow_res2"):
+    with pytest.raises(InputError, match="train.freeze: no layer .* is called 'slow_res1'; layers: .*slow_res2"):
         build(settings, Clips(settings, "train"))
 
 
@@ -325,7 +326,7 @@ def test_weights_of_a_frozen_network_come_from_a_file(configure, saved):
 
 def test_other_colours_are_refused(configure, saved):
     settings = configure(f"train.init={saved}", "model.channel_order=bgr")
-    with pytest.raises(cli.UserError, match='trained with channel_order "rgb", the configuration has "bgr"'):
+    with pytest.raises(InputError, match='trained with channel_order "rgb", the configuration has "bgr"'):
         build(settings, Clips(settings, "train"))
 
 
@@ -379,7 +380,7 @@ def test_mixed_and_smoothed_labels():
 
 
 def test_parts_must_be_equal(configure):
-    with pytest.raises(cli.UserError, match="batch_size 4 cannot be divided into gradient_accumulation 3 equal parts"):
+    with pytest.raises(InputError, match="batch_size 4 cannot be divided into gradient_accumulation 3 equal parts"):
         configure("train.gradient_accumulation=3")
 
 

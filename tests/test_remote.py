@@ -19,9 +19,10 @@ import pytest
 import werkzeug.serving
 
 import slowfast_tf
-from slowfast_tf import config, prepare, remote
-from slowfast_tf.cli import UserError
+from slowfast_tf import config, prepare
 from slowfast_tf.data import Clips
+from slowfast_tf.errors import InputError
+from slowfast_tf.files import remote
 
 ROOT = pathlib.Path(__file__).parents[1]
 IO = importlib.util.find_spec("tensorflow_io")
@@ -115,7 +116,7 @@ def test_a_checkpoint(saved, model, bucket, cache):
     ],
 )
 def test_what_cannot_be_had(address, said, bucket, cache):
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(InputError, match=said) as error:
         slowfast_tf.load(address)
     assert address in str(error.value) and "\n" not in str(error.value)
     assert not [path for path in cache.rglob("*") if path.is_file()]

@@ -17,8 +17,9 @@ import tensorflow as tf
 from coded_video import coded, write
 from PIL import Image
 
-from slowfast_tf import cli
-from slowfast_tf.data import Clips, sampling, sources, video
+from slowfast_tf import runtime
+from slowfast_tf.data import Clips, sampling, sources
+from slowfast_tf.video import decode as video
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENCODERS = {
@@ -79,7 +80,7 @@ def read_all(path):
 
 
 def main(path):
-    cli.run(lambda: read_all(path))
+    runtime.run(lambda: read_all(path))
 
 
 def run(path, timeout=280):
@@ -134,7 +135,7 @@ def test_mutated_videos(configure, tmp_path):
 @pytest.mark.slow
 def test_mutated_records(configure, tmp_path):
     """Shards of one record each: bytes on disk that are damaged, and heads that are, with a sum that is right."""
-    from slowfast_tf.prepare import prepare
+    from slowfast_tf.data.records.prepare import prepare
 
     random = np.random.default_rng(1)
     for split in ("train", "val"):

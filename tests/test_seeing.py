@@ -14,11 +14,13 @@ from coded_video import coded, decode, numbers, write
 from conftest import CLASSES, picture
 from matplotlib.image import imread
 
-from slowfast_tf import SlowFast, live, sliding
-from slowfast_tf.data import transforms, video
-from slowfast_tf.explain import grad_cam
-from slowfast_tf.inference import Predictor
+from slowfast_tf import SlowFast
+from slowfast_tf.data import transforms
+from slowfast_tf.inference import live, sliding
+from slowfast_tf.inference.explain import grad_cam
+from slowfast_tf.inference.predictor import Predictor
 from slowfast_tf.models.presets import get_spec
+from slowfast_tf.video import decode as video
 
 # Grad-CAM
 

@@ -11,9 +11,10 @@ import time
 import numpy as np
 import pytest
 
-from slowfast_tf import cli, config, train
+from slowfast_tf import config, runtime, train
 from slowfast_tf.data import Clips
-from slowfast_tf.data.datasets import demo
+from slowfast_tf.data.datasets.synthetic import shapes as demo
+from slowfast_tf.errors import InputError
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = ["model.depth=10", "model.width=8", "test.clips=2"]
@@ -45,7 +46,7 @@ def in_process(capfd):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
-            cli.run(lambda: train.main(command(*arguments)[3:]))
+            runtime.run(lambda: train.main(command(*arguments)[3:]))
         return end.value.code, *capfd.readouterr()
 
     return run
@@ -176,5 +177,5 @@ def test_starting_from_other_weights(tmp_path):
         expected = head if layer.name == "head" else source.get_layer(layer.name).get_weights()
         for ours, theirs in zip(layer.get_weights(), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)
-    with pytest.raises(cli.UserError, match="is another network"):
+    with pytest.raises(InputError, match="is another network"):
         train.initialize(slowfast_tf.SlowFast("slowfast_2x16_demo", depth=10, width=16), tmp_path / "source.keras")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from coded_video import coded, decode, numbers, write
 
-from slowfast_tf.benchmark_prepare import ffmpeg_program
-from slowfast_tf.data import video
+from slowfast_tf.benchmarks.preparing import ffmpeg_program
 from slowfast_tf.data.datasets import Video
+from slowfast_tf.video import decode as video
 
 COUNT = 50
 CLIPS = pathlib.Path(__file__).parents[2] / "shared" / "videos"

@@ -2,10 +2,10 @@
 
 import sys
 
-from slowfast_tf import cli
+from slowfast_tf import runtime
 
 if __name__ == "__main__":
-    cli.import_tensorflow()
+    runtime.import_tensorflow()
     import numpy as np
 
     from slowfast_tf import train
@@ -20,4 +20,4 @@ if __name__ == "__main__":
 
     callbacks.Checkpoints._save = save_and_note
     sys.argv[1:] = arguments
-    cli.run(lambda: train.main(arguments))
+    runtime.run(lambda: train.main(arguments))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..cli import UserError
+from ..errors import InputError
 from .loading import assign, variables
 
 # `{j}` counts blocks from 1.
@@ -37,11 +37,11 @@ def inflate_imagenet(path, model):
         model: a `SlowFast` with a Slow pathway of depth 50 and width 64, not folded; changed in place.
 
     Raises:
-        UserError: for another file or model.
+        InputError: for another file or model.
     """
     spec = model.spec
     if "slow" not in spec.pathways or spec.depth != 50 or spec.width != 64:
-        raise UserError(
+        raise InputError(
             f"a ResNet50 fits a Slow pathway of depth 50 and width 64; the network has pathways {spec.pathways},"
             f" depth {spec.depth} and width {spec.width}"
         )
@@ -91,7 +91,7 @@ def _resnet50(path):
         except (ValueError, OSError, KeyError):
             continue
         return {layer.name: layer.get_weights() for layer in model.layers}
-    raise UserError(
+    raise InputError(
         f"{path} does not hold the weights of keras.applications.ResNet50;"
         " give resnet50_weights_tf_dim_ordering_tf_kernels.h5, as Keras publishes it"
     )

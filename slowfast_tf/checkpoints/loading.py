@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from ..cli import UserError
+from ..errors import InputError
 from ..models.presets import get_spec
 from ..models.spec import BLOCKS, CHANNELS, SlowFastSpec
 from . import caffe2, mmaction2, pyslowfast, pytorchvideo
@@ -51,7 +51,7 @@ def read(path, preset=None, **changes):
         A `Checkpoint`.
 
     Raises:
-        UserError: for a file that cannot be read or is none of these, a network that `SlowFastSpec` cannot
+        InputError: for a file that cannot be read or is none of these, a network that `SlowFastSpec` cannot
             describe (such as MMAction2's detection models), an unknown preset, or one of other pathways or depth.
     """
     path = pathlib.Path(path)
@@ -66,7 +66,7 @@ def read(path, preset=None, **changes):
     detection = any(re.match(r"detection_head\.|roi_head\.", _bare(name)) for name in arrays)
     detection = detection or (source is caffe2 and classes == 80)
     if detection and source is mmaction2:
-        raise UserError(
+        raise InputError(
             f"{path} is a detection model of MMAction2: it has 8x8 bins a box and no dilation in res5, where this"
             " package builds 7x7 and dilation 2; give one of PySlowFast or PyTorchVideo"
         )
@@ -87,14 +87,14 @@ def read(path, preset=None, **changes):
             given = get_spec(preset)
             for field in ("pathways", "depth"):
                 if getattr(given, field) != fields[field]:
-                    raise UserError(
+                    raise InputError(
                         f"{path} has {field} {fields[field]}, but preset {preset} has {getattr(given, field)};"
                         " name a preset that fits"
                     )
             fields.update(frames=given.frames, stride=given.stride, alpha=given.alpha)
         spec = SlowFastSpec(**{**fields, **changes})
     except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}") from error
     if not spec.lateral_norm:  # then no ConvNorm is around the lateral convolution
         tensors = {re.sub(r"^(lateral_\w+/conv)/conv", r"\1", name): value for name, value in tensors.items()}
     return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
@@ -111,7 +111,7 @@ def build(checkpoint, num_classes=None):
         A `SlowFast`.
 
     Raises:
-        UserError: where a parameter is missing, left over or of another shape, with names and shapes.
+        InputError: where a parameter is missing, left over or of another shape, with names and shapes.
     """
     from ..models.slowfast import SlowFast
 
@@ -155,7 +155,7 @@ def assign(targets, tensors, leftover, path):
         path: of the file, for messages.
 
     Raises:
-        UserError: where names or shapes differ.
+        InputError: where names or shapes differ.
     """
     tensors = dict(tensors)
     for name in [n for n in tensors if n.endswith("/conv/bias") and n not in targets]:
@@ -175,7 +175,7 @@ def assign(targets, tensors, leftover, path):
     }
     found = [f"{len(names)} {what}: {_some(names)}" for what, names in problems.items() if names]
     if found:
-        raise UserError(f"the parameters of {path} do not fit the network: {'; '.join(found)}")
+        raise InputError(f"the parameters of {path} do not fit the network: {'; '.join(found)}")
     for name, variable in targets.items():
         variable.assign(tensors[name])
 
@@ -195,7 +195,7 @@ def _translate(arrays, path):
     known = {source: sum(_bare(name) in table for name in arrays) for source, table in tables.items()}
     source = max(known, key=known.get)
     if not known[source]:
-        raise UserError(
+        raise InputError(
             f"{path} is no SlowFast checkpoint of {', '.join(s.TITLE for s in FORMATS)}: its first parameters are"
             f" {_some(list(arrays), 3) or 'none'}"
         )
@@ -234,10 +234,10 @@ def _architecture(tensors):
     """The fields of `SlowFastSpec` that names and shapes tell."""
     pathways = tuple(p for p in ("slow", "fast") if f"{p}_stem/conv1/conv/kernel" in tensors)
     if not pathways:
-        raise UserError("the checkpoint has no first convolution, so its pathways are unknown")
+        raise InputError("the checkpoint has no first convolution, so its pathways are unknown")
     stems = {p: tensors[f"{p}_stem/conv1/conv/kernel"].shape for p in pathways}
     if any(len(shape) != 5 for shape in stems.values()):
-        raise UserError(f"the checkpoint is no video network: its first kernel has shape {stems[pathways[0]]}")
+        raise InputError(f"the checkpoint is no video network: its first kernel has shape {stems[pathways[0]]}")
     fields = {"pathways": pathways, "width": stems[pathways[0]][-1]}
 
     depths = set()
@@ -245,7 +245,7 @@ def _architecture(tensors):
         blocks = tuple(len(_indices(tensors, pathway, stage, "block")) for stage in (2, 3, 4, 5))
         depths.add(next((depth for depth, known in BLOCKS.items() if known == blocks), blocks))
     if len(depths) > 1 or not depths <= set(BLOCKS):
-        raise UserError(
+        raise InputError(
             f"the checkpoint's pathways have depth (or blocks in res2 to res5) {', '.join(map(str, depths))};"
             f" this package builds {', '.join(map(str, BLOCKS))}, the same for all pathways"
         )
@@ -254,14 +254,14 @@ def _architecture(tensors):
     for pathway in pathways:
         kernels, temporal = zip(*(_temporal(tensors, pathway, stage) for stage in (2, 3, 4, 5)))
         if fields.setdefault("res4_temporal_blocks", temporal[2]) != temporal[2]:
-            raise UserError("the checkpoint's pathways have temporal kernels in different numbers of res4's blocks")
+            raise InputError("the checkpoint's pathways have temporal kernels in different numbers of res4's blocks")
         fields[f"{pathway}_kernels"] = (stems[pathway][0], *kernels)
 
     if len(pathways) == 2:
         fields["beta_inv"] = max(1, round(stems["slow"][-1] / stems["fast"][-1]))
         channels = {3: "rgb", 1: "gray", 2: "flow"}
         if stems["fast"][-2] not in channels:
-            raise UserError(f"the Fast pathway takes {stems['fast'][-2]} channels; known: {CHANNELS}")
+            raise InputError(f"the Fast pathway takes {stems['fast'][-2]} channels; known: {CHANNELS}")
         fields["fast_input"] = channels[stems["fast"][-2]]
         lateral = tensors.get("lateral_stem/conv/conv/kernel")
         fields["lateral"] = "none" if lateral is None else "conv"
@@ -290,7 +290,7 @@ def _temporal(tensors, pathway, stage):
         return (sizes or [1])[0], 0
     temporal = sum(size > 1 for size in sizes)
     if stage != 4 or sizes != [sizes[0]] * temporal + [1] * (len(sizes) - temporal):
-        raise UserError(f"the blocks of res{stage} have kernel sizes {sizes} in time, as I3D's; no SlowFast has these")
+        raise InputError(f"the blocks of res{stage} have kernel sizes {sizes} in time, as I3D's; no SlowFast has these")
     return sizes[0], temporal
 
 

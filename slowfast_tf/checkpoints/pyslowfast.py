@@ -3,7 +3,7 @@
 `{p}` and `{pathway}` number and name the pathway, `{stage}` is 2 to 5 (`{n}` one less), `{i}` counts blocks.
 """
 
-from ..cli import UserError
+from ..errors import InputError
 
 TITLE = "PySlowFast"
 SPEC = {"frame_index": "linspace"}
@@ -45,16 +45,16 @@ def settings(text):
         A dictionary of `SlowFastSpec` fields.
 
     Raises:
-        UserError: for a network that has the same parameters but computes something else.
+        InputError: for a network that has the same parameters but computes something else.
     """
     try:
         import yaml
     except ImportError as error:
-        raise UserError("PySlowFast's configuration needs PyYAML: pip install 'slowfast_tf[convert]'") from error
+        raise InputError("PySlowFast's configuration needs PyYAML: pip install 'slowfast_tf[convert]'") from error
     try:
         return _settings(yaml.safe_load(text))
     except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(f"the checkpoint's configuration is not one that PySlowFast writes: {error!r}") from error
+        raise InputError(f"the checkpoint's configuration is not one that PySlowFast writes: {error!r}") from error
 
 
 def _settings(config):
@@ -78,7 +78,7 @@ def _settings(config):
     for name, found, known in checks:
         if found not in known:
             known = " or ".join(map(str, known))
-            raise UserError(f"the checkpoint's configuration has {name} {found}; this package builds {known} only")
+            raise InputError(f"the checkpoint's configuration has {name} {found}; this package builds {known} only")
     alpha = config["SLOWFAST"]["ALPHA"] if model["ARCH"] == "slowfast" else 1
     spec = {
         "frames": data["NUM_FRAMES"] // alpha,

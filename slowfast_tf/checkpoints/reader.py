@@ -7,8 +7,8 @@ import zipfile
 
 import numpy as np
 
-from .. import unpickle
-from ..cli import UserError
+from ..errors import InputError
+from ..files import unpickle
 
 KIND = "PyTorch or Caffe2 checkpoint"
 
@@ -33,16 +33,16 @@ def read_arrays(path):
         configuration that PySlowFast stores beside them (or None).
 
     Raises:
-        UserError: for a file that is missing, damaged, of another kind, or that asks to run code.
+        InputError: for a file that is missing, damaged, of another kind, or that asks to run code.
     """
     path = pathlib.Path(path)
     if not path.is_file():
-        raise UserError(f"no such file: {path}; give the path of a checkpoint")
+        raise InputError(f"no such file: {path}; give the path of a checkpoint")
     with open(path, "rb") as file:
         start = file.read(len(_OLD_TORCH))
     content = _read_torch(path) if zipfile.is_zipfile(path) or start == _OLD_TORCH else unpickle.read(path, KIND)
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}; a checkpoint is a dictionary of parameters")
+        raise InputError(f"{path} holds a {type(content).__name__}; a checkpoint is a dictionary of parameters")
     config = content.get("cfg")
     for wrapper in ("model_state", "state_dict", "blobs"):
         if isinstance(content.get(wrapper), dict):
@@ -61,7 +61,7 @@ def _read_torch(path):
     try:
         import torch
     except ImportError as error:
-        raise UserError(f"reading {path} needs PyTorch: pip install 'slowfast_tf[convert]'") from error
+        raise InputError(f"reading {path} needs PyTorch: pip install 'slowfast_tf[convert]'") from error
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

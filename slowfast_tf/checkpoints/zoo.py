@@ -15,7 +15,8 @@ import re
 import urllib.error
 import urllib.request
 
-from ..cli import UserError, atomic
+from ..errors import InputError
+from ..files.atomic import atomic
 from ..models.presets import nearest
 
 _FACEBOOK = "https://dl.fbaipublicfiles.com"
@@ -141,13 +142,13 @@ def from_pretrained(name):
         A `SlowFast` with the published weights.
 
     Raises:
-        UserError: for an unknown name, a failed download, or a file that is not what was published.
+        InputError: for an unknown name, a failed download, or a file that is not what was published.
 
     Example:
         >>> model = slowfast_tf.from_pretrained("slowfast_8x8_r50_k400_pyslowfast")
     """
     if name not in MODELS:
-        raise UserError(f"no published model {name!r}{nearest(name, MODELS)}")
+        raise InputError(f"no published model {name!r}{nearest(name, MODELS)}")
     address, known = MODELS[name]
     folder = pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "slowfast_tf"
     converted = folder / f"{name}.keras"
@@ -173,7 +174,7 @@ def download(address, path):
     the first eight digits of the SHA-256.
 
     Raises:
-        UserError: where there is no connection, the server refuses, or the file is not the one published.
+        InputError: where there is no connection, the server refuses, or the file is not the one published.
     """
     if not path.exists():
         part = path.with_name(path.name + ".part")
@@ -181,12 +182,12 @@ def download(address, path):
             path.parent.mkdir(parents=True, exist_ok=True)
             total = _fetch(address, part)
         except (OSError, http.client.HTTPException) as error:
-            raise UserError(
+            raise InputError(
                 f"cannot download {address} ({getattr(error, 'reason', None) or error}); check the connection and run"
                 f" again, or put the file at {path} yourself"
             ) from error
         if total is not None and part.stat().st_size != total:
-            raise UserError(
+            raise InputError(
                 f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes;"
                 " run again to go on from there"
             )
@@ -196,7 +197,7 @@ def download(address, path):
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if not found.startswith(published.group(1)):
             path.unlink()
-            raise UserError(f"{address} came damaged (SHA-256 {found}) and was removed; run again")
+            raise InputError(f"{address} came damaged (SHA-256 {found}) and was removed; run again")
 
 
 def _fetch(address, part):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import plugins
-from ..cli import UserError
+from ..errors import InputError
 from . import augment, datasets, flow, multigrid, service, transforms
 from .sampling import Sampling, test_places
 from .sources import Files, Records
@@ -30,7 +30,7 @@ def load(config, split):
         (train) or in the video (val). For a network with boxes see `Clips`.
 
     Raises:
-        UserError: where the data set is not there.
+        InputError: where the data set is not there.
     """
     plugins.load(config.plugins)
     clips = Clips(config, split)
@@ -74,7 +74,7 @@ class Clips:
             self.labels, self.dataset, self.problems = self._source.labels, self._source.dataset, ()
         else:
             if self._flow:
-                raise UserError(
+                raise InputError(
                     f"model.fast_input flow needs records with optical flow, not dataset {data.dataset!r}; make them"
                     " with python -m slowfast_tf.prepare --set prepare.flow=true and give data.dataset records"
                 )
@@ -95,7 +95,7 @@ class Clips:
         """Training steps of an epoch of a phase."""
         steps = phase.steps(self.count)
         if not steps:
-            raise UserError(
+            raise InputError(
                 f"train.batch_size {phase.shapes[0].batch} is larger than the {self.count} training videos; lower it"
             )
         return steps

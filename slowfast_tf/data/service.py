@@ -11,7 +11,7 @@ import urllib.parse
 
 import tensorflow as tf
 
-from ..cli import UserError
+from ..errors import InputError
 
 NOTHING = "the workers of the tf.data service gave no batch"
 PATIENCE = 10.0  # seconds
@@ -52,13 +52,13 @@ def wait(address):
         address: of the dispatcher, "grpc://HOST:PORT".
 
     Raises:
-        UserError: where nothing listens there.
+        InputError: where nothing listens there.
     """
     place = urllib.parse.urlsplit(address)
     try:
         socket.create_connection((place.hostname, place.port), PATIENCE).close()
     except (OSError, ValueError) as error:  # the latter of no name or port
-        raise UserError(
+        raise InputError(
             f"data.service {address}: nothing answers there ({getattr(error, 'strerror', None) or error}); start a"
             " dispatcher (docs/prepare.md), or read without: --set data.service=null"
         ) from error

@@ -16,9 +16,11 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
-from .. import remote
-from ..cli import Failure, UserError
-from . import records, transforms, video
+from ..errors import InputError, RunError
+from ..files import remote
+from ..video import decode as video
+from . import transforms
+from .records import format as records
 
 AT_ONCE = 16  # of a tf.data service, shards; of remote records, clips, most of whose time is waiting
 SHUFFLED_CLIPS = 256
@@ -158,7 +160,7 @@ class Files(Source):
         reader: what decodes files: "pyav" or "tensorflow_io".
 
     Raises:
-        UserError: where the reader cannot be loaded.
+        InputError: where the reader cannot be loaded.
     """
 
     decoder = staticmethod(video.read)  # the benchmark puts others in its place
@@ -167,7 +169,7 @@ class Files(Source):
         super().__init__([source.id or source.path for source in videos], rate)
         self.videos = videos
         if reader == "tensorflow_io":
-            from . import tensorflow_io
+            from ..video import tensorflow_io
 
             self.decoder = tensorflow_io.reader()
 
@@ -225,13 +227,13 @@ class Records(Source):
         flow: whether to read optical flow.
 
     Raises:
-        UserError: where there are no records, or none with optical flow.
+        InputError: where there are no records, or none with optical flow.
     """
 
     def __init__(self, root, split, rate, flow=False):
         index = records.read_index(root)
         if flow and not index["prepare"]["flow"]:
-            raise UserError(
+            raise InputError(
                 f"{root}: its records hold no optical flow, which model.fast_input flow needs; make others with"
                 " --set prepare.flow=true"
             )
@@ -252,7 +254,7 @@ class Records(Source):
             sample, finish: see `train`.
         """
         if not all(map(remote.is_native, self._paths)):
-            raise UserError(
+            raise InputError(
                 f"{self._paths[0]}: a tf.data service reads only where TensorFlow itself can; copy the records there"
             )
 
@@ -320,7 +322,7 @@ class Records(Source):
             def read(start, size):
                 try:
                     return remote.read(path, start, size)
-                except (UserError, Failure) as error:
+                except (InputError, RunError) as error:
                     raise video.VideoError(str(error)) from error
 
             def whole(data, checksum):

@@ -7,9 +7,10 @@ import warnings
 
 import numpy as np
 
-from ..cli import UserError, atomic
 from ..data.datasets import files
 from ..data.datasets.ava import read_label_map
+from ..errors import InputError
+from ..files.atomic import atomic
 
 IOU = 0.5
 # Bytes of a video's name that are read the quick way; longer ones take the slow one.
@@ -56,7 +57,7 @@ def mean_average_precision(ground_truth_csv, detections_csv, label_map, exclusio
         truth has not, which "mAP" leaves out.
 
     Raises:
-        UserError: for a file that is missing or of another form, and for corners that are NaN, negative, above 1 or
+        InputError: for a file that is missing or of another form, and for corners that are NaN, negative, above 1 or
             swapped, a negative time, or an action above the label map's; with file and row.
     """
     names = label_map if isinstance(label_map, dict) else read_names(label_map)
@@ -114,7 +115,7 @@ def average_precision(truth, detections, names, excluded=()):
         figures[names[ids[i]]] = _area(_places(scores[rows], right[rows]), positives[i])
     known = [figure for figure in figures.values() if figure is not None]
     if not known:
-        raise UserError(f"none of the {len(truth.actions)} annotated boxes has an action of the label map")
+        raise InputError(f"none of the {len(truth.actions)} annotated boxes has an action of the label map")
     return {"mAP": float(np.mean(known)), **figures}
 
 
@@ -209,7 +210,7 @@ def read_csv(path, classes=80, scored=True):
         `Boxes`.
 
     Raises:
-        UserError: as `mean_average_precision`.
+        InputError: as `mean_average_precision`.
     """
     columns = [("video", f"S{_NAME}"), ("time", "f8"), ("corners", "f8", 4), ("action", "i8"), ("score", "f8")]
     try:
@@ -250,20 +251,20 @@ def _read_slowly(path, classes, scored):
         if len(row) == 2:  # a frame without boxes
             continue
         if len(row) not in (7, 8):
-            raise UserError(f"{where}: expected video,second,x1,y1,x2,y2,action and score or person; received {row}")
+            raise InputError(f"{where}: expected video,second,x1,y1,x2,y2,action and score or person; received {row}")
         try:
             time, *corners = (float(value) for value in row[1:6])
             action = int(row[6])
             score = float(row[7]) if scored and len(row) == 8 else 1.0
         except ValueError as error:
-            raise UserError(f"{where}: {error}; received {','.join(row)}") from None
+            raise InputError(f"{where}: {error}; received {','.join(row)}") from None
         if not 0 <= time < math.inf:
-            raise UserError(f"{where}: second {row[1]} is not of a video; it must be at least 0")
+            raise InputError(f"{where}: second {row[1]} is not of a video; it must be at least 0")
         check_corners(corners, where)
         if not 1 <= action <= classes:
-            raise UserError(f"{where}: unknown action {action}; the label map has 1 to {classes}")
+            raise InputError(f"{where}: unknown action {action}; the label map has 1 to {classes}")
         if not math.isfinite(score):
-            raise UserError(f"{where}: score {row[7]} is not a number")
+            raise InputError(f"{where}: score {row[7]} is not a number")
         videos.append(row[0])
         numbers.append((time, *corners, action, score))
     numbers = np.array(numbers, float).reshape(-1, 7)
@@ -272,13 +273,13 @@ def _read_slowly(path, classes, scored):
 
 
 def check_corners(corners, where):
-    """Raises a UserError, with `where` in front, unless x1, y1, x2, y2 are shares of width and height."""
+    """Raises a InputError, with `where` in front, unless x1, y1, x2, y2 are shares of width and height."""
     x1, y1, x2, y2 = corners
     text = ", ".join(f"{value:g}" for value in corners)
     if not all(0 <= value <= 1 for value in corners):
-        raise UserError(f"{where}: corners {text} are not shares of width and height, from 0 to 1")
+        raise InputError(f"{where}: corners {text} are not shares of width and height, from 0 to 1")
     if x1 > x2 or y1 > y2:
-        raise UserError(f"{where}: corners {text} are swapped; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")
+        raise InputError(f"{where}: corners {text} are swapped; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")
 
 
 def read_exclusions(path):
@@ -289,7 +290,7 @@ def read_exclusions(path):
             video, time = row
             excluded.add((video, float(time)))
         except ValueError:
-            raise UserError(f"{path}:{line}: expected video,second; received {','.join(row)}") from None
+            raise InputError(f"{path}:{line}: expected video,second; received {','.join(row)}") from None
     return excluded
 
 
@@ -298,7 +299,7 @@ def read_names(path):
     try:
         return read_label_map(pathlib.Path(path))
     except OSError as error:
-        raise UserError(f"cannot read the label map {path}: {error.strerror}") from error
+        raise InputError(f"cannot read the label map {path}: {error.strerror}") from error
 
 
 def detections(videos, times, corners, scores, ids):

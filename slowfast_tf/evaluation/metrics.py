@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from sklearn import metrics
 
-from ..cli import UserError
+from ..errors import InputError
 
 
 def figures(tested):
@@ -19,7 +19,7 @@ def figures(tested):
         `videos`, `skipped` and `views`.
 
     Raises:
-        UserError: where no video has a label.
+        InputError: where no video has a label.
     """
     from ..data import datasets
 
@@ -38,11 +38,11 @@ def single_labels(tested):
     """Class indices `[N]` and scores `[N, classes]` of the videos of a test that have a label.
 
     Raises:
-        UserError: where none has one.
+        InputError: where none has one.
     """
     known = tested.labels.any(1)
     if not known.any():
-        raise UserError(_unlabelled(tested.labels))
+        raise InputError(_unlabelled(tested.labels))
     return tested.labels[known].argmax(1), tested.scores[known]
 
 
@@ -77,10 +77,10 @@ def multi_label(truth, scores):
         A dictionary of `mAP`: the mean of the average precision of the classes that happen at all.
 
     Raises:
-        UserError: where none does.
+        InputError: where none does.
     """
     if not truth.any():
-        raise UserError(_unlabelled(truth))
+        raise InputError(_unlabelled(truth))
     return {"mAP": float(np.nanmean(average_precisions(truth, scores)))}
 
 
@@ -93,7 +93,7 @@ def detection(tested):
         goes by the box (boxes that are alone keep their scores); and `boxes`, how many.
 
     Raises:
-        UserError: where the data set's annotations are not there.
+        InputError: where the data set's annotations are not there.
     """
     from ..data import datasets
     from . import ava

@@ -6,7 +6,8 @@ import zipfile
 
 import numpy as np
 
-from ..cli import UserError, atomic
+from ..errors import InputError
+from ..files.atomic import atomic
 
 # What has to be the same in all parts of a test, and what to say where it is not.
 SHARED = {
@@ -70,7 +71,7 @@ def load(path):
     """Reads what `Scores.save` wrote.
 
     Raises:
-        UserError: for a missing file, or another kind of file.
+        InputError: for a missing file, or another kind of file.
     """
     try:
         with np.load(path) as file:
@@ -78,9 +79,9 @@ def load(path):
             boxes = file["boxes"] if "boxes" in file.files else None
             return Scores(file["ids"].tolist(), file["labels"], file["scores"], skipped, about, boxes)
     except OSError as error:
-        raise UserError(f"cannot read the scores {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read the scores {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} holds no scores; give a file that evaluate --scores wrote") from error
+        raise InputError(f"{path} holds no scores; give a file that evaluate --scores wrote") from error
 
 
 def fuse(paths):
@@ -90,31 +91,31 @@ def fuse(paths):
         paths: of their files, in any order. A single file of a whole test is taken as it is.
 
     Raises:
-        UserError: for a file that is none of scores or of another test, and where a part is missing or there twice.
+        InputError: for a file that is none of scores or of another test, and where a part is missing or there twice.
     """
     parts = [load(path) for path in paths]
     count, owners, videos = parts[0].about["part"][1], {}, {}
     for path, part in zip(paths, parts):
         for key, what in SHARED.items():
             if part.about[key] != parts[0].about[key]:
-                raise UserError(f"{path} {what} than {paths[0]}; fuse the parts of one test")
+                raise InputError(f"{path} {what} than {paths[0]}; fuse the parts of one test")
         number, parts_of_it = part.about["part"]
         if parts_of_it != count:
-            raise UserError(
+            raise InputError(
                 f"{path} is one of {parts_of_it} parts, {paths[0]} one of {count}; fuse the parts of one test"
             )
         if number in owners:
-            raise UserError(f"{owners[number]} and {path} are both part {number}/{count}; give each part once")
+            raise InputError(f"{owners[number]} and {path} are both part {number}/{count}; give each part once")
         owners[number] = path
         for name in {*part.ids, *part.skipped}:
             if name in videos:
-                raise UserError(
+                raise InputError(
                     f"{videos[name]} and {path} both hold the video {name}; test all parts on the same data set"
                 )
             videos[name] = path
     missing = [f"{number}/{count}" for number in range(count) if number not in owners]
     if missing:
-        raise UserError(f"missing: part {', '.join(missing)}; give the files of all {count} parts")
+        raise InputError(f"missing: part {', '.join(missing)}; give the files of all {count} parts")
     parts.sort(key=lambda part: part.about["part"][0])
     return Scores(
         [name for part in parts for name in part.ids],

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from ..cli import Failure, UserError
+from ..errors import InputError, RunError
 from .scores import Scores, load
 
 SAVE_SECONDS = 60
@@ -30,13 +30,13 @@ def score_videos(model, clips, part=(0, 1), partial=None):
         A `Scores`.
 
     Raises:
-        UserError: where `partial` is of another test, the part holds no video, or a video has several labels for
+        InputError: where `partial` is of another test, the part holds no video, or a video has several labels for
             softmax.
-        Failure: where scores are not finite, or the test was interrupted.
+        RunError: where scores are not finite, or the test was interrupted.
     """
     total = clips.size(part)
     if not total:
-        raise UserError(f"part {part[0]} of {part[1]} holds no video: there are not enough to share; take fewer parts")
+        raise InputError(f"part {part[0]} of {part[1]} holds no video: there are not enough to share; take fewer parts")
     config = clips.config.model_dump(mode="json")
     about = {
         "weights": _digest(model),
@@ -53,7 +53,7 @@ def score_videos(model, clips, part=(0, 1), partial=None):
     if partial and pathlib.Path(partial).exists():
         earlier = load(partial)
         if earlier.about != about:
-            raise UserError(
+            raise InputError(
                 f"{partial} was left by an interrupted test of another model or configuration; finish that one with"
                 f" the command that began it, or remove the file"
             )
@@ -73,9 +73,9 @@ def score_videos(model, clips, part=(0, 1), partial=None):
         with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video", disable=None) as progress:
             for name, truth, fused, place in scored(model, clips, part, done):
                 if not np.isfinite(fused).all():
-                    raise Failure(f"the scores of {name} are not finite; train the model again")
+                    raise RunError(f"the scores of {name} are not finite; train the model again")
                 if model.spec.activation == "softmax" and truth.sum() > 1:
-                    raise UserError(f"{name} has several labels; train a model with model.activation sigmoid")
+                    raise InputError(f"{name} has several labels; train a model with model.activation sigmoid")
                 names += [name] * len(truth)
                 labels += list(truth)
                 scores += list(fused)
@@ -89,7 +89,7 @@ def score_videos(model, clips, part=(0, 1), partial=None):
         if not partial:
             raise
         so_far().save(partial)
-        raise Failure(f"interrupted; the same command goes on after {len(done)} of {total} videos") from error
+        raise RunError(f"interrupted; the same command goes on after {len(done)} of {total} videos") from error
     return so_far()
 
 

@@ -2,14 +2,15 @@
 
 import tensorflow as tf
 
-from ..cli import UserError
-from ..data import sampling, transforms, video
+from ..data import sampling, transforms
+from ..errors import InputError
+from ..video import decode as video
 
 
 def refuse_boxes(spec):
-    """Raises `UserError` for a network that takes boxes: they have to lie between the steps of int8."""
+    """Raises `InputError` for a network that takes boxes: they have to lie between the steps of int8."""
     if spec.head == "roi":
-        raise UserError(
+        raise InputError(
             "--quantize int8 would round the corners of boxes to a 256th of the picture, and this network has head roi:"
             " export it without int8"
         )
@@ -27,7 +28,7 @@ def read(paths, spec):
         A list of dictionaries of float32 arrays `[1, T, S, S, C]`, by input.
 
     Raises:
-        UserError: for a file that cannot be read, or holds no video.
+        InputError: for a file that cannot be read, or holds no video.
     """
     clips = []
     for path in paths:
@@ -39,9 +40,9 @@ def read(paths, spec):
         except (video.VideoError, tf.errors.OpError) as error:
             message = str(error).splitlines()[0]
             message = message if str(path) in message else f"{path}: {message}"
-            raise UserError(f"--calibration takes videos and TFRecord files: {message}") from error
+            raise InputError(f"--calibration takes videos and TFRecord files: {message}") from error
         if not found:
-            raise UserError(f"--calibration takes videos and TFRecord files: {path}: holds no record")
+            raise InputError(f"--calibration takes videos and TFRecord files: {path}: holds no record")
         clips += [_inputs(frames, spec) for frames in found]
     return clips
 

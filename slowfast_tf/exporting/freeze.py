@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from ..cli import Failure
-from .fold import fold
+from ..errors import RunError
+from .folding import fold
 
 TOLERANCE = 1e-3
 
@@ -26,7 +26,7 @@ class Network:
         function: the `tf.ConcreteFunction`, from the inputs in the order of `spec.inputs` to logits.
 
     Raises:
-        Failure: where the folded network's logits are not `model`'s.
+        RunError: where the folded network's logits are not `model`'s.
     """
 
     def __init__(self, model, precision="float32", lowering="conv3d", batch=None, size=None):
@@ -80,7 +80,7 @@ def checked_fold(model, lowering="conv3d"):
     """`fold(model)` in float32, once its logits on a random clip are `model`'s to 1e-3 of the largest.
 
     Raises:
-        Failure: where they are not.
+        RunError: where they are not.
     """
     reference = model
     if model.get_config()["dtype"] != "float32":
@@ -91,7 +91,7 @@ def checked_fold(model, lowering="conv3d"):
     expected, found = (network(inputs, training=False).numpy() for network in (reference, folded))
     difference = np.abs(found - expected).max() / np.abs(expected).max()
     if not difference <= TOLERANCE:  # NaN is refused as well
-        raise Failure(
+        raise RunError(
             f"folding BatchNorm into the convolutions changes the logits by {difference:.1e} of the largest, more than"
             f" {TOLERANCE}; the checkpoint's weights are not finite or far out of range, so nothing was exported"
         )

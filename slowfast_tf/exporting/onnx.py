@@ -7,7 +7,9 @@ import tempfile
 
 import tensorflow as tf
 
-from ..cli import UserError, atomic, without_remarks
+from ..errors import InputError
+from ..files.atomic import atomic
+from ..runtime import without_remarks
 from .calibration import refuse_boxes
 from .freeze import Network, input_specs
 from .metadata import metadata
@@ -30,9 +32,9 @@ def export(model, path, quantize="none", clips=None):
             float32 `[1, ...]`.
 
     Raises:
-        UserError: where tf2onnx is missing, or ONNX Runtime for "int8"; where `path` exists or cannot be written; for a
+        InputError: where tf2onnx is missing, or ONNX Runtime for "int8"; where `path` exists or cannot be written; a
             network with boxes in "int8".
-        Failure: where the folded network differs.
+        RunError: where the folded network differs.
     """
     int8 = quantize == "int8"
     if int8:
@@ -44,7 +46,7 @@ def export(model, path, quantize="none", clips=None):
         if int8:
             import onnxruntime  # noqa: F401, what quantizes
     except ImportError as error:
-        raise UserError(f"ONNX needs {error.name}: pip install 'slowfast_tf[export]'") from error
+        raise InputError(f"ONNX needs {error.name}: pip install 'slowfast_tf[export]'") from error
     with atomic(path) as temporary:
         size = None if model.spec.head == "roi" else model.spec.crop_size
         specs = input_specs(model.spec, size=size)

@@ -7,11 +7,12 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from .. import compat
-from ..cli import UserError, atomic
 from ..data import sampling, transforms
-from ..data.video import MAX_ASPECT, MAX_PIXELS
-from ..inference import Predictor
+from ..errors import InputError
+from ..files.atomic import atomic
+from ..inference.predictor import Predictor
+from ..models import keras_compat as compat
+from ..video.decode import MAX_ASPECT, MAX_PIXELS
 from .freeze import Network, input_specs
 
 TOP = 5
@@ -44,16 +45,18 @@ def export(model, path, precision="float32", views=(1, 1)):
             scores are averaged (softmax) or the highest is taken (sigmoid), as the paper's tests do.
 
     Raises:
-        UserError: where `path` exists or cannot be written, the network does not take RGB video, or a detection
+        InputError: where `path` exists or cannot be written, the network does not take RGB video, or a detection
             network is to have several views.
-        Failure: where the folded network differs.
+        RunError: where the folded network differs.
     """
     if pathlib.Path(path).exists():
-        raise UserError(f"{path} exists already; choose another place or remove it")
+        raise InputError(f"{path} exists already; choose another place or remove it")
     if model.spec.fast_input == "flow":
-        raise UserError("a SavedModel takes video, and this network optical flow; export it as tflite or onnx")
+        raise InputError("a SavedModel takes video, and this network optical flow; export it as tflite or onnx")
     if model.spec.head == "roi" and views != (1, 1):
-        raise UserError(f"a detection network has one view, the clip around the boxes; got {views[0]}x{views[1]} views")
+        raise InputError(
+            f"a detection network has one view, the clip around the boxes; got {views[0]}x{views[1]} views"
+        )
     with atomic(path) as temporary:
         tf.saved_model.save(tf.Module(), str(temporary), signatures=_signatures(model, precision, views))
         _name_by_content(temporary)

@@ -11,7 +11,8 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 
-from ..cli import atomic, without_remarks, write_text
+from ..files.atomic import atomic, write_text
+from ..runtime import without_remarks
 from .calibration import refuse_boxes
 from .freeze import Network, input_specs
 from .metadata import metadata
@@ -37,8 +38,8 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
         report: a CSV file to write `layer_errors` to, for "int8".
 
     Raises:
-        UserError: where `path` cannot be written, and for a network with boxes in "int8".
-        Failure: where the folded network differs.
+        InputError: where `path` cannot be written, and for a network with boxes in "int8".
+        RunError: where the folded network differs.
     """
     if quantize == "int8":
         refuse_boxes(model.spec)

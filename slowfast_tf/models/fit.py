@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from .. import compat
+from . import keras_compat as compat
 
 
 class FitModel(compat.Model):

@@ -6,11 +6,11 @@ import zipfile
 
 import keras
 
-from .. import remote
-from ..cli import UserError
-from ..compat import dtype_policy
+from ..errors import InputError
+from ..files import remote
 from .fit import FitModel
 from .heads import ClassificationHead, RoIHead
+from .keras_compat import dtype_policy
 from .lateral import Lateral
 from .layers import register
 from .pathways import Stage, Stem
@@ -101,21 +101,21 @@ def load(path, compile=False):
         A `SlowFast`.
 
     Raises:
-        UserError: for a missing file, or one that holds no model of this package.
+        InputError: for a missing file, or one that holds no model of this package.
     """
     path = remote.fetch(str(path)) if remote.is_remote(path) else pathlib.Path(path)
     if path.is_dir():
         path = path / "model.keras"
     if not path.exists():
-        raise UserError(f"{path}: no such file; give a .keras file or the directory of a run that holds model.keras")
+        raise InputError(f"{path}: no such file; give a .keras file or the directory of a run that holds model.keras")
     if path.suffix != ".keras":
-        raise UserError(f"{path}: not a .keras file; `python -m slowfast_tf.convert` makes one of other checkpoints")
+        raise InputError(f"{path}: not a .keras file; `python -m slowfast_tf.convert` makes one of other checkpoints")
     try:
         model = keras.models.load_model(path, compile=compile)
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path}: cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
     if not isinstance(model, SlowFast):
-        raise UserError(f"{path}: holds a {type(model).__name__}, not a SlowFast of this package")
+        raise InputError(f"{path}: holds a {type(model).__name__}, not a SlowFast of this package")
     return model
 
 

@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from .. import compat
+from ..models import keras_compat as compat
 from ..models.fit import FitModel
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from ..cli import Failure, atomic, write_text
-from ..compat import learning_rate, step_on_batch
+from ..errors import RunError
+from ..files.atomic import atomic, write_text
+from ..models.keras_compat import learning_rate, step_on_batch
 from . import averaging, strategies
 
 SLOW_INPUT = 0.3
@@ -221,7 +222,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
             optimizer = self.model.optimizer
-            raise Failure(
+            raise RunError(
                 f"the loss became {logs['loss']} at step {int(optimizer.iterations.numpy())} with learning rate"
                 f" {learning_rate(optimizer):.3g}; try a lower train.learning_rate or a longer"
                 f" train.warmup_epochs. Checkpoints from before are kept"

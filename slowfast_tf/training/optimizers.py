@@ -5,8 +5,8 @@ import re
 import keras
 import tensorflow as tf
 
-from .. import compat
-from ..cli import UserError
+from ..errors import InputError
+from ..models import keras_compat as compat
 
 register = keras.saving.register_keras_serializable("slowfast_tf")
 
@@ -98,7 +98,7 @@ def _by_name(name, config, schedule):
     try:
         return keras.optimizers.get({"class_name": name, "config": config})
     except (ImportError, TypeError, ValueError) as error:
-        raise UserError(
+        raise InputError(
             f"train.optimizer: {name} cannot be made: {str(error).splitlines()[0][:300]}; does plugins name the module"
             " that registers it, and does it take that config?"
         ) from error

@@ -5,8 +5,8 @@ import gc
 import importlib
 import math
 
-from ...cli import UserError
-from .. import video
+from ...errors import InputError
+from ...video import decode as video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ def load(dataset, root, split, strict=False):
         A `Dataset`.
 
     Raises:
-        UserError: where the data set is not there (says which files were looked for), where no video of it is left,
+        InputError: where the data set is not there (says which files were looked for), where no video of it is left,
             and, if `strict`, where there is a problem.
     """
     # Millions of small objects that stay: the collector would look through them again and again, half of the time.
@@ -89,7 +89,7 @@ def load(dataset, root, split, strict=False):
     except OSError as error:
         if error.filename is None:
             raise
-        raise UserError(f"cannot read or write {error.filename}: {error.strerror}") from error
+        raise InputError(f"cannot read or write {error.filename}: {error.strerror}") from error
     finally:
         if collects:
             gc.enable()
@@ -111,9 +111,9 @@ def _in_utf8(data):
             videos.append(source)
     for label in data.labels:
         if label != _legible(label):
-            raise UserError(f"class {_legible(label)!r}: a name that is not in UTF-8; rename it")
+            raise InputError(f"class {_legible(label)!r}: a name that is not in UTF-8; rename it")
     if not videos:
-        raise UserError(f"no video is left; the first of {len(problems)} problems: {problems[0]}")
+        raise InputError(f"no video is left; the first of {len(problems)} problems: {problems[0]}")
     return dataclasses.replace(data, videos=tuple(videos), problems=tuple(problems))
 
 
@@ -125,7 +125,7 @@ def check(videos, problems):
     """What `--strict` asks for: no problems, nor any label or key frame past the end of its video.
 
     Raises:
-        UserError: with the first one.
+        InputError: with the first one.
     """
     problems = list(problems)
     for source in videos:
@@ -140,7 +140,7 @@ def check(videos, problems):
                 pass  # is skipped when it is read, and listed
     problems = list(dict.fromkeys(problems))  # a film has hundreds of key frames
     if problems:
-        raise UserError(f"{problems[0]} (the first of {len(problems)} problems; mend them or drop --strict)")
+        raise InputError(f"{problems[0]} (the first of {len(problems)} problems; mend them or drop --strict)")
 
 
 def figures(dataset, truth, predicted):
@@ -159,7 +159,7 @@ def truth_files(dataset, root):
     records made of one; none of other data sets.
 
     Raises:
-        UserError: where they are not there.
+        InputError: where they are not there.
     """
     own = getattr(_module(dataset), "truth_files", None)
     return own(root) if own else ()

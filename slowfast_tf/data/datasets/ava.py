@@ -10,8 +10,8 @@ import re
 
 import numpy as np
 
-from ... import unpickle
-from ...cli import UserError
+from ...errors import InputError
+from ...files import unpickle
 from . import Box, Video, files
 
 CLASSES = 80  # ids 1 to 80; the benchmark counts 60 of them, networks score all
@@ -63,7 +63,7 @@ def load(root, split):
             predicted = read(path, LEAST_SCORE[split], excluded, problems, origins)
             if not predicted and split == "val":
                 reason = f"; {problems[-1]}" if problems else ""
-                raise UserError(f"{path}: no box of a score of at least {LEAST_SCORE[split]} in any key frame{reason}")
+                raise InputError(f"{path}: no box of a score of at least {LEAST_SCORE[split]} in any key frame{reason}")
             source = path if split == "val" else source
             break
     for key, boxes in predicted.items():
@@ -92,7 +92,7 @@ def truth_files(root):
     60 classes, where it is there) and the excluded time stamps; of a data set, or of records made of one.
 
     Raises:
-        UserError: where they are not there.
+        InputError: where they are not there.
     """
     lists = pathlib.Path(root) / "annotations"
     version = _version(lists, "val")
@@ -105,7 +105,7 @@ def read_label_map(path):
     """Class names by their ids, of a label map of AVA (`.pbtxt`).
 
     Raises:
-        UserError: for a file of another form.
+        InputError: for a file of another form.
     """
     text = path.read_text("utf-8", "replace")
     quoted = r'"[^"]*"'
@@ -115,10 +115,10 @@ def read_label_map(path):
         fields = dict(re.findall(rf"(\w+)\s*:\s*({quoted}|[^\s\"]+)", block))
         name, number = fields.get("name", "").strip('"'), fields.get("id", fields.get("label_id", ""))
         if not name or not number.isdecimal() or not 1 <= int(number) <= CLASSES or int(number) in names:
-            raise UserError(f"{path}: expected a name and a new id from 1 to {CLASSES}; received {block.split()}")
+            raise InputError(f"{path}: expected a name and a new id from 1 to {CLASSES}; received {block.split()}")
         names[int(number)] = name
     if not names:
-        raise UserError(f"{path}: no class; expected item {{ name: ... id: ... }}, as in AVA's label maps")
+        raise InputError(f"{path}: no class; expected item {{ name: ... id: ... }}, as in AVA's label maps")
     return names
 
 
@@ -148,7 +148,7 @@ def _pictures(root):
             frames = name in FRAMES
             return place, first, RATE if frames else None, (files.find_folders if frames else files.find_videos)(place)
     names = ", ".join((*FRAMES, *FILMS))
-    raise UserError(f"none of the directories {names} is in {root}; see docs/datasets.md for what each holds")
+    raise InputError(f"none of the directories {names} is in {root}; see docs/datasets.md for what each holds")
 
 
 def _excluded(path, problems):
@@ -205,7 +205,7 @@ def _predicted_pickle(path, least, excluded, problems, origins):
     """As `_predicted`, of a dictionary from "FILM,SECOND" to arrays `[N, 5]` of x1, y1, x2, y2, score."""
     content = unpickle.read(path, "file of boxes")
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}; expected a dictionary of boxes by 'FILM,SECOND'")
+        raise InputError(f"{path} holds a {type(content).__name__}; expected a dictionary of boxes by 'FILM,SECOND'")
     frames = {}
     for name, boxes in content.items():
         try:

@@ -2,8 +2,8 @@
 
 import pathlib
 
-from ...cli import UserError
-from ..video import SLACK
+from ...errors import InputError
+from ...video.decode import SLACK
 from . import Video, files
 
 LISTS = {"train": "Charades_v1_train.csv", "val": "Charades_v1_test.csv"}
@@ -68,11 +68,11 @@ def _classes(path):
         code, _, name = text.strip().partition(" ")
         if code:
             if not name or code in classes:
-                raise UserError(
+                raise InputError(
                     f"{path}:{line}: expected a new code and its name, such as 'c000 Holding some clothes';"
                     f" received {text!r}"
                 )
             classes[code] = name
     if not classes:
-        raise UserError(f"{path}: names no class; {ADVICE}")
+        raise InputError(f"{path}: names no class; {ADVICE}")
     return classes

@@ -5,7 +5,7 @@ import contextlib
 import csv
 import os
 
-from ...cli import UserError
+from ...errors import InputError
 from . import Dataset
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp")
@@ -13,10 +13,10 @@ ALWAYS = (0.0, float("inf"))
 
 
 def need(dataset, root, names, advice):
-    """Raises a UserError that names those of some files and directories of `root` that are not there."""
+    """Raises a InputError that names those of some files and directories of `root` that are not there."""
     missing = [str(root / name) for name in names if not (root / name).exists()]
     if missing:
-        raise UserError(
+        raise InputError(
             f"{dataset} is not in {root}: no {', '.join(missing)}; {advice}, or name another place with"
             f" --set data.root=DIR"
         )
@@ -27,16 +27,16 @@ def opened(path):
     """A text file in UTF-8; spreadsheets begin it with a byte order mark.
 
     Raises:
-        UserError: where it cannot be read.
+        InputError: where it cannot be read.
     """
     try:
         with open(path, "rb") as file:
             if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                raise UserError(f"{path}: is text in UTF-16; save it as UTF-8")
+                raise InputError(f"{path}: is text in UTF-16; save it as UTF-8")
         with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
             yield file
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def lines(path):
@@ -57,9 +57,9 @@ def lines(path):
                     yield number, row
                 last, number = number, reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}:{number}: not a line of a csv file: {error}") from error
+        raise InputError(f"{path}:{number}: not a line of a csv file: {error}") from error
     if quotes % 2 and number - last > 1:
-        raise UserError(f"{path}:{last}: a quote that nothing ends takes the {number - last - 1} lines after it too")
+        raise InputError(f"{path}:{last}: a quote that nothing ends takes the {number - last - 1} lines after it too")
 
 
 def table(path, columns, problems):
@@ -74,7 +74,7 @@ def table(path, columns, problems):
     _, header = next(rows, (1, []))
     missing = [name for name in columns if name not in header]
     if missing:
-        raise UserError(f"{path}:1: no column {', '.join(missing)}; received {','.join(header)[:100] or 'nothing'!r}")
+        raise InputError(f"{path}:1: no column {', '.join(missing)}; received {','.join(header)[:100] or 'nothing'!r}")
     places = [header.index(name) for name in columns]
     for number, row in rows:
         if len(row) == len(header):
@@ -153,7 +153,7 @@ def dataset(source, place, videos, labels, problems, missing):
         missing: names of the videos that are not there.
 
     Raises:
-        UserError: where no video is left.
+        InputError: where no video is left.
     """
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
@@ -161,5 +161,5 @@ def dataset(source, place, videos, labels, problems, missing):
     if not videos:
         # Of all problems missing videos are the likeliest to leave none.
         reason = problems[-1 if missing else 0] if problems else f"{source}: names none"
-        raise UserError(f"no video is left of {source}; one of {max(len(problems), 1)} problems: {reason}")
+        raise InputError(f"no video is left of {source}; one of {max(len(problems), 1)} problems: {reason}")
     return Dataset(tuple(videos), tuple(labels), tuple(problems))

@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from ...cli import UserError
+from ...errors import InputError
 from . import Dataset, Video, files
 
 LAYOUT = "lay it out as {root}/train/CLASS/*.mp4 and {root}/val/CLASS/*.mp4"
@@ -16,12 +16,12 @@ def load(root, split):
     videos = []
     for folder in _folders(root / split, root):
         if folder not in classes:
-            raise UserError(f"{root / split / folder}: no such class in {root / 'train'}; it has {', '.join(classes)}")
+            raise InputError(f"{root / split / folder}: no such class in {root / 'train'}; it has {', '.join(classes)}")
         for path in sorted(files.walk(root / split / folder), key=lambda path: path.split(os.sep)):
             name = os.path.relpath(path, root / split).replace(os.sep, "/")
             videos.append(Video(path, ((classes.index(folder), *files.ALWAYS),), name))
     if not videos:
-        raise UserError(
+        raise InputError(
             f"{root / split}: no video ({', '.join(files.SUFFIXES)}) in its folders; {LAYOUT.format(root=root)}"
         )
     return Dataset(tuple(videos), tuple(classes))
@@ -29,5 +29,5 @@ def load(root, split):
 
 def _folders(directory, root):
     if not directory.is_dir():
-        raise UserError(f"{directory}: no such directory; {LAYOUT.format(root=root)}")
+        raise InputError(f"{directory}: no such directory; {LAYOUT.format(root=root)}")
     return sorted(files.find_folders(directory))

@@ -6,7 +6,7 @@ Reads the lists as DeepMind, CVDF, ActivityNet's crawler and MMAction2 name them
 import pathlib
 import re
 
-from ...cli import UserError
+from ...errors import InputError
 from . import Video, files
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
@@ -61,10 +61,10 @@ def _list(root, split):
     found = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
     found = [path for path in found if name.fullmatch(path.name)]
     if not found:
-        raise UserError(
+        raise InputError(
             f"no list such as {split}.csv or kinetics-400_{split}.csv in {root} or {root / 'annotations'}; {ADVICE},"
             f" or name another place with --set data.root=DIR"
         )
     if len(found) > 1:
-        raise UserError(f"several lists of {split}: {', '.join(map(str, found))}; keep one of them in {root}")
+        raise InputError(f"several lists of {split}: {', '.join(map(str, found))}; keep one of them in {root}")
     return found[0]

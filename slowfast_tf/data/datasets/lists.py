@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 
-from ...cli import UserError
+from ...errors import InputError
 from . import Video, files
 
 LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
@@ -62,7 +62,7 @@ def _list(root, split):
     for name in LISTS[split]:
         if (root / name).is_file():
             return root / name
-    raise UserError(f"no {' or '.join(LISTS[split])} in {root}; {ADVICE}")
+    raise InputError(f"no {' or '.join(LISTS[split])} in {root}; {ADVICE}")
 
 
 def _rows(root, path, problems):
@@ -92,7 +92,7 @@ def _has_header(root, path, rows, problems):
     if name.lower().endswith(files.SUFFIXES) or os.path.exists(root / name):
         return False
     if re.fullmatch(LABELS, name.lower()) or re.fullmatch(PATHS, second.lower()):
-        raise UserError(f"{path}:1: columns {name},{second}; {ADVICE}, in this order")
+        raise InputError(f"{path}:1: columns {name},{second}; {ADVICE}, in this order")
     if not labels or _is_number(labels[0]) or any(set(labels) & set(others) for _, _, others in rows[1:]):
         return False
     if re.fullmatch(PATHS, name.lower()) or re.fullmatch(LABELS, second.lower()):
@@ -114,7 +114,7 @@ def _classes(root, rows):
         numbers = {str(i): i for i in range(len(classes))}
         for i, name in enumerate(classes):
             if not name or classes.index(name) < i or _is_number(name) and name != str(i):
-                raise UserError(f"{path}:{i + 1}: expected a new name, or the number {i}; received {name!r}")
+                raise InputError(f"{path}:{i + 1}: expected a new name, or the number {i}; received {name!r}")
     else:
         labels = [label for _, _, labels in rows for label in labels]
         numbers = {}
@@ -124,5 +124,5 @@ def _classes(root, rows):
             used = [int(label) for label in classes if label.isdecimal() and int(label) < most]
             classes = [str(i) for i in range(max(used, default=-1) + 1)]
     if not classes:
-        raise UserError(f"{path if path.is_file() else root / 'train.csv'}: names no class; {ADVICE}")
+        raise InputError(f"{path if path.is_file() else root / 'train.csv'}: names no class; {ADVICE}")
     return classes, {**numbers, **{name: i for i, name in enumerate(classes)}}

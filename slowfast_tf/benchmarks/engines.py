@@ -1,0 +1,295 @@
+"""What the benchmark times: training steps, and exported files in their own runtimes, beside PyTorch.
+
+Every function here runs in a process of its own and imports its runtime and no other, so that peak memory is the
+runtime's. Weights are random.
+"""
+
+import dataclasses
+import functools
+import importlib.util
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+
+from ..files.atomic import atomic
+from ..models.presets import get_spec
+from ..models.spec import SlowFastSpec
+from ..runtime import import_tensorflow
+
+# The PyTorch network is the tests' oracle: it comes with a checkout of the repository, not with the wheel.
+PEER = pathlib.Path(__file__).parent.parent / "tests" / "torch_slowfast.py"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a process times; plain values, to be sent as JSON."""
+
+    task: str  # "training" or "inference"
+    engine: str  # a key of `ENGINES[task]`
+    precision: str
+    preset: str
+    size: int  # height and width
+    batch: int
+    threads: int
+    file: str = ""  # the exported file, of engines that run one
+
+    @property
+    def spec(self):
+        return get_spec(self.preset, crop_size=self.size)
+
+
+def tensorflow_training(job):
+    """A function that does one training step (forward, backward, SGD with Nesterov momentum)."""
+    tf = _tensorflow(job)
+    import keras
+
+    from ..models.slowfast import SlowFast
+    from ..training.optimizers import SGD
+
+    spec = job.spec
+    model = SlowFast(spec, dtype="float32" if job.precision == "float32" else "mixed_bfloat16")
+    optimizer = SGD(0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True))
+    clips = {name: tf.constant(x) for name, x in _inputs(job).items()}
+    labels = tf.one_hot(tf.range(job.batch) % spec.num_classes, spec.num_classes)
+    return lambda: model.train_on_batch(clips, labels)
+
+
+def saved_model(job):
+    """The SavedModel's `clips` signature."""
+    tf = _tensorflow(job)
+    function = tf.saved_model.load(job.file).signatures["clips"]
+    inputs = {name: tf.constant(x) for name, x in _inputs(job).items()}
+    return lambda: function(**inputs)["scores"].numpy()
+
+
+def tflite(job):
+    """LiteRT."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    function, inputs = Interpreter(model_path=job.file, num_threads=job.threads).get_signature_runner(), _inputs(job)
+    return lambda: function(**inputs)["logits"]
+
+
+def onnxruntime(job):
+    """ONNX Runtime."""
+    import onnxruntime
+
+    options, inputs = onnxruntime.SessionOptions(), _inputs(job)
+    options.intra_op_num_threads = job.threads
+    session = onnxruntime.InferenceSession(job.file, options, providers=["CPUExecutionProvider"])
+    return lambda: session.run(["logits"], inputs)[0]
+
+
+def openvino(job):
+    """OpenVINO on the ONNX file, compiled for one clip of this size."""
+    import openvino
+
+    core, inputs = openvino.Core(), _inputs(job)
+    model = core.read_model(job.file)
+    model.reshape({name: list(x.shape) for name, x in inputs.items()})
+    hint = {"float32": "f32", "bfloat16": "bf16"}[job.precision]
+    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": job.threads}
+    function = core.compile_model(model, "CPU", settings)
+    return lambda: function(inputs)[0]
+
+
+def torch_training(job):
+    """As `tensorflow_training`, for PyTorch eager."""
+    import torch
+
+    network, clips = _torch_network(job)
+    labels = torch.arange(job.batch) % job.spec.num_classes
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=job.precision == "bfloat16"):
+            logits = network(*clips)
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+def torch_eager(job):
+    """PyTorch as it is, channels last."""
+    import torch
+
+    network, clips = _torch_network(job)
+    network.eval()
+    if job.precision == "bfloat16":  # weights in bfloat16 spare autocast's casts
+        network, clips = network.to(torch.bfloat16), [clip.to(torch.bfloat16) for clip in clips]
+
+    def step():
+        with torch.inference_mode():
+            return network(*clips).float().numpy()
+
+    return step
+
+
+def torch_compiled(job):
+    """PyTorch by torch.compile with freezing, which folds BatchNorm as well; needs a C++ compiler."""
+    import torch
+    import torch._inductor.config
+
+    torch._inductor.config.freezing = True
+    network, clips = _torch_network(job)
+    network.eval()
+    if job.precision == "bfloat16":
+        network, clips = network.to(torch.bfloat16), [clip.to(torch.bfloat16) for clip in clips]
+    network = torch.compile(network)
+
+    def step():
+        with torch.no_grad():  # freezing does nothing in inference mode
+            return network(*clips).float().numpy()
+
+    step()  # compiles for minutes, which is none of the time of a step
+    return step
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """A way to run a network."""
+
+    title: str
+    package: str  # that must be installed: its name for import
+    build: object  # from a `Job` to a function without arguments that runs one step
+    precisions: tuple = ("float32", "bfloat16")
+    form: str = ""  # of the exported file that it runs
+    peer: bool = True  # whether it is none of TensorFlow's
+
+
+ENGINES = {
+    "training": {
+        "tensorflow": Engine("TensorFlow (slowfast_tf)", "tensorflow", tensorflow_training, peer=False),
+        "pytorch": Engine("PyTorch eager", "torch", torch_training),
+    },
+    "inference": {
+        "saved_model": Engine("SavedModel", "tensorflow", saved_model, form="saved_model", peer=False),
+        "tflite": Engine(
+            "TFLite", "ai_edge_litert", tflite, ("float32", "float16", "dynamic", "int8"), "tflite", peer=False
+        ),
+        "onnxruntime": Engine(
+            "ONNX Runtime on our file", "onnxruntime", onnxruntime, ("float32", "float16", "int8"), "onnx"
+        ),
+        "openvino": Engine("OpenVINO on our ONNX file", "openvino", openvino, form="onnx"),
+        "pytorch": Engine("PyTorch eager", "torch", torch_eager),
+        "pytorch_compiled": Engine("PyTorch torch.compile, freezing", "torch", torch_compiled),
+    },
+}
+
+
+def unavailable(job):
+    """Why an engine cannot run here, in one line with what to do; None if it can."""
+    package = ENGINES[job.task][job.engine].package
+    if importlib.util.find_spec(package) is None:
+        return f"{package} is not installed: pip install 'slowfast_tf[bench]'"
+    return _no_peer(job.spec) if package == "torch" else None
+
+
+def _no_peer(spec):
+    if not PEER.exists():
+        return "needs a checkout of the repository (tests/torch_slowfast.py); this is an installed package"
+    fields = "depth", "width", "frames", "stride", "alpha", "beta_inv", "lateral_kernel", "num_classes", "dropout"
+    plain = {"crop_size": spec.crop_size, **{name: getattr(spec, name) for name in fields}}
+    if dataclasses.replace(SlowFastSpec(), **plain) != spec:
+        return "tests/torch_slowfast.py has no such network; give a two-pathway R50 preset"
+    return None
+
+
+def file_of(job, directory):
+    """Where in `directory` the exported file is that a job runs; "" for engines without one."""
+    form = ENGINES[job.task][job.engine].form
+    precision = "float32" if job.engine == "openvino" else job.precision  # it makes what it runs of the float32 file
+    return form and str(pathlib.Path(directory) / f"{job.preset}_{job.size}_{precision}.{form}")
+
+
+def export(jobs):
+    """Writes the files of jobs that differ in engine and precision only; yields after each, why it could not or None.
+
+    int8 is calibrated on noise: only its time means anything.
+    """
+    _tensorflow(jobs[0])
+    import keras
+
+    from ..exporting import onnx, saved_model, tflite
+    from ..exporting.freeze import Network
+    from ..models.slowfast import SlowFast
+
+    keras.utils.set_random_seed(0)  # files that are kept, and those that are added later, hold one network
+    model, random = SlowFast(jobs[0].spec), np.random.default_rng(0)
+    for variable in model.variables:  # of a fresh BatchNorm, folding leaves zeros that are optimised away
+        if "/norm/" in variable.path:
+            variable.assign(random.uniform(0.5, 1.0, variable.shape))
+    flat = functools.cache(lambda: Network(model, lowering="conv2d", batch=1, size=jobs[0].size))
+    for job in jobs:
+        form = ENGINES[job.task][job.engine].form
+        quantize = "none" if job.precision == "float32" else job.precision
+        try:
+            if form == "saved_model":
+                saved_model.export(model, job.file, job.precision)
+            elif form == "tflite":
+                with atomic(job.file) as temporary:
+                    temporary.write_bytes(tflite.convert(flat(), quantize, [_inputs(job)]))
+            elif quantize == "float16":
+                _onnx_float16(model, job.file)
+            else:
+                onnx.export(model, job.file, quantize, [_inputs(job)])
+        except Exception as error:  # whatever it is, the other files may come out well
+            yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        else:
+            yield None
+
+
+def _onnx_float16(model, path):
+    """An ONNX file in float16, by ONNX Runtime's converter; `slowfast_tf.export` has none, for it gains little."""
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    from ..exporting.onnx import export
+
+    with tempfile.TemporaryDirectory() as directory, atomic(path) as temporary:
+        source = pathlib.Path(directory) / "float32.onnx"
+        export(model, source)
+        onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), temporary)
+
+
+def _inputs(job):
+    """A batch as if normalised, float32, by input."""
+    spec, random = job.spec, np.random.default_rng(0)
+    frames = {"slow": spec.frames, "fast": spec.clip_frames}
+    return {
+        name: random.normal(
+            size=(job.batch, frames[name], *[spec.input_size(name, job.size)] * 2, spec.input_channels(name))
+        ).astype(np.float32)
+        for name in spec.pathways
+    }
+
+
+def _tensorflow(job):
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(job.threads)
+    import_tensorflow()
+    import tensorflow as tf
+
+    return tf
+
+
+def _torch_network(job):
+    import torch
+
+    torch.set_num_threads(job.threads)
+    module = importlib.util.spec_from_file_location("torch_slowfast", PEER)
+    peer = importlib.util.module_from_spec(module)
+    module.loader.exec_module(peer)
+    spec = job.spec
+    network = peer.SlowFast(
+        spec.depth, spec.width, spec.alpha, spec.beta_inv, spec.lateral_kernel, spec.num_classes, spec.dropout
+    )
+    # Channels last, which is what its convolutions run fastest in.
+    clips = [torch.from_numpy(x).movedim(-1, 1) for x in _inputs(job).values()]
+    return network.to(memory_format=torch.channels_last_3d), clips

@@ -1,0 +1,126 @@
+"""The demo for detection: made films of several shapes at a time, each with an action of its own, in AVA's files.
+
+Every second of a film is another scene of three or four shapes. A shape has two labels, as people in AVA have a pose
+and an action: what it is, which the Slow pathway sees, and how it moves, which needs the Fast one (see `demo`). Both
+are drawn for each shape alone, so that nothing in a frame but the shape itself tells its labels.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+
+import numpy as np
+import tqdm
+
+from ....files.atomic import atomic
+from .. import ava
+from . import shapes as demo
+
+ACTIONS = (*demo.SHAPES, *demo.MOTIONS)  # ids 1 to 6
+SIZE, RATE = 96, 40  # height and width; frames a second, and so frames of a scene
+FIRST = 902
+KEY_FRAMES = 20  # of a film
+
+truth_files = ava.truth_files
+
+
+def load(root, split):
+    """See `datasets.load`; the films are made where they are not there yet."""
+    make(root)
+    return ava.load(root, split)
+
+
+def make(root, train=20, validation=6, key_frames=KEY_FRAMES, seed=0):
+    """Writes the data set in the form of AVA v2.2, unless it is there: lists and label map in `root/annotations`, the
+    films from second 900 on as `root/videos_15min/FILM.mp4`.
+
+    Args:
+        root: the directory to make; made whole or not at all.
+        train, validation: numbers of films.
+        key_frames: of each film, one a second from second 902 on.
+        seed: with the same seed the same films come out. No draw is shared by two films.
+
+    Films are H.264, 96 x 96 pixels, 40 frames a second. For validation there are predicted boxes as well, which
+    networks are tested on: the annotated ones a little moved, with scores from 0.8 on, and wrong ones of lower scores.
+    """
+    root = pathlib.Path(root)
+    if root.exists():
+        return
+    with atomic(root) as temporary:
+        lists = temporary / "annotations"
+        for folder in (lists, temporary / "videos_15min"):
+            folder.mkdir(parents=True)
+        jobs = [
+            (str(temporary / "videos_15min"), split, key_frames, (seed, number, i))
+            for number, (split, count) in enumerate((("train", train), ("val", validation)))
+            for i in range(count)
+        ]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            films = list(tqdm.tqdm(pool.map(_write, jobs), "making films", len(jobs), disable=None))
+        for split in ("train", "val"):
+            rows = [rows for (_, of, *_), rows in zip(jobs, films) if of == split]
+            (lists / f"ava_{split}_v2.2.csv").write_text("".join(annotated for annotated, _ in rows))
+            (lists / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text("")
+            if split == "val":
+                (lists / "ava_val_predicted_boxes.csv").write_text("".join(predicted for _, predicted in rows))
+        items = (f'item {{\n  name: "{name}"\n  id: {i}\n}}\n' for i, name in enumerate(ACTIONS, 1))
+        (lists / "ava_action_list_v2.2.pbtxt").write_text("".join(items))
+
+
+def _write(job):
+    """Writes a film; gives its rows of annotated and of predicted boxes."""
+    folder, split, key_frames, seed = job
+    random = np.random.default_rng(seed)
+    film = f"demo_{split}_{seed[-1]:02d}"
+    images, annotated, predicted = [], [], []
+    for second in range(FIRST, FIRST + key_frames):
+        frames, shapes = render(random)
+        if not images:
+            # The film is there from second 900 on, and the first key frame is the middle of the first scene.
+            images += [frames[0]] * (2 * RATE - RATE // 2)
+        images += list(frames)
+        for person, (corners, labels) in enumerate(shapes):
+            place = ",".join(f"{x:.3f}" for x in corners)
+            annotated += [f"{film},{second:04d},{place},{label + 1},{person}\n" for label in labels]
+            moved = np.clip(corners + random.normal(0, 0.006, 4), 0, 1)
+            place = ",".join(f"{x:.3f}" for x in moved)
+            predicted.append(f"{film},{second:04d},{place},,{random.uniform(0.8, 1):.4f}\n")
+        x, y = random.uniform(0, 0.7, 2)
+        predicted.append(
+            f"{film},{second:04d},{x:.3f},{y:.3f},{x + 0.3:.3f},{y + 0.3:.3f},,{random.uniform(0.1, 0.7):.4f}\n"
+        )
+    demo.encode(f"{folder}/{film}.mp4", RATE, (SIZE, SIZE), images)
+    return "".join(annotated), "".join(predicted)
+
+
+def render(random):
+    """A scene of a second, from a NumPy random generator.
+
+    Returns:
+        uint8 `[40, 96, 96, 3]`; and for each shape its corners in the middle frame (x1, y1, x2, y2 as shares of width
+        and height, `[4]`) and its two labels, as indices in `ACTIONS`.
+    """
+    time = np.arange(RATE)
+    shake = 0.6 * demo.walk(random, RATE)
+    drift = random.uniform(-0.7, 0.7, 2) * time[:, None]
+    background = demo.texture(random, SIZE, SIZE)
+    images = np.stack([demo.window(background, 32 + drift[t] + shake[t], SIZE, SIZE) for t in time])
+    rows, columns = np.mgrid[:SIZE, :SIZE].astype(float)
+    shapes = []
+    # Each in a quarter of the frame of its own, so that none covers another.
+    for quarter in random.permutation(4)[: random.integers(3, 5)]:
+        shape, motion = random.integers(len(demo.SHAPES)), random.integers(len(demo.MOTIONS))
+        color, radius = random.uniform(150, 255, 3), random.uniform(13, 18)
+        middle = SIZE / 4 + SIZE / 2 * np.array(divmod(quarter, 2)) + random.uniform(-1, 1, 2) * (SIZE / 4 - radius - 2)
+        path = middle + random.uniform(-0.1, 0.1, 2) * (time[:, None] - RATE // 2) - shake
+        angle, visible = demo.move(demo.MOTIONS[motion], random, RATE)
+        top, left = (slice(max(int(p.min() - radius) - 1, 0), int(p.max() + radius) + 3) for p in path.T)
+        for t in time:
+            y, x = rows[top, left] - path[t, 0], columns[top, left] - path[t, 1]
+            share = demo.cover(demo.SHAPES[shape], y, x, radius, angle[t])[..., None] * visible[t]
+            images[t, top, left] += (color - images[t, top, left]) * share
+        y, x = path[RATE // 2]
+        corners = np.clip(np.array([x - radius, y - radius, x + radius, y + radius]) / SIZE, 0, 1)
+        shapes.append((corners, (shape, len(demo.SHAPES) + motion)))
+    images += random.normal(0, 4, images.shape)
+    return np.uint8(np.clip(images, 0, 255)), shapes

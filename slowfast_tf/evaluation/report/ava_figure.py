@@ -1,0 +1,141 @@
+"""Average precision by category of two runs, side by side (the paper's Figure 3)."""
+
+import html
+import json
+import pathlib
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ...errors import InputError
+from ...files.atomic import atomic, write_text
+
+COLORS = ("#a6bddb", "#045a8d")
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>
+body {{ font: 14px/1.4 sans-serif; margin: 2em; color: #222; }}
+table {{ border-collapse: collapse; }}
+td, th {{ padding: 1px 10px 1px 0; text-align: right; white-space: nowrap; }}
+td:first-child, th:first-child {{ text-align: left; }}
+td.bars {{ width: 420px; text-align: left; }}
+i {{ display: block; height: 6px; }}
+.first {{ background: {0}; }} .second {{ background: {1}; }}
+.key {{ display: inline-block; width: 12px; height: 12px; margin: 0 6px 0 14px; }}
+.gain {{ color: #1a7a33; }} .loss {{ color: #b2182b; }}
+</style>
+<h1>{title}</h1>
+<p>Average precision in %, by gain. <i class="key first"></i>{first}, mAP {first_map}
+<i class="key second"></i>{second}, mAP {second_map}. {summary}</p>
+<table><tr><th>category<th>{first}<th>{second}<th>gain<th></tr>
+{rows}
+</table></html>
+"""
+
+
+def compare(first, second):
+    """Which categories gained and which lost.
+
+    Args:
+        first, second: what `ava.mean_average_precision` gives, or the path of a JSON file of that or of what
+            `python -m slowfast_tf.evaluate` writes.
+
+    Returns:
+        A list of (category, first AP, second AP, gain), the largest gain first; of the categories that both have.
+
+    Raises:
+        InputError: for a file that is not such, or if the runs have no category in common.
+    """
+    first, second = _figures(first), _figures(second)
+    both = [name for name in first if name != "mAP" and None not in (first[name], second.get(name))]
+    if not both:
+        raise InputError("the two runs have no category in common; give two results of AVA's evaluation")
+    rows = [(name, first[name], second[name], second[name] - first[name]) for name in both]
+    return sorted(rows, key=lambda row: (-row[3], row[0]))
+
+
+def save(first, second, names, path):
+    """Writes the figure as `path`.png and, self-contained, as `path`.html; gives what `compare` gives.
+
+    Args:
+        first, second: as for `compare`.
+        names: of the two runs.
+        path: without suffix.
+    """
+    rows = compare(first, second)
+    _save_png(rows, names, f"{path}.png")
+    _save_html(rows, names, f"{path}.html")
+    return rows
+
+
+def _figures(source):
+    try:
+        figures = source if isinstance(source, dict) else json.loads(pathlib.Path(source).read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the figures {source}: {error}") from error
+    if not isinstance(figures, dict) or "mAP" not in figures:
+        raise InputError(f"{source} is no result of AVA's evaluation: it has no mAP")
+    figures = figures.get("AP", figures)
+    return {name: value for name, value in figures.items() if value is None or isinstance(value, (int, float))}
+
+
+def _means(rows):
+    return [100 * float(np.mean([row[i] for row in rows])) for i in (1, 2)]
+
+
+def _summary(rows):
+    gained, lost = sum(row[3] > 0 for row in rows), sum(row[3] < 0 for row in rows)
+    return f"{gained} of {len(rows)} categories gain, {lost} lose."
+
+
+def _save_png(rows, names, path):
+    figure = Figure(figsize=(max(6, 2 + 0.26 * len(rows)), 6.5), layout="constrained")
+    axis = figure.subplots()
+    places = np.arange(len(rows))
+    for i, (name, mean, color) in enumerate(zip(names, _means(rows), COLORS)):
+        heights = [100 * row[1 + i] for row in rows]
+        axis.bar(places + (i - 0.5) * 0.4, heights, 0.4, color=color, label=f"{name}, mAP {mean:.1f}")
+    highest = 100 * max(max(row[1:3]) for row in rows)
+    for place, row in zip(places, rows):
+        color = "#1a7a33" if row[3] > 0 else "#b2182b" if row[3] < 0 else "#666666"
+        top = 100 * max(row[1:3]) + 0.01 * highest
+        axis.text(place, top, f"{100 * row[3]:+.1f}", rotation=90, ha="center", va="bottom", fontsize=7, color=color)
+    axis.set_xticks(places, [row[0] for row in rows], rotation=60, ha="right", rotation_mode="anchor", fontsize=8)
+    axis.set_xlim(-0.8, len(rows) - 0.2)
+    axis.set_ylim(0, 1.12 * highest or 1)
+    axis.set_ylabel("average precision (%)")
+    axis.set_title(_summary(rows), fontsize=10, loc="left")
+    axis.grid(axis="y", alpha=0.3)
+    axis.set_axisbelow(True)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, loc="upper right")
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+
+
+def _save_html(rows, names, path):
+    highest = max(max(row[1:3]) for row in rows) or 1
+    lines = []
+    for name, before, after, gain in rows:
+        bars = "".join(
+            f'<i class="{kind}" style="width:{100 * value / highest:.1f}%"></i>'
+            for kind, value in (("first", before), ("second", after))
+        )
+        kind = "gain" if gain > 0 else "loss" if gain < 0 else ""
+        lines.append(
+            f"<tr><td>{html.escape(name)}<td>{100 * before:.1f}<td>{100 * after:.1f}"
+            f'<td class="{kind}">{100 * gain:+.1f}<td class="bars">{bars}</tr>'
+        )
+    first, second = (html.escape(name) for name in names)
+    means = [f"{mean:.1f}" for mean in _means(rows)]
+    page = _PAGE.format(
+        *COLORS,
+        title=f"{first} and {second} on AVA",
+        first=first,
+        second=second,
+        first_map=means[0],
+        second_map=means[1],
+        summary=_summary(rows),
+        rows="\n".join(lines),
+    )
+    write_text(path, page)

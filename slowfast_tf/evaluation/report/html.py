@@ -1,0 +1,174 @@
+"""A test as a page that needs no other file: figures, plots, classes, confusions, skipped videos, configuration."""
+
+import base64
+import html
+import io
+import json
+import math
+
+import numpy as np
+
+from ...files.atomic import write_text
+from .. import metrics
+from . import plots
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 14px/1.45 sans-serif; margin: 2em auto; max-width: 70em; padding: 0 1em; color: #222; }}
+h2 {{ margin-top: 1.8em; font-size: 1.2em; }}
+table {{ border-collapse: collapse; }}
+td, th {{ padding: 2px 16px 2px 0; text-align: right; border-bottom: 1px solid #eee; }}
+td:first-child, th:first-child, .sortable .text, .pairs .text {{ text-align: left; }}
+thead th {{ position: sticky; top: 0; background: white; }}
+th button {{ font: inherit; font-weight: bold; border: 0; padding: 0; background: none; cursor: pointer; }}
+th[aria-sort=ascending] button::after {{ content: " \\25B2"; }}
+th[aria-sort=descending] button::after {{ content: " \\25BC"; }}
+.figures td {{ font-size: 1.15em; }}
+img {{ max-width: min(100%, 46em); }}
+pre {{ background: #f6f6f6; padding: 1em; overflow: auto; }}
+.scroll {{ max-height: 40em; overflow: auto; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{about}</p>
+{sections}
+<script>
+for (const table of document.querySelectorAll("table.sortable")) {{
+  table.querySelectorAll("th button").forEach((button, column) => button.addEventListener("click", () => {{
+    const head = button.parentElement, down = head.getAttribute("aria-sort") !== "descending";
+    for (const other of table.querySelectorAll("th")) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const value = row => row.cells[column].dataset.value ?? row.cells[column].textContent;
+    const rows = [...table.tBodies[0].rows].sort((a, b) => {{
+      const [x, y] = [value(a), value(b)];
+      if (x === "" || y === "") return (x === "") - (y === "");  // what is not known comes last
+      return (isNaN(x) || isNaN(y) ? x.localeCompare(y) : x - y) * (down ? -1 : 1);
+    }});
+    table.tBodies[0].append(...rows);
+  }}));
+}}
+</script>
+</body>
+</html>
+"""
+
+
+def save(tested, figures, path):
+    """Writes the page.
+
+    Args:
+        tested: a `slowfast_tf.evaluation.scores.Scores`.
+        figures: what `metrics.figures` gives.
+        path: of the HTML file.
+    """
+    write_text(path, page(tested, figures))
+
+
+def page(tested, figures):
+    """The page's text; see `save`."""
+    classes, config = tested.about["classes"], tested.about["config"]
+    sections = _section(
+        "Figures",
+        _table(
+            ("figure", "value"),
+            [
+                (name.replace("_", " "), f"{x:.4f}" if isinstance(x, float) else x)
+                for name, x in figures.items()
+                if not isinstance(x, dict)
+            ],
+            "figures",
+        ),
+    )
+    if tested.boxes is not None:
+        sections += _detection(figures["AP"])
+    elif tested.about["activation"] == "sigmoid":
+        sections += _multi_label(tested, classes)
+    else:
+        sections += _classification(tested, classes)
+    if tested.skipped:
+        lines = "\n".join(f"<li>{html.escape(why)}</li>" for why in tested.skipped.values())
+        sections += _section(f"Skipped videos: {len(tested.skipped)}", f'<ul class="scroll">\n{lines}\n</ul>')
+    sections += _section("Configuration", f"<pre>{html.escape(json.dumps(config, indent=2))}</pre>")
+    about = (
+        f"Data set {tested.about['dataset']}, {tested.videos} videos, {tested.views} views of each, the"
+        f" {tested.about['test']['fuse']} of their scores. Network {config['model']['preset']}, SHA-256 of its weights"
+        f" {tested.about['weights'][:12]}."
+    )
+    return _PAGE.format(title=html.escape(f"Test of {config['name']}"), about=html.escape(about), sections=sections)
+
+
+def _classification(tested, classes):
+    truth, scores = metrics.single_labels(tested)
+    predicted = scores.argmax(1)
+    recall, precision = metrics.by_class(truth, predicted, len(classes))
+    videos = np.bincount(truth, minlength=len(classes))
+    pairs = metrics.confused_pairs(truth, predicted, most=len(classes) ** 2)
+    mistaken = {}
+    for true, other, count, _ in pairs:
+        mistaken.setdefault(true, f"{classes[other]} ({count})")
+    rows = [(name, int(videos[i]), recall[i], precision[i], mistaken.get(i, "")) for i, name in enumerate(classes)]
+    top = [(classes[a], classes[b], count, share) for a, b, count, share in pairs[:20]]
+    heads = "true class", "taken for", "videos", "share of the class"
+    return (
+        _section("Confusion matrix", _picture(plots.save_confusion, truth, predicted, classes))
+        + _section("Most confused pairs", _table(heads, top, "pairs") if top else "<p>None.</p>")
+        + _section("Accuracy by class", _picture(plots.save_classes, recall, classes, "accuracy"))
+        + _section(
+            "Classes", _table(("class", "videos", "accuracy", "precision", "most often taken for"), rows, "sortable")
+        )
+    )
+
+
+def _multi_label(tested, classes):
+    found = metrics.average_precisions(tested.labels, tested.scores)
+    videos = tested.labels.sum(0, dtype=int)
+    rows = [(name, int(videos[i]), videos[i] / len(tested.ids), found[i]) for i, name in enumerate(classes)]
+    return _section(
+        "Average precision by class", _picture(plots.save_classes, found, classes, "average precision")
+    ) + _section("Classes", _table(("class", "videos", "share of videos", "average precision"), rows, "sortable"))
+
+
+def _detection(found):
+    """Of the average precision by class name, None where a class is not annotated."""
+    found = {name: math.nan if value is None else value for name, value in found.items()}
+    return _section(
+        "Average precision by class",
+        _picture(plots.save_classes, np.array(list(found.values())), list(found), "average precision"),
+    ) + _section("Classes", _table(("class", "average precision"), list(found.items()), "sortable"))
+
+
+def _section(title, content):
+    return f"<h2>{title}</h2>\n{content}\n"
+
+
+def _table(names, rows, kind):
+    """Numbers are rounded to be read, and sorted as they are; NaN is left empty."""
+    texts = [isinstance(value, str) for value in rows[0]]
+    heads = "".join(
+        f"<th{' class=text' * text}>{f'<button>{name}</button>' if kind == 'sortable' else name}</th>"
+        for name, text in zip(names, texts)
+    )
+    body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f'<table class="{kind}">\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
+
+
+def _cell(value):
+    if isinstance(value, str):
+        return f'<td class="text">{html.escape(value)}</td>'
+    if isinstance(value, int):
+        return f"<td>{value}</td>"
+    if math.isnan(value):
+        return '<td data-value=""></td>'
+    return f'<td data-value="{value:.9g}">{value:.3f}</td>'
+
+
+def _picture(draw, *arguments):
+    file = io.BytesIO()
+    draw(*arguments, file)
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'

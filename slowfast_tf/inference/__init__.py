@@ -1,0 +1,5 @@
+"""From frames to scores."""
+
+from .predictor import Predictor
+
+__all__ = ["Predictor"]

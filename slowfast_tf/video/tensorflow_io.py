@@ -1,0 +1,44 @@
+"""Video files by tensorflow-io's FFmpeg operation, for sites that decode with FFmpeg 3 or 4."""
+
+import warnings
+
+import numpy as np
+import tensorflow as tf
+
+from .. import plugins
+from ..errors import InputError
+from . import decode as video
+
+
+def reader():
+    """A function that decodes as `video.read` does, but all of a file, and as it is stored: not turned upright.
+
+    Raises:
+        InputError: where tensorflow-io or the libraries of FFmpeg cannot be loaded.
+    """
+    plugins.load(["tensorflow_io"])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a warning for each version of FFmpeg that it tries
+            from tensorflow_io.python.ops import ffmpeg_ops
+    except NotImplementedError as error:
+        raise InputError(
+            'data.reader "tensorflow_io" needs the libraries of FFmpeg 3 or 4 (libavformat.so.57 or .58), and they are'
+            ' not where the system looks for libraries; docs/stacks.md says how to get them, or take "pyav"'
+        ) from error
+
+    def read(path, frames, short_side=None):
+        try:
+            images = ffmpeg_ops.io_ffmpeg_decode_video(tf.io.read_file(path), 0)
+        except tf.errors.OpError as error:
+            raise video.VideoError(f"{path}: cannot be read as a video: {str(error).splitlines()[0]}") from error
+        if not len(images):
+            raise video.VideoError(f"{path}: no frame can be decoded")
+        height, width = images.shape[1:3]
+        smaller = video.reduction(height, width, short_side)
+        if smaller > 1:
+            images = tf.image.resize(images, [height // smaller, width // smaller], "area")
+            images = tf.cast(tf.round(images), tf.uint8)
+        return tf.gather(images, np.clip(np.asarray(frames, np.int64), 0, len(images) - 1)).numpy()
+
+    return read
