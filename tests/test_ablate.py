@@ -12,6 +12,7 @@ from slowfast_tf import ablate
 from slowfast_tf.data import datasets
 from slowfast_tf.data.datasets.synthetic import movers
 from slowfast_tf.errors import InputError
+from slowfast_tf.training import ablations
 
 ROOT = pathlib.Path(__file__).parents[1]
 BASE = ROOT / "configs/ablations/demo.json"
@@ -27,7 +28,7 @@ GFLOPS = {
 @pytest.mark.parametrize("table", GFLOPS)
 def test_rows_cost_what_the_paper_says(table):
     """To 3%, but for two rows whose published figures do not follow from Table 1 (docs/costs.md)."""
-    found = ablate.results(BASE, {row: [50.0] for row in ablate.chosen(table, None)})
+    found = ablations.results(BASE, {row: [50.0] for row in ablate.chosen(table, None)})
     assert len(found) == len(GFLOPS[table])
     for row, published in zip(found, GFLOPS[table]):
         tolerance = {"Fast-only": 0.08, "half resolution, beta 1/4": 0.05}.get(row["row"], 0.03)
@@ -37,11 +38,11 @@ def test_rows_cost_what_the_paper_says(table):
 
 def test_a_row_changes_the_small_network_as_the_large_one():
     for table in GFLOPS:
-        plain = ablate.change(BASE, ablate.Row("", ablate.REFERENCE, 0), ["train.epochs=3"], 0).spec()
+        plain = ablate.change(BASE, ablations.Row("", ablations.REFERENCE, 0), ["train.epochs=3"], 0).spec()
         for row in ablate.chosen(table, None):
             run = ablate.change(BASE, row, ["train.epochs=3"], 2)
             assert run.seed == 2 and run.train.epochs == 3
-            there, here = ablate.full_size(BASE, row), run.spec()
+            there, here = ablations.full_size(BASE, row), run.spec()
             for name in ("pathways", "lateral", "beta_inv", "fast_input", "alpha"):
                 assert getattr(there, name) == getattr(here, name), (row.name, name)
             assert here.width == plain.width and here.frames == plain.frames
@@ -54,13 +55,13 @@ def test_what_is_in_another_order():
         for name, published, mean in (("a", 70, 60), ("b", 60, 50), ("c", 50, 55))
     ]
     said = "- c is 5.0 above b, published 10.0 below"
-    assert ablate.otherwise(found) == [f"{said}; within the spread of the seeds"]  # of the difference: 5.7
+    assert ablations.otherwise(found) == [f"{said}; within the spread of the seeds"]  # of the difference: 5.7
     for row in found:
         row["spread"] = 3.0
-    assert ablate.otherwise(found) == [said]
+    assert ablations.otherwise(found) == [said]
     found[1]["spread"] = None
-    assert ablate.otherwise(found) == [said]
-    assert ablate.otherwise(found[:2]) == []
+    assert ablations.otherwise(found) == [said]
+    assert ablations.otherwise(found[:2]) == []
 
 
 @pytest.mark.parametrize(

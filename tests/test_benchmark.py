@@ -14,6 +14,7 @@ from coded_video import decode
 
 from slowfast_tf import benchmark, config
 from slowfast_tf.benchmarks import engines as benchmark_engines
+from slowfast_tf.benchmarks import page
 from slowfast_tf.benchmarks import reading as benchmark_input
 from slowfast_tf.benchmarks.engines import ENGINES, Job
 from slowfast_tf.errors import InputError
@@ -106,9 +107,9 @@ def test_table_and_page(tmp_path):
         ("tflite", "float32"): [2.0],
         ("tflite", "int8"): [0.5],
     }
-    results = [benchmark.Result(job("inference", *key), seconds, 2**30) for key, seconds in timed.items()]
-    results.append(benchmark.Result(job("inference", "pytorch", "bfloat16"), reason="a step | takes too long"))
-    table = {(row[0], row[1]): row[2:] for row in rows(benchmark.table(results))}
+    results = [page.Result(job("inference", *key), seconds, 2**30) for key, seconds in timed.items()]
+    results.append(page.Result(job("inference", "pytorch", "bfloat16"), reason="a step | takes too long"))
+    table = {(row[0], row[1]): row[2:] for row in rows(page.table(results))}
     assert table["SavedModel", "float32"] == ["3.000", "2.000", "1.00", "0.67", "1.0 GiB"]
     assert table["OpenVINO on our ONNX file", "float32"][2:4] == ["1.00", "1.00"]
     assert table["PyTorch eager", "float32"][2:4] == ["1.00", "1.33"]
@@ -120,7 +121,7 @@ def test_table_and_page(tmp_path):
     benchmark.write(path, "inference", "## Inference\n\nold", results)
     benchmark.write(path, "training", "## Training\n\nnew", [])
     text = path.read_text()
-    assert text.startswith(benchmark.HEAD) and text.count("\n## ") == 2 and "## Training\n\nnew" in text
+    assert text.startswith(page.HEAD) and text.count("\n## ") == 2 and "## Training\n\nnew" in text
     assert "## Inference\n\nold\n\n![The table as bars](page_inference.png)" in text
     assert len(json.loads((tmp_path / "page_inference.json").read_text())) == len(results)
     (tmp_path / "mine.md").write_text("# My diary\n")

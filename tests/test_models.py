@@ -20,6 +20,7 @@ from variables import watched
 from slowfast_tf import describe
 from slowfast_tf.checkpoints.loading import variables
 from slowfast_tf.errors import InputError
+from slowfast_tf.models import description
 from slowfast_tf.models.cost import cost, nonlocal_products, total
 from slowfast_tf.models.lateral import Lateral
 from slowfast_tf.models.layers import BatchNorm, Conv3D, NonLocal
@@ -488,7 +489,7 @@ def test_start():
 WHOLE = ("SlowFast 4x16 R50", "SlowFast 8x8 R50", "SlowFast 16x8 R101 + non-local")
 
 
-@pytest.mark.parametrize("row", describe.PAPER, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", description.PAPER, ids=lambda row: row[0])
 def test_cost_of_the_papers_networks(row):
     name, preset, changes, published, recomputed, millions = row
     spec = get_spec(preset, **changes)

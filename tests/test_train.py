@@ -15,6 +15,7 @@ from slowfast_tf import config, runtime, train
 from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.errors import InputError
+from slowfast_tf.training import run
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = ["model.depth=10", "model.width=8", "test.clips=2"]
@@ -172,10 +173,10 @@ def test_starting_from_other_weights(tmp_path):
     source.save(tmp_path / "source.keras")
     target = slowfast_tf.SlowFast("slowfast_2x16_demo", depth=10, width=8, num_classes=7)
     head = [w.copy() for w in target.get_layer("head").get_weights()]
-    train.initialize(target, tmp_path / "source.keras")
+    run.initialize(target, tmp_path / "source.keras")
     for layer in target.layers:
         expected = head if layer.name == "head" else source.get_layer(layer.name).get_weights()
         for ours, theirs in zip(layer.get_weights(), expected, strict=True):
             np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(InputError, match="is another network"):
-        train.initialize(slowfast_tf.SlowFast("slowfast_2x16_demo", depth=10, width=16), tmp_path / "source.keras")
+        run.initialize(slowfast_tf.SlowFast("slowfast_2x16_demo", depth=10, width=16), tmp_path / "source.keras")
