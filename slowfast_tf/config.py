@@ -189,7 +189,7 @@ class Train(Section):
         return self
 
 
-class Test(Section):
+class Evaluation(Section):
     """Views of a video in testing, and how their scores become one.
 
     clips, crops: clips uniform in time, and crops of each along its longer side. 0 crops: a single pass over the whole
@@ -236,7 +236,7 @@ class Config(Section):
     model: Model
     data: Data
     train: Train
-    test: Test = Test()
+    test: Evaluation = Evaluation()
     prepare: Prepare = Prepare()
     export: list[Literal["saved_model"]] = []
 

@@ -80,11 +80,11 @@ def page(model, scratch):
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import gradio as gr
+    from errors import VideoError
 
     from .evaluation.report import plots
     from .inference.predictor import Predictor
     from .inference.sliding import Slider, write_heat
-    from .video import decode as video
 
     spec = model.spec
     labels = spec.labels or [str(i) for i in range(spec.num_classes)]
@@ -102,7 +102,7 @@ def page(model, scratch):
             scored = time.perf_counter() - start
             plots.save_timeline(timeline, labels, name, timeline_file)
             write_heat(path, timeline, labels, heat_file, spec)
-        except video.VideoError as error:
+        except VideoError as error:
             reason = str(error).replace(path, name)
             return None, None, None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
         count = len(timeline.scores)

@@ -35,7 +35,7 @@ def main(arguments=None):
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
     options = parser.parse_args(arguments)
-    part = _check(options)
+    shard = _check(options)
     files = {name: getattr(options, name) for name in ("output", "report", "scores", "detections")}
     if options.fuse:
         _check_files(files, options.overwrite)
@@ -45,7 +45,7 @@ def main(arguments=None):
         tested = scores.fuse(options.fuse)
         if options.detections and tested.boxes is None:
             raise InputError("--detections is for a detection model; these scores are of whole videos")
-        figures = metrics.figures(tested)
+        figures = metrics.compute_metrics(tested)
         _write(tested, figures, **files)
     else:
         settings = config.load(options.config, options.set)
@@ -60,7 +60,7 @@ def main(arguments=None):
         model, clips = load(options.checkpoint), Clips(settings, "val")
         for problem in clips.problems:
             print(f"left out: {problem}", file=sys.stderr)
-        figures, _ = evaluate(model, clips, part, **files)
+        figures, _ = evaluate(model, clips, shard, **files)
     print(json.dumps(figures, indent=2))
 
 

@@ -65,9 +65,10 @@ def main(arguments=None):
     labels = read_labels(options.labels) if options.labels else None
 
     runtime.import_tensorflow()
+    from errors import VideoError
+
     from . import load
     from .inference.predictor import Predictor
-    from .video.decode import VideoError
 
     model = load(options.model)
     classes = model.spec.num_classes
@@ -165,8 +166,9 @@ def over_time(predictor, path, labels, options):
 
 def watch(predictor, labels, options):
     """Prints what happens in a camera or stream until it ends or Ctrl-C; 1 if it cannot be read, else 0."""
+    from errors import VideoError
+
     from .inference import live
-    from .video.decode import VideoError
 
     try:
         for moment in live.watch(predictor, options.camera):
@@ -183,8 +185,10 @@ def watch(predictor, labels, options):
 
 def detect(model, labels, options):
     """Writes who does what in each video; 1 if one cannot be read, else 0."""
+    from errors import VideoError
+    from video.probe import duration, probe
+
     from .inference import people as detection
-    from .video.decode import VideoError, duration, probe
 
     if not options.boxes and not options.detector:
         raise InputError(f"{options.model} is a detection model: say where people are, by --boxes or --detector")
@@ -233,11 +237,13 @@ def read_clip(path, spec):
     Raises:
         VideoError: where it cannot be read.
     """
-    from .data import sampling
-    from .video import decode as video
+    from video.decode import read_frames
+    from video.probe import probe
 
-    count = video.probe(path).frames
-    return video.read(path, sampling.clip_frames(sampling.test_places(1), count, spec)[0].numpy())
+    from .data import sampling
+
+    count = probe(path).frames
+    return read_frames(path, sampling.middle_clip(count, spec).numpy())
 
 
 def read_labels(path):

@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 import pytest
-from coded_video import write
+from helpers.coded_video import write
+from helpers.pictures import CLASSES, SIZES, picture
 
 # oneDNN, which TensorFlow turns on by itself on CPUs with VNNI only: without it a training step takes several times as
 # long.
@@ -19,25 +20,6 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests first, or one of the two processes would wait for the other at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
-
-
-CLASSES = ("ant", "bee", "cat", "dog")
-SIZES = ((40, 48), (48, 40), (36, 64))
-
-
-def picture(number, time, height=40, width=48):
-    """A frame that tells in red which video it is of, in green which frame of it, in blue which column."""
-    image = np.empty((height, width, 3), np.uint8)
-    image[..., 0] = 20 + 15 * number
-    image[..., 1] = 20 + 4 * time
-    image[..., 2] = 20 + 3 * np.arange(width)
-    return image
-
-
-def told(frames):
-    """What frames of `picture` tell, from the network's input: video and frame, int `[...]`."""
-    means = (np.asarray(frames)[..., :2].mean((-3, -2)) * 0.225 + 0.45) * 255 - 20
-    return np.round(means[..., 0] / 15).astype(int), np.round(means[..., 1] / 4).astype(int)
 
 
 @pytest.fixture(scope="session")

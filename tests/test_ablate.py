@@ -112,7 +112,7 @@ def test_the_command_goes_on(tmp_path, capsys):
 
 def test_movers(tmp_path):
     movers.make(tmp_path / "data", train=6, validation=6)
-    data = datasets.load("movers", tmp_path / "data", "val")
+    data = datasets.load_split("movers", tmp_path / "data", "val")
     assert data.labels == movers.CLASSES and [video.labels[0][0] for video in data.videos] == list(range(6))
 
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import decode
+from helpers.coded_video import decode
 
 from slowfast_tf import benchmark, config
 from slowfast_tf.benchmarks import engines as benchmark_engines

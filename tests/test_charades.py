@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 import pytest
-from coded_video import write
-from published import CHARADES_COLUMNS
+from helpers.coded_video import write
+from helpers.published import CHARADES_COLUMNS
 from sklearn.metrics import average_precision_score
 
 import slowfast_tf

@@ -26,7 +26,8 @@ from slowfast_tf.training.optimizers import SGD
 
 try:
     import torch
-    import torch_slowfast
+
+    from slowfast_tf.benchmarks import torch_slowfast
 except ImportError:
     torch = None
 

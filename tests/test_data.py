@@ -13,8 +13,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import decode
-from conftest import CLASSES, told
+from helpers.coded_video import decode
+from helpers.pictures import CLASSES, told
 from PIL import Image
 from scipy import ndimage
 
@@ -79,7 +79,7 @@ def test_rates_in_exact_arithmetic(frame_index, rate):
 
     @tf.function
     def found(frames):
-        return sampling.Sampling(spec, sampling.test_places(10)).indices(
+        return sampling.Sampling(spec, sampling.test_starts(10)).indices(
             frames, tf.constant(float(rate)), 30.0, tf.constant(-1)
         )
 
@@ -96,7 +96,7 @@ def test_rates_in_exact_arithmetic(frame_index, rate):
 @pytest.mark.parametrize("frames", [64, 71, 100, 233, 300, 1799])
 @pytest.mark.parametrize("clips", [2, 3, 10])
 def test_test_clips_start_where_pyslowfast_has_them(frames, clips):
-    index = sampling.clip_frames(sampling.test_places(clips), frames, get_spec("slowfast_8x8_r50"))
+    index = sampling.clip_frames(sampling.test_starts(clips), frames, get_spec("slowfast_8x8_r50"))
     assert index.shape == (clips, 32)
     # start = delta * clip / clips, then whole frames (slowfast/datasets/decoder.py)
     assert index[:, 0].numpy().tolist() == [int((frames - 64) * k / clips) for k in range(clips)]
@@ -112,7 +112,7 @@ def pyslowfast_indices(start, length, count, frames):
 def test_ten_clips_at_a_nominal_rate(frames, rate):
     """A clip lasts 64 / 30 s whatever the video's rate: 53.3 frames of 25 a second."""
     spec = get_spec("slowfast_8x8_r50", frame_index="linspace")
-    sample = sampling.Sampling(spec, sampling.test_places(10))
+    sample = sampling.Sampling(spec, sampling.test_starts(10))
     found = sample.indices(frames, rate, 30, -1).numpy()
     length = 64 / 30 * rate
     for k, clip in enumerate(found):
@@ -130,7 +130,7 @@ def test_nominal_rate_by_hand():
     assert found.tolist() == [first, [223 + i for i in first]]
     # 60 for 30: every fourth; a faster pace on top of it; and a video of one frame
     assert sample.indices(64, 60.0, 30.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
-    assert sample._replace(pace=2.0).indices(64, 30.0, 30.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
+    assert sample._replace(rate_ratio=2.0).indices(64, 30.0, 30.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
     assert sample.indices(1, 25.0, 30.0, -1).numpy().tolist() == [[0] * 16] * 2
     # Any rate: every second one
     assert sample.indices(40, 7.0, None, -1).numpy()[1].tolist() == list(range(8, 40, 2))
@@ -139,7 +139,7 @@ def test_nominal_rate_by_hand():
 @pytest.mark.parametrize("frames", [64, 65, 200, 733])
 def test_clips_to_the_end(frames):
     """slowfast/datasets/charades.py rounds, and a clip spans 63 frames there, from the first one to the last one."""
-    index = sampling.clip_frames(sampling.test_places(10, True), frames, get_spec("slowfast_8x8_r50")).numpy()
+    index = sampling.clip_frames(sampling.test_starts(10, True), frames, get_spec("slowfast_8x8_r50")).numpy()
     gap = (frames - 63) / 9
     expected = [[min(round(gap * k) + 2 * i, frames - 1) for i in range(32)] for k in range(10)]
     assert np.abs(index - expected).max() <= 2
@@ -173,7 +173,7 @@ def test_random_clips_start_anywhere():
 
 
 def test_a_single_test_clip_lies_in_the_middle():
-    assert clip(sampling.test_places(1)[0], 101)[0] == 18
+    assert clip(sampling.test_starts(1)[0], 101)[0] == 18
 
 
 # Space

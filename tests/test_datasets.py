@@ -9,17 +9,18 @@ import pickle
 import re
 
 import numpy as np
-import published
 import pytest
-from coded_video import coded, decode, numbers, write
-from conftest import CLASSES, told
+from helpers import published
+from helpers.coded_video import coded, decode, numbers, write
+from helpers.pictures import CLASSES, told
+from helpers.published import FAR, FILM, NEAR, TRAIN, VAL, ava, kinetics, put
 from PIL import Image
-from published import FAR, FILM, NEAR, TRAIN, VAL, ava, kinetics, put
 
 from slowfast_tf.data import Clips, datasets
-from slowfast_tf.data.datasets import Box, files
+from slowfast_tf.data.datasets import files
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.data.records.prepare import prepare
+from slowfast_tf.data.reference import Box
 from slowfast_tf.errors import InputError
 
 ALWAYS = (0.0, float("inf"))
@@ -50,7 +51,7 @@ def classes(data):
 
 
 def test_folder(folder):
-    data = datasets.load("folder", folder, "train")
+    data = datasets.load_split("folder", folder, "train")
     assert data.labels == CLASSES and data.problems == ()
     order = (0, 4, 1, 5, 2, 6, 3, 7)
     assert names(data) == [f"{CLASSES[number % 4]}/{number:02d}.mp4" for number in order]
@@ -61,19 +62,19 @@ def test_folder(folder):
 def test_folder_without_hidden_files(tmp_path):
     for name in ("train/a/1.mp4", "train/a/._1.mp4", "train/a/.trash/2.mp4", "train/.ipynb_checkpoints/3.mp4"):
         put(tmp_path / name)
-    data = datasets.load("folder", tmp_path, "train")
+    data = datasets.load_split("folder", tmp_path, "train")
     assert data.labels == ("a",) and names(data) == ["a/1.mp4"]
 
 
 def test_folder_mistakes(tmp_path):
     with pytest.raises(InputError, match="no such directory.*train/CLASS"):
-        datasets.load("folder", tmp_path / "none", "train")
+        datasets.load_split("folder", tmp_path / "none", "train")
     (tmp_path / "train" / "a").mkdir(parents=True)
     with pytest.raises(InputError, match="no video"):
-        datasets.load("folder", tmp_path, "train")
+        datasets.load_split("folder", tmp_path, "train")
     (tmp_path / "val" / "b").mkdir(parents=True)
     with pytest.raises(InputError, match="b: no such class"):
-        datasets.load("folder", tmp_path, "val")
+        datasets.load_split("folder", tmp_path, "val")
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +89,12 @@ def digests(root):
 
 
 def test_demo_layout(made):
-    data = datasets.load("demo", made, "train")
+    data = datasets.load_split("demo", made, "train")
     videos = data.videos
     assert data.labels == demo.CLASSES and len(data.labels) == 8 and len(videos) == 10
     counts = collections.Counter(v.labels[0][0] for v in videos)
     assert sorted(counts.values()) == [1, 1, 1, 1, 1, 1, 2, 2]
-    videos = datasets.load("demo", made, "val").videos
+    videos = datasets.load_split("demo", made, "val").videos
     assert [v.labels[0][0] for v in videos] == list(range(8))
     for video in videos[::5]:
         assert decode(video.path).shape == (48, 64, 80, 3)
@@ -160,13 +161,13 @@ KINETICS = (
 @pytest.mark.parametrize("train, val", KINETICS)
 def test_kinetics(tmp_path, train, val):
     root = kinetics(tmp_path, train, val)
-    data = datasets.load("kinetics", root, "train")
+    data = datasets.load_split("kinetics", root, "train")
     assert data.labels == ("abseiling", "riding or walking with horse", "zumba")
     assert names(data) == ["-AAAAAAAAAA_000005_000015", "BBBBBBBBBBB_001200_001210", "CCC_CCCC-CC_000000_000010"]
     assert classes(data) == [(2,), (1,), (0,)]
     assert data.videos[1].path == str(root / "train/riding_or_walking_with_horse/BBBBBBBBBBB_001200_001210.webm")
     assert data.problems == (f"{root / train}: 1 of its videos not found in {root}: DDDDDDDDDDD_000007_000017",)
-    data = datasets.load("kinetics", root, "val")
+    data = datasets.load_split("kinetics", root, "val")
     assert len(data.labels) == 3 and data.problems == ()
     assert [(v.path, v.labels) for v in data.videos] == [
         (str(root / "val/EEEEEEEEEEE_000003_000013.mp4"), ((0, *ALWAYS),))
@@ -176,7 +177,7 @@ def test_kinetics(tmp_path, train, val):
 def test_kinetics_replacements_come_first(tmp_path):
     root = kinetics(tmp_path)
     better = put(root / "replacement" / "replacement_for_corrupted_k400" / "EEEEEEEEEEE_000003_000013.mp4")
-    assert datasets.load("kinetics", root, "val").videos[0].path == str(better)
+    assert datasets.load_split("kinetics", root, "val").videos[0].path == str(better)
 
 
 def test_kinetics_problems(tmp_path):
@@ -192,7 +193,7 @@ def test_kinetics_problems(tmp_path):
         "zumba,JJJJJJJJJJJ,1,11,validate",
     ]
     path = put(root / "val.csv", "\ufeff" + VAL.splitlines()[0] + "\n" + "\n".join(rows) + "\n")
-    data = datasets.load("kinetics", root, "val")
+    data = datasets.load_split("kinetics", root, "val")
     assert names(data) == ["EEEEEEEEEEE_000003_000013"]
     found = faults(data, path)
     words = {
@@ -206,24 +207,24 @@ def test_kinetics_problems(tmp_path):
     }
     assert found.keys() == words.keys() and all(words[line] in found[line] for line in words), found
     with pytest.raises(InputError, match=r"val\.csv:8: .*first of 7 problems"):
-        datasets.load("kinetics", root, "val", strict=True)
-    assert len(datasets.load("kinetics", kinetics(tmp_path / "whole"), "val", strict=True).videos) == 1
+        datasets.load_split("kinetics", root, "val", strict=True)
+    assert len(datasets.load_split("kinetics", kinetics(tmp_path / "whole"), "val", strict=True).videos) == 1
 
 
 def test_kinetics_mistakes(tmp_path):
     with pytest.raises(InputError, match=r"no list such as train\.csv .*cvdfoundation.*data\.root"):
-        datasets.load("kinetics", tmp_path, "train")
+        datasets.load_split("kinetics", tmp_path, "train")
     put(tmp_path / "train.csv", "a.mp4 3\nb.mp4 4\n")
     with pytest.raises(
         InputError, match=r"train\.csv:1: no column label, youtube_id, time_start, time_end; .*a\.mp4 3"
     ):
-        datasets.load("kinetics", tmp_path, "train")
+        datasets.load_split("kinetics", tmp_path, "train")
     put(tmp_path / "train.csv", TRAIN)
     with pytest.raises(InputError, match="no video is left .*4 of its videos not found in"):
-        datasets.load("kinetics", tmp_path, "train")
+        datasets.load_split("kinetics", tmp_path, "train")
     put(tmp_path / "annotations" / "train.csv", TRAIN)
     with pytest.raises(InputError, match="several lists of train: .*keep one"):
-        datasets.load("kinetics", tmp_path, "train")
+        datasets.load_split("kinetics", tmp_path, "train")
 
 
 # Lists
@@ -241,14 +242,14 @@ def test_pyslowfast_lists(tmp_path):
     other = put(tmp_path / "elsewhere" / "e.mp4")
     put(root / "train.csv", f"train/a.mp4 3\ntrain/b c.mp4 0\n{other} 5\ntrain/f.mp4 1\n")
     put(root / "test.csv", "val/d.mp4 4\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert data.labels == ("0", "1", "2", "3", "4", "5")
     assert [video.path for video in data.videos] == [str(root / "train/a.mp4"), str(root / "train/b c.mp4"), str(other)]
     assert classes(data) == [(3,), (0,), (5,)]
     assert data.problems == (f"{root / 'train.csv'}: 1 of its videos not found in {root}: train/f.mp4",)
-    assert classes(datasets.load("lists", root, "val")) == [(4,)]
+    assert classes(datasets.load_split("lists", root, "val")) == [(4,)]
     put(root / "val.csv", "val/d.mp4,2\n")
-    data = datasets.load("lists", root, "val")
+    data = datasets.load_split("lists", root, "val")
     assert classes(data) == [(2,)] and names(data) == ["val/d.mp4"] and len(data.labels) == 6
 
 
@@ -256,12 +257,12 @@ def test_lists_of_names(tmp_path):
     root = videos_of(tmp_path, "a, b.mp4", "c.mp4", "d.mp4", "e.mp4")
     put(root / "train.csv", '\ufeffpath,labels\n"a, b.mp4",run;jump high\nc.mp4,sit\n\nd.mp4,\ne.mp4, jump high ; 7\n')
     put(root / "val.csv", "c.mp4,run\nd.mp4,0\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert data.labels == ("7", "jump high", "run", "sit") and data.problems == ()
     assert names(data) == ["a, b.mp4", "c.mp4", "d.mp4", "e.mp4"]
     assert classes(data) == [(2, 1), (3,), (), (1, 0)]
     # A number is no class where classes are names.
-    data = datasets.load("lists", root, "val")
+    data = datasets.load_split("lists", root, "val")
     assert classes(data) == [(2,)] and faults(data, root / "val.csv") == {
         2: "'0' is none of the 4 classes, '7' to 'sit'"
     }
@@ -271,7 +272,7 @@ def test_lists_with_class_names(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     put(root / "classes.txt", "zumba\nabseiling\nriding a bike\n")
     path = put(root / "train.csv", "a.mp4,2;zumba\nb.mp4,abseiling\nc.mp4,3\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert data.labels == ("zumba", "abseiling", "riding a bike")
     assert classes(data) == [(2, 0), (1,)] and faults(data, path) == {
         3: "'3' is none of the 3 classes, 'zumba' to 'riding a bike'"
@@ -281,23 +282,23 @@ def test_lists_with_class_names(tmp_path):
 def test_lists_problems(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4", "d.mp4")
     path = put(root / "train.csv", "a.mp4 1\nb.mp4 -1\nc.mp4 1;1\n./a.mp4 0\nd.mp4\n\nd.mp4 x\nd.mp4 1234567890123\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert data.labels == ("0", "1") and classes(data) == [(1,)]
     words = {2: "'-1'", 3: "twice", 4: "again", 5: "'d.mp4' is not a path", 7: "'x'", 8: "'1234567890123'"}
     found = faults(data, path)
     assert found.keys() == words.keys() and all(words[line] in found[line] for line in words), found
     with pytest.raises(InputError, match=r"train\.csv:\d: .*\(the first of 6 problems"):
-        datasets.load("lists", root, "train", strict=True)
+        datasets.load_split("lists", root, "train", strict=True)
 
 
 @pytest.mark.parametrize("header", ["path,labels", "filename,label", "Path,Label", "video clip,action"])
 def test_lists_with_a_header(tmp_path, header):
     root = videos_of(tmp_path, "a.mp4", "b.mp4")
     put(root / "train.csv", f"{header}\na.mp4,2\nb.mp4,0\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert names(data) == ["a.mp4", "b.mp4"] and classes(data) == [(2,), (0,)] and data.problems == ()
     put(root / "train.csv", f"{header}\na.mp4,run\nb.mp4,jump;run\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert data.labels == ("jump", "run") and classes(data) == [(1,), (0, 1)] and data.problems == ()
 
 
@@ -305,13 +306,13 @@ def test_lists_with_a_header_that_is_guessed(tmp_path):
     """Of words that are not known: told, since it may be a video with a typing mistake."""
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     path = put(root / "train.csv", "a.mp4 playing guitar\nb.mp4 jumping\nc.mp4 running\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert data.labels == ("jumping", "running") and names(data) == ["b.mp4", "c.mp4"]
     assert faults(data, path) == {
         1: "'a.mp4 playing' is no video, and 'guitar' no other's label: taken for names of the columns"
     }
     with pytest.raises(InputError, match="taken for names of the columns"):
-        datasets.load("lists", root, "train", strict=True)
+        datasets.load_split("lists", root, "train", strict=True)
 
 
 @pytest.mark.parametrize("names, line", [("run\n\njump", 2), ("run\njump\nrun", 3), ("1\n2\n3", 1), ("0\n-1", 2)])
@@ -320,15 +321,15 @@ def test_lists_with_class_names_that_are_not_clear(tmp_path, names, line):
     put(root / "train.csv", "a.mp4,0\n")
     put(root / "classes.txt", names)
     with pytest.raises(InputError, match=rf"classes\.txt:{line}: expected a new name, or the number {line - 1}"):
-        datasets.load("lists", root, "train")
+        datasets.load_split("lists", root, "train")
     put(root / "classes.txt", "0\n1\njump\n\n")
-    assert datasets.load("lists", root, "train").labels == ("0", "1", "jump")
+    assert datasets.load_split("lists", root, "train").labels == ("0", "1", "jump")
 
 
 def test_lists_that_begin_with_a_negative_label(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     path = put(root / "train.csv", "a.mp4 -1\nb.mp4 10\nc.mp4 2\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert len(data.labels) == 11 and classes(data) == [(10,), (2,)]
     assert faults(data, path) == {1: "'-1' is none of the 11 classes, '0' to '10'"}
 
@@ -337,13 +338,13 @@ def test_lists_with_a_quote_that_nothing_ends(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     put(root / "train.csv", 'path,labels\na.mp4,run\n"b.mp4,jump\nc.mp4,run\n')
     with pytest.raises(InputError, match=r"train\.csv:3: a quote that nothing ends takes the 1 lines after it too"):
-        datasets.load("lists", root, "train")
+        datasets.load_split("lists", root, "train")
 
 
 def test_lists_with_a_quote_that_another_line_ends(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4", "d.mp4")
     path = put(root / "train.csv", 'a.mp4,"run\nb.mp4,jump\nc.mp4,"walk\nd.mp4,jump\n')
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert names(data) == ["d.mp4"] and faults(data, path).keys() == {1}
 
 
@@ -351,14 +352,14 @@ def test_lists_above_a_symbolic_link(tmp_path):
     root = videos_of(tmp_path / "disk", "videos/a.mp4") / "set"
     put(root / "train.csv", "../videos/a.mp4 0\n")
     (tmp_path / "link").symlink_to(root)
-    (video,) = datasets.load("lists", tmp_path / "link", "train").videos
+    (video,) = datasets.load_split("lists", tmp_path / "link", "train").videos
     assert video.path == str(tmp_path / "disk/videos/a.mp4")
 
 
 def test_a_refused_line_does_not_hide_a_good_one(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4")
     put(root / "train.csv", "b.mp4 0\na.mp4 x\na.mp4 1\n")
-    assert classes(datasets.load("lists", root, "train")) == [(0,), (1,)]
+    assert classes(datasets.load_split("lists", root, "train")) == [(0,), (1,)]
 
 
 def test_links_in_circles(tmp_path):
@@ -366,7 +367,7 @@ def test_links_in_circles(tmp_path):
     for link, target in ("train/run/up", ".."), ("train/run/more", "../../elsewhere"), ("elsewhere/back", "../train"):
         (root / link).symlink_to(target)
     assert [path[len(str(root)) :] for path in files.walk(root)] == ["/elsewhere/b.mp4", "/elsewhere/back/run/a.mp4"]
-    data = datasets.load("folder", root, "train")
+    data = datasets.load_split("folder", root, "train")
     assert names(data) == ["run/a.mp4", "run/more/b.mp4"]
 
 
@@ -379,21 +380,21 @@ def test_what_cannot_be_read_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match=f"cannot read or write {root}/train: Permission denied"):
-        datasets.load("folder", root, "train")
+        datasets.load_split("folder", root, "train")
 
 
 def test_lists_without_a_header(tmp_path):
     """The first video is missing, or has no suffix."""
     root = videos_of(tmp_path, "a.mp4", "b")
     put(root / "train.csv", "x.mp4,sit\na.mp4,run\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert data.labels == ("run", "sit") and data.problems[0].endswith(f"1 of its videos not found in {root}: x.mp4")
     put(root / "train.csv", "c,run\na.mp4,run\n")
-    assert datasets.load("lists", root, "train").problems[0].endswith(f"not found in {root}: c")
+    assert datasets.load_split("lists", root, "train").problems[0].endswith(f"not found in {root}: c")
     put(root / "train.csv", "clips/c action\na.mp4 action\n")
-    assert datasets.load("lists", root, "train").problems[0].endswith(f"not found in {root}: clips/c")
+    assert datasets.load_split("lists", root, "train").problems[0].endswith(f"not found in {root}: clips/c")
     put(root / "train.csv", "b,sit\na.mp4,run\n")
-    assert names(datasets.load("lists", root, "train")) == ["b", "a.mp4"]
+    assert names(datasets.load_split("lists", root, "train")) == ["b", "a.mp4"]
 
 
 @pytest.mark.parametrize("header", ["label,path", "labels,video", "class,path", "x,path"])
@@ -403,41 +404,41 @@ def test_lists_with_columns_the_other_way_round(tmp_path, header):
     with pytest.raises(
         InputError, match=rf"train.csv:1: columns {header}; a line of it is a path and its labels, such"
     ):
-        datasets.load("lists", root, "train")
+        datasets.load_split("lists", root, "train")
 
 
 def test_lists_with_a_comma_in_the_first_path(tmp_path):
     root = videos_of(tmp_path, "x,y.mp4", "a.mp4")
     put(root / "train.csv", "x,y.mp4 1\na.mp4 0\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert names(data) == ["x,y.mp4", "a.mp4"] and classes(data) == [(1,), (0,)] and data.problems == ()
 
 
 def test_lists_with_a_number_too_many(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     path = put(root / "train.csv", "a.mp4 0\nb.mp4 50000\nc.mp4 399\n")
-    data = datasets.load("lists", root, "train")
+    data = datasets.load_split("lists", root, "train")
     assert len(data.labels) == 400 and faults(data, path) == {2: "'50000' is none of the 400 classes, '0' to '399'"}
 
 
 def test_text_of_spreadsheets(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4")
     path = put(root / "train.csv", "a.mp4,0\r\n   \r\nb.mp4,1\r\n")
-    assert datasets.load("lists", root, "train", strict=True).problems == ()
+    assert datasets.load_split("lists", root, "train", strict=True).problems == ()
     path.write_bytes("a.mp4,0\nb.mp4,1\n".encode("utf-16"))
     with pytest.raises(InputError, match="train.csv: is text in UTF-16; save it as UTF-8"):
-        datasets.load("lists", root, "train")
+        datasets.load_split("lists", root, "train")
 
 
 def test_lists_mistakes(tmp_path):
     with pytest.raises(InputError, match=r"no train\.csv in .*videos/a\.mp4,3"):
-        datasets.load("lists", tmp_path, "train")
+        datasets.load_split("lists", tmp_path, "train")
     put(tmp_path / "train.csv", "")
     with pytest.raises(InputError, match=r"train\.csv: names no class"):
-        datasets.load("lists", tmp_path, "train")
+        datasets.load_split("lists", tmp_path, "train")
     put(tmp_path / "train.csv", "a.mp4 0\n")
     with pytest.raises(InputError, match="no video is left .*1 of its videos not found in"):
-        datasets.load("lists", tmp_path, "train")
+        datasets.load_split("lists", tmp_path, "train")
 
 
 def test_lists_to_batches(configure, folder, tmp_path):
@@ -497,7 +498,7 @@ def test_charades_frames(tmp_path):
     put(tmp_path / "Charades_v1_480" / "AAAAA.mp4")
     for name in ("AAAAA", "BBBBB"):
         put(tmp_path / "Charades_v1_rgb" / name / f"{name}-000001.jpg")
-    data = datasets.load("charades", tmp_path, "val")
+    data = datasets.load_split("charades", tmp_path, "val")
     assert len(data.labels) == 157 and data.labels[92] == "Action 92"
     assert [(v.id, v.path, v.rate) for v in data.videos] == [
         (name, str(tmp_path / "Charades_v1_rgb" / name), 24.0) for name in ("AAAAA", "BBBBB")
@@ -522,7 +523,7 @@ def test_charades_problems(tmp_path):
     path = charades_lists(tmp_path, rows)
     for row in rows:
         put(tmp_path / "Charades_v1_480" / f"{row[:5]}.mp4")
-    data = datasets.load("charades", tmp_path, "val")
+    data = datasets.load_split("charades", tmp_path, "val")
     assert names(data) == ["AAAAA", "BBBBB", "CCCCC", "DDDDD", "EEEEE", "FFFFF", "GGGGG"]
     assert data.videos[0].labels == ((0, 1.0, 9.5), (1, 2.0, 3.0)) and data.videos[1].labels == ((1, 2.0, 3.0),)
     assert all(video.labels == () and video.rate is None for video in data.videos[2:])
@@ -548,7 +549,7 @@ def test_charades_labels_past_the_end(configure, tmp_path):
     write(tmp_path / "Charades_v1_480" / "AAAAA.mp4", [coded(i) for i in range(60)])
     line = "Charades_v1_test.csv:2: a label from 30 to 40 s is not within the video; "
     with pytest.raises(InputError, match=f"{line}.*AAAAA.mp4 lasts 2.00 s"):
-        datasets.load("charades", tmp_path, "val", strict=True)
+        datasets.load_split("charades", tmp_path, "val", strict=True)
     settings = configure("data.dataset=charades", f"data.root={tmp_path}", "model.activation=sigmoid")
     expected = [[1, 0, 1] + [0] * 154]
     np.testing.assert_array_equal(next(iter(Clips(settings, "val").validation()))[1], expected)
@@ -563,7 +564,7 @@ def test_charades_labels_past_the_end(configure, tmp_path):
 
 def test_charades_mistakes(tmp_path):
     with pytest.raises(InputError) as error:
-        datasets.load("charades", tmp_path, "train")
+        datasets.load_split("charades", tmp_path, "train")
     for name in (
         "Charades_v1_train.csv",
         "Charades_v1_test.csv",
@@ -574,20 +575,20 @@ def test_charades_mistakes(tmp_path):
         assert name in str(error.value)
     charades_lists(tmp_path, ["AAAAA,c000 0.0 1.0,4.5"])
     with pytest.raises(InputError, match="no [^,]*Charades_v1_480; .*https:"):
-        datasets.load("charades", tmp_path, "train")
+        datasets.load_split("charades", tmp_path, "train")
     (tmp_path / "Charades_v1_480").mkdir()
     with pytest.raises(InputError, match="no video is left .*AAAAA"):
-        datasets.load("charades", tmp_path, "val")
+        datasets.load_split("charades", tmp_path, "val")
     put(tmp_path / "Charades_v1_test.csv", "id,actions\nAAAAA,c000 0.0 1.0\n")
     with pytest.raises(InputError, match=r"test\.csv:1: no column length; received 'id,actions'"):
-        datasets.load("charades", tmp_path, "val")
+        datasets.load_split("charades", tmp_path, "val")
     # The mapping has no names: it gives an action's object and verb.
     put(tmp_path / "Charades_v1_classes.txt", "c000 Holding some clothes\nc000 Putting clothes\n")
     with pytest.raises(InputError, match=r"classes\.txt:2: expected a new code"):
-        datasets.load("charades", tmp_path, "val")
+        datasets.load_split("charades", tmp_path, "val")
     (tmp_path / "Charades_v1_test.csv").unlink()
     with pytest.raises(InputError, match=r"no [^,]*Charades_v1_test\.csv; "):
-        datasets.load("charades", tmp_path, "train")
+        datasets.load_split("charades", tmp_path, "train")
 
 
 # AVA
@@ -616,7 +617,7 @@ ANNOTATED = (
 def test_ava_annotated(tmp_path, version):
     root = ava(tmp_path, version, ANNOTATED, excluded=[f"{FILM},0903"])
     put(root / "videos_15min" / f"{FILM}.mkv")
-    data = datasets.load("ava", root, "train")
+    data = datasets.load_split("ava", root, "train")
     assert data.labels == tuple(f"do {i}" for i in range(1, 81))
     assert names(data) == [f"{FILM},0902", f"{FILM},1798"]
     first, last = data.videos
@@ -631,7 +632,7 @@ def test_ava_newer_version_first(tmp_path):
     ava(tmp_path, "v2.1", ANNOTATED)
     ava(tmp_path, "v2.2", [f"{FILM},1000,{NEAR},12,1"])
     put(tmp_path / "videos" / f"{FILM}.mkv")
-    assert names(datasets.load("ava", tmp_path, "train")) == [f"{FILM},1000"]
+    assert names(datasets.load_split("ava", tmp_path, "train")) == [f"{FILM},1000"]
 
 
 PREDICTED = (
@@ -651,7 +652,7 @@ def expected_boxes(*boxes):
 def test_ava_predicted_boxes(tmp_path):
     root = ava(tmp_path, "v2.2", ANNOTATED, PREDICTED)
     put(root / "videos" / f"{FILM}.webm")
-    data = datasets.load("ava", root, "train")
+    data = datasets.load_split("ava", root, "train")
     assert names(data) == [f"{FILM},{second}" for second in ("0902", "0903", "1798")]
     boxes = {video.id[-4:]: sorted(video.boxes, key=lambda box: box.corners) for video in data.videos}
     assert boxes["0902"] == expected_boxes(
@@ -662,7 +663,7 @@ def test_ava_predicted_boxes(tmp_path):
 
     # In validation the predicted boxes are the boxes, down to a score of 0.8.
     ava(root, "v2.2", ANNOTATED, PREDICTED, split="val")
-    data = datasets.load("ava", root, "val")
+    data = datasets.load_split("ava", root, "val")
     assert names(data) == [f"{FILM},{second}" for second in ("0902", "0905", "0903")] and data.problems == ()
     assert list(data.videos[0].boxes) == expected_boxes((NEARLY, (79, 8), 0.95), (LESS, (), 0.91), (FAR, (0,), 0.85))
     assert list(data.videos[1].boxes) == expected_boxes((FAR, (), 0.99))
@@ -683,7 +684,7 @@ def test_ava_boxes_of_pyslowfast(tmp_path, name):
     root = ava(tmp_path, "v2.1", [f"{FILM},0902,{NEAR},80,1"])
     put(root / "annotations" / name, f"{FILM},0902,{FAR},,0.95\n{FILM},0902,{LESS},12,2\n{FILM},0902,{LESS},12\n")
     put(root / "videos" / f"{FILM}.webm")
-    data = datasets.load("ava", root, "train")
+    data = datasets.load_split("ava", root, "train")
     assert sorted(data.videos[0].boxes, key=lambda box: box.corners) == expected_boxes(
         (NEAR, (79,), 1.0), (FAR, (), 0.95)
     )
@@ -698,7 +699,7 @@ def test_ava_predicted_boxes_of_which_none_counts(tmp_path, lines):
     path = put(root / "annotations/ava_val_predicted_boxes.csv", lines)
     put(root / "videos" / f"{FILM}.webm")
     with pytest.raises(InputError, match=rf"{path}: no box of a score of at least 0\.8"):
-        datasets.load("ava", root, "val")
+        datasets.load_split("ava", root, "val")
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
@@ -712,7 +713,7 @@ def test_ava_boxes_of_mmaction2(tmp_path, protocol):
     path = root / "annotations" / "ava_dense_proposals_train.FAIR.recall_93.9.pkl"
     boxes = {key: np.array(value) for key, value in rows.items()}
     path.write_bytes(pickle.dumps(boxes, protocol))
-    first = datasets.load("ava", root, "train").videos[0]
+    first = datasets.load_split("ava", root, "train").videos[0]
     assert sorted(first.boxes, key=lambda box: box.corners) == expected_boxes(
         (NEAR, (79, 8), 1.0), (NEARLY, (79, 8), 0.95), (LESS, (), 0.91), (FAR, (0,), 1.0)
     )
@@ -721,17 +722,17 @@ def test_ava_boxes_of_mmaction2(tmp_path, protocol):
     boxes[f"{FILM}"] = np.zeros((1, 5))
     boxes[f"{FILM},0904"] = np.zeros((2, 3))
     path.write_bytes(pickle.dumps(boxes, protocol))
-    *problems, missing = datasets.load("ava", root, "train").problems
+    *problems, missing = datasets.load_split("ava", root, "train").problems
     assert missing.endswith("videos: other")
     starts = [f"{path}:{FILM},0903: corners", f"{path}:{FILM},0903: score", f"{path}:{FILM}: ", f"{path}:{FILM},0904: "]
     assert len(problems) == 4 and all(p.startswith(start) for p, start in zip(problems, starts)), problems
 
     path.write_bytes(pickle.dumps({f"{FILM},0902": os.getcwd}, protocol))
     with pytest.raises(InputError, match="asks to run .*getcwd.*nothing was run"):
-        datasets.load("ava", root, "train")
+        datasets.load_split("ava", root, "train")
     path.write_bytes(b"no pickle")
     with pytest.raises(InputError, match="is not a readable file of boxes"):
-        datasets.load("ava", root, "train")
+        datasets.load_split("ava", root, "train")
 
 
 def test_ava_problems(tmp_path):
@@ -749,7 +750,7 @@ def test_ava_problems(tmp_path):
     ]
     root = ava(tmp_path, "v2.2", rows)
     put(root / "videos" / f"{FILM}.mp4")
-    data = datasets.load("ava", root, "train")
+    data = datasets.load_split("ava", root, "train")
     assert [video.boxes for video in data.videos] == [(Box(corners(NEAR), (11,), 1.0),)]
     words = dict.fromkeys((2, 3, 4), "do not rise from 0 to 1")
     words.update({5: "action 0", 6: "action 81", 7: "again", 8: "second 899", 9: "expected film", 10: "expected film"})
@@ -763,10 +764,10 @@ def test_ava_label_maps(tmp_path):
     put(root / "videos" / f"{FILM}.mp4")
     (root / "annotations" / "ava_action_list_v2.1.pbtxt").unlink()
     with pytest.raises(InputError, match=r"no [^,]*ava_action_list_v2\.1_for_activitynet_2018\.pbtxt; .*\.google"):
-        datasets.load("ava", root, "train")
+        datasets.load_split("ava", root, "train")
     path = root / "annotations" / "ava_action_list_v2.1_for_activitynet_2018.pbtxt"
     put(path, 'item {\n  name: "bend/bow (at the waist)"\n  id: 1\n}\nitem { id: 3 name: "crouch/kneel" }\n')
-    labels = datasets.load("ava", root, "train").labels
+    labels = datasets.load_split("ava", root, "train").labels
     assert labels[:4] == ("bend/bow (at the waist)", "action 2", "crouch/kneel", "action 4") and len(labels) == 80
     for text in (
         'item { name: "a" id: 81 }',
@@ -776,18 +777,18 @@ def test_ava_label_maps(tmp_path):
     ):
         put(path, text)
         with pytest.raises(InputError, match="expected"):
-            datasets.load("ava", root, "train")
+            datasets.load_split("ava", root, "train")
 
 
 def test_ava_mistakes(tmp_path):
     with pytest.raises(InputError, match=r"no [^,]*ava_val_v2\.2\.csv, [^,]*ava_val_excluded\S+_v2\.2\.csv; "):
-        datasets.load("ava", tmp_path, "val")
+        datasets.load_split("ava", tmp_path, "val")
     ava(tmp_path, "v2.2", ANNOTATED)
     with pytest.raises(InputError, match="none of the directories frames, rawframes, videos_15min, videos is in"):
-        datasets.load("ava", tmp_path, "train")
+        datasets.load_split("ava", tmp_path, "train")
     (tmp_path / "frames").mkdir()
     with pytest.raises(InputError, match="no video is left .*2 of its videos not found in"):
-        datasets.load("ava", tmp_path, "train")
+        datasets.load_split("ava", tmp_path, "train")
 
 
 def test_ava_key_frames(tmp_path):
@@ -798,20 +799,20 @@ def test_ava_key_frames(tmp_path):
     write(
         root / "videos" / f"{FILM}.mp4", [coded(60 if second == 902 else second % 60) for second in range(906)], rate=1
     )
-    (film,) = datasets.load("ava", root, "train").videos
+    (film,) = datasets.load_split("ava", root, "train").videos
     assert numbers(decode(film.path)[int(film.key)][None]) == [60]
 
     # `ffmpeg -ss 900 -t 901`, at 30 frames a second
     (root / "videos_15min").mkdir()
     write(root / "videos_15min" / f"{FILM}.mp4", [coded(i) for i in range(150)])
-    (cut,) = datasets.load("ava", root, "train").videos
+    (cut,) = datasets.load_split("ava", root, "train").videos
     assert numbers(decode(cut.path)[int(cut.key * 30)][None]) == [60]
 
     # `ffmpeg -r 30 -q:v 1 FILM_%06d.jpg` of it: numbers begin at 1
     (root / "frames" / FILM).mkdir(parents=True)
     for i in range(150):
         Image.fromarray(coded(i)).save(root / "frames" / FILM / f"{FILM}_{i + 1:06d}.jpg")
-    (frames,) = datasets.load("ava", root, "train").videos
+    (frames,) = datasets.load_split("ava", root, "train").videos
     assert frames.rate == 30.0 and frames.path == str(root / "frames" / FILM)
     image = Image.open(sorted(pathlib.Path(frames.path).iterdir())[int(frames.key * frames.rate)])
     assert numbers(np.asarray(image)[None]) == [60]
@@ -833,7 +834,7 @@ def test_ava_key_frames_past_the_end(configure, tmp_path, frames):
         write(tmp_path / "videos_15min" / f"{FILM}.mp4", [coded(i) for i in range(66)])
     line = r"ava_{}_v2.2.csv:2: the key frame at 3 s is past the end; .* lasts 2.20 s"
     with pytest.raises(InputError, match=line.format("train")):
-        datasets.load("ava", tmp_path, "train", strict=True)
+        datasets.load_split("ava", tmp_path, "train", strict=True)
     settings = "model.head=roi", "model.activation=sigmoid", "test.clips=1", "test.crops=0"
     clips = Clips(configure("data.dataset=ava", f"data.root={tmp_path}", *settings), "val")
     assert [name.numpy().decode() for *_, name in clips.key_frames()] == [f"{FILM},0902"]

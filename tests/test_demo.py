@@ -12,8 +12,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from coded_video import write
-from conftest import CLASSES, picture
+from helpers.coded_video import write
+from helpers.pictures import CLASSES, picture
 from test_seeing import expected_scores
 
 from slowfast_tf import demo

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from variables import watched
+from helpers.variables import watched
 
 from slowfast_tf import checkpoints, convert, describe
 from slowfast_tf.errors import InputError

@@ -22,7 +22,8 @@ from slowfast_tf.models.layers import Conv3D
 from slowfast_tf.models.slowfast import SlowFast
 from slowfast_tf.training import losses
 from slowfast_tf.training.run import initialize
-from slowfast_tf.video import decode as video
+from slowfast_tf.video.decode import read_frames
+from slowfast_tf.video.probe import probe
 
 DEMO = pathlib.Path(__file__).parents[1] / "configs" / "demo_detection.json"
 SMALL = (
@@ -86,7 +87,7 @@ def test_shapes_are_in_their_boxes():
 
 
 def test_made_data_set(films, tmp_path):
-    train, val = (datasets.load("demo_detection", films, split) for split in ("train", "val"))
+    train, val = (datasets.load_split("demo_detection", films, split) for split in ("train", "val"))
     assert [len(data.videos) for data in (train, val)] == [3, 6] and not train.problems and not val.problems
     assert train.labels[:6] == demo_detection.ACTIONS and len(train.labels) == 80
     assert train.videos[0].id == "demo_train_00,0902" and train.videos[0].key == 2
@@ -96,7 +97,7 @@ def test_made_data_set(films, tmp_path):
     for frame in train.videos:
         assert all(sorted(box.labels)[0] in (0, 1) and sorted(box.labels)[1] in range(2, 6) for box in frame.boxes)
     # Frame 80 is the first key frame, and scenes end 20 frames after theirs.
-    assert video.probe(train.videos[0].path).frames == 60 + 3 * 40
+    assert probe(train.videos[0].path).frames == 60 + 3 * 40
     demo_detection.make(tmp_path / "again", train=1, validation=2, key_frames=3)
     for path in films.rglob("*.*"):
         assert (tmp_path / "again" / path.relative_to(films)).read_bytes() == path.read_bytes()
@@ -180,7 +181,7 @@ def test_figures_and_files(tested, films):
 def test_scores_are_those_of_the_frames(tested, network, films):
     """Of frames read by number, 16 before the key frame and on it, as small as tests have them."""
     _, _, found = tested
-    clip = video.read(films / "videos_15min" / "demo_val_01.mp4", [120 - 16, 120], network.spec.crop_size)
+    clip = read_frames(films / "videos_15min" / "demo_val_01.mp4", [120 - 16, 120], network.spec.crop_size)
     here = [i for i, name in enumerate(found.ids) if name == "demo_val_01,0903"]
     assert len(here) in (3, 4)
     expected = Predictor(network).score_boxes(tf.constant(clip[None]), tf.constant(found.boxes[None, here]))[0]
@@ -219,7 +220,7 @@ def test_parts_and_what_is_done(network, configure, tested, tmp_path):
         paths.append(tmp_path / f"{number}.npz")
         command.evaluate(network, Clips(configure(), "val"), (number, 2), scores=paths[-1])
     fused = scores.fuse(paths)
-    again = metrics.figures(fused)
+    again = metrics.compute_metrics(fused)
     assert again.pop("AP") == pytest.approx(figures["AP"], abs=1e-6) and sorted(fused.ids) == sorted(found.ids)
     assert again == pytest.approx({name: value for name, value in figures.items() if name != "AP"}, abs=1e-6)
     done = set(found.ids[:8])
@@ -259,7 +260,7 @@ def test_other_mistakes(network, configure, tested, tmp_path):
     (tmp_path / "gone").mkdir()
     lost = {**found.about, "config": {**found.about["config"], "data": {"root": str(tmp_path / "gone")}}}
     with pytest.raises(InputError, match=r"AVA is not in .*gone.annotations: no .*ava_val_v2\.2\.csv"):
-        metrics.figures(scores.Scores(found.ids, found.labels, found.scores, {}, lost, found.boxes))
+        metrics.compute_metrics(scores.Scores(found.ids, found.labels, found.scores, {}, lost, found.boxes))
 
 
 @pytest.mark.parametrize("height, width", [(5, 5), (6, 7), (2, 3)])
@@ -309,7 +310,7 @@ def test_saved_model(network, films, tmp_path):
     found = signatures["clips"](**{name: tf.constant(x) for name, x in inputs.items()})["scores"]
     np.testing.assert_allclose(found[:, ::2], expected[:, ::2], atol=1e-5)
 
-    raw = video.read(films / "videos_15min" / "demo_val_00.mp4", range(60, 101))[:, :, :90]  # the middle one is 80
+    raw = read_frames(films / "videos_15min" / "demo_val_00.mp4", range(60, 101))[:, :, :90]  # the middle one is 80
     found = signatures["serving_default"](video=tf.constant(raw[None]), boxes=tf.constant(BOXES))
     expected = Predictor(network).score_boxes(tf.constant(raw[None, [20 - 16, 20]]), tf.constant(BOXES)).numpy()
     np.testing.assert_allclose(found["scores"][0, ::2], expected[0, ::2], atol=1e-4)

@@ -175,7 +175,7 @@ def test_fuse_says_what_does_not_fit(tmp_path):
     first = made("ab", (0, 2))
     fused = fuse(made("c", (1, 2), skipped="d"), first)
     assert fused.ids == ["a", "b", "c"] and fused.skipped == {"d": "d: is broken"}
-    assert metrics.figures(fused)["skipped"] == 1
+    assert metrics.compute_metrics(fused)["skipped"] == 1
     for others, message in (
         ([], "missing: part 1/2; give the files of all 2 parts"),
         ([made("c", (1, 3))], "1.npz is one of 3 parts, .*0.npz one of 2"),
@@ -271,7 +271,7 @@ class Page(html.parser.HTMLParser):
 def test_report():
     tested = made("abcd", classes=("ant", "<b>bee & co"), skipped=["<lost>.mp4"])
     tested.scores[:] = [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]]
-    text = report.page(tested, metrics.figures(tested))
+    text = report.page(tested, metrics.compute_metrics(tested))
     page = Page(text)
     assert not page.outside and "http" not in text and "@import" not in text and "url(" not in text
     assert len(page.images) == 2 and all(image.startswith("data:image/png;base64,iVBOR") for image in page.images)
@@ -291,7 +291,7 @@ def test_report_of_many_labels():
     tested = made([f"v{i}" for i in range(60)], classes=classes, activation="sigmoid")
     tested.labels[:] = np.random.default_rng(1).random(tested.labels.shape) < 0.1
     tested.labels[:, 7] = 0
-    figures = metrics.figures(tested)
+    figures = metrics.compute_metrics(tested)
     page = Page(report.page(tested, figures))
     assert ["mAP", f"{figures['mAP']:.4f}"] in page.tables[0] and len(page.images) == 1
     rows = page.tables[1][1:]
@@ -303,7 +303,7 @@ def test_videos_without_a_label_do_not_count():
     tested = made("abcd")
     tested.labels[2:] = 0
     tested.scores[:] = [[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.1, 0.9]]
-    assert metrics.figures(tested)["top1"] == 0.5
+    assert metrics.compute_metrics(tested)["top1"] == 0.5
     tested.labels[:] = 0
     with pytest.raises(InputError, match="none of the 4 videos has a label"):
-        metrics.figures(tested)
+        metrics.compute_metrics(tested)

@@ -10,8 +10,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import decode, write
-from conftest import CLASSES, picture
+from helpers.coded_video import decode, write
+from helpers.pictures import CLASSES, picture
 from sklearn.metrics import average_precision_score
 
 from slowfast_tf import SlowFast, load
@@ -20,7 +20,7 @@ from slowfast_tf.errors import InputError, RunError
 from slowfast_tf.evaluation import metrics, views
 from slowfast_tf.evaluation.report import plots
 from slowfast_tf.evaluation.run import evaluate
-from slowfast_tf.video import decode as video
+from slowfast_tf.video.decode import read_frames
 
 
 def test_classification_by_hand():
@@ -150,7 +150,7 @@ def test_fused_views_are_those_of_single_ones(configure, model, infer, folder, f
 
 
 def test_a_video_is_decoded_once_for_30_views(configure, folder, monkeypatch):
-    read, calls = video.read, []
+    read, calls = read_frames, []
 
     def counted(path, indices, short_side):
         calls.append(pathlib.Path(path).name)

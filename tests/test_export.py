@@ -14,8 +14,8 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import write
-from conftest import CLASSES, picture
+from helpers.coded_video import write
+from helpers.pictures import CLASSES, picture
 
 from slowfast_tf import SlowFast, export
 from slowfast_tf.data import transforms
@@ -649,9 +649,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(saved, tmp_path):
 
 def test_records_are_calibration_clips(model, videos, clips, tmp_path):
     """The frames of a video as MediaSequence stores them."""
-    from slowfast_tf.video import decode as video
+    from slowfast_tf.video.decode import read_frames
 
-    frames = video.read(videos[0], range(40))
+    frames = read_frames(videos[0], range(40))
     feature = tf.train.Feature
     encoded = [feature(bytes_list=tf.train.BytesList(value=[f])) for f in jpegs(frames[None])[0]]
     record = tf.train.SequenceExample(

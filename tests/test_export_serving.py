@@ -13,9 +13,9 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import decode, write
-from conftest import picture
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from helpers.coded_video import decode, write
+from helpers.pictures import picture
 from test_export import fresh_environment
 
 from slowfast_tf.data import transforms

@@ -13,9 +13,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.variables import watched
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from variables import watched
 
 from slowfast_tf import describe
 from slowfast_tf.checkpoints.loading import variables

@@ -57,6 +57,9 @@ def start(number, ports, arguments, log, script=("-m", "slowfast_tf.train")):
         )
 
 
+WORKER = str(ROOT / "tests/helpers/worker.py")
+
+
 def free_ports(count):
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [s.getsockname()[1] for s in sockets]
@@ -76,10 +79,7 @@ def undisturbed(videos, tmp_path_factory):
     """The work directory of a run of two workers, and what each of them ended with."""
     place = tmp_path_factory.mktemp("two")
     ports, arguments = free_ports(2), words(videos, place / "run", *TOGETHER)
-    workers = [
-        start(i, ports, [str(place / f"{i}.npz"), *arguments], place / f"{i}.log", [str(ROOT / "tests/worker.py")])
-        for i in range(2)
-    ]
+    workers = [start(i, ports, [str(place / f"{i}.npz"), *arguments], place / f"{i}.log", [WORKER]) for i in range(2)]
     try:
         codes = [worker.wait(900) for worker in workers]
     finally:

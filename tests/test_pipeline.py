@@ -10,13 +10,13 @@ import sys
 import threading
 
 import numpy as np
-import published
 import pytest
 import tensorflow as tf
-from coded_video import write
-from conftest import CLASSES, picture, told
+from helpers import published
+from helpers.coded_video import write
+from helpers.pictures import CLASSES, picture, told
+from helpers.published import FAR, FILM, NEAR
 from PIL import Image
-from published import FAR, FILM, NEAR
 from scipy import ndimage
 
 import slowfast_tf
@@ -225,7 +225,7 @@ def test_parts_share_nothing_and_miss_nothing(forty, source, parts):
     assert Clips(config, "train").steps(Clips(config, "train").phases[0]) == 10 // parts
     epochs = collections.defaultdict(list)
     for part in range(parts):
-        batches = list(Clips(config, "train").train(range(0, 2), part=(part, parts)))
+        batches = list(Clips(config, "train").train(range(0, 2), shard=(part, parts)))
         assert len(batches) == 2 * (10 // parts)
         for i, (inputs, labels) in enumerate(batches):
             assert inputs["fast"].shape[0] == 4
@@ -241,13 +241,13 @@ def test_parts_share_nothing_and_miss_nothing(forty, source, parts):
 def test_a_run_goes_on_where_it_stopped(forty, source, part):
     augmented = ["data.color_jitter=0.4", "data.mixup=0.8", "data.cutmix=1", "data.random_erasing=0.3"]
     config = forty(source, "train.batch_size=12", *augmented)
-    whole = list(Clips(config, "train").train(range(0, 4), part=part))
-    rest = list(Clips(config, "train").train(range(2, 4), part=part))
+    whole = list(Clips(config, "train").train(range(0, 4), shard=part))
+    rest = list(Clips(config, "train").train(range(2, 4), shard=part))
     assert len(whole) == 12 and len(rest) == 6
     for expected, found in zip(whole[6:], rest):
         tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
     other = next(
-        iter(Clips(forty(source, "train.batch_size=12", "seed=1", *augmented), "train").train(range(1), part=part))
+        iter(Clips(forty(source, "train.batch_size=12", "seed=1", *augmented), "train").train(range(1), shard=part))
     )
     assert np.abs(other[0]["fast"] - whole[0][0]["fast"]).max() > 0.1
 
@@ -363,7 +363,7 @@ def test_service(forty, seeded):
     orders = [sum((number_of(inputs) for inputs, _ in clips.train()), []) for _ in range(3)]
     assert all(a != b for a, b in itertools.combinations([numbers, *orders], 2))
     # Trainers of several machines share no video.
-    shares = [[n for inputs, _ in clips.train(part=(i, 2)) for n in number_of(inputs)] for i in range(2)]
+    shares = [[n for inputs, _ in clips.train(shard=(i, 2)) for n in number_of(inputs)] for i in range(2)]
     assert sorted(sum(shares, [])) == list(range(40))
     # For a run of several epochs it goes on.
     assert sum(1 for _ in clips.train(range(2)).take(45)) == 45

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import coded, numbers, write
+from helpers.coded_video import coded, numbers, write
 
 from slowfast_tf import load, plugins, runtime, train
 from slowfast_tf.errors import InputError

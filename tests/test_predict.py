@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import coded, decode, write
-from conftest import CLASSES, picture
+from helpers.coded_video import coded, decode, write
+from helpers.pictures import CLASSES, picture
 
 from slowfast_tf import SlowFast
 from slowfast_tf.errors import InputError

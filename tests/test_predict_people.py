@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import decode, write
+from helpers.coded_video import decode, write
 
 from slowfast_tf import SlowFast
 from slowfast_tf.errors import InputError
 from slowfast_tf.inference import people as detection
 from slowfast_tf.inference.people import Person
-from slowfast_tf.video import decode as video
+from slowfast_tf.video.probe import frame_times, probe
 
 LABELS = ("walk", "sit", "ask, say", "wave", "run")
 
@@ -277,7 +277,7 @@ def test_frames_that_are_not_even_in_time(tmp_path):
     times = [0, 40, 80, 400, 440, 1000]
     path = write(tmp_path / "uneven.mkv", [square(t) for t in range(6)], times=times)
     people = [Person(0.0, box(0.2), track=0), Person(1.0, box(0.2), track=0)]
-    assert video.seconds(video.probe(path)) == pytest.approx(np.array(times) / 1000)
+    assert frame_times(probe(path)) == pytest.approx(np.array(times) / 1000)
     detection.write_video(path, people, tmp_path / "out.mp4")
     assert [time for time, _ in packets(tmp_path / "out.mp4", "video")[1]] == pytest.approx(np.array(times) / 1000)
 

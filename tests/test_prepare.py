@@ -20,15 +20,14 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
-from coded_video import coded, decode, numbers, write
+from helpers.coded_video import coded, decode, numbers, write
 
 from slowfast_tf import config, prepare
 from slowfast_tf.data import Clips, flow
-from slowfast_tf.data.datasets import Box, Video
 from slowfast_tf.data.records import format as records
 from slowfast_tf.data.records.frames import Frames
-from slowfast_tf.errors import InputError, RunError
-from slowfast_tf.video.decode import VideoError
+from slowfast_tf.data.reference import Box, Video
+from slowfast_tf.errors import InputError, RunError, VideoError
 
 ALWAYS = (0.0, float("inf"))
 LABELS = ("sit", "stand", "walk", "wave")

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import write
-from conftest import picture
+from helpers.coded_video import write
+from helpers.pictures import picture
 
 from slowfast_tf import SlowFast, config, load, prepare
 from slowfast_tf.checkpoints import loading

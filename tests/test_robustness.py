@@ -14,12 +14,13 @@ import zlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import coded, write
+from helpers.coded_video import coded, write
 from PIL import Image
 
 from slowfast_tf import runtime
 from slowfast_tf.data import Clips, sampling, sources
-from slowfast_tf.video import decode as video
+from slowfast_tf.errors import VideoError
+from slowfast_tf.video.decode import read_frames
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENCODERS = {
@@ -201,8 +202,8 @@ def absurd_mkv(path, side):
 def test_absurd_sizes(tmp_path, make, name, side, said):
     path = tmp_path / name
     make(path, side)
-    with pytest.raises(video.VideoError) as error:
-        video.read(str(path), [0, 3])
+    with pytest.raises(VideoError) as error:
+        read_frames(str(path), [0, 3])
     assert str(error.value).startswith(f"{path}: {said}") and "\n" not in str(error.value)
 
 
@@ -220,7 +221,7 @@ def test_absurd_images(configure, tmp_path):
     images = sources._read_images([str(path) for path in paths])
     assert images.shape == (3, 32, 64, 3)
     np.testing.assert_array_equal(images[1], images[0])
-    with pytest.raises(video.VideoError, match=r"1\.jpg: cannot be decoded"):
+    with pytest.raises(VideoError, match=r"1\.jpg: cannot be decoded"):
         sources._read_images([str(paths[1])])
 
 
@@ -252,7 +253,7 @@ def test_large_frames_are_made_smaller(configure, tmp_path, monkeypatch, frames)
     assert len(list(Clips(settings, "train").train())) == 1
     tested, trained = found
     assert tested.shape == (2, 16, 45, 60, 3) and trained.shape == (1, 16, 45, 60, 3)
-    expected = sampling.clip_frames(sampling.test_places(2), 40, clips.spec).numpy()
+    expected = sampling.clip_frames(sampling.test_starts(2), 40, clips.spec).numpy()
     np.testing.assert_allclose(tested.mean((2, 3, 4)) / 6, expected, atol=0.5)
 
 
@@ -269,4 +270,4 @@ def test_a_video_of_no_key_frame(tmp_path):
         data[data.index(b"\x80", place + 5)] = 0
     (tmp_path / "b.mkv").write_bytes(data)
     for first in (0, 7):
-        np.testing.assert_array_equal(video.read(str(tmp_path / "b.mkv"), [first]), video.read(path, [first]))
+        np.testing.assert_array_equal(read_frames(str(tmp_path / "b.mkv"), [first]), read_frames(path, [first]))

@@ -10,17 +10,18 @@ import av
 import numpy as np
 import pytest
 import tensorflow as tf
-from coded_video import coded, decode, numbers, write
-from conftest import CLASSES, picture
+from helpers.coded_video import coded, decode, numbers, write
+from helpers.pictures import CLASSES, picture
 from matplotlib.image import imread
 
 from slowfast_tf import SlowFast
 from slowfast_tf.data import transforms
+from slowfast_tf.errors import VideoError
 from slowfast_tf.inference import live, sliding
 from slowfast_tf.inference.explain import grad_cam
 from slowfast_tf.inference.predictor import Predictor
 from slowfast_tf.models.presets import get_spec
-from slowfast_tf.video import decode as video
+from slowfast_tf.video.decode import to_rgb
 
 # Grad-CAM
 
@@ -272,7 +273,7 @@ def test_a_slow_network_does_not_lag(model, stream, monkeypatch):
 
 def test_a_decoder_that_lags_goes_on_at_a_key_frame(model, stream, monkeypatch):
     """Where decoding is slower than the stream, frames are left out, and the newest are still seen in time."""
-    upright = video.upright
+    upright = to_rgb
 
     def slow(*arguments):
         time.sleep(0.15)
@@ -304,10 +305,10 @@ def test_camera_command(run_predict, infer, saved, stream, long, tmp_path):
 def test_streams_that_cannot_be_read(model, stream, tmp_path, monkeypatch):
     (tmp_path / "bad.ts").write_text("nothing")
     for source in (str(tmp_path / "bad.ts"), stream.replace("stream.ts", "none"), "97"):
-        with pytest.raises(video.VideoError, match=source):
+        with pytest.raises(VideoError, match=source):
             next(live.watch(Told(model.spec, 0.0), source))
     monkeypatch.setattr(live, "PATIENCE", 0.5)
-    with pytest.raises(video.VideoError, match="silent.ts: no frame for 0.5 seconds"):
+    with pytest.raises(VideoError, match="silent.ts: no frame for 0.5 seconds"):
         next(live.watch(Told(model.spec, 0.0), stream.replace("stream.ts", "silent.ts")))
 
 

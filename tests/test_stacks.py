@@ -8,7 +8,7 @@ import subprocess
 import keras
 import numpy as np
 import pytest
-from other_stack import outputs
+from helpers.other_stack import outputs
 
 import slowfast_tf
 
@@ -28,7 +28,7 @@ def test_each_stack_reads_what_the_other_saved(saved, served, tmp_path):
     shutil.copy(saved, tmp_path / "here.keras")
     shutil.copytree(served, tmp_path / "here")
     here = outputs(slowfast_tf.load(saved), served, inputs)
-    command = [OTHER, str(ROOT / "tests/other_stack.py"), str(tmp_path)]
+    command = [OTHER, str(ROOT / "tests/helpers/other_stack.py"), str(tmp_path)]
     process = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert process.returncode == 0, process.stderr[-2000:]
 

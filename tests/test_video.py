@@ -10,11 +10,14 @@ import sys
 import av
 import numpy as np
 import pytest
-from coded_video import coded, decode, numbers, write
+from helpers.coded_video import coded, decode, numbers, write
 
 from slowfast_tf.benchmarks.preparing import ffmpeg_program
-from slowfast_tf.data.datasets import Video
-from slowfast_tf.video import decode as video
+from slowfast_tf.data.reference import Video, resolve
+from slowfast_tf.errors import OutsideError, VideoError
+from slowfast_tf.video.decode import read_frames, reduction
+from slowfast_tf.video.images import list_images
+from slowfast_tf.video.probe import probe
 
 COUNT = 50
 CLIPS = pathlib.Path(__file__).parents[2] / "shared" / "videos"
@@ -57,13 +60,13 @@ def path(request, directory):
 
 
 def check(path, wanted, count=COUNT):
-    frames = video.read(path, wanted)
+    frames = read_frames(path, wanted)
     assert frames.dtype == np.uint8 and len(frames) == len(wanted)
     assert numbers(frames) == [min(max(int(i), 0), count - 1) for i in wanted]
 
 
 def test_every_frame_alone(path):
-    assert video.probe(path).frames == COUNT
+    assert probe(path).frames == COUNT
     assert numbers(decode(path)) == list(range(COUNT))  # the file holds what it was meant to
     for i in range(COUNT):
         check(path, [i])
@@ -79,7 +82,7 @@ def test_any_frames_in_any_order(path):
 
 
 def test_pixels_are_those_of_a_plain_loop(path):
-    np.testing.assert_array_equal(video.read(path, range(3, COUNT, 7)), decode(path)[3::7])
+    np.testing.assert_array_equal(read_frames(path, range(3, COUNT, 7)), decode(path)[3::7])
 
 
 def test_the_files_are_as_hard_as_they_should_be(directory):
@@ -96,7 +99,7 @@ def test_the_files_are_as_hard_as_they_should_be(directory):
 @pytest.mark.parametrize("size", [(35, 51), (51, 35)])
 def test_odd_sizes(tmp_path, name, codec, pix_fmt, size):
     path = write_coded(tmp_path / name, 20, size, codec=codec, pix_fmt=pix_fmt)
-    assert video.read(path, [4]).shape == (1, *size, 3)
+    assert read_frames(path, [4]).shape == (1, *size, 3)
     check(path, [3, 19, 7], 20)
 
 
@@ -106,12 +109,12 @@ def test_variable_frame_rate(tmp_path, name):
     path = write_coded(tmp_path / name, 40, times=times.tolist(), g=9, bf=2)
     for i in range(40):
         check(path, [i], 40)
-    info = video.probe(path)
+    info = probe(path)
     assert info.rate == pytest.approx(39 / (times[-1] / 1000), rel=1e-2)
 
 
 def test_frame_rate(path):
-    assert video.probe(path).rate == pytest.approx(30, rel=1e-2)
+    assert probe(path).rate == pytest.approx(30, rel=1e-2)
 
 
 # The matrix of a track header (ISO 14496-12, 8.3.2) takes a stored point (x, y) to (a x + c y, b x + d y), y downwards:
@@ -129,10 +132,10 @@ def test_rotated_pictures_come_out_upright(tmp_path, matrix, turns):
     a, b, c, d = (one * x for x in matrix)
     content[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
-    frames = video.read(str(path), [5, 17, 0])
+    frames = read_frames(str(path), [5, 17, 0])
     assert frames.shape == (3, 48, 64, 3)
     assert numbers(frames) == [5, 17, 0]
-    frames = video.read(str(path), [5, 17, 0], 24)
+    frames = read_frames(str(path), [5, 17, 0], 24)
     assert frames.shape == (3, 24, 32, 3)
     assert numbers(frames) == [5, 17, 0]
 
@@ -141,13 +144,13 @@ def test_sound_in_front(tmp_path):
     path = write_coded(tmp_path / "v.mp4", 30, audio=True, g=10, bf=2)
     with av.open(path) as container:
         assert container.streams[0].type == "audio"
-    assert video.probe(path).frames == 30
+    assert probe(path).frames == 30
     check(path, [0, 17, 29, 4], 30)
 
 
 def test_one_frame(tmp_path):
     path = write_coded(tmp_path / "v.mp4", 1)
-    assert video.probe(path).frames == 1
+    assert probe(path).frames == 1
     check(path, [0, 0, 9], 1)
 
 
@@ -158,8 +161,8 @@ def test_pathlib(tmp_path):
 
 def refused(path):
     """The message for a video that cannot be read, which must be one line that names it."""
-    with pytest.raises(video.VideoError) as error:
-        video.read(str(path), [0])
+    with pytest.raises(VideoError) as error:
+        read_frames(str(path), [0])
     message = str(error.value)
     assert message.startswith(f"{path}: ") and "\n" not in message and len(message) > len(f"{path}: ")
     return message
@@ -186,10 +189,10 @@ def test_sound_alone(tmp_path):
 
 def test_absurd_size(tmp_path, monkeypatch):
     path = write_coded(tmp_path / "v.mp4", 2)
-    monkeypatch.setattr(video, "MAX_PIXELS", 32 * 64)
+    monkeypatch.setattr("slowfast_tf.video.probe.MAX_PIXELS", 32 * 64)
     check(path, [1], 2)
-    monkeypatch.setattr(video, "MAX_PIXELS", 32 * 64 - 1)
-    video.probe.cache_clear()
+    monkeypatch.setattr("slowfast_tf.video.probe.MAX_PIXELS", 32 * 64 - 1)
+    probe.cache_clear()
     assert "64 x 32" in refused(path)
 
 
@@ -203,9 +206,9 @@ def test_truncated(tmp_path):
             path.write_bytes(whole[: int(len(whole) * share)])
             try:
                 # The very last frames before the cut may be half there.
-                assert numbers(video.read(str(path), [0, 5])) == [0, 5], path
+                assert numbers(read_frames(str(path), [0, 5])) == [0, 5], path
                 read += 1
-            except video.VideoError as error:
+            except VideoError as error:
                 assert str(path) in str(error)
     assert read >= 4
 
@@ -215,9 +218,9 @@ import json, sys
 from slowfast_tf.data import video
 for path in sys.argv[1:]:
     try:
-        frames = video.read(path, range(0, 60, 3))
+        frames = read_frames(path, range(0, 60, 3))
         print(json.dumps([path, list(frames.shape)]), flush=True)
-    except video.VideoError as error:
+    except VideoError as error:
         assert path in str(error) and "\\n" not in str(error)
         print(json.dumps([path, None]), flush=True)
 """
@@ -250,10 +253,10 @@ def test_a_damaged_frame_is_replaced_by_the_one_before(tmp_path, caplog):
     at = [i for i in range(movie, len(content)) if content.startswith(b"00dc", i)][7]
     size = struct.unpack("<I", content[at + 4 : at + 8])[0]
     path.write_bytes(content[: at + 8] + bytes(size) + content[at + 8 + size :])
-    assert numbers(video.read(str(path), [5, 6, 8])) == [5, 6, 8]
+    assert numbers(read_frames(str(path), [5, 6, 8])) == [5, 6, 8]
     assert not caplog.messages
     for _ in range(2):
-        assert numbers(video.read(str(path), [5, 7, 9]))[1] in (6, 8)
+        assert numbers(read_frames(str(path), [5, 7, 9]))[1] in (6, 8)
     # Once for each file.
     assert caplog.messages == [f"{path}: 1 of 3 frames cannot be decoded; others stand in"]
 
@@ -264,10 +267,10 @@ def test_real_clips(name):
     if not path.exists():
         pytest.skip(f"{name} is not beside this repository")
     frames = decode(path)
-    assert video.probe(str(path)).frames == len(frames)
+    assert probe(str(path)).frames == len(frames)
     last = len(frames) - 1
     wanted = [last, 0, last // 2, last // 3, last // 3 + 1, last // 2, last + 5]
-    np.testing.assert_array_equal(video.read(str(path), wanted), frames[np.minimum(wanted, last)])
+    np.testing.assert_array_equal(read_frames(str(path), wanted), frames[np.minimum(wanted, last)])
 
 
 @pytest.mark.parametrize(
@@ -283,7 +286,7 @@ def test_real_clips(name):
     ],
 )
 def test_reduction_leaves_what_is_needed(size, short_side, expected):
-    assert video.reduction(*size, short_side) == expected
+    assert reduction(*size, short_side) == expected
 
 
 def test_frames_made_smaller_are_means(tmp_path):
@@ -294,18 +297,18 @@ def test_frames_made_smaller_are_means(tmp_path):
         for t in range(6)
     ]
     path = write(tmp_path / "v.mp4", images, pix_fmt="yuv444p", qp=1)
-    whole = video.read(path, [1, 4])
-    small = video.read(path, [1, 4], 20)
+    whole = read_frames(path, [1, 4])
+    small = read_frames(path, [1, 4], 20)
     assert small.shape == (2, 24, 40, 3)
     expected = whole.reshape(2, 24, 4, 40, 4, 3).astype(float).mean((2, 4))
     assert np.abs(small - expected).max() < 3 and np.abs(small - expected).mean() < 1
-    np.testing.assert_array_equal(video.read(path, [1, 4], 97), whole)
+    np.testing.assert_array_equal(read_frames(path, [1, 4], 97), whole)
 
 
 def test_optical_flow_beside_images_is_no_image(tmp_path):
     for name in ("img_00001.jpg", "img_00002.JPG", "flow_x_00001.jpg", "flow_y_00001.jpg", "._img_00001.jpg", "a.txt"):
         (tmp_path / name).write_bytes(b"")
-    assert [path.rsplit("/")[-1] for path in video.list_images(str(tmp_path))[0]] == ["img_00001.jpg", "img_00002.JPG"]
+    assert [path.rsplit("/")[-1] for path in list_images(str(tmp_path))[0]] == ["img_00001.jpg", "img_00002.JPG"]
 
 
 def test_footage(tmp_path):
@@ -313,16 +316,16 @@ def test_footage(tmp_path):
     times = [0, 40, 80, 400, 440, 1000, 2000, 3000]
     path = write(tmp_path / "v.mkv", [coded(i) for i in range(8)], times=times)
     for key, expected in ((0.0, 0), (0.41, 3), (0.43, 4), (0.9, 5), (3.4, 7)):
-        assert video.footage(Video(path, (), key=key)).key == expected
-    there = video.footage(Video(path, (), span=(0.4, 2.0), key=1.1))
+        assert resolve(Video(path, (), key=key)).key == expected
+    there = resolve(Video(path, (), span=(0.4, 2.0), key=1.1))
     assert (there.first, there.last, there.key) == (3, 6, 2)
     np.testing.assert_allclose(there.times, np.array(times) / 1000, atol=2e-3)
     # The last frame lasts as long as the mean one, to 3.43 s.
     words = r"^list.csv:7: the key frame at 4 s is past the end; .*v.mkv lasts 3.43 s"
-    with pytest.raises(video.OutsideError, match=words):
-        video.footage(Video(path, (), key=4.0, origin="list.csv:7"))
+    with pytest.raises(OutsideError, match=words):
+        resolve(Video(path, (), key=4.0, origin="list.csv:7"))
     labels = ((1, 0.0, float("inf")), (2, 1.0, 5.4), (3, 3.5, 4.0), (4, 1.0, 5.5))
-    there = video.footage(Video(path, labels, origin="list.csv:3"))
+    there = resolve(Video(path, labels, origin="list.csv:3"))
     assert there.labels == labels[:2]
     assert [problem.split(";")[0] for problem in there.problems] == [
         "list.csv:3: a label from 3.5 to 4 s is not within the video",
@@ -338,7 +341,7 @@ def test_images_go_by_their_numbers(tmp_path):
         folder.mkdir()
         for number in numbers:
             (folder / f"img_{number}.jpg").touch()
-        return video.footage(Video(str(folder), (), rate=10.0, key=0.7, origin="list:1"))
+        return resolve(Video(str(folder), (), rate=10.0, key=0.7, origin="list:1"))
 
     there = footage(8, 9, 10, 14, 15, 16)
     assert [pathlib.Path(path).stem for path in there.images] == [f"img_{i}" for i in (8, 9, 10, 14, 15, 16)]
@@ -366,7 +369,7 @@ def test_a_damaged_packet_of_a_transport_stream(tmp_path):
                 list(container.demux(container.streams.video[0]))
         except IndexError:
             at_ends += 1
-            assert video.read(str(damaged), range(50)).shape == (50, 32, 64, 3)
+            assert read_frames(str(damaged), range(50)).shape == (50, 32, 64, 3)
     assert at_ends
 
 
@@ -383,15 +386,15 @@ def test_what_is_no_video(tmp_path):
             container.mux(stream.encode(frame))
             container.mux(stream.encode())
     for name, said in ("pipe", "is not a file"), ("folder", "is not a file"), ("song", "holds no video stream"):
-        with pytest.raises(video.VideoError, match=rf"{name}\.mp4: {said}"):
-            video.probe(str(tmp_path / f"{name}.mp4"))
+        with pytest.raises(VideoError, match=rf"{name}\.mp4: {said}"):
+            probe(str(tmp_path / f"{name}.mp4"))
 
 
 def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):
     write_coded(tmp_path / "v.mp4", 8)
     (tmp_path / "v.mp4").rename(tmp_path / "http:v.mp4")
     monkeypatch.chdir(tmp_path)
-    assert numbers(video.read("http:v.mp4", [3, 7])) == [3, 7]
+    assert numbers(read_frames("http:v.mp4", [3, 7])) == [3, 7]
 
 
 @pytest.mark.parametrize("scale, rate, expected", [(1, 2**31 - 1, 30), (2**31 - 1, 1, 25), (1, 24, 24)])
@@ -401,7 +404,7 @@ def test_an_absurd_rate_is_not_believed(tmp_path, scale, rate, expected):
     content = bytearray(path.read_bytes())
     struct.pack_into("<II", content, content.index(b"strh") + 28, scale, rate)
     path.write_bytes(content)
-    assert video.probe(str(path)).rate == expected
+    assert probe(str(path)).rate == expected
 
 
 def test_frames_that_are_never_shown(tmp_path, caplog):
@@ -415,4 +418,4 @@ def test_frames_that_are_never_shown(tmp_path, caplog):
         packets = [packet for packet in container.demux(video=0) if packet.size]
     assert len(packets) > len(decode(path)) == 60
     check(path, [0, 17, 30, 59], 60)
-    assert video.probe(path).times is not None and not caplog.messages
+    assert probe(path).times is not None and not caplog.messages

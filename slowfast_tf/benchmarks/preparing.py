@@ -28,9 +28,9 @@ def prepare_speed(paths, settings, scratch):
     """
     import simplejpeg
 
-    from ..data.datasets import Video
     from ..data.records import frames, prepare
-    from ..video import decode as video
+    from ..data.reference import Video
+    from ..video.decode import decode_frames
 
     def in_parallel(work):
         began = time.perf_counter()
@@ -78,7 +78,7 @@ def prepare_speed(paths, settings, scratch):
 
     images = []
     for path, size in zip(paths, sizes):
-        images.append([image for image, _ in video.stream(path, range(8), lambda frame, size=size: rgb(frame, size))])
+        images.append([image for image, _ in decode_frames(path, range(8), lambda frame, size=size: rgb(frame, size))])
 
     def encode(number):
         for i in range(counts[number]):

@@ -81,7 +81,8 @@ def readers(root, prepared, paths):
 
     from ..data import Clips, sources, transforms
     from ..data.records import format as stored
-    from ..video import decode as video
+    from ..video.decode import read_frames
+    from ..video.probe import probe
 
     def train(dataset, place, changed=lambda source: source):
         """Training clips, from the pipeline's first batches on to when it runs steadily, and on."""
@@ -132,7 +133,7 @@ def readers(root, prepared, paths):
         """Every frame from the last key frame before the clip to its end, without a conversion to RGB."""
         import av
 
-        info = video.probe(path)
+        info = probe(path)
         key = info.keys[np.searchsorted(info.keys, frames[0], "right") - 1]
         with av.open(path) as container:
             stream = container.streams.video[0]
@@ -176,7 +177,7 @@ def readers(root, prepared, paths):
         found[name, "training clips", "slowfast_tf, images in memory"] = train("records", place, held(images))
         found[name, "decoding alone", "every image, whole (the limit)"] = jpeg(images)
 
-    decoders = {"slowfast_tf": video.read, "PyAV, plain loop": loop}
+    decoders = {"slowfast_tf": read_frames, "PyAV, plain loop": loop}
     if importlib.util.find_spec("decord"):
         decoders["decord"] = by_decord
 

@@ -17,6 +17,7 @@ import urllib.request
 
 from ..errors import InputError
 from ..files.atomic import atomic
+from ..files.cache import cache_directory
 from ..models.presets import nearest
 
 _FACEBOOK = "https://dl.fbaipublicfiles.com"
@@ -150,7 +151,7 @@ def from_pretrained(name):
     if name not in MODELS:
         raise InputError(f"no published model {name!r}{nearest(name, MODELS)}")
     address, known = MODELS[name]
-    folder = pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "slowfast_tf"
+    folder = cache_directory()
     converted = folder / f"{name}.keras"
     if not converted.exists():
         from .loading import build, read

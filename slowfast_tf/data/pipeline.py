@@ -8,7 +8,7 @@ import tensorflow as tf
 from .. import plugins
 from ..errors import InputError
 from . import augment, datasets, flow, multigrid, service, transforms
-from .sampling import Sampling, test_places
+from .sampling import Sampling, test_starts
 from .sources import Files, Records
 
 ALWAYS = (0.0, float("inf"))
@@ -78,7 +78,7 @@ class Clips:
                     f"model.fast_input flow needs records with optical flow, not dataset {data.dataset!r}; make them"
                     " with python -m slowfast_tf.prepare --set prepare.flow=true and give data.dataset records"
                 )
-            found = datasets.load(data.dataset, data.root, split, strict)
+            found = datasets.load_split(data.dataset, data.root, split, strict)
             self._source = Files(found.videos, data.frame_rate, data.reader)
             self.labels, self.dataset, self.problems = found.labels, data.dataset, found.problems
         self.count, self.skipped = self._source.count, self._source.skipped
@@ -101,7 +101,7 @@ class Clips:
         return steps
 
     @_as_it_is
-    def train(self, epochs=None, phase=None, part=(0, 1), skip=0):
+    def train(self, epochs=None, phase=None, shard=(0, 1), skip=0):
         """Training batches (see `load`).
 
         Args:
@@ -109,12 +109,12 @@ class Clips:
                 function of the configuration's seed, the epoch and the step alone, so that a run that was
                 stopped goes on as if it had not been. None: one epoch, another one at every iteration.
             phase: one of `phases`, whose shapes of a batch to take; the last one if None.
-            part: number of the part of the data to read, and how many there are. Parts share no video, and
+            shard: number of the shard of the data to read, and how many there are. Parts share no video, and
                 batches are smaller by as much.
             skip: steps of the first epoch to leave out, of a run that is gone on with.
         """
         phase = phase or self.phases[-1]
-        number, parts = part
+        number, parts = shard
         config, shapes = self.config, [s._replace(batch=s.batch // parts) for s in phase.shapes]
         cycle = np.cumsum([shape.batch for shape in shapes])
         steps = self.steps(phase)
@@ -139,14 +139,14 @@ class Clips:
             return place, i, self._train_clip(clip, spec, shapes, place, seeds(i) + 1)
 
         if config.data.service:
-            data = self._source.serve(part, sample, finish)
+            data = self._source.serve(shard, sample, finish)
         else:
             if epochs is None:
                 numbers = tf.data.Dataset.random(config.seed, rerandomize_each_iteration=True).take(1)
                 numbers = numbers.map(lambda i: i % 2**20)
             else:
                 numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
-            data = self._source.train(numbers, clips, part, config.seed, sample, finish, done)
+            data = self._source.train(numbers, clips, shard, config.seed, sample, finish, done)
 
         mixes = config.data.mixup or config.data.cutmix
 
@@ -194,16 +194,16 @@ class Clips:
         data = self._source.test(self._test_sampling(1), finish)
         return data.padded_batch(self.config.train.batch_size).prefetch(2)
 
-    def size(self, part):
+    def size(self, shard):
         """Videos of a part of the data, as `views` reads them."""
-        return self._source.size(part)
+        return self._source.size(shard)
 
     @_as_it_is
-    def views(self, part=(0, 1), done=()):
+    def views(self, shard=(0, 1), done=()):
         """Every view of every video, in order, each video decoded once (section 4: 10 clips x 3 crops).
 
         Args:
-            part: number of the part of the videos to read, and how many there are.
+            shard: number of the shard of the videos to read, and how many there are.
             done: ids of videos to leave out.
 
         Yields:
@@ -221,7 +221,7 @@ class Clips:
         def split(clips, labels, name):
             return tf.data.Dataset.from_tensor_slices(clips).map(lambda clip: (clip, labels, name))
 
-        data = self._source.test(sample, finish, part, done).flat_map(split)
+        data = self._source.test(sample, finish, shard, done).flat_map(split)
         data = data.map(
             lambda clip, labels, name: (self._crops(clip, test.crops), labels, name),
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -229,11 +229,11 @@ class Clips:
         return data.prefetch(2)
 
     @_as_it_is
-    def key_frames(self, part=(0, 1), done=()):
+    def key_frames(self, shard=(0, 1), done=()):
         """The clip around every key frame, in order, with its boxes: what a network with boxes is tested on.
 
         Args:
-            part, done: as for `views`.
+            shard, done: as for `views`.
 
         Yields:
             Inputs of the whole width and height, `[1, T, H, W, C]`, with "boxes" `[1, N, 4]` in their pixels; labels,
@@ -247,10 +247,10 @@ class Clips:
             inputs["boxes"] = (clip["boxes"] * tf.tile(sides[::-1], [2]))[None]
             return inputs, self._box_labels(clip["box_labels"]), clip["boxes"], clip["id"]
 
-        return self._source.test(self._test_sampling(1), finish, part, done).prefetch(2)
+        return self._source.test(self._test_sampling(1), finish, shard, done).prefetch(2)
 
     def _test_sampling(self, *clips):
-        return Sampling(self.spec, test_places(*clips), short_side=self.spec.crop_size)
+        return Sampling(self.spec, test_starts(*clips), short_side=self.spec.crop_size)
 
     def _train_clip(self, clip, spec, shapes, place, seed):
         """What the network takes of a clip for training, and its labels."""

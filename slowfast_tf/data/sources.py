@@ -16,11 +16,14 @@ import zlib
 import numpy as np
 import tensorflow as tf
 
-from ..errors import InputError, RunError
+from ..errors import InputError, RunError, VideoError
 from ..files import remote
-from ..video import decode as video
+from ..video.decode import read_frames, reduction
+from ..video.log import log_damage, log_once
+from ..video.probe import is_sane
 from . import transforms
 from .records import format as records
+from .reference import resolve
 
 AT_ONCE = 16  # of a tf.data service, shards; of remote records, clips, most of whose time is waiting
 SHUFFLED_CLIPS = 256
@@ -64,11 +67,11 @@ class Source:
         self._at_once = at_once or tf.data.AUTOTUNE
         self.skipped = {}
 
-    def size(self, part):
+    def size(self, shard):
         """Videos of a part of a test: its number, and how many parts there are."""
-        return len(range(part[0], self.count, part[1]))
+        return len(range(shard[0], self.count, shard[1]))
 
-    def train(self, epochs, clips, part, seed, sample, finish, done=0):
+    def train(self, epochs, clips, shard, seed, sample, finish, done=0):
         """Clips of a training run. The seed and a clip's place in the run decide everything about it.
 
         Args:
@@ -80,7 +83,7 @@ class Source:
             finish: makes of a clip and its number in this part what the dataset holds.
             done: clips of the first epoch to leave out.
         """
-        number, parts = part
+        number, parts = shard
 
         def read(position):
             epoch, i = position // clips, position % clips
@@ -94,7 +97,7 @@ class Source:
         data = data.skip(done).map(read, num_parallel_calls=self._at_once)
         return data.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def test(self, sample, finish, part=(0, 1), done=()):
+    def test(self, sample, finish, shard=(0, 1), done=()):
         """What `finish` makes of the clips, which a `Sampling` tells, of every video that can be read, in order.
 
         Args:
@@ -104,7 +107,7 @@ class Source:
             done: ids of videos to leave out.
         """
         done = set(done)
-        indices = [i for i in range(part[0], self.count, part[1]) if self._names[i] not in done]
+        indices = [i for i in range(shard[0], self.count, shard[1]) if self._names[i] not in done]
         data = tf.data.Dataset.from_tensor_slices(np.array(indices, np.int64))
         data = data.map(lambda index: self._read(index, sample), num_parallel_calls=self._at_once)
         data = data.filter(lambda clip: tf.strings.length(clip["id"]) > 0)
@@ -114,14 +117,14 @@ class Source:
         """Clips of a video, or of the next readable one if `stand_in`, so that batches stay whole. No id: none."""
         decode = self._decoder(sample)
 
-        def read(index, places, pace):
+        def read(index, starts, rate_ratio):
             for i in range(int(index), int(index) + self.count):
                 i %= self.count
                 name = self._names[i]
                 try:
                     if name not in self.skipped:
-                        return name, *decode(i, places, pace)
-                except video.VideoError as error:
+                        return name, *decode(i, starts, rate_ratio)
+                except VideoError as error:
                     self.skipped[name] = str(error)
                     _log.warning("skipped: %s", error)
                 if not stand_in:
@@ -130,8 +133,8 @@ class Source:
 
         signature = {"id": tf.TensorSpec([], tf.string), **self._images(sample.spec.clip_frames), **_SIGNATURE}
         values = list(signature.values())
-        places, pace = (tf.convert_to_tensor(x, tf.float64) for x in (sample.places, sample.pace))
-        found = tf.py_function(read, [index, places, pace], [value.dtype for value in values])
+        starts, rate_ratio = (tf.convert_to_tensor(x, tf.float64) for x in (sample.starts, sample.rate_ratio))
+        found = tf.py_function(read, [index, starts, rate_ratio], [value.dtype for value in values])
         clip = {name: tf.ensure_shape(x, value.shape) for (name, value), x in zip(signature.items(), found)}
         if stand_in:
             message = "none of the training videos can be read"
@@ -146,8 +149,8 @@ class Source:
         raise NotImplementedError
 
     def _decoder(self, sample):
-        """A function of a video's number, and of places and pace in place of the sample's, that gives what a clip holds
-        after its id, in the order of the signature; or raises a VideoError."""
+        """A function of a video's number, and of starts and rate ratio in place of the sample's, that gives what a clip
+        holds after its id, in the order of the signature; or raises a VideoError."""
         raise NotImplementedError
 
 
@@ -155,7 +158,7 @@ class Files(Source):
     """Video files, and folders of JPEG images.
 
     Args:
-        videos: a tuple of `datasets.Video`.
+        videos: a tuple of `reference.Video`.
         rate: see `Source`.
         reader: what decodes files: "pyav" or "tensorflow_io".
 
@@ -163,7 +166,7 @@ class Files(Source):
         InputError: where the reader cannot be loaded.
     """
 
-    decoder = staticmethod(video.read)  # the benchmark puts others in its place
+    decoder = staticmethod(read_frames)  # the benchmark puts others in its place
 
     def __init__(self, videos, rate, reader="pyav"):
         super().__init__([source.id or source.path for source in videos], rate)
@@ -182,18 +185,18 @@ class Files(Source):
         arguments = [tf.TensorSpec([None], tf.float64), scalar, whole, scalar, whole]
 
         @tf.function(input_signature=arguments, autograph=False)  # one after the other these take twice as long
-        def indices(places, pace, frames, rate, key):
-            return sample._replace(places=places, pace=pace).indices(frames, rate, self._rate, key)
+        def indices(starts, rate_ratio, frames, rate, key):
+            return sample._replace(starts=starts, rate_ratio=rate_ratio).indices(frames, rate, self._rate, key)
 
         indices = indices.get_concrete_function()  # TensorFlow warns of a new one for each dataset
 
-        def decode(number, places, pace):
+        def decode(number, starts, rate_ratio):
             source = self.videos[number]
-            there = video.footage(source)
+            there = resolve(source)
             for problem in there.problems:
-                video.tell(problem, problem)
+                log_once(problem, problem)
             count = there.last - there.first
-            taken = indices(places, pace, count, there.rate, there.key).numpy() + there.first
+            taken = indices(starts, rate_ratio, count, there.rate, there.key).numpy() + there.first
             if there.images:
                 frames = _read_images([there.images[i] for i in taken.ravel()], sample.short_side)
             else:
@@ -245,7 +248,7 @@ class Records(Source):
         names = [name for shard in shards for name, *_ in shard["records"]]
         super().__init__(names, rate, AT_ONCE if remote.is_remote(root) else None)
 
-    def serve(self, part, sample, finish):
+    def serve(self, shard, sample, finish):
         """Clips of one epoch for a tf.data service, whose workers share the shards: each time in another order. They
         run TensorFlow's own ops alone, which read whole records; what is damaged is left out, as their logs tell.
 
@@ -274,7 +277,7 @@ class Records(Source):
                 return tf.identity(path)
 
         # Workers have a working directory of their own.
-        paths = self._paths[part[0] :: part[1]] or self._paths
+        paths = self._paths[shard[0] :: shard[1]] or self._paths
         paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in paths]
         with _without_seed():
             shards = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
@@ -306,14 +309,14 @@ class Records(Source):
         arguments = [tf.TensorSpec([], tf.string), tf.TensorSpec([None], numbers), tf.TensorSpec([], numbers)]
 
         @tf.function(input_signature=arguments, autograph=False)
-        def parse(head, places, pace):
+        def parse(head, starts, rate_ratio):
             clip = records.parse_head(head, self._flow)
-            about, indices = self._sampled(clip, sample._replace(places=places, pace=pace))
+            about, indices = self._sampled(clip, sample._replace(starts=starts, rate_ratio=rate_ratio))
             return [about[name] for name in _SIGNATURE], indices, [clip[name] for name in self._kinds]
 
         parse = parse.get_concrete_function()  # TensorFlow warns of a new one for each dataset
 
-        def decode(number, places, pace):
+        def decode(number, starts, rate_ratio):
             path, start, size, checksum = self._heads[number]
             damaged = (
                 f"{path}: the record of {self._names[number]} is damaged; remove that file and prepare the data again"
@@ -323,17 +326,17 @@ class Records(Source):
                 try:
                     return remote.read(path, start, size)
                 except (InputError, RunError) as error:
-                    raise video.VideoError(str(error)) from error
+                    raise VideoError(str(error)) from error
 
             def whole(data, checksum):
                 if zlib.crc32(data) != checksum:
-                    raise video.VideoError(damaged)
+                    raise VideoError(damaged)
                 return data
 
             try:
-                about, indices, tables = parse(whole(read(start, size), checksum), places, pace)
+                about, indices, tables = parse(whole(read(start, size), checksum), starts, rate_ratio)
             except tf.errors.OpError as error:
-                raise video.VideoError(damaged) from error
+                raise VideoError(damaged) from error
             indices = indices.numpy()
             wanted = np.unique(indices)
             images = []
@@ -360,11 +363,11 @@ def _without_seed():
 
 
 def _read_images(paths, short_side=None):
-    """JPEG images of a directory, uint8 `[N, H, W, 3]`, of the size of the first. Of damaged ones see `video.read`.
+    """JPEG images of a directory, uint8 `[N, H, W, 3]`, of the size of the first. Of damaged ones see `read_frames`.
 
     Args:
         paths: of the images.
-        short_side: see `video.reduction`; libjpeg makes an image an eighth of its size at most.
+        short_side: see `reduction`; libjpeg makes an image an eighth of its size at most.
 
     Raises:
         VideoError: where none can be decoded.
@@ -374,9 +377,9 @@ def _read_images(paths, short_side=None):
         try:
             data = tf.io.read_file(path)
             height, width, _ = tf.io.extract_jpeg_shape(data).numpy().tolist()
-            if not video.is_sane(width, height):
+            if not is_sane(width, height):
                 raise ValueError(f"{width} x {height} pixels")
-            image = transforms.decode(data, min(video.reduction(height, width, short_side), 8)).numpy()
+            image = transforms.decode(data, min(reduction(height, width, short_side), 8)).numpy()
             if images and image.shape != images[0].shape:
                 raise ValueError(f"{image.shape} among {images[0].shape}")
             images += [image] * (waiting + 1)
@@ -388,6 +391,6 @@ def _read_images(paths, short_side=None):
             else:
                 waiting += 1
     if not images:
-        raise video.VideoError(f"{paths[0]}: cannot be decoded, nor can the {len(paths) - 1} others of a clip")
-    video.tell_damage(os.path.dirname(paths[0]), damaged, len(paths))
+        raise VideoError(f"{paths[0]}: cannot be decoded, nor can the {len(paths) - 1} others of a clip")
+    log_damage(os.path.dirname(paths[0]), damaged, len(paths))
     return np.stack(images)

@@ -2,6 +2,7 @@
 
 import typing
 
+import numpy as np
 import tensorflow as tf
 
 # TensorFlow's default, faster by a few hundredths, makes red and blue darker by one of 255.
@@ -212,6 +213,21 @@ def normalize(frames, spec):
             return tf.quantization.dequantize(tf.bitcast(frames, tf.quint8), low, high, mode="MIN_COMBINED")
     scale = (tf.constant(high) - tf.constant(low)) / 255
     return tf.cast(frames, tf.float32) * scale + tf.constant(low)
+
+
+def denormalize(frames, spec):
+    """Return normalized frames as pixels: what `normalize` started from, rounded.
+
+    Args:
+        frames: float `[..., 3]`, a NumPy array or an eager tensor, normalized for `spec`.
+        spec: a `SlowFastSpec`.
+
+    Returns:
+        uint8 `[..., 3]`, RGB.
+    """
+    frames = np.asarray(frames) * spec.std + spec.mean
+    frames = frames[..., ::-1] if spec.channel_order == "bgr" else frames
+    return np.uint8(np.clip(frames * 255, 0, 255).round())
 
 
 def pathways(clip, spec, flow=None):

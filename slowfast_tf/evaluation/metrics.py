@@ -8,7 +8,7 @@ from sklearn import metrics
 from ..errors import InputError
 
 
-def figures(tested):
+def compute_metrics(tested):
     """All figures of a test.
 
     Args:
@@ -30,7 +30,7 @@ def figures(tested):
     else:
         truth, scores = single_labels(tested)
         found = classification(truth, scores)
-        found.update(datasets.figures(tested.about["dataset"], truth, scores.argmax(1)))
+        found.update(datasets.own_metrics(tested.about["dataset"], truth, scores.argmax(1)))
     return {**found, "videos": tested.videos, "skipped": len(tested.skipped), "views": tested.views}
 
 
@@ -98,7 +98,7 @@ def detection(tested):
     from ..data import datasets
     from . import ava
 
-    annotations, label_map, exclusions = datasets.truth_files(*_source(tested))
+    annotations, label_map, exclusions = datasets.annotation_files(*_source(tested))
     names, excluded = ava.read_names(label_map), ava.read_exclusions(exclusions)
     truth = ava.read_csv(annotations, tested.scores.shape[1], scored=False)
     found = ava.average_precision(truth, detections(tested, names), names, excluded)
@@ -112,7 +112,7 @@ def detections(tested, names=None):
     from ..data import datasets
     from . import ava
 
-    names = names or ava.read_names(datasets.truth_files(*_source(tested))[1])
+    names = names or ava.read_names(datasets.annotation_files(*_source(tested))[1])
     films, times = zip(*(name.split(",") for name in tested.ids))
     return ava.detections(films, np.array(times, float), tested.boxes, tested.scores, names)
 

@@ -7,7 +7,7 @@ from ..errors import InputError
 from ..files.atomic import write_text
 
 
-def evaluate(model, clips, part=(0, 1), output=None, report=None, scores=None, detections=None, confusion=None):
+def evaluate(model, clips, shard=(0, 1), output=None, report=None, scores=None, detections=None, confusion=None):
     """Tests a model on the videos of a split.
 
     Args:
@@ -40,16 +40,16 @@ def evaluate(model, clips, part=(0, 1), output=None, report=None, scores=None, d
             " that it was trained with"
         )
     partial = _partial(output, report, scores, detections, confusion)
-    tested = views.score_videos(model, clips, part, partial)
+    tested = views.score_videos(model, clips, shard, partial)
     if not tested.ids:
-        raise InputError(f"none of the {clips.size(part)} videos can be read: {next(iter(tested.skipped.values()))}")
+        raise InputError(f"none of the {clips.size(shard)} videos can be read: {next(iter(tested.skipped.values()))}")
     if scores:
         tested.save(scores)
-    if part[1] > 1:
+    if shard[1] > 1:
         figures = {"videos": tested.videos, "skipped": len(tested.skipped), "views": tested.views}
-        figures["part"] = f"{part[0]}/{part[1]}"
+        figures["part"] = f"{shard[0]}/{shard[1]}"
     else:
-        figures = metrics.figures(tested)
+        figures = metrics.compute_metrics(tested)
         _write(tested, figures, output, report, detections=detections, confusion=confusion)
     if partial:
         partial.unlink(missing_ok=True)

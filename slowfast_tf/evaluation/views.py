@@ -1,5 +1,6 @@
 """Testing with several views of each video (section 4): one score a class from all of them."""
 
+import functools
 import hashlib
 import json
 import pathlib
@@ -11,12 +12,13 @@ import tensorflow as tf
 import tqdm
 
 from ..errors import InputError, RunError
+from ..models.heads import activate
 from .scores import Scores, load
 
 SAVE_SECONDS = 60
 
 
-def score_videos(model, clips, part=(0, 1), partial=None):
+def score_videos(model, clips, shard=(0, 1), partial=None):
     """Scores of the videos that can be read. In memory are the views of a few clips at a time.
 
     Args:
@@ -34,9 +36,11 @@ def score_videos(model, clips, part=(0, 1), partial=None):
             softmax.
         RunError: where scores are not finite, or the test was interrupted.
     """
-    total = clips.size(part)
+    total = clips.size(shard)
     if not total:
-        raise InputError(f"part {part[0]} of {part[1]} holds no video: there are not enough to share; take fewer parts")
+        raise InputError(
+            f"part {shard[0]} of {shard[1]} holds no video: there are not enough to share; take fewer parts"
+        )
     config = clips.config.model_dump(mode="json")
     about = {
         "weights": _digest(model),
@@ -45,7 +49,7 @@ def score_videos(model, clips, part=(0, 1), partial=None):
         "classes": list(clips.labels),
         "config": config,
         "test": config["test"],
-        "part": list(part),
+        "part": list(shard),
         "videos": clips.count,
     }
     about = json.loads(json.dumps(about))
@@ -71,7 +75,7 @@ def score_videos(model, clips, part=(0, 1), partial=None):
     scored, saved, done = (_score_boxes if detects else _score_views), time.monotonic(), set(names)
     try:
         with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video", disable=None) as progress:
-            for name, truth, fused, place in scored(model, clips, part, done):
+            for name, truth, fused, place in scored(model, clips, shard, done):
                 if not np.isfinite(fused).all():
                     raise RunError(f"the scores of {name} are not finite; train the model again")
                 if model.spec.activation == "softmax" and truth.sum() > 1:
@@ -93,22 +97,22 @@ def score_videos(model, clips, part=(0, 1), partial=None):
     return so_far()
 
 
-def _score_views(model, clips, part, done):
+def _score_views(model, clips, shard, done):
     """Yields of each video its id, labels `[1, classes]`, fused scores `[1, classes]`, and no boxes."""
     test, views = clips.config.test, []
     view_scores = _view_scores(model, whole=test.crops == 0)
     fuse = {"mean": np.mean, "max": np.max}[test.fuse]
-    for inputs, truth, name in clips.views(part, done):
+    for inputs, truth, name in clips.views(shard, done):
         views.append(view_scores(inputs).numpy())
         if len(views) == test.clips:
             yield name.numpy().decode(), truth.numpy()[None], fuse(np.concatenate(views), 0, keepdims=True), ()
             views = []
 
 
-def _score_boxes(model, clips, part, done):
+def _score_boxes(model, clips, shard, done):
     """Yields of each key frame its id, and labels `[N, classes]`, scores `[N, classes]` and boxes `[N, 4]`."""
     box_scores = _view_scores(model, whole=False)
-    for inputs, truth, boxes, name in clips.key_frames(part, done):
+    for inputs, truth, boxes, name in clips.key_frames(shard, done):
         yield name.numpy().decode(), truth.numpy(), box_scores(inputs)[0].numpy(), boxes.numpy()
 
 
@@ -118,7 +122,7 @@ def _view_scores(model, whole):
     With `whole` inputs are as wide (or high) as the video, and every crop-sized window of the features of res5 is a
     view: what crops are a sample of, for the price of a single pass.
     """
-    activation = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[model.spec.activation]
+    activation = functools.partial(activate, activation=model.spec.activation)
     if not whole:
         return tf.function(
             lambda views: activation(model(views, training=False)), reduce_retracing=True, autograph=False

@@ -3,8 +3,9 @@
 import tensorflow as tf
 
 from ..data import sampling, transforms
-from ..errors import InputError
-from ..video import decode as video
+from ..errors import InputError, VideoError
+from ..video.decode import read_frames
+from ..video.probe import probe
 
 
 def refuse_boxes(spec):
@@ -36,8 +37,8 @@ def read(paths, spec):
             if str(path).endswith(".tfrecord"):
                 found = list(_records(str(path), spec))
             else:
-                found = [video.read(path, _middle(video.probe(path).frames, spec))]
-        except (video.VideoError, tf.errors.OpError) as error:
+                found = [read_frames(path, _middle(probe(path).frames, spec))]
+        except (VideoError, tf.errors.OpError) as error:
             message = str(error).splitlines()[0]
             message = message if str(path) in message else f"{path}: {message}"
             raise InputError(f"--calibration takes videos and TFRecord files: {message}") from error
@@ -48,7 +49,7 @@ def read(paths, spec):
 
 
 def _middle(frames, spec):
-    return sampling.clip_frames(sampling.test_places(1), frames, spec)[0].numpy()
+    return sampling.middle_clip(frames, spec).numpy()
 
 
 def _records(path, spec):

@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..files.atomic import atomic
 from ..inference.predictor import Predictor
 from ..models import keras_compat as compat
-from ..video.decode import MAX_ASPECT, MAX_PIXELS
+from ..video.probe import MAX_ASPECT, MAX_PIXELS
 from .freeze import Network, input_specs
 
 TOP = 5
@@ -107,7 +107,7 @@ def _answer(predictor, video, crops_of, views):
     shape = tf.shape(video)
     with tf.control_dependencies([_check_full(shape)]):
         video = tf.identity(video)
-    indices = sampling.clip_frames(sampling.test_places(views[0]), shape[1], predictor.spec)
+    indices = sampling.clip_frames(sampling.test_starts(views[0]), shape[1], predictor.spec)
 
     def crops(index):
         return crops_of(tf.gather(video, index, axis=1), views[1])

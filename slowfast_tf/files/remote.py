@@ -2,11 +2,10 @@
 
 import contextlib
 import hashlib
-import os
-import pathlib
 
 from ..errors import InputError, RunError
 from .atomic import atomic
+from .cache import cache_directory
 
 
 def is_remote(path):
@@ -115,9 +114,8 @@ def _failures(address):
 
 def _local(address, version):
     """Where the copy of a version is."""
-    folder = pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "slowfast_tf/remote"
     digest = hashlib.sha256(f"{address} {version}".encode()).hexdigest()[:32]
-    return folder / digest / address.rstrip("/").rpartition("/")[2]
+    return cache_directory("remote", digest) / address.rstrip("/").rpartition("/")[2]
 
 
 def _line(error):

@@ -8,7 +8,8 @@ import av
 import numpy as np
 
 from ..files.atomic import atomic
-from ..video import decode as video
+from ..video.decode import iterate_frames
+from ..video.probe import frame_times, probe
 
 _CLOCK = 90_000  # ticks a second of a written video
 _COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac"}  # what an MP4 file may hold
@@ -71,9 +72,9 @@ def rewrite(path, output, draw):
     """
     import tqdm
 
-    info = video.probe(path)
+    info = probe(path)
     with _writer(path, output, info.rate) as write:
-        frames = zip(video.images(path, np.arange(info.frames)), video.seconds(info))
+        frames = zip(iterate_frames(path, np.arange(info.frames)), frame_times(info))
         for image, time in tqdm.tqdm(frames, pathlib.Path(output).name, info.frames, unit="frame", disable=None):
             write(draw(image, time), time)
 

@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..data import sampling, transforms
-from ..video import decode as video
+from ..errors import VideoError
+from ..video.decode import to_rgb
+from ..video.probe import is_sane
 
 PATIENCE = 10.0  # seconds without a frame after which a stream has ended
 DELAY = 1.0  # seconds behind which frames are left out until the next key frame
@@ -108,7 +110,7 @@ class _Reader(threading.Thread):
                 reason = f"no frame for {PATIENCE:g} seconds"
             else:
                 reason = getattr(error, "strerror", None) or error
-            self.error = video.VideoError(f"{self.source}: {reason}")
+            self.error = VideoError(f"{self.source}: {reason}")
         except Exception as error:  # raised where the clips are taken
             self.error = error
         finally:
@@ -120,14 +122,14 @@ class _Reader(threading.Thread):
         path, form = self.source, None
         if path.isdecimal():
             if sys.platform != "linux":
-                raise video.VideoError(f"{path}: cameras have numbers on Linux only; give the address of a stream")
+                raise VideoError(f"{path}: cameras have numbers on Linux only; give the address of a stream")
             path, form = f"/dev/video{path}", "v4l2"
         converter = av.video.reformatter.VideoReformatter()
         first = start = shape = None
         late = False
         with av.open(path, format=form, timeout=PATIENCE, options={"fflags": "nobuffer"}) as container:
             if not container.streams.video:
-                raise video.VideoError(f"{self.source}: holds no video stream")
+                raise VideoError(f"{self.source}: holds no video stream")
             stream = container.streams.video[0]
             self.rate = float(stream.average_rate or stream.guessed_rate or 25)
             step = float(np.median(np.diff(self.offsets))) / self.rate if len(self.offsets) > 1 else 0.0
@@ -151,13 +153,13 @@ class _Reader(threading.Thread):
                     late = now - start - seconds > DELAY
                     if self.frames and seconds - self.frames[-1][0] < step - 0.5 / self.rate:
                         continue
-                    image = video.upright(frame, converter, shape)
+                    image = to_rgb(frame, converter, shape)
                     shape = image.shape
-                    if not video.is_sane(shape[1], shape[0]):
-                        raise video.VideoError(f"{self.source}: frames of {shape[1]} x {shape[0]} pixels")
+                    if not is_sane(shape[1], shape[0]):
+                        raise VideoError(f"{self.source}: frames of {shape[1]} x {shape[0]} pixels")
                     self._keep(seconds, transforms.test_crops(image[None], self.spec.crop_size, 1)[0, 0], now)
         if first is None:
-            raise video.VideoError(f"{self.source}: no frame can be decoded")
+            raise VideoError(f"{self.source}: no frame can be decoded")
 
     def _keep(self, seconds, crop, arrival):
         with self.changed:

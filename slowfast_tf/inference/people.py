@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from ..errors import InputError
 from ..evaluation.ava import check_corners
-from ..video import decode as video
+from ..video.decode import read_frames
+from ..video.probe import frame_times, probe
 from . import drawing
 from .predictor import Predictor
 
@@ -133,7 +134,7 @@ def detect(path, detector, duration):
         raise InputError(f"the detector {detector} does not give {', '.join(sorted(missing))}")
     times = np.arange(0.5, duration, 1.0) if duration > 0.5 else np.array([duration / 2])
     people = []
-    for time, image in zip(times, video.read(path, _nearest(video.probe(path), times))):
+    for time, image in zip(times, read_frames(path, _nearest(probe(path), times))):
         found = signature(**{name: tf.constant(image[None])})
         boxes, scores, classes = (found[f"detection_{key}"][0].numpy() for key in ("boxes", "scores", "classes"))
         for i in np.flatnonzero((scores >= LEAST_SCORE) & (classes == PERSON)):
@@ -201,11 +202,11 @@ class Scorer:
         Raises:
             VideoError: where the video cannot be read.
         """
-        info = video.probe(path)
+        info = probe(path)
         for time in sorted({person.time for person in people}):
             here = [person for person in people if person.time == time]
             start = _nearest(info, [time])[0] - self.spec.clip_span // 2
-            clip = video.read(path, start + np.arange(self.spec.clip_frames) * self.spec.clip_stride)
+            clip = read_frames(path, start + np.arange(self.spec.clip_frames) * self.spec.clip_stride)
             scores = self._scores(clip, np.array([person.corners for person in here], np.float32)).numpy()
             for person, row in zip(here, scores):
                 best = np.argsort(-row, kind="stable")[:top]
@@ -226,7 +227,7 @@ class Scorer:
 
 def _nearest(info, times):
     """Indices of the frames that are shown at some times."""
-    return np.clip(np.searchsorted(video.seconds(info), np.asarray(times) + 1e-6) - 1, 0, info.frames - 1)
+    return np.clip(np.searchsorted(frame_times(info), np.asarray(times) + 1e-6) - 1, 0, info.frames - 1)
 
 
 def as_json(path, people):

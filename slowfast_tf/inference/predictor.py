@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from ..data import sampling, transforms
+from ..models.heads import activate
 
 
 class Predictor(tf.Module):
@@ -32,7 +33,7 @@ class Predictor(tf.Module):
     def sample(self, video):
         """The middle clip of each video: uint8 `[B, frames, H, W, 3]` to `[B, F, H, W, 3]`."""
         frames = tf.shape(video)[1]
-        return tf.gather(video, sampling.clip_frames(sampling.test_places(1), frames, self.spec)[0], axis=1)
+        return tf.gather(video, sampling.middle_clip(frames, self.spec), axis=1)
 
     def score_clips(self, clips):
         """Scores `[B, classes]` of sampled clips, uint8 `[B, F, H, W, 3]`, from their middle crop."""
@@ -69,4 +70,4 @@ class Predictor(tf.Module):
 
     def activate(self, logits):
         """Scores of logits: what the spec's `activation` says."""
-        return {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[self.spec.activation](logits)
+        return activate(logits, self.spec.activation)

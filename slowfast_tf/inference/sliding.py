@@ -8,7 +8,8 @@ import tensorflow as tf
 import tqdm
 
 from ..data import sampling, transforms
-from ..video import decode as video
+from ..video.decode import iterate_frames
+from ..video.probe import duration, frame_times, probe
 from . import drawing
 from .explain import grad_cam
 
@@ -57,13 +58,13 @@ class Slider:
         Raises:
             VideoError: where the video cannot be read.
         """
-        spec, info = self.spec, video.probe(path)
+        spec, info = self.spec, probe(path)
         clip = sampling.clip_frames([0.0], spec.clip_span, spec)[0].numpy()
         last = max(info.frames - spec.clip_span, 0)
         starts = np.unique([*range(0, last, max(spec.clip_span // 2, 1)), last])
         windows = np.minimum(starts[:, None] + clip, info.frames - 1)
         wanted = np.unique(windows)
-        images = zip(wanted, video.images(path, wanted))
+        images = zip(wanted, iterate_frames(path, wanted))
         held, scores, heat = {}, [], {name: [] for name in spec.pathways if self.explain}
         for window in tqdm.tqdm(windows, pathlib.Path(path).name, unit="window", disable=None):
             held = {index: crop for index, crop in held.items() if index >= window[0]}
@@ -74,10 +75,10 @@ class Slider:
             scores.append(found.numpy())
             for name in heat:
                 heat[name].append(maps[name].numpy())
-        seconds = video.seconds(info)
+        seconds = frame_times(info)
         times = seconds[windows]
         middles = (times[:, 0] + times[:, -1]) / 2
-        edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [video.duration(info)]])
+        edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [duration(info)]])
         return Timeline(edges, times, np.stack(scores), {name: np.stack(maps) for name, maps in heat.items()})
 
     def warm_up(self):

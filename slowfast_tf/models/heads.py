@@ -7,6 +7,11 @@ from .layers import Layer, register
 from .roi_align import RoIAlign
 
 
+def activate(logits, activation):
+    """Return the scores of logits, by a spec's `activation`: "softmax" or "sigmoid"."""
+    return {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[activation](logits)
+
+
 @register
 class ClassificationHead(Layer):
     """Global average pool of each pathway, concatenation, dropout 0.5, fully connected (Table 1).

@@ -93,7 +93,7 @@ class Checkpoints(keras.callbacks.Callback):
         if self._signal is None:
             return
         epoch, step = self.place
-        if step and strategies.part(self.saved.distribute_strategy)[1] == 1:
+        if step and strategies.shard(self.saved.distribute_strategy)[1] == 1:
             self._save_place()
         else:
             step = 0

@@ -145,7 +145,7 @@ def train(settings, workdir, strict=False):
             first = next(iter(clips.skipped.values()))
             raise InputError(f"none of the {clips.count} training videos can be read: {first}") from error
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-            if strategies.part(strategy)[1] > 1:
+            if strategies.shard(strategy)[1] > 1:
                 strategies.start_anew(error)
             raise
     if not chief:
@@ -258,6 +258,7 @@ def initialize(model, path):
 
 def show_prediction(model, clips, path):
     """A picture of one validation clip and what the model says of it."""
+    from ..data.transforms import denormalize
     from ..evaluation.report import plots
     from ..inference.predictor import Predictor
 
@@ -277,7 +278,7 @@ def show_prediction(model, clips, path):
         seen = {name: indices for name, indices in seen.items() if name.lower() in spec.pathways}
     else:  # the Fast pathway sees no picture
         frames, seen = inputs["slow"], {"Slow": range(spec.frames)}
-    frames = pixels(frames[0].numpy(), spec)
+    frames = denormalize(frames[0], spec)
     title = ", ".join(name for name, happens in zip(clips.labels, truth[middle].numpy()) if happens)
     plots.save_prediction(frames, seen, scores, clips.labels, title, path)
 
@@ -286,6 +287,7 @@ def show_boxes(model, clips, path):
     """A picture of the first key frame with its boxes and the best actions of each, drawn large enough to read."""
     from PIL import Image
 
+    from ..data.transforms import denormalize
     from ..files.atomic import atomic
     from ..inference import people as detection
     from ..inference.predictor import Predictor
@@ -294,7 +296,7 @@ def show_boxes(model, clips, path):
     inputs, _, boxes, _ = next(iter(clips.key_frames()))
     scores = Predictor(model).score_inputs(inputs)[0].numpy()
     name = spec.pathways[-1] if spec.fast_input == "rgb" else "slow"
-    frame = pixels(inputs[name][0, inputs[name].shape[1] // 2].numpy(), spec)
+    frame = denormalize(inputs[name][0, inputs[name].shape[1] // 2].numpy(), spec)
     scale = -(-480 // min(frame.shape[:2]))
     people = []
     for number, (corners, row) in enumerate(zip(boxes.numpy(), scores)):
@@ -302,15 +304,6 @@ def show_boxes(model, clips, path):
         people.append(detection.Person(0.0, tuple(corners), track=number, actions=tuple(best)))
     with atomic(path) as temporary:
         Image.fromarray(detection.draw(frame.repeat(scale, 0).repeat(scale, 1), people)).save(temporary)
-
-
-def pixels(frames, spec):
-    """Normalised frames, `[..., 3]`, as they were: uint8 RGB."""
-    import numpy as np
-
-    frames = frames * spec.std + spec.mean
-    frames = frames[..., ::-1] if spec.channel_order == "bgr" else frames
-    return np.uint8(np.clip(frames * 255, 0, 255).round())
 
 
 def report(workdir, figures, history, monitor, skipped, seconds):

@@ -30,7 +30,7 @@ def from_environment():
     return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
 
 
-def part(strategy):
+def shard(strategy):
     """(number, count) of the part of the data that this process reads."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
@@ -40,7 +40,7 @@ def part(strategy):
 
 def is_chief(strategy):
     """Whether this process writes the run's files."""
-    return part(strategy)[0] == 0
+    return shard(strategy)[0] == 0
 
 
 def training_data(strategy, clips, epochs, phase, skip):
@@ -51,11 +51,11 @@ def training_data(strategy, clips, epochs, phase, skip):
         clips: a `slowfast_tf.data.Clips`.
         epochs, phase, skip: as `clips.train` takes them.
     """
-    if part(strategy)[1] == 1:
+    if shard(strategy)[1] == 1:
         return clips.train(epochs, phase, skip=skip)  # divided among the replicas by TensorFlow
 
     def read(context):
-        data = clips.train(epochs, phase, part(strategy), skip)
+        data = clips.train(epochs, phase, shard(strategy), skip)
         if strategy.num_replicas_in_sync == context.num_input_pipelines:
             return data
         size = context.get_per_replica_batch_size(phase.shapes[0].batch)

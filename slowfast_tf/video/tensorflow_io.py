@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from .. import plugins
-from ..errors import InputError
-from . import decode as video
+from ..errors import InputError, VideoError
+from ..video.decode import reduction
 
 
 def reader():
-    """A function that decodes as `video.read` does, but all of a file, and as it is stored: not turned upright.
+    """A function that decodes as `read_frames` does, but all of a file, and as it is stored: not turned upright.
 
     Raises:
         InputError: where tensorflow-io or the libraries of FFmpeg cannot be loaded.
@@ -31,11 +31,11 @@ def reader():
         try:
             images = ffmpeg_ops.io_ffmpeg_decode_video(tf.io.read_file(path), 0)
         except tf.errors.OpError as error:
-            raise video.VideoError(f"{path}: cannot be read as a video: {str(error).splitlines()[0]}") from error
+            raise VideoError(f"{path}: cannot be read as a video: {str(error).splitlines()[0]}") from error
         if not len(images):
-            raise video.VideoError(f"{path}: no frame can be decoded")
+            raise VideoError(f"{path}: no frame can be decoded")
         height, width = images.shape[1:3]
-        smaller = video.reduction(height, width, short_side)
+        smaller = reduction(height, width, short_side)
         if smaller > 1:
             images = tf.image.resize(images, [height // smaller, width // smaller], "area")
             images = tf.cast(tf.round(images), tf.uint8)

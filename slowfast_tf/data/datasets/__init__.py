@@ -5,48 +5,8 @@ import gc
 import importlib
 import math
 
-from ...errors import InputError
-from ...video import decode as video
-
-
-@dataclasses.dataclass(frozen=True)
-class Box:
-    """A person in a key frame.
-
-    Attributes:
-        corners: (x1, y1, x2, y2), as shares of the frame's width and height.
-        labels: a tuple of class indices; empty where they are not known, as for a box that a detector predicted.
-        score: the detector's; 1 for an annotated box.
-    """
-
-    corners: tuple
-    labels: tuple = ()
-    score: float = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Video:
-    """A video, or a part of one, and what happens in it. Times are in seconds from the start of the file.
-
-    Attributes:
-        path: of a video file, or of a directory of JPEG frames in the order of their numbers.
-        labels: a tuple of (class index, start, end).
-        id: what the data set calls it, unique in its split; its path where empty.
-        rate: frames a second of a directory of frames; None for a file, which says so itself.
-        span: (start, end) of the part that clips are taken from; None for all of it.
-        key: the key frame's time, which a clip is centred on; None where clips lie anywhere.
-        boxes: a tuple of `Box`, of the key frame.
-        origin: "FILE:LINE" of the list that names it; empty where none does.
-    """
-
-    path: str
-    labels: tuple
-    id: str = ""
-    rate: float | None = None
-    span: tuple | None = None
-    key: float | None = None
-    boxes: tuple = ()
-    origin: str = dataclasses.field(default="", repr=False)  # where the list lies is nothing of the video's
+from ...errors import InputError, OutsideError, VideoError
+from ..reference import resolve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +25,7 @@ class Dataset:
     problems: tuple = ()
 
 
-def load(dataset, root, split, strict=False):
+def load_split(dataset, root, split, strict=False):
     """The videos of a split.
 
     Args:
@@ -133,35 +93,35 @@ def check(videos, problems):
         times = source.key is not None or any(math.isfinite(end) for _, _, end in source.labels)
         if times or source.rate is not None:
             try:
-                problems += video.footage(source).problems
-            except video.OutsideError as error:
+                problems += resolve(source).problems
+            except OutsideError as error:
                 problems.append(str(error))
-            except video.VideoError:
+            except VideoError:
                 pass  # is skipped when it is read, and listed
     problems = list(dict.fromkeys(problems))  # a film has hundreds of key frames
     if problems:
         raise InputError(f"{problems[0]} (the first of {len(problems)} problems; mend them or drop --strict)")
 
 
-def figures(dataset, truth, predicted):
+def own_metrics(dataset, truth, predicted):
     """Figures that only this data set has, by name; none for most.
 
     Args:
         dataset: name of a module of this package.
         truth, predicted: class indices `[N]`.
     """
-    own = getattr(_module(dataset), "figures", None)
+    own = getattr(_module(dataset), "own_metrics", None)
     return own(truth, predicted) if own else {}
 
 
-def truth_files(dataset, root):
+def annotation_files(dataset, root):
     """Annotations, label map and excluded time stamps of "val", paths of AVA's form, of a data set of boxes or of
     records made of one; none of other data sets.
 
     Raises:
         InputError: where they are not there.
     """
-    own = getattr(_module(dataset), "truth_files", None)
+    own = getattr(_module(dataset), "annotation_files", None)
     return own(root) if own else ()
 
 

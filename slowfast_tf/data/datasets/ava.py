@@ -12,7 +12,8 @@ import numpy as np
 
 from ...errors import InputError
 from ...files import unpickle
-from . import Box, Video, files
+from ..reference import Box, Video
+from . import files
 
 CLASSES = 80  # ids 1 to 80; the benchmark counts 60 of them, networks score all
 SECONDS = range(902, 1799)
@@ -35,7 +36,7 @@ ADVICE = "unpack ava_v2.2.zip from https://research.google.com/ava/download.html
 
 
 def load(root, split):
-    """See `datasets.load`. Version 2.2 is read where 2.1 is there as well.
+    """See `datasets.load_split`. Version 2.2 is read where 2.1 is there as well.
 
     The key frames of "train" are the annotated ones. Their boxes are the annotated ones and, where there is a file of
     predicted boxes, those of a score of at least 0.9. The key frames of "val" are those with predicted boxes of a
@@ -87,7 +88,7 @@ def load(root, split):
     return files.dataset(source, place, videos, _labels(lists, version), problems, list(missing))
 
 
-def truth_files(root):
+def annotation_files(root):
     """What the benchmark's figure comes from: paths of the annotations of "val", the label map (that of the benchmark's
     60 classes, where it is there) and the excluded time stamps; of a data set, or of records made of one.
 

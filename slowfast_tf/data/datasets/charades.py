@@ -3,8 +3,8 @@
 import pathlib
 
 from ...errors import InputError
-from ...video.decode import SLACK
-from . import Video, files
+from ..reference import SLACK, Video
+from . import files
 
 LISTS = {"train": "Charades_v1_train.csv", "val": "Charades_v1_test.csv"}
 # "c000 Holding some clothes" a line. Charades_v1_mapping.txt has no names: it gives each action's object and verb.
@@ -19,7 +19,7 @@ ADVICE = (
 
 
 def load(root, split):
-    """See `datasets.load`. "val" is the official test list."""
+    """See `datasets.load_split`. "val" is the official test list."""
     root = pathlib.Path(root)
     place = next((root / name for name in (FRAMES, *VIDEOS) if (root / name).is_dir()), root / VIDEOS[0])
     files.need("Charades", root, [CLASSES, *LISTS.values(), place.name], ADVICE)

@@ -4,13 +4,14 @@ import os
 import pathlib
 
 from ...errors import InputError
-from . import Dataset, Video, files
+from ..reference import Video
+from . import Dataset, files
 
 LAYOUT = "lay it out as {root}/train/CLASS/*.mp4 and {root}/val/CLASS/*.mp4"
 
 
 def load(root, split):
-    """See `datasets.load`. The classes are the folders of `root/train`, in alphabetical order."""
+    """See `datasets.load_split`. The classes are the folders of `root/train`, in alphabetical order."""
     root = pathlib.Path(root)
     classes = _folders(root / "train", root)
     videos = []

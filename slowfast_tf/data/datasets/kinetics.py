@@ -7,7 +7,8 @@ import pathlib
 import re
 
 from ...errors import InputError
-from . import Video, files
+from ..reference import Video
+from . import files
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 SPLITS = {"train": "train", "val": "val(id|idate|idation)?"}
@@ -18,7 +19,7 @@ ADVICE = (
 
 
 def load(root, split):
-    """See `datasets.load`. The classes are the labels of the training list, in alphabetical order.
+    """See `datasets.load_split`. The classes are the labels of the training list, in alphabetical order.
 
     A video of the list is any file below `root` that is called ID_START_END, such as `0wR5jVB-WPk_000417_000427.mp4`.
     """

@@ -15,7 +15,8 @@ import pathlib
 import re
 
 from ...errors import InputError
-from . import Video, files
+from ..reference import Video
+from . import files
 
 LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
 # Without classes.txt a number from here on is a mistake if it is, too, more than ten times that of the labels in use.
@@ -28,7 +29,7 @@ ADVICE = "a line of it is a path and its labels, such as 'videos/a.mp4,3' or 'vi
 
 
 def load(root, split):
-    """See `datasets.load`. "val" is `val.csv`, or `test.csv` where that is not there."""
+    """See `datasets.load_split`. "val" is `val.csv`, or `test.csv` where that is not there."""
     root = pathlib.Path(root)
     problems = []
     path = _list(root, split)

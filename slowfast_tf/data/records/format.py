@@ -30,7 +30,7 @@ def encode(video, labels, frames, times, rate, size, flows=None, dataset="", pat
     """A record of a video.
 
     Args:
-        video: a `datasets.Video`.
+        video: a `reference.Video`.
         labels: the class names.
         frames: JPEG images, a list of bytes.
         times: of the frames, rising, in seconds from the start of the file, `[len(frames)]`.

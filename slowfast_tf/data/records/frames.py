@@ -6,9 +6,12 @@ import av
 import numpy as np
 import simplejpeg
 
-from ...video import decode as video
-from ...video.decode import VideoError
+from ...errors import VideoError
+from ...video.decode import decode_frames
+from ...video.log import damage_message
+from ...video.probe import is_sane
 from .. import flow
+from ..reference import resolve
 
 
 class Frames:
@@ -18,14 +21,14 @@ class Frames:
     none. In memory there is one frame at a time.
 
     Args:
-        source: a `datasets.Video`; frames outside its span are left out.
+        source: a `reference.Video`; frames outside its span are left out.
         settings: a `slowfast_tf.config.Prepare`.
 
     Attributes:
         times: of the frames, in seconds from the start of the file, float64 `[N]`.
         rate: frames a second.
         size: height and width, once the first frame is there.
-        labels: see `video.Footage`.
+        labels: see `ResolvedVideo`.
         problems: a list of lines, of it and, after iterating, on frames that others stand in for.
 
     Raises:
@@ -34,7 +37,7 @@ class Frames:
 
     def __init__(self, source, settings):
         self._path, self._settings = source.path, settings
-        there = video.footage(source)
+        there = resolve(source)
         self._files, self.rate, self.labels = there.images, there.rate, there.labels
         self.problems = list(there.problems)
         self._encode = _Encoder(settings)
@@ -53,7 +56,7 @@ class Frames:
 
     def __iter__(self):
         if self._files is None:
-            images = video.stream(self._path, self._frames, self._encode)
+            images = decode_frames(self._path, self._frames, self._encode)
         else:
             images = self._images()
         previous, damaged = None, 0
@@ -64,7 +67,7 @@ class Frames:
         if 2 * damaged > len(self):
             raise VideoError(f"{self._path}: {damaged} of {len(self)} frames cannot be decoded")
         if damaged:
-            self.problems.append(video.damage(self._path, damaged, len(self)))
+            self.problems.append(damage_message(self._path, damaged, len(self)))
 
     def middle(self):
         """The frame in the middle alone."""
@@ -72,7 +75,7 @@ class Frames:
         return next(iter(self))
 
     def _images(self):
-        """As `video.stream`, for a directory: for a damaged image the last one before it stands in."""
+        """As `decode_frames`, for a directory: for a damaged image the last one before it stands in."""
         waiting, image, exact = 0, None, True
         for i, index in enumerate(self._frames):
             if i == 0 or index != self._frames[i - 1]:
@@ -114,7 +117,7 @@ class _Encoder:
             ValueError: for a damaged one.
         """
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-        if not video.is_sane(width, height):
+        if not is_sane(width, height):
             raise ValueError("too large")
         self.size = self.size or self._scaled(height, width)
         if (height, width) == self.size and space in ("YCbCr", "Gray"):

@@ -80,7 +80,7 @@ class Split:
     """A split of a data set in the order that it is stored in: mixed, but always the same.
 
     Attributes:
-        videos: a list of `datasets.Video`.
+        videos: a list of `reference.Video`.
         labels, problems: see `datasets.Dataset`.
         source: number of videos, and a digest of all that is known of them.
     """
@@ -276,7 +276,7 @@ def _add(job, video, labels, writer, report, local):
     """Writes a video's record, or notes why not."""
     from ...data.records import format as records
     from ...data.records import frames
-    from ...video import decode as files
+    from ...errors import VideoError
 
     path = _relative(video.path, job.root)
     images, flows, size = [], [], 0
@@ -289,8 +289,8 @@ def _add(job, video, labels, writer, report, local):
             flows.append(flow)
             size += len(image) + len(flow or b"")
             if size > MOST_BYTES:
-                raise files.VideoError(f"{video.path}: too long for a record of at most 2 GB; cut it into parts")
-    except files.VideoError as error:
+                raise VideoError(f"{video.path}: too long for a record of at most 2 GB; cut it into parts")
+    except VideoError as error:
         report["skipped"].append([video.id or path, path, str(error)])
     else:
         report["left_out"] += [[video.id or path, path, problem] for problem in taken.problems]
@@ -330,7 +330,7 @@ def _finish(job, problems):
         left_out = {(path, problem): [*row, path, problem] for *row, path, problem in left_out}.values()
         rows += [[split, "", "", problem] for problem in problems[split]] + [*left_out, *skipped]
     # The figure of boxes is that of all annotations, also of those that no record holds.
-    for path in datasets.truth_files(job.dataset, job.root):
+    for path in datasets.annotation_files(job.dataset, job.root):
         tf.io.gfile.makedirs(f"{job.output}/{path.parent.name}")
         # Not gfile.copy, which makes of the target a directory where it is at az://.
         _write(job.output, f"{path.parent.name}/{path.name}", path.read_bytes())
@@ -354,7 +354,7 @@ def load(dataset, root, split):
     """A `Split`."""
     from ...data import datasets
 
-    data = datasets.load(dataset, root, split)
+    data = datasets.load_split(dataset, root, split)
     videos = [dataclasses.replace(video, path=_relative(video.path, root)) for video in data.videos]
     digest = hashlib.sha256(repr((data.labels, videos)).encode()).hexdigest()
     keys = [hashlib.sha256((video.id or video.path).encode()).digest() for video in videos]
@@ -370,7 +370,7 @@ def _part(data, number, shards):
 def _shard_count(videos, settings):
     """The number of files of a split: as set, or so that each has about `SHARD_BYTES`, as a few frames tell."""
     from ...data.records import frames
-    from ...video.decode import VideoError
+    from ...errors import VideoError
 
     if settings.shards:
         return min(settings.shards, len(videos))
@@ -400,7 +400,7 @@ def _reopen(job, data, index):
     from ...data import datasets
 
     made = tf.io.gfile.stat(f"{job.output}/index.json").mtime_nsec + 1_000_000_000  # it tells whole seconds
-    others = [f"{path.parent.name}/{path.name}" for path in datasets.truth_files(job.dataset, job.root)]
+    others = [f"{path.parent.name}/{path.name}" for path in datasets.annotation_files(job.dataset, job.root)]
     missing = sum(not tf.io.gfile.exists(f"{job.output}/{name}") for name in ("skipped.csv", *others))
     reports = []
     for split in SPLITS:

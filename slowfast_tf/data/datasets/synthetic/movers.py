@@ -18,7 +18,7 @@ MARGINS, APART = (13, 22), 27  # pixels from the middle of an object to the edge
 
 
 def load(root, split):
-    """See `datasets.load`; the videos are made where they are not there yet."""
+    """See `datasets.load_split`; the videos are made where they are not there yet."""
     make(root)
     return folder.load(root, split)
 

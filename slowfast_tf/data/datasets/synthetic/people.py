@@ -21,11 +21,11 @@ SIZE, RATE = 96, 40  # height and width; frames a second, and so frames of a sce
 FIRST = 902
 KEY_FRAMES = 20  # of a film
 
-truth_files = ava.truth_files
+annotation_files = ava.annotation_files
 
 
 def load(root, split):
-    """See `datasets.load`; the films are made where they are not there yet."""
+    """See `datasets.load_split`; the films are made where they are not there yet."""
     make(root)
     return ava.load(root, split)
 

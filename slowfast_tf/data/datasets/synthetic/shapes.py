@@ -23,13 +23,13 @@ HEIGHT, WIDTH, FRAMES, RATE = 64, 80, 48, 30
 
 
 def load(root, split):
-    """See `datasets.load`; the videos are made where they are not there yet."""
+    """See `datasets.load_split`; the videos are made where they are not there yet."""
     make(root)
     return folder.load(root, split)
 
 
-def figures(truth, predicted):
-    """Shares of videos whose `appearance` was told right, and whose `motion` was. See `datasets.figures`."""
+def own_metrics(truth, predicted):
+    """Shares of videos whose `appearance` was told right, and whose `motion` was. See `datasets.own_metrics`."""
     parts = np.array([name.split("_", 1) for name in CLASSES])
     appearance, motion = (parts[truth] == parts[predicted]).mean(0)
     return {"appearance": float(appearance), "motion": float(motion)}

@@ -1,4 +1,4 @@
-"""A worker of a training run that writes its weights down: `python tests/worker.py NPZ ARGUMENTS OF TRAIN`."""
+"""A worker of a training run that writes its weights down: `python tests/helpers/worker.py NPZ ARGUMENTS OF TRAIN`."""
 
 import sys
 

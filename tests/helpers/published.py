@@ -2,9 +2,10 @@
 
 import csv
 
-from coded_video import write
-from conftest import picture
 from PIL import Image
+
+from helpers.coded_video import write
+from helpers.pictures import picture
 
 HEADER = "label,youtube_id,time_start,time_end,split,is_cc\n"
 TRAIN = (

@@ -1,0 +1,30 @@
+"""Boxes (x1, y1, x2, y2)."""
+
+import numpy as np
+import numpy.typing as npt
+
+
+def iou(boxes: npt.ArrayLike, others: npt.ArrayLike) -> np.ndarray:
+    """Return the intersection over union of boxes, with NumPy's broadcasting.
+
+    Args:
+        boxes: float `[..., 4]`, x1, y1, x2, y2 in any unit.
+        others: float `[..., 4]`, in the same unit.
+
+    Returns:
+        float64 `[...]`, 0 to 1; 0 where both boxes are empty.
+
+    Example:
+        >>> iou([0, 0, 2, 1], [[1, 0, 3, 1], [0, 0, 2, 1]])
+        array([0.33333333, 1.        ])
+    """
+    boxes, others = np.asarray(boxes, float), np.asarray(others, float)
+    sides = np.minimum(boxes[..., 2:], others[..., 2:]) - np.maximum(boxes[..., :2], others[..., :2])
+    shared = np.clip(sides, 0, None).prod(-1)
+    union = area(boxes) + area(others) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+    """Return width times height of boxes `[..., 4]`, `[...]`."""
+    return (boxes[..., 2:] - boxes[..., :2]).prod(-1)

@@ -1,0 +1,32 @@
+"""Signals such as Ctrl-C, handled for the length of a block."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def handle_signals(handler: Callable, *signals: int) -> Iterator[None]:
+    """Call `handler(number, frame)` on these signals inside the block; restore the previous handlers at its end.
+
+    Outside the main thread, which alone receives signals, this does nothing.
+
+    Args:
+        handler: what is called; it may raise.
+        *signals: numbers such as `signal.SIGINT`.
+
+    Example:
+        >>> stop = threading.Event()
+        >>> with handle_signals(lambda *_: stop.set(), signal.SIGINT):
+        ...     work_until(stop)
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in signals}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)

@@ -1,0 +1,21 @@
+"""Frames that tell which video and which moment they are of."""
+
+import numpy as np
+
+CLASSES = ("ant", "bee", "cat", "dog")
+SIZES = ((40, 48), (48, 40), (36, 64))
+
+
+def picture(number, time, height=40, width=48):
+    """A frame that tells in red which video it is of, in green which frame of it, in blue which column."""
+    image = np.empty((height, width, 3), np.uint8)
+    image[..., 0] = 20 + 15 * number
+    image[..., 1] = 20 + 4 * time
+    image[..., 2] = 20 + 3 * np.arange(width)
+    return image
+
+
+def told(frames):
+    """What frames of `picture` tell, from the network's input: video and frame, int `[...]`."""
+    means = (np.asarray(frames)[..., :2].mean((-3, -2)) * 0.225 + 0.45) * 255 - 20
+    return np.round(means[..., 0] / 15).astype(int), np.round(means[..., 1] / 4).astype(int)
