@@ -126,4 +126,5 @@ def annotation_files(dataset, root):
 
 
 def _module(dataset):
-    return importlib.import_module(f"{__name__}.{dataset}")
+    made = {"demo": "synthetic.shapes", "demo_detection": "synthetic.people", "movers": "synthetic.movers"}
+    return importlib.import_module(f"{__name__}.{made.get(dataset, dataset)}")
