@@ -1,15 +1,13 @@
 """Repeats the ablations of the paper's Table 5 at a small scale: the same changes of the network on made videos."""
 
 import argparse
-import json
 import pathlib
 import shlex
 import sys
 
 from . import config, runtime
 from .errors import InputError
-from .files.atomic import write_text
-from .training.ablations import DEFAULT, TABLES, change, chosen, from_records, page, prepared, results, top1
+from .training.ablations import DEFAULT, TABLES, chosen, run_table
 
 
 def main(arguments=None):
@@ -40,33 +38,12 @@ def main(arguments=None):
     output = pathlib.Path(options.output or workdir / f"{options.table}.md")
     if output.suffix != ".md":
         raise InputError(f"--output must end in .md; got {output}")
-    rows = chosen(options.table, options.rows)
-    base = pathlib.Path(options.config)
-    config.load(base, options.set)  # its mistakes before those of the rows
-    settings = {row: [change(base, row, options.set, seed) for seed in range(options.seeds)] for row in rows}
-    prepared(settings, workdir)
-
-    from .training.run import check_workdir
-
-    runs = [
-        (row, from_records(run, workdir), workdir / pathlib.Path(row.config).stem / f"seed{run.seed}")
-        for row in rows
-        for run in settings[row]
-    ]
-    for _, run, place in runs:  # before hours of work
-        check_workdir(place, run)
-    accuracy = {row: [] for row in rows}
-    for number, (row, run, place) in enumerate(runs, 1):
-        print(f"\n{row.name}, seed {run.seed} ({number} of {len(runs)}): {place}", flush=True)
-        accuracy[row].append(top1(run, place))
     command = shlex.join(["python", "-m", "slowfast_tf.ablate", *(sys.argv[1:] if arguments is None else arguments)])
-    found = results(base, accuracy)
-    text = page(options.table, command, base, settings[rows[0]][0], found, output.with_suffix(".png").name)
-    from .evaluation.report import plots
-
-    plots.save_ablation(found, f"Table {options.table}: {TABLES[options.table][0]}", output.with_suffix(".png"))
-    write_text(output.with_suffix(".json"), json.dumps(found, indent=2) + "\n")
-    write_text(output, text)
+    base = pathlib.Path(options.config)
+    chosen(options.table, options.rows)  # mistakes before TensorFlow is imported, which takes seconds
+    config.load(base, options.set)
+    runtime.import_tensorflow()
+    text = run_table(options.table, options.rows, options.seeds, base, options.set, workdir, output, command)
     print(f"\n{text}\nWritten to {output}, and beside it as .json and .png")
 
 

@@ -1,38 +1,43 @@
 """Times training and inference beside other libraries, side by side in one run, and the input and AVA's evaluation."""
 
 import argparse
-import dataclasses
-import os
 import sys
 import tempfile
 
-from .benchmarks import engines as benchmark_engines
-from .benchmarks.engines import ENGINES, Job
-from .benchmarks.page import DEFAULTS, PRECISIONS, measure, section, work, write
+from .benchmarks.engines import ENGINES
+from .benchmarks.measure import PRECISIONS, make_jobs, measure
+from .benchmarks.page import DEFAULTS, section, write
 from .errors import InputError
-from .models.presets import get_spec
+from .files.atomic import write_text
 from .runtime import run
 
 
 def main(arguments=None):
     """The command."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] in (["worker"], ["export"]):  # what `measure` starts
-        return work(*arguments)
     options = _parser().parse_args(arguments)
     for name in ("rounds", "batch", "size", "limit"):
         if getattr(options, name, 1) <= 0:
             raise InputError(f"--{name} must be at least 1; got {getattr(options, name)}")
+    if options.task == "scaling":
+        from .benchmarks import scaling
+
+        text = scaling.page(options.preset, options.batch, options.size, options.rounds)
+        print(text)
+        return write_text(options.output, text) if options.output else 0
     command = "python -m slowfast_tf.benchmark " + " ".join(_without_output(arguments))
     if options.task in ("input", "ava"):
-        from .benchmarks import ava as ava_benchmark
-        from .benchmarks import reading as benchmark_input
+        from .benchmarks import ava, reading
 
-        module = {"input": benchmark_input, "ava": ava_benchmark}[options.task]
+        module = {"input": reading, "ava": ava}[options.task]
         results, text = [], module.section(options.rounds)
     else:
         with tempfile.TemporaryDirectory() as scratch:
-            results = measure(_jobs(options, options.workdir or scratch), options.rounds, options.limit)
+            place = options.workdir or scratch
+            jobs = make_jobs(
+                options.task, options.engine, options.precision, options.preset, options.size, options.batch, place
+            )
+            results = measure(jobs, options.rounds, options.limit)
         text = section(results, options.rounds, options.limit, command)
     print(text)
     if options.output:
@@ -84,24 +89,19 @@ def _parser():
             command.add_argument("--batch", type=int, help="clips (default: %(default)s)")
         else:
             command.add_argument("--workdir", metavar="DIR", help="keep exported files here, and take those found")
+    about = "time training with one and with two workers on this machine, and compute what many GPUs should give"
+    command = commands.add_parser(
+        "scaling",
+        help=about,
+        description=about,
+        epilog="example: python -m slowfast_tf.benchmark scaling --output docs/multi_machine/scaling.md",
+    )
+    command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
+    command.add_argument("--batch", type=int, default=1, help="clips of each worker (default: %(default)s)")
+    command.add_argument("--size", type=int, default=112, help="height and width (default: %(default)s)")
+    command.add_argument("--rounds", type=int, default=5, help="steps that count (default: %(default)s)")
+    command.add_argument("--output", metavar="FILE", help="write the Markdown here as well")
     return parser
-
-
-def _jobs(options, directory):
-    try:
-        get_spec(options.preset).check_size(options.size)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found = []
-    for precision in PRECISIONS:
-        for name, engine in ENGINES[options.task].items():
-            if precision in options.precision and precision in engine.precisions and name in options.engine:
-                job = Job(options.task, name, precision, options.preset, options.size, options.batch, threads)
-                found.append(dataclasses.replace(job, file=benchmark_engines.file_of(job, directory)))
-    if not found:
-        raise InputError(f"none of {', '.join(options.engine)} runs in {', '.join(options.precision)}")
-    return found
 
 
 def _without_output(arguments):

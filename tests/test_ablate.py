@@ -28,7 +28,7 @@ GFLOPS = {
 @pytest.mark.parametrize("table", GFLOPS)
 def test_rows_cost_what_the_paper_says(table):
     """To 3%, but for two rows whose published figures do not follow from Table 1 (docs/costs.md)."""
-    found = ablations.results(BASE, {row: [50.0] for row in ablate.chosen(table, None)})
+    found = ablations.results(BASE, {row: [50.0] for row in ablations.chosen(table, None)})
     assert len(found) == len(GFLOPS[table])
     for row, published in zip(found, GFLOPS[table]):
         tolerance = {"Fast-only": 0.08, "half resolution, beta 1/4": 0.05}.get(row["row"], 0.03)
@@ -38,9 +38,9 @@ def test_rows_cost_what_the_paper_says(table):
 
 def test_a_row_changes_the_small_network_as_the_large_one():
     for table in GFLOPS:
-        plain = ablate.change(BASE, ablations.Row("", ablations.REFERENCE, 0), ["train.epochs=3"], 0).spec()
-        for row in ablate.chosen(table, None):
-            run = ablate.change(BASE, row, ["train.epochs=3"], 2)
+        plain = ablations.change(BASE, ablations.Row("", ablations.REFERENCE, 0), ["train.epochs=3"], 0).spec()
+        for row in ablations.chosen(table, None):
+            run = ablations.change(BASE, row, ["train.epochs=3"], 2)
             assert run.seed == 2 and run.train.epochs == 3
             there, here = ablations.full_size(BASE, row), run.spec()
             for name in ("pathways", "lateral", "beta_inv", "fast_input", "alpha"):

@@ -14,7 +14,7 @@ from helpers.coded_video import decode
 
 from slowfast_tf import benchmark, config
 from slowfast_tf.benchmarks import engines as benchmark_engines
-from slowfast_tf.benchmarks import page
+from slowfast_tf.benchmarks import measure, page
 from slowfast_tf.benchmarks import reading as benchmark_input
 from slowfast_tf.benchmarks.engines import ENGINES, Job
 from slowfast_tf.errors import InputError
@@ -64,12 +64,12 @@ def test_an_engine_that_cannot_run_is_a_row_with_the_reason(tmp_path, monkeypatc
         dataclasses.replace(ENGINES["inference"]["openvino"], package="no_such_package"),
     )
     jobs = [job("inference", "tflite", file=str(broken)), job("inference", "openvino"), job("inference", "pytorch")]
-    results = benchmark.measure(jobs, rounds=2, limit=100)
+    results = measure.measure(jobs, rounds=2, limit=100)
     assert [len(result.seconds) for result in results] == [0, 0, 2]
     assert "ValueError" in results[0].reason and "\n" not in results[0].reason
     assert results[1].reason == "no_such_package is not installed: pip install 'slowfast_tf[bench]'"
     assert results[2].reason == "" and min(results[2].seconds) > 0 and results[2].peak > 2**26
-    (slow,) = benchmark.measure(jobs[2:], rounds=1, limit=1e-5)
+    (slow,) = measure.measure(jobs[2:], rounds=1, limit=1e-5)
     assert slow.seconds == [] and slow.reason == "a step takes more than 1e-05 s"
 
 
@@ -107,8 +107,8 @@ def test_table_and_page(tmp_path):
         ("tflite", "float32"): [2.0],
         ("tflite", "int8"): [0.5],
     }
-    results = [page.Result(job("inference", *key), seconds, 2**30) for key, seconds in timed.items()]
-    results.append(page.Result(job("inference", "pytorch", "bfloat16"), reason="a step | takes too long"))
+    results = [measure.Result(job("inference", *key), seconds, 2**30) for key, seconds in timed.items()]
+    results.append(measure.Result(job("inference", "pytorch", "bfloat16"), reason="a step | takes too long"))
     table = {(row[0], row[1]): row[2:] for row in rows(page.table(results))}
     assert table["SavedModel", "float32"] == ["3.000", "2.000", "1.00", "0.67", "1.0 GiB"]
     assert table["OpenVINO on our ONNX file", "float32"][2:4] == ["1.00", "1.00"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from slowfast_tf import benchmark
 from slowfast_tf.benchmarks import scaling as benchmark_scaling
 from slowfast_tf.benchmarks.scaling import Machine, Volumes, computed
 from slowfast_tf.errors import InputError
@@ -50,7 +51,7 @@ def test_page(monkeypatch, tmp_path, capsys):
     """One worker at 2 s a step, two at 2.5 s: 0.5 and 0.8 clips a second, 1.6 times as many."""
     monkeypatch.setattr(benchmark_scaling, "measure", lambda count, *rest: (1.5 + count / 2, 0.25))
     monkeypatch.setattr(benchmark_scaling, "input_volumes", lambda: (8e6, 0.048))
-    benchmark_scaling.main(["--output", str(tmp_path / "scaling.md")])
+    benchmark.main(["scaling", "--output", str(tmp_path / "scaling.md")])
     text = (tmp_path / "scaling.md").read_text()
     assert text in capsys.readouterr().out
     assert "| 1 | 2.00 |  | 0.50 | 1.00 |" in text and "| 2 | 2.50 | 0.25 | 0.80 | 1.60 |" in text
@@ -67,4 +68,4 @@ def test_page(monkeypatch, tmp_path, capsys):
 )
 def test_mistakes(words, message):
     with pytest.raises(InputError, match=message):
-        benchmark_scaling.main(words)
+        benchmark.main(["scaling", *words])

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from ..errors import RunError
+from ..machine import core_count
 
 
 def prepare_speed(paths, settings, scratch):
@@ -34,7 +35,7 @@ def prepare_speed(paths, settings, scratch):
 
     def in_parallel(work):
         began = time.perf_counter()
-        with concurrent.futures.ThreadPoolExecutor(prepare.cores()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
             list(pool.map(work, range(len(paths))))
         return time.perf_counter() - began
 

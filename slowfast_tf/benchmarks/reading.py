@@ -16,7 +16,9 @@ import tqdm
 
 from .. import config
 from ..data.records import prepare
+from ..machine import core_count
 from ..runtime import import_tensorflow
+from .page import cpu_name
 from .preparing import ffmpeg_program, prepare_speed
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 16, 300, 256, 340
@@ -105,7 +107,7 @@ def readers(root, prepared, paths):
         work = [(str(paths[i % len(paths)]), np.arange(start, start + SPAN, 2)) for i, start in enumerate(starts)]
 
         def read():
-            with concurrent.futures.ThreadPoolExecutor(prepare.cores()) as pool:
+            with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
                 list(pool.map(lambda item: decode(*item) is None, work))
 
         return lambda: timed(read)
@@ -202,8 +204,6 @@ def timed(function):
 
 def section(rounds):
     """Measures and gives a Markdown section."""
-    from .page import _cpu
-
     ffmpeg_program()  # before minutes have passed
     import_tensorflow()
     with tempfile.TemporaryDirectory() as scratch:
@@ -250,7 +250,7 @@ def section(rounds):
             "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
             f" {BATCH} for every reader.",
             f"Median of {rounds} times {CLIPS} clips, and of preparing {len(videos)} videos {rounds} times, in turns."
-            f" {prepare.cores()} cores, {_cpu()}; Python {platform.python_version()}, {versions}.",
+            f" {core_count()} cores, {cpu_name()}; Python {platform.python_version()}, {versions}.",
             "",
             *lines,
         ]

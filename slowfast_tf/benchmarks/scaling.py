@@ -1,6 +1,5 @@
 """Times training with one and with two workers on this machine, and computes what many GPUs should give."""
 
-import argparse
 import dataclasses
 import json
 import math
@@ -17,10 +16,9 @@ import time
 from .. import config
 from ..data.records import prepare
 from ..errors import InputError, RunError
-from ..files.atomic import write_text
 from ..models.cost import total
 from ..models.presets import get_spec
-from ..runtime import import_tensorflow, run
+from ..runtime import import_tensorflow
 
 WARM_UP = 2  # steps
 CLIPS = 32  # whose reading is timed
@@ -203,7 +201,7 @@ def measure(count, preset, batch, size, rounds):
             request = {"cores": cores, "preset": preset, "batch": batch, "size": size, "rounds": rounds}
             task = {"cluster": cluster, "task": {"type": "worker", "index": number}}
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CONFIG": json.dumps(task)}
-            command = [sys.executable, "-m", "slowfast_tf.benchmarks.scaling", "worker", json.dumps(request)]
+            command = [sys.executable, "-m", "slowfast_tf.benchmarks.worker", "scaling", json.dumps(request)]
             # Their TensorFlow says much that is of no interest; it is shown where one fails.
             remarks = tempfile.TemporaryFile()
             workers.append(
@@ -218,7 +216,7 @@ def measure(count, preset, batch, size, rounds):
         if worker.returncode:
             remarks.seek(0)
             sys.stderr.write(remarks.read().decode(errors="replace")[-3000:])
-            raise RunError(f"a worker of {count} gave up; if memory ran out, take a smaller --batch or --size")
+            raise RunError(f"a worker of {count} gave up; if memory ran out, use a smaller batch or size")
     found = json.loads(answers[0].splitlines()[-1])
     return statistics.median(found["steps"]), statistics.median(found["all_reduces"])
 
@@ -255,7 +253,7 @@ def page(preset, batch, size, rounds):
     balance = volumes.operations * machine.cores / volumes.seconds / 1e12
     return f"""# Scaling
 
-    python -m slowfast_tf.benchmark_scaling --preset {preset} --batch {batch} --size {size} --rounds {rounds}
+    python -m slowfast_tf.benchmark scaling --preset {preset} --batch {batch} --size {size} --rounds {rounds}
 
 ## Measured: two workers on one machine
 
@@ -293,31 +291,3 @@ meanwhile.
 
 GPUs that sustain more than {balance:.1f} TFLOP/s wait for decoding first, with so many cores.
 """
-
-
-def main(arguments=None):
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["worker"]:  # what `measure` starts
-        return serve(arguments[1])
-    parser = argparse.ArgumentParser(
-        prog="python -m slowfast_tf.benchmark_scaling",
-        description=__doc__,
-        epilog="example: python -m slowfast_tf.benchmark_scaling --output docs/multi_machine/scaling.md",
-    )
-    parser.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=1, help="clips of each worker (default: %(default)s)")
-    parser.add_argument("--size", type=int, default=112, help="height and width (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="steps that count (default: %(default)s)")
-    parser.add_argument("--output", metavar="FILE", help="write the Markdown here as well")
-    options = parser.parse_args(arguments)
-    for name in ("batch", "size", "rounds"):
-        if getattr(options, name) < 1:
-            raise InputError(f"--{name} must be at least 1; got {getattr(options, name)}")
-    text = page(options.preset, options.batch, options.size, options.rounds)
-    print(text)
-    if options.output:
-        write_text(options.output, text)
-
-
-if __name__ == "__main__":
-    run(main)

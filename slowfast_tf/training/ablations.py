@@ -4,11 +4,13 @@ import dataclasses
 import itertools
 import json
 import math
+import pathlib
 import statistics
 import typing
 
-from .. import config, runtime
+from .. import config
 from ..errors import InputError
+from ..files.atomic import write_text
 from ..models.cost import total
 
 DEFAULT = "configs/ablations/demo.json"
@@ -65,13 +67,72 @@ TABLES = {
 }
 
 
+def run_table(
+    table: str,
+    names: list[str] | None,
+    seeds: int,
+    base: pathlib.Path,
+    overrides: list[str],
+    workdir: pathlib.Path,
+    output: pathlib.Path,
+    command: str,
+) -> str:
+    """Train the rows of a table and write it as Markdown, JSON and a plot.
+
+    Runs that are complete are not repeated; an interrupted run is resumed.
+
+    Args:
+        table: a key of `TABLES`.
+        names: rows of the table by name; all rows for None.
+        seeds: runs of each row.
+        base: path of the configuration without a change.
+        overrides: changes of that configuration, "KEY=VALUE".
+        workdir: directory of all runs.
+        output: path of the Markdown page; the JSON file and the plot are beside it.
+        command: the command that the page shows.
+
+    Returns:
+        The page.
+
+    Raises:
+        InputError: if a row or the configuration is not usable, or a work directory holds another run.
+    """
+    rows = chosen(table, names)
+    config.load(base, overrides)  # its mistakes before those of the rows
+    settings = {row: [change(base, row, overrides, seed) for seed in range(seeds)] for row in rows}
+    prepared(settings, workdir)
+
+    from .run import check_workdir
+
+    runs = [
+        (row, from_records(run, workdir), workdir / pathlib.Path(row.config).stem / f"seed{run.seed}")
+        for row in rows
+        for run in settings[row]
+    ]
+    for _, run, place in runs:  # before hours of work
+        check_workdir(place, run)
+    accuracy = {row: [] for row in rows}
+    for number, (row, run, place) in enumerate(runs, 1):
+        print(f"\n{row.name}, seed {run.seed} ({number} of {len(runs)}): {place}", flush=True)
+        accuracy[row].append(top1(run, place))
+    found = results(base, accuracy)
+    text = page(table, command, base, settings[rows[0]][0], found, output.with_suffix(".png").name)
+
+    from ..evaluation.report import plots
+
+    plots.save_ablation(found, f"Table {table}: {TABLES[table][0]}", output.with_suffix(".png"))
+    write_text(output.with_suffix(".json"), json.dumps(found, indent=2) + "\n")
+    write_text(output, text)
+    return text
+
+
 def chosen(table, names):
     """The rows of a table that are asked for, in its order; all for None."""
     rows = TABLES[table][1]
     for name in names or ():
         if name not in [row.name for row in rows]:
             known = ", ".join(repr(row.name) for row in rows)
-            raise InputError(f"--rows: table {table} has no row {name!r}; it has {known}")
+            raise InputError(f"table {table} has no row {name!r}; it has {known}")
     return [row for row in rows if not names or row.name in names]
 
 
@@ -119,7 +180,6 @@ def prepared(settings, workdir):
         place = records(run, workdir)
         run = run.model_copy(update={"prepare": run.prepare.model_copy(update={"flow": sees_flow(run)})})
         prepare.check_installed(run.prepare)
-        runtime.import_tensorflow()
         prepare.prepare(run, str(place))
 
 
@@ -133,7 +193,6 @@ def top1(run, place):
     """The accuracy of a run in %; trains it, or what is left of it."""
     path = place / "metrics.json"
     if not path.exists():
-        runtime.import_tensorflow()
         import keras
 
         from ..training.run import train
