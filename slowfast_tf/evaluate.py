@@ -39,7 +39,8 @@ def main(arguments: list[str] | None = None) -> None:
         from .data import Clips
         from .evaluation.run import evaluate
 
-        model, clips = load(options.checkpoint), Clips(settings, "val")
+        model = load(options.checkpoint)  # pyright: ignore[reportCallIssue]
+        clips = Clips(settings, "val")
         for problem in clips.problems:
             print(f"left out: {problem}", file=sys.stderr)
         found, _ = evaluate(model, clips, shard, **files)

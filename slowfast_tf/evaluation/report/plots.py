@@ -138,7 +138,7 @@ def save_prediction(
             left_edge = i % columns * (width + gap)
             sheet[top : top + height, left_edge : left_edge + width] = frames[i]
     left.imshow(sheet)
-    left.set_yticks([(height + gap) * row + height / 2 for row in range(rows)], list(seen) * (rows // len(seen)))
+    left.set_yticks([(height + gap) * row + height / 2 for row in range(rows)], [*seen] * (rows // len(seen)))
     left.set_xticks([])
     left.spines[:].set_visible(False)
     best = np.argsort(scores)[::-1][:5]
