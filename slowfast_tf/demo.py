@@ -82,7 +82,7 @@ def page(model, scratch):
     import gradio as gr
     from errors import VideoError
 
-    from .evaluation.report import plots
+    from .inference import plots
     from .inference.predictor import Predictor
     from .inference.sliding import Slider, write_heat
 

@@ -1,4 +1,4 @@
-"""Tests a trained model: `python -m slowfast_tf.evaluate --config FILE --checkpoint FILE`."""
+"""Test a trained model: `python -m slowfast_tf.evaluate --config FILE --checkpoint FILE`."""
 
 import argparse
 import json
@@ -8,45 +8,26 @@ import sys
 
 from . import config, plugins, runtime
 from .errors import InputError
-from .evaluation.run import _partial, _write, evaluate
+from .evaluation.scores import partial_file
+
+ADVICE = {
+    "paths": "give files that --scores wrote",
+    "labels": "--scores saves them",
+    "shard": "take a smaller M in --part N/M",
+    "detections": "leave out --detections",
+}
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m slowfast_tf.evaluate",
-        description="Tests a trained model on the validation videos, several views of each. With a file to write to,"
-        " the same command goes on with a test that was stopped. Several machines can share a test: each makes a part"
-        " of the scores, and --fuse gives the figures of all.",
-        epilog="example: python -m slowfast_tf.evaluate --config configs/demo.json --checkpoint runs/demo/model.keras"
-        " --report report.html",
-    )
-    parser.add_argument("--config", help="JSON configuration; its data and test sections count")
-    parser.add_argument("--checkpoint", help="a .keras file, or the directory of a run")
-    parser.add_argument("--output", metavar="FILE", help="a JSON file to write the figures to")
-    parser.add_argument("--report", metavar="FILE", help="an HTML file for figures, plots, classes and confusions")
-    parser.add_argument("--scores", metavar="FILE", help="an .npz file for ids, labels and scores of the videos")
-    parser.add_argument(
-        "--detections", metavar="FILE", help="of a detection model, a csv file of boxes and scores in AVA's form"
-    )
-    parser.add_argument("--part", metavar="N/M", help="test only part N, from 0, of M; needs --scores")
-    parser.add_argument(
-        "--fuse", nargs="+", metavar="FILE", help="in place of a test: the scores of all parts, or of a whole test"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
-    options = parser.parse_args(arguments)
+def main(arguments: list[str] | None = None) -> None:
+    options = _parse(arguments)
     shard = _check(options)
     files = {name: getattr(options, name) for name in ("output", "report", "scores", "detections")}
     if options.fuse:
         _check_files(files, options.overwrite)
         runtime.import_tensorflow()
-        from .evaluation import metrics, scores
+        from .evaluation.run import evaluate_scores
 
-        tested = scores.fuse(options.fuse)
-        if options.detections and tested.boxes is None:
-            raise InputError("--detections is for a detection model; these scores are of whole videos")
-        figures = metrics.compute_metrics(tested)
-        _write(tested, figures, **files)
+        found, _ = evaluate_scores(options.fuse, **files)
     else:
         settings = config.load(options.config, options.set)
         if options.detections and settings.spec().head != "roi":
@@ -56,24 +37,48 @@ def main(arguments=None):
         plugins.load(settings.plugins)
         from . import load
         from .data import Clips
+        from .evaluation.run import evaluate
 
-        model, clips = load(options.checkpoint), Clips(settings, "val")
+        model = load(options.checkpoint)  # pyright: ignore[reportCallIssue]
+        clips = Clips(settings, "val")
         for problem in clips.problems:
             print(f"left out: {problem}", file=sys.stderr)
-        figures, _ = evaluate(model, clips, shard, **files)
-    print(json.dumps(figures, indent=2))
+        found, _ = evaluate(model, clips, shard, **files)
+    print(json.dumps(found, indent=2))
 
 
-def _check(options):
-    """The part to test, of options that go together.
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m slowfast_tf.evaluate",
+        description="Test a trained model on the validation videos, with several views of each. If a file is written,"
+        " the same command resumes a test that was stopped. Several machines can share a test: each scores a shard of"
+        " the videos, and --fuse computes the metrics of all.",
+        epilog="example: python -m slowfast_tf.evaluate --config configs/demo.json --checkpoint runs/demo/model.keras"
+        " --report report.html",
+    )
+    parser.add_argument("--config", help="JSON configuration; its data and test sections count")
+    parser.add_argument("--checkpoint", help="a .keras file, or the directory of a run")
+    parser.add_argument("--output", metavar="FILE", help="JSON file for the metrics")
+    parser.add_argument("--report", metavar="FILE", help="HTML file for metrics, plots, classes and confused pairs")
+    parser.add_argument("--scores", metavar="FILE", help=".npz file for ids, labels and scores of the videos")
+    parser.add_argument(
+        "--detections", metavar="FILE", help="csv file of AVA's form for boxes and scores of a detection model"
+    )
+    parser.add_argument("--part", metavar="N/M", help="test only shard N, from 0, of M; needs --scores")
+    parser.add_argument(
+        "--fuse", nargs="+", metavar="FILE", help="instead of a test: scores of all shards, or of a whole test"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
+    return parser.parse_args(arguments)
 
-    Raises:
-        InputError: where they do not.
-    """
+
+def _check(options: argparse.Namespace) -> tuple[int, int]:
+    """Return the shard to test, if the options go together; raise an InputError if not."""
     if options.fuse:
         if options.config or options.checkpoint or options.part or options.set:
             raise InputError("--fuse reads scores; leave out --config, --checkpoint, --part and --set")
-        return None
+        return 0, 1
     if not (options.config and options.checkpoint):
         raise InputError("give --config and --checkpoint, or --fuse with files of scores")
     if not options.part:
@@ -86,24 +91,23 @@ def _check(options):
     return int(number), int(count)
 
 
-def _check_files(files, overwrite):
-    """Before hours of work: can the files be written, and is nothing lost?
-
-    Raises:
-        InputError: where not.
-    """
-    going_on = _partial(*files.values())
+def _check_files(files: dict[str, str | None], overwrite: bool) -> None:
+    """Raise an InputError for a file that exists or cannot be written, before hours of work."""
+    partial = partial_file(*files.values())
+    resumes = partial is not None and partial.exists()
     for option, file in files.items():
-        path = pathlib.Path(file or os.devnull)
-        if file and path.exists() and not overwrite and not going_on.exists():
+        if not file:
+            continue
+        path = pathlib.Path(file)
+        if path.exists() and not overwrite and not resumes:
             raise InputError(f"{path} exists; give another --{option}, or --overwrite to replace it")
-        if file and (path.is_dir() or not os.access(_first_there(path.parent), os.W_OK)):
+        if path.is_dir() or not os.access(_first_there(path.parent), os.W_OK):
             raise InputError(f"cannot write {path}; choose another place for --{option}")
 
 
-def _first_there(folder):
+def _first_there(folder: pathlib.Path) -> pathlib.Path:
     return folder if folder.exists() else _first_there(folder.parent)
 
 
 if __name__ == "__main__":
-    runtime.run(main)
+    runtime.run(main, ADVICE)

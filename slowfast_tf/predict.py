@@ -147,8 +147,7 @@ def over_time(predictor, path, labels, options):
     Returns:
         The mean scores of all windows, and, for JSON, those of each.
     """
-    from .evaluation.report import plots
-    from .inference import sliding
+    from .inference import plots, sliding
 
     timeline = sliding.Slider(predictor, explain=bool(options.explain)).slide(path)
     if options.timeline:

@@ -1,6 +1,7 @@
 """Detection through the commands: the made data set, boxes in validation and testing, figures and files, exports."""
 
 import csv
+import dataclasses
 import json
 import pathlib
 
@@ -14,8 +15,9 @@ from slowfast_tf.data import Clips, datasets, transforms
 from slowfast_tf.data.datasets.synthetic import people as demo_detection
 from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
-from slowfast_tf.evaluation import ava, metrics, scores
+from slowfast_tf.evaluation import ava, metrics, scores, views
 from slowfast_tf.evaluation.report import ava_figure
+from slowfast_tf.evaluation.run import evaluate
 from slowfast_tf.exporting import onnx, saved_model, tflite
 from slowfast_tf.inference.predictor import Predictor
 from slowfast_tf.models.layers import Conv3D
@@ -66,7 +68,7 @@ def tested(network, configure, tmp_path_factory):
     """Figures and files of a test of `network`."""
     folder = tmp_path_factory.mktemp("tested")
     files = {"output": "figures.json", "report": "report.html", "scores": "scores.npz", "detections": "detections.csv"}
-    figures, found = command.evaluate(
+    figures, found = evaluate(
         network, Clips(configure(), "val"), **{name: folder / file for name, file in files.items()}
     )
     return folder, figures, found
@@ -172,7 +174,7 @@ def test_figures_and_files(tested, films):
     assert len(rows) == 6 * figures["boxes"] and rows[0][:2] == ["demo_val_00", "0902"]
     page = (folder / "report.html").read_text()
     assert "mAP swapped" in page and "blinks_slowly" in page and "action 37" not in page
-    back = scores.load(folder / "scores.npz")
+    back = scores.load_scores(folder / "scores.npz")
     np.testing.assert_array_equal(back.boxes, found.boxes)
     # Figure 3 reads these figures.
     assert len(ava_figure.compare(folder / "figures.json", figures)) == 6
@@ -218,8 +220,8 @@ def test_parts_and_what_is_done(network, configure, tested, tmp_path):
     paths = []
     for number in (0, 1):
         paths.append(tmp_path / f"{number}.npz")
-        command.evaluate(network, Clips(configure(), "val"), (number, 2), scores=paths[-1])
-    fused = scores.fuse(paths)
+        evaluate(network, Clips(configure(), "val"), (number, 2), scores=paths[-1])
+    fused = scores.fuse_scores(paths)
     again = metrics.compute_metrics(fused)
     assert again.pop("AP") == pytest.approx(figures["AP"], abs=1e-6) and sorted(fused.ids) == sorted(found.ids)
     assert again == pytest.approx({name: value for name, value in figures.items() if name != "AP"}, abs=1e-6)
@@ -232,7 +234,7 @@ def test_records_give_the_same(network, configure, tested, tmp_path):
     _, figures, _ = tested
     prepare(configure("prepare.quality=100"), str(tmp_path / "records"))
     settings = configure("data.dataset=records", f"data.root={tmp_path / 'records'}")
-    again, _ = command.evaluate(network, Clips(settings, "val"))
+    again, _ = evaluate(network, Clips(settings, "val"))
     assert again["boxes"] == figures["boxes"] and again["mAP"] == pytest.approx(figures["mAP"], abs=0.1)
 
 
@@ -258,9 +260,28 @@ def test_other_mistakes(network, configure, tested, tmp_path):
     with pytest.raises(InputError, match="--detections is for a detection model"):
         command.main(["--config", str(DEMO.with_name("demo.json")), "--checkpoint", "x.keras", "--detections", "d.csv"])
     (tmp_path / "gone").mkdir()
-    lost = {**found.about, "config": {**found.about["config"], "data": {"root": str(tmp_path / "gone")}}}
+    lost = dataclasses.replace(found.about, config={"data": {"root": str(tmp_path / "gone")}})
     with pytest.raises(InputError, match=r"AVA is not in .*gone.annotations: no .*ava_val_v2\.2\.csv"):
         metrics.compute_metrics(scores.Scores(found.ids, found.labels, found.scores, {}, lost, found.boxes))
+
+
+def test_annotations_are_checked_before_scoring(network, configure, films, tmp_path, monkeypatch):
+    """And read from where `annotation_files` says, such as local copies of files at an address."""
+    clips, paths = Clips(configure(), "val"), datasets.annotation_files("demo_detection", films)
+    monkeypatch.setattr(views, "score_videos", lambda *arguments: pytest.fail("scored before the check"))
+    asked = []
+
+    def moved(name, root):
+        asked.append((name, root))
+        return (tmp_path / "gone.csv", *list(paths)[1:])
+
+    monkeypatch.setattr(datasets, "annotation_files", moved)
+    with pytest.raises(InputError, match="cannot read .*gone.csv: No such file") as error:
+        evaluate(network, clips, scores=tmp_path / "scores.npz")
+    assert asked == [("demo_detection", str(films))] and "\n" not in str(error.value)
+    monkeypatch.setattr(datasets, "annotation_files", lambda name, root: ())
+    with pytest.raises(InputError, match="'demo_detection' has no annotation files of boxes"):
+        evaluate(network, clips)
 
 
 @pytest.mark.parametrize("height, width", [(5, 5), (6, 7), (2, 3)])

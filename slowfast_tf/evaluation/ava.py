@@ -1,19 +1,26 @@
-"""AVA's figure, in NumPy: mean average precision over classes at a frame IoU of 0.5, as officially evaluated."""
+"""AVA's metric, in NumPy: mean average precision over classes at a frame IoU of 0.5, as officially evaluated."""
 
 import dataclasses
 import math
+import os
 import pathlib
 import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from ..data.boxes import iou
 from ..data.datasets import files
 from ..data.datasets.ava import read_label_map
 from ..errors import InputError
 from ..files.atomic import atomic
 
 IOU = 0.5
-# Bytes of a video's name that are read the quick way; longer ones take the slow one.
+File = str | os.PathLike
+# The average precision by class name, None for a class without annotations; and "mAP".
+Precisions = dict[str, float | None]
+# Bytes of a video's name that the fast reader holds; files with longer names are read row by row.
 _NAME = 32
 
 
@@ -36,8 +43,13 @@ class Boxes:
     scores: np.ndarray
 
 
-def mean_average_precision(ground_truth_csv, detections_csv, label_map, exclusions=None):
-    """AVA's mean average precision, and the average precision of each class.
+def mean_average_precision(
+    ground_truth_csv: File,
+    detections_csv: File,
+    label_map: File | dict[int, str],
+    exclusions: File | None = None,
+) -> Precisions:
+    """Compute AVA's mean average precision, and the average precision of each class.
 
     As the official evaluation (ActivityNet's, of 2018 and 2019, which PySlowFast and MMAction2 report): a detection
     belongs to the annotated box of its frame and action that it overlaps most; it is right where that overlap is at
@@ -59,6 +71,11 @@ def mean_average_precision(ground_truth_csv, detections_csv, label_map, exclusio
     Raises:
         InputError: for a file that is missing or of another form, and for corners that are NaN, negative, above 1 or
             swapped, a negative time, or an action above the label map's; with file and row.
+
+    Example:
+        >>> found = mean_average_precision("ava_val_v2.2.csv", "detections.csv", "ava_action_list_v2.2.pbtxt")
+        >>> found["mAP"]
+        0.247
     """
     names = label_map if isinstance(label_map, dict) else read_names(label_map)
     excluded = () if exclusions is None else read_exclusions(exclusions)
@@ -67,13 +84,16 @@ def mean_average_precision(ground_truth_csv, detections_csv, label_map, exclusio
     return average_precision(truth, detections, names, excluded)
 
 
-def average_precision(truth, detections, names, excluded=()):
-    """As `mean_average_precision`, of boxes in memory.
+def average_precision(
+    truth: Boxes, detections: Boxes, names: Mapping[int, str], excluded: Collection[tuple[str, float]] = ()
+) -> Precisions:
+    """Compute `mean_average_precision` of boxes in memory.
 
     Args:
-        truth, detections: `Boxes`.
+        truth: annotated boxes.
+        detections: scored boxes.
         names: from class id to name.
-        excluded: (video, second) pairs.
+        excluded: (video, second) of the frames that do not count.
     """
     ids = np.array(sorted(names))
     classes = np.full(max(ids.max(), _most(truth.actions), _most(detections.actions)) + 1, -1)
@@ -107,25 +127,32 @@ def average_precision(truth, detections, names, excluded=()):
     right = np.zeros(len(keep), bool)
     right[some[_winners(detections.corners[keep[some]], scores[some], group[some], corners, count, first)]] = True
 
-    figures = {}
+    found: Precisions = {}
     order = np.argsort(category, kind="stable")
     ends = np.cumsum(np.bincount(category, minlength=len(ids)))
     for i, end in enumerate(ends):
         rows = order[ends[i - 1] if i else 0 : end]
-        figures[names[ids[i]]] = _area(_places(scores[rows], right[rows]), positives[i])
-    known = [figure for figure in figures.values() if figure is not None]
+        found[names[ids[i]]] = _area(_ranks(scores[rows], right[rows]), positives[i])
+    known = [precision for precision in found.values() if precision is not None]
     if not known:
         raise InputError(f"none of the {len(truth.actions)} annotated boxes has an action of the label map")
-    return {"mAP": float(np.mean(known)), **figures}
+    return {"mAP": float(np.mean(known)), **found}
 
 
-def _winners(corners, scores, group, true_corners, count, first):
-    """Indices of those detections that are right; each has annotated boxes of its frame and class."""
+def _winners(
+    corners: np.ndarray,
+    scores: np.ndarray,
+    group: np.ndarray,
+    true_corners: np.ndarray,
+    count: np.ndarray,
+    first: np.ndarray,
+) -> np.ndarray:
+    """Return the indices of the detections that are right; each has annotated boxes of its frame and class."""
     best, taken = np.zeros(len(group)), np.full(len(group), -1)
     rows, step = np.arange(len(group)), 0
     while len(rows):  # over the annotated boxes of a frame and class: few
         which = first[group[rows]] + step
-        overlap = _iou(corners[rows], true_corners[which])
+        overlap = iou(corners[rows], true_corners[which])
         better = overlap > best[rows]
         best[rows[better]], taken[rows[better]] = overlap[better], which[better]
         step += 1
@@ -139,8 +166,8 @@ def _winners(corners, scores, group, true_corners, count, first):
     return np.concatenate([hits[~several], winner[np.unique(taken[rivals])]])
 
 
-def _places(scores, right):
-    """Where the right detections stand, from 0, when all are sorted by falling score; the later first of equal ones."""
+def _ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the ranks of the right detections, from 0, by falling score; of equal scores the later one comes first."""
     ordered, mine = np.sort(scores), np.sort(scores[right])[::-1]
     above = np.searchsorted(ordered, mine, "right")
     if (ordered[above - 2] == mine)[above > 1].any():
@@ -148,24 +175,16 @@ def _places(scores, right):
     return len(scores) - above
 
 
-def _iou(a, b):
-    """Intersection over union of boxes `[N, 4]`, pair by pair."""
-    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.T, b.T
-    inner = np.maximum(np.minimum(ax2, bx2) - np.maximum(ax1, bx1), 0)
-    inner *= np.maximum(np.minimum(ay2, by2) - np.maximum(ay1, by1), 0)
-    return inner / ((ax2 - ax1) * (ay2 - ay1) + (bx2 - bx1) * (by2 - by1) - inner)
-
-
-def _area(places, positives):
-    """Area under the precision-recall curve, precision made to fall (VOC), of the places of right detections."""
+def _area(ranks: np.ndarray, positives: int) -> float | None:
+    """Return the area under the precision-recall curve, its precision made monotonic (VOC)."""
     if not positives:
         return None
-    precision = np.arange(1, len(places) + 1) / (places + 1)
+    precision = np.arange(1, len(ranks) + 1) / (ranks + 1)
     return float(np.maximum.accumulate(precision[::-1]).sum() / positives)
 
 
-def _frames(tables, excluded):
-    """A number for each row's frame, the same in all tables, and which of these frames are excluded."""
+def _frames(tables: Sequence[Boxes], excluded: Collection[tuple[str, float]]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return a number for each row's frame, the same in all tables, and which of these frames are excluded."""
     numbers, videos, seconds, lengths = {}, [], [], []
     for boxes in tables:  # rows of a frame mostly stand together, so only the first of each run is looked at
         starts = np.flatnonzero(_changes(boxes.videos) | _changes(boxes.times))
@@ -186,31 +205,32 @@ def _frames(tables, excluded):
     return rows, left_out
 
 
-def _changes(x):
+def _changes(x: np.ndarray) -> np.ndarray:
     return np.concatenate([np.ones(min(len(x), 1), bool), x[1:] != x[:-1]])
 
 
-def _starts(x):
+def _starts(x: np.ndarray) -> np.ndarray:
     return np.flatnonzero(_changes(x))
 
 
-def _most(x):
+def _most(x: np.ndarray) -> int:
     return x.max(initial=0)
 
 
-def read_csv(path, classes=80, scored=True):
-    """Reads a csv file of AVA's form.
+def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
+    """Read a csv file of AVA's form.
 
     Args:
         path: of the file.
         classes: the highest class id.
         scored: whether an eighth column is a score; if not, it is a person, and not read.
 
-    Returns:
-        `Boxes`.
-
     Raises:
         InputError: as `mean_average_precision`.
+
+    Example:
+        >>> read_csv("ava_val_v2.2.csv", scored=False).videos[0]
+        '1j20qq1JyX4'
     """
     columns = [("video", f"S{_NAME}"), ("time", "f8"), ("corners", "f8", 4), ("action", "i8"), ("score", "f8")]
     try:
@@ -243,8 +263,8 @@ def read_csv(path, classes=80, scored=True):
     return Boxes(videos, rows["time"], rows["corners"], rows["action"], scores)
 
 
-def _read_slowly(path, classes, scored):
-    """Row by row: says what is wrong, and where."""
+def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
+    """Read row by row, to say what is wrong and where."""
     videos, numbers = [], []
     for line, row in files.lines(path):
         where = f"{path}:{line}"
@@ -267,13 +287,13 @@ def _read_slowly(path, classes, scored):
             raise InputError(f"{where}: score {row[7]} is not a number")
         videos.append(row[0])
         numbers.append((time, *corners, action, score))
-    numbers = np.array(numbers, float).reshape(-1, 7)
-    actions = numbers[:, 5].astype(np.int64)
-    return Boxes(np.array(videos, object), numbers[:, 0], numbers[:, 1:5], actions, numbers[:, 6])
+    table = np.array(numbers, float).reshape(-1, 7)
+    actions = table[:, 5].astype(np.int64)
+    return Boxes(np.array(videos, object), table[:, 0], table[:, 1:5], actions, table[:, 6])
 
 
-def check_corners(corners, where):
-    """Raises a InputError, with `where` in front, unless x1, y1, x2, y2 are shares of width and height."""
+def check_corners(corners: Sequence[float], where: str) -> None:
+    """Raise an InputError, with `where` in front, unless x1, y1, x2, y2 are shares of width and height."""
     x1, y1, x2, y2 = corners
     text = ", ".join(f"{value:g}" for value in corners)
     if not all(0 <= value <= 1 for value in corners):
@@ -282,8 +302,8 @@ def check_corners(corners, where):
         raise InputError(f"{where}: corners {text} are swapped; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")
 
 
-def read_exclusions(path):
-    """The frames of a csv file of video and second, a set of pairs."""
+def read_exclusions(path: File) -> set[tuple[str, float]]:
+    """Read the excluded frames, pairs of video and second, of a csv file."""
     excluded = set()
     for line, row in files.lines(path):
         try:
@@ -294,16 +314,18 @@ def read_exclusions(path):
     return excluded
 
 
-def read_names(path):
-    """Class names by their ids, of a label map (`.pbtxt`)."""
+def read_names(path: File) -> dict[int, str]:
+    """Read class names by their ids from a label map (`.pbtxt`)."""
     try:
         return read_label_map(pathlib.Path(path))
     except OSError as error:
         raise InputError(f"cannot read the label map {path}: {error.strerror}") from error
 
 
-def detections(videos, times, corners, scores, ids):
-    """`Boxes` of a network's scores: each person with each class.
+def detections(
+    videos: Sequence[str], times: npt.ArrayLike, corners: npt.ArrayLike, scores: npt.ArrayLike, ids: Iterable[int]
+) -> Boxes:
+    """Return the scores of a model as `Boxes`: each person with each class.
 
     Args:
         videos, times: of each person's key frame, `[N]`.
@@ -311,19 +333,19 @@ def detections(videos, times, corners, scores, ids):
         scores: `[N, classes]`, of class ids 1, 2, ...
         ids: of the classes that count: the keys of the label map.
     """
-    ids = np.array(sorted(ids))
-    each = len(ids)
+    classes = np.array(sorted(ids))
+    each = len(classes)
     return Boxes(
         np.repeat(np.asarray(videos, object), each),
         np.repeat(np.asarray(times, float), each),
         np.repeat(np.asarray(corners, float), each, axis=0),
-        np.tile(ids, len(times)),
-        np.asarray(scores, float)[:, ids - 1].reshape(-1),
+        np.tile(classes, len(videos)),
+        np.asarray(scores, float)[:, classes - 1].reshape(-1),
     )
 
 
-def write_csv(path, boxes):
-    """Writes `Boxes` in the official form: video, second, x1, y1, x2, y2, action, score."""
+def write_csv(path: File, boxes: Boxes) -> None:
+    """Write `Boxes` in the official form: video, second, x1, y1, x2, y2, action, score."""
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
         for video, time, corners, action, score in zip(*(column.tolist() for column in columns)):

@@ -1,60 +1,84 @@
-"""Figures of a test, by name and by class."""
+"""Metrics of a test, by name and by class."""
 
 import dataclasses
+import typing
 
 import numpy as np
 from sklearn import metrics
 
+from ..data import datasets
 from ..errors import InputError
+from . import ava
+from .scores import Scores
 
 
-def compute_metrics(tested):
-    """All figures of a test.
+class Annotations(typing.NamedTuple):
+    """The annotations that a detection metric compares with.
+
+    Attributes:
+        boxes: annotated boxes.
+        names: class names by their ids, of the classes that count.
+        excluded: (video, second) of the frames that do not count.
+    """
+
+    boxes: ava.Boxes
+    names: dict[int, str]
+    excluded: set[tuple[str, float]]
+
+
+def compute_metrics(tested: Scores) -> dict[str, typing.Any]:
+    """Compute all metrics of a test.
 
     Args:
-        tested: a `slowfast_tf.evaluation.scores.Scores`.
+        tested: the scores of the whole test.
 
     Returns:
-        A dictionary: those of `classification` and the data set's own, of `multi_label`, or of `detection`; then
+        The metrics of `classification` and those of the data set alone, of `multi_label`, or of `detection`; then
         `videos`, `skipped` and `views`.
 
     Raises:
-        InputError: where no video has a label.
-    """
-    from ..data import datasets
+        InputError: if no video has a label, or the annotation files of a detection data set cannot be read.
 
+    Example:
+        >>> compute_metrics(load_scores("scores.npz"))
+        {'top1': 0.975, 'top5': 1.0, 'mean_class_accuracy': 0.974, 'videos': 240, 'skipped': 0, 'views': '2x1'}
+    """
     if tested.boxes is not None:
         found = detection(tested)
-    elif tested.about["activation"] == "sigmoid":
+    elif tested.about.activation == "sigmoid":
         found = multi_label(tested.labels, tested.scores)
     else:
         truth, scores = single_labels(tested)
         found = classification(truth, scores)
-        found.update(datasets.own_metrics(tested.about["dataset"], truth, scores.argmax(1)))
+        found.update(datasets.own_metrics(tested.about.dataset, truth, scores.argmax(1)))
     return {**found, "videos": tested.videos, "skipped": len(tested.skipped), "views": tested.views}
 
 
-def single_labels(tested):
-    """Class indices `[N]` and scores `[N, classes]` of the videos of a test that have a label.
+def single_labels(tested: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """Return class indices `[N]` and scores `[N, classes]` of the videos of a test that have a label.
 
     Raises:
-        InputError: where none has one.
+        InputError: if no video has one.
     """
     known = tested.labels.any(1)
     if not known.any():
-        raise InputError(_unlabelled(tested.labels))
+        raise _unlabelled(tested.labels)
     return tested.labels[known].argmax(1), tested.scores[known]
 
 
-def classification(truth, scores):
-    """Figures for videos of one class each.
+def classification(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Compute the metrics of videos of one class each.
 
     Args:
         truth: class indices `[N]`.
         scores: `[N, classes]`.
 
     Returns:
-        A dictionary of `top1`, `top5` (where there are more than 5 classes) and `mean_class_accuracy`.
+        `top1`, `top5` (of more than 5 classes) and `mean_class_accuracy`.
+
+    Example:
+        >>> classification(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]))
+        {'top1': 0.5, 'mean_class_accuracy': 0.5}
     """
     classes = np.arange(scores.shape[1])
     found = {"top1": metrics.accuracy_score(truth, scores.argmax(1))}
@@ -66,106 +90,157 @@ def classification(truth, scores):
     return {name: float(value) for name, value in found.items()}
 
 
-def multi_label(truth, scores):
-    """Figures for videos of any number of classes.
+def multi_label(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Compute the metrics of videos of any number of classes.
 
     Args:
         truth: 0 or 1, `[N, classes]`.
         scores: `[N, classes]`.
 
     Returns:
-        A dictionary of `mAP`: the mean of the average precision of the classes that happen at all.
+        `mAP`: the mean of the average precision of the classes that any video has.
 
     Raises:
-        InputError: where none does.
+        InputError: if no video has a label.
+
+    Example:
+        >>> multi_label(np.array([[1, 1]]), np.array([[0.3, 0.2]]))
+        {'mAP': 1.0}
     """
     if not truth.any():
-        raise InputError(_unlabelled(truth))
+        raise _unlabelled(truth)
     return {"mAP": float(np.nanmean(average_precisions(truth, scores)))}
 
 
-def detection(tested):
-    """Figures for boxes, by AVA's evaluation: every annotation of the data set counts, of skipped videos as well.
+def detection(tested: Scores) -> dict[str, typing.Any]:
+    """Compute the metrics of boxes by AVA's evaluation. All annotations count, also those of skipped key frames.
 
     Returns:
-        A dictionary of `mAP`, at a frame IoU of 0.5; `AP`, that of each class by name (None: never annotated);
-        `mAP_swapped`, `mAP` if every box had the scores of the next one of its frame, which tells how much the network
-        goes by the box (boxes that are alone keep their scores); and `boxes`, how many.
+        `mAP`, at a frame IoU of 0.5; `AP`, that of each class by name (None for a class that is never annotated);
+        `mAP_swapped`, the `mAP` if every box had the scores of the next box of its frame, which measures how much the
+        model depends on the box (a box that is alone keeps its scores); and `boxes`, their number.
 
     Raises:
-        InputError: where the data set's annotations are not there.
+        InputError: if the data set's annotation files cannot be read.
     """
-    from ..data import datasets
-    from . import ava
+    annotations = read_annotations(*_source(tested))
 
-    annotations, label_map, exclusions = datasets.annotation_files(*_source(tested))
-    names, excluded = ava.read_names(label_map), ava.read_exclusions(exclusions)
-    truth = ava.read_csv(annotations, tested.scores.shape[1], scored=False)
-    found = ava.average_precision(truth, detections(tested, names), names, excluded)
-    others = dataclasses.replace(tested, scores=tested.scores[_next_in_frame(tested.ids)])
-    swapped = ava.average_precision(truth, detections(others, names), names, excluded)["mAP"]
+    def precision(some: Scores) -> dict[str, typing.Any]:
+        found = detections(some, annotations.names)
+        return ava.average_precision(annotations.boxes, found, annotations.names, annotations.excluded)
+
+    found = precision(tested)
+    swapped = precision(dataclasses.replace(tested, scores=tested.scores[_next_in_frame(tested.ids)]))["mAP"]
     return {"mAP": found.pop("mAP"), "mAP_swapped": swapped, "AP": found, "boxes": len(tested.ids)}
 
 
-def detections(tested, names=None):
-    """The scores of a test of boxes as `ava.Boxes`: each box with each class that the label map names."""
-    from ..data import datasets
-    from . import ava
+def read_annotations(dataset: str, root: str) -> Annotations:
+    """Read what a detection data set's metric compares with.
 
-    names = names or ava.read_names(datasets.annotation_files(*_source(tested))[1])
+    Args:
+        dataset: name of the data set.
+        root: its directory, or that of records made of it; also an address such as "s3://bucket/records".
+
+    Raises:
+        InputError: if the data set has no annotation files, or one of them is missing or of another form.
+        RunError: if a file cannot be downloaded.
+
+    Example:
+        >>> read_annotations("ava", "data/ava").names[1]
+        'bend/bow (at the waist)'
+    """
+    annotations, label_map, exclusions = _annotation_files(dataset, root)
+    names = ava.read_names(label_map)
+    return Annotations(ava.read_csv(annotations, scored=False), names, ava.read_exclusions(exclusions))
+
+
+def detections(tested: Scores, names: dict[int, str] | None = None) -> ava.Boxes:
+    """Return the scores of a test of boxes as `ava.Boxes`: each box with each class that counts.
+
+    Args:
+        tested: the scores.
+        names: class names by the ids that count; those of the data set's label map by default.
+    """
+    names = names or ava.read_names(_annotation_files(*_source(tested))[1])
     films, times = zip(*(name.split(",") for name in tested.ids))
+    assert tested.boxes is not None
     return ava.detections(films, np.array(times, float), tested.boxes, tested.scores, names)
 
 
-def _source(tested):
-    return tested.about["dataset"], tested.about["config"]["data"]["root"]
+def _annotation_files(dataset: str, root: str) -> typing.Sequence[typing.Any]:
+    files = datasets.annotation_files(dataset, root)
+    if not files:
+        raise InputError(f"the data set {dataset!r} has no annotation files of boxes, so there is no mAP to compute")
+    return files
 
 
-def _next_in_frame(ids):
-    """For each box the index of the next one of its frame, and for its last one the first; they stand together."""
-    ids = np.array(ids)
-    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
-    order = np.arange(1, len(ids) + 1)
-    order[np.append(starts[1:], len(ids)) - 1] = starts
+def _source(tested: Scores) -> tuple[str, str]:
+    return tested.about.dataset, tested.about.config["data"]["root"]
+
+
+def _next_in_frame(ids: typing.Sequence[str]) -> np.ndarray:
+    """Return for each box the index of the next one of its frame, and for its last one the first.
+
+    The boxes of a frame stand together.
+    """
+    names = np.array(ids)
+    starts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
+    order = np.arange(1, len(names) + 1)
+    order[np.append(starts[1:], len(names)) - 1] = starts
     return order
 
 
-def average_precisions(truth, scores):
-    """Average precision of each class, `[classes]`, as scikit-learn has it; NaN for a class that does not happen."""
+def average_precisions(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return scikit-learn's average precision of each class, `[classes]`; NaN for a class that no video has."""
     found = np.full(truth.shape[1], np.nan)
     present = truth.any(0)
     if present.any():
-        found[present] = metrics.average_precision_score(truth[:, present], scores[:, present], average=None)
+        found[present] = metrics.average_precision_score(
+            truth[:, present],
+            scores[:, present],
+            average=None,  # pyright: ignore[reportArgumentType]
+        )
     return found
 
 
-def by_class(truth, predicted, classes):
-    """Accuracy and precision of each class, for videos of one class each.
+def by_class(truth: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return recall and precision of each class, for videos of one class each.
 
     Args:
         truth, predicted: class indices `[N]`.
         classes: how many there are.
 
     Returns:
-        Share of the class's videos that are told right (recall), and share of what is told to be of the class that
-        is, `[classes]` each; NaN where there is none.
+        Recall (the accuracy within the class) and precision, `[classes]` each; NaN for a class without videos or
+        predictions.
+
+    Example:
+        >>> by_class(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+        (array([0.5, 1. ]), array([1. , 0.5]))
     """
     precision, recall, _, _ = metrics.precision_recall_fscore_support(
-        truth, predicted, labels=range(classes), zero_division=np.nan
+        truth,
+        predicted,
+        labels=range(classes),
+        zero_division=np.nan,  # pyright: ignore[reportArgumentType]
     )
-    return recall, precision
+    return np.asarray(recall), np.asarray(precision)
 
 
-def confused_pairs(truth, predicted, most=20):
-    """Which class is taken for which most often.
+def confused_pairs(truth: np.ndarray, predicted: np.ndarray, most: int = 20) -> list[tuple[int, int, int, float]]:
+    """Return the largest cells of the confusion matrix outside its diagonal.
 
     Args:
         truth, predicted: class indices `[N]`.
-        most: how many pairs to give.
+        most: how many pairs to return.
 
     Returns:
         A list of (true class, predicted class, number of videos, share of the true class's videos), the largest number
         first, and of equal ones the largest share.
+
+    Example:
+        >>> confused_pairs(np.array([0, 0, 1]), np.array([0, 1, 1]))
+        [(0, 1, 1, 0.5)]
     """
     pairs, counts = np.unique(np.stack([truth, predicted])[:, truth != predicted], axis=1, return_counts=True)
     videos = np.bincount(truth)
@@ -173,7 +248,7 @@ def confused_pairs(truth, predicted, most=20):
     return sorted(found, key=lambda pair: (-pair[2], -pair[3], pair[:2]))[:most]
 
 
-def _unlabelled(truth):
-    return (
-        f"none of the {len(truth)} videos has a label, so there is nothing to compare scores with; --scores saves them"
+def _unlabelled(truth: np.ndarray) -> InputError:
+    return InputError(
+        f"none of the {len(truth)} videos has a label, so there is nothing to compare scores with", argument="labels"
     )

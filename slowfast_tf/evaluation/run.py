@@ -1,34 +1,153 @@
-"""Tests a trained model: `python -m slowfast_tf.evaluate --config FILE --checkpoint FILE`."""
+"""A test of a model, from its videos to metrics and files."""
 
 import json
-import pathlib
+import os
+import typing
+from collections.abc import Sequence
 
 from ..errors import InputError
 from ..files.atomic import write_text
+from . import ava, metrics, views
+from .report import html, plots
+from .scores import Scores, fuse_scores, partial_file
+
+if typing.TYPE_CHECKING:
+    import keras
+
+    from ..data import Clips
+
+File = str | os.PathLike | None
+Metrics = dict[str, typing.Any]
 
 
-def evaluate(model, clips, shard=(0, 1), output=None, report=None, scores=None, detections=None, confusion=None):
-    """Tests a model on the videos of a split.
+def evaluate(
+    model: "keras.Model",
+    clips: "Clips",
+    shard: tuple[int, int] = (0, 1),
+    output: File = None,
+    report: File = None,
+    scores: File = None,
+    detections: File = None,
+    confusion: File = None,
+    title: str | None = None,
+) -> tuple[Metrics, Scores]:
+    """Test a model on the videos of a split.
+
+    Beside the first file that is asked for, `FILE.partial.npz` holds the scores of an unfinished test. The next call
+    with the same files resumes from it.
 
     Args:
         model: a `SlowFast` with the classes of `clips`.
         clips: a `slowfast_tf.data.Clips`.
-        part: number of the part of the videos to test, and how many parts there are. A part has no figures of its own.
-        output, report, scores, detections, confusion: where to write the figures (JSON), the report (HTML), the scores
-            (`.npz`), for boxes AVA's csv and, for one class a video, the confusion matrix (PNG); or None. Beside the
-            first of them are the scores of an unfinished test, as `FILE.partial.npz`, which the next call goes on from.
+        shard: number of the shard of the videos to test, and how many shards there are. One of several shards has no
+            metrics of its own.
+        output: JSON file for the metrics.
+        report: HTML file for the report.
+        scores: `.npz` file for the scores.
+        detections: csv file of AVA's form for the boxes of a detection model.
+        confusion: PNG file for the confusion matrix, if each video has one class.
+        title: name of the test in the heading of the report; the configuration's `name` by default.
 
     Returns:
-        A dictionary of figures by name (`top1`, `top5`, `mean_class_accuracy`, or `mAP`, for boxes with `AP` by class;
-        `videos`, `skipped`, `views`; see `metrics.figures`), and a `slowfast_tf.evaluation.scores.Scores`.
+        The metrics by name (`top1`, `top5`, `mean_class_accuracy`, or `mAP`, for boxes with `AP` by class; `videos`,
+        `skipped`, `views`; see `metrics.compute_metrics`), and the `Scores`.
 
     Raises:
-        InputError: where the model's classes are not those of the data set, no video can be read or has a label, or an
-            unfinished test of something else is in the way.
-        RunError: where scores are not finite, or the test was interrupted.
-    """
-    from ..evaluation import metrics, views
+        InputError: if the model's classes or head are not those of `clips`, no video can be read or has a label, the
+            annotation files of a detection data set cannot be read, or an unfinished test of something else is in
+            the way.
+        RunError: if scores are not finite, or the test was interrupted.
 
+    Example:
+        >>> clips = slowfast_tf.data.Clips(slowfast_tf.config.load("configs/demo.json"), "val")
+        >>> found, scores = evaluate(slowfast_tf.load("runs/demo"), clips, output="metrics.json")
+        >>> found["top1"]
+        0.979
+    """
+    whole = shard[1] == 1
+    _check(model, clips)
+    if whole and model.spec.head == "roi":  # before hours of work
+        metrics.read_annotations(clips.dataset, clips.config.data.root)
+    partial = partial_file(output, report, scores, detections, confusion)
+    tested = views.score_videos(model, clips, shard, partial)
+    if not tested.ids:
+        raise InputError(f"none of the {clips.size(shard)} videos can be read: {next(iter(tested.skipped.values()))}")
+    if scores:
+        tested.save(scores)
+    if whole:
+        found = metrics.compute_metrics(tested)
+        write_results(tested, found, output, report, detections=detections, confusion=confusion, title=title)
+    else:
+        found = {"videos": tested.videos, "skipped": len(tested.skipped), "views": tested.views}
+        found["part"] = f"{shard[0]}/{shard[1]}"
+    if partial:
+        partial.unlink(missing_ok=True)
+    return found, tested
+
+
+def evaluate_scores(
+    paths: Sequence[str | os.PathLike],
+    output: File = None,
+    report: File = None,
+    scores: File = None,
+    detections: File = None,
+    title: str | None = None,
+) -> tuple[Metrics, Scores]:
+    """Compute the metrics of a test from the files of its shards, or from the one file of a whole test.
+
+    Args:
+        paths: of the `.npz` files that `evaluate` wrote.
+        output, report, scores, detections, title: as for `evaluate`.
+
+    Returns:
+        As `evaluate`.
+
+    Raises:
+        InputError: for files that are not all shards of one test, and for `detections` of a classification model.
+
+    Example:
+        >>> found, scores = evaluate_scores(["part0.npz", "part1.npz"], report="report.html")
+    """
+    tested = fuse_scores(paths)
+    if detections and tested.boxes is None:
+        raise InputError("detections need a detection model; these scores are of whole videos", argument="detections")
+    found = metrics.compute_metrics(tested)
+    write_results(tested, found, output, report, scores, detections, title=title)
+    return found, tested
+
+
+def write_results(
+    tested: Scores,
+    found: Metrics,
+    output: File = None,
+    report: File = None,
+    scores: File = None,
+    detections: File = None,
+    confusion: File = None,
+    title: str | None = None,
+) -> None:
+    """Write the files of a test that are asked for.
+
+    Args:
+        tested: the scores.
+        found: their metrics, from `metrics.compute_metrics`.
+        output, report, scores, detections, confusion, title: as for `evaluate`.
+    """
+    if scores:
+        tested.save(scores)
+    if report:
+        html.save_report(tested, found, report, title)
+    if detections and tested.boxes is not None:
+        ava.write_csv(detections, metrics.detections(tested))
+    if confusion and tested.about.activation == "softmax":
+        truth, values = metrics.single_labels(tested)
+        plots.save_confusion(truth, values.argmax(1), tested.about.classes, confusion)
+    if output:
+        write_text(output, json.dumps(found, indent=2) + "\n")
+
+
+def _check(model: "keras.Model", clips: "Clips") -> None:
+    """Raise an InputError unless the model and the data set fit together."""
     if model.spec.num_classes != len(clips.labels):
         raise InputError(
             f"the model has {model.spec.num_classes} classes and the data set {len(clips.labels)};"
@@ -39,42 +158,3 @@ def evaluate(model, clips, shard=(0, 1), output=None, report=None, scores=None, 
             f"the model has head {model.spec.head!r} and the configuration {clips.spec.head!r}; give the configuration"
             " that it was trained with"
         )
-    partial = _partial(output, report, scores, detections, confusion)
-    tested = views.score_videos(model, clips, shard, partial)
-    if not tested.ids:
-        raise InputError(f"none of the {clips.size(shard)} videos can be read: {next(iter(tested.skipped.values()))}")
-    if scores:
-        tested.save(scores)
-    if shard[1] > 1:
-        figures = {"videos": tested.videos, "skipped": len(tested.skipped), "views": tested.views}
-        figures["part"] = f"{shard[0]}/{shard[1]}"
-    else:
-        figures = metrics.compute_metrics(tested)
-        _write(tested, figures, output, report, detections=detections, confusion=confusion)
-    if partial:
-        partial.unlink(missing_ok=True)
-    return figures, tested
-
-
-def _write(tested, figures, output=None, report=None, scores=None, detections=None, confusion=None):
-    from ..evaluation import ava, metrics
-    from ..evaluation.report import html as pages
-    from ..evaluation.report import plots
-
-    if scores:
-        tested.save(scores)
-    if report:
-        pages.save(tested, figures, report)
-    if detections and tested.boxes is not None:
-        ava.write_csv(detections, metrics.detections(tested))
-    if confusion and tested.about["activation"] == "softmax":
-        truth, found = metrics.single_labels(tested)
-        plots.save_confusion(truth, found.argmax(1), tested.about["classes"], confusion)
-    if output:
-        write_text(output, json.dumps(figures, indent=2) + "\n")
-
-
-def _partial(*files):
-    """Where the scores of an unfinished test are: beside the first file that is asked for."""
-    first = next((file for file in files if file), None)
-    return first and pathlib.Path(f"{first}.partial.npz")

@@ -1,15 +1,19 @@
-"""Scores of a test as a file: what an interrupted test goes on from, and what the parts of several machines share."""
+"""The scores of a test and their file. An interrupted test resumes from it; the shards of a test are fused from it."""
 
 import dataclasses
 import json
+import os
+import pathlib
+import typing
 import zipfile
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..errors import InputError
 from ..files.atomic import atomic
 
-# What has to be the same in all parts of a test, and what to say where it is not.
+# What all shards of a test must share, and the message if they do not.
 SHARED = {
     "weights": "is of other weights",
     "classes": "has other classes",
@@ -18,110 +22,185 @@ SHARED = {
 }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Scores:
-    """What a test, or a part of one, gave. Of a detection network each of the N is a box.
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What was tested, and how.
 
     Attributes:
-        ids: of the videos (or of the boxes' key frames) that could be read, a list of N.
-        labels: 1 for each class that happens in the video, uint8 `[N, classes]`.
-        scores: float32 `[N, classes]`, of all views of a video together.
-        skipped: for each video that could not be read, why.
-        about: what was tested, as JSON holds it: "weights" (their SHA-256), "activation", "dataset", "classes" (names),
-            "config", "test" (its section of that name), "part" (number and how many) and "videos" (of all parts).
-        boxes: x1, y1, x2, y2 as shares of width and height, float32 `[N, 4]`; None of a classification network.
+        weights: SHA-256 of the model's weights.
+        activation: "softmax" or "sigmoid".
+        dataset: name of the data set; of records, the data set that they were made of.
+        classes: names.
+        config: the whole configuration, as JSON holds it.
+        test: its section of that name.
+        shard: number of the shard, from 0, and how many there are.
+        videos: how many videos all shards have together.
     """
 
-    ids: list
+    weights: str
+    activation: str
+    dataset: str
+    classes: tuple[str, ...]
+    config: dict[str, typing.Any]
+    test: dict[str, typing.Any]
+    shard: tuple[int, int]
+    videos: int
+
+    def to_json(self) -> str:
+        """Return the JSON text that a file of scores holds. The shard's key is "part", as in files of all versions."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.dumps({"part" if name == "shard" else name: value for name, value in fields.items()})
+
+    @classmethod
+    def from_json(cls, text: str) -> "About":
+        """Return what `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: for other text.
+        """
+        fields = json.loads(text)
+        first, count = fields["part"]
+        values = {field.name: fields[field.name] for field in dataclasses.fields(cls) if field.name != "shard"}
+        return cls(**{**values, "classes": tuple(values["classes"]), "shard": (first, count)})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scores:
+    """The scores of a test or of one shard of it. Each of the N rows is a video or, of a detection model, a box.
+
+    Attributes:
+        ids: of the videos (or of the boxes' key frames) that could be read, N.
+        labels: 1 for each class of the video, uint8 `[N, classes]`.
+        scores: float32 `[N, classes]`, fused over the views of a video.
+        skipped: for each video that could not be read, the reason.
+        about: what was tested.
+        boxes: x1, y1, x2, y2 as shares of width and height, float32 `[N, 4]`; None of a classification model.
+    """
+
+    ids: list[str]
     labels: np.ndarray
     scores: np.ndarray
-    skipped: dict
-    about: dict
+    skipped: dict[str, str]
+    about: About
     boxes: np.ndarray | None = None
 
     @property
-    def videos(self):
-        """How many videos, or key frames, could be read."""
+    def videos(self) -> int:
+        """The number of videos, or key frames, that could be read."""
         return len(set(self.ids))
 
     @property
-    def views(self):
+    def views(self) -> str:
         """Clips and crops of a video, such as "10x3"."""
-        test = self.about["test"]
+        test = self.about.test
         return f"{test['clips']}x{test['crops'] or 'whole'}"
 
-    def save(self, path):
-        """Writes a `.npz` of `ids`, `labels`, `scores`, `classes` and `views` (and `boxes`), and of `skipped` and
-        `about` as JSON."""
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a `.npz` of `ids`, `labels`, `scores`, `classes` and `views` (and `boxes`), and of `skipped` and
+        `about` as JSON.
+
+        Example:
+            >>> _, scores = evaluate(model, clips)
+            >>> scores.save("scores.npz")
+        """
         with atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
                 file,
                 ids=np.array(self.ids, str),
                 labels=self.labels,
                 scores=self.scores,
-                classes=np.array(self.about["classes"], str),
-                views=self.views,
-                skipped=json.dumps(self.skipped),
-                about=json.dumps(self.about),
-                **({} if self.boxes is None else {"boxes": self.boxes}),
+                classes=np.array(self.about.classes, str),
+                views=np.array(self.views),
+                skipped=np.array(json.dumps(self.skipped)),
+                about=np.array(self.about.to_json()),
+                **({} if self.boxes is None else {"boxes": self.boxes}),  # pyright: ignore[reportArgumentType]
             )
 
 
-def load(path):
-    """Reads what `Scores.save` wrote.
+def load_scores(path: str | os.PathLike) -> Scores:
+    """Read the file that `Scores.save` wrote.
 
     Raises:
         InputError: for a missing file, or another kind of file.
+
+    Example:
+        >>> load_scores("scores.npz").views
+        '10x3'
     """
     try:
         with np.load(path) as file:
-            skipped, about = (json.loads(str(file[name])) for name in ("skipped", "about"))
+            skipped, about = json.loads(str(file["skipped"])), About.from_json(str(file["about"]))
             boxes = file["boxes"] if "boxes" in file.files else None
             return Scores(file["ids"].tolist(), file["labels"], file["scores"], skipped, about, boxes)
     except OSError as error:
         raise InputError(f"cannot read the scores {path}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} holds no scores; give a file that evaluate --scores wrote") from error
+        raise InputError(f"{path} holds no scores of a test", argument="paths") from error
 
 
-def fuse(paths):
-    """One `Scores` of the parts of a test.
+def fuse_scores(paths: Sequence[str | os.PathLike]) -> Scores:
+    """Return the scores of a whole test from the files of its shards.
 
     Args:
-        paths: of their files, in any order. A single file of a whole test is taken as it is.
+        paths: of the files, in any order. A single file of a whole test is returned as it is.
 
     Raises:
-        InputError: for a file that is none of scores or of another test, and where a part is missing or there twice.
+        InputError: for a file without scores or of another test, and for a shard that is missing or given twice.
+
+    Example:
+        >>> fuse_scores(["part1.npz", "part0.npz"]).about.shard
+        (0, 1)
     """
-    parts = [load(path) for path in paths]
-    count, owners, videos = parts[0].about["part"][1], {}, {}
-    for path, part in zip(paths, parts):
-        for key, what in SHARED.items():
-            if part.about[key] != parts[0].about[key]:
-                raise InputError(f"{path} {what} than {paths[0]}; fuse the parts of one test")
-        number, parts_of_it = part.about["part"]
-        if parts_of_it != count:
+    shards = [load_scores(path) for path in paths]
+    _check_shards(paths, shards)
+    shards.sort(key=lambda scores: scores.about.shard)
+    boxes = [scores.boxes for scores in shards if scores.boxes is not None]
+    return Scores(
+        [name for scores in shards for name in scores.ids],
+        np.concatenate([scores.labels for scores in shards]),
+        np.concatenate([scores.scores for scores in shards]),
+        {name: why for scores in shards for name, why in scores.skipped.items()},
+        dataclasses.replace(shards[0].about, shard=(0, 1)),
+        np.concatenate(boxes) if boxes else None,
+    )
+
+
+def _check_shards(paths: Sequence[str | os.PathLike], shards: list[Scores]) -> None:
+    """Raise an InputError unless the files are all the shards of one test, once each."""
+    first, count = shards[0].about, shards[0].about.shard[1]
+    owners, videos = {}, {}
+    for path, scores in zip(paths, shards):
+        for key, difference in SHARED.items():
+            if getattr(scores.about, key) != getattr(first, key):
+                raise InputError(f"{path} {difference} than {paths[0]}; fuse the shards of one test")
+        number, its_count = scores.about.shard
+        if its_count != count:
             raise InputError(
-                f"{path} is one of {parts_of_it} parts, {paths[0]} one of {count}; fuse the parts of one test"
+                f"{path} is one of {its_count} shards, {paths[0]} one of {count}; fuse the shards of one test"
             )
         if number in owners:
-            raise InputError(f"{owners[number]} and {path} are both part {number}/{count}; give each part once")
+            raise InputError(f"{owners[number]} and {path} are both shard {number}/{count}; give each shard once")
         owners[number] = path
-        for name in {*part.ids, *part.skipped}:
+        for name in {*scores.ids, *scores.skipped}:
             if name in videos:
                 raise InputError(
-                    f"{videos[name]} and {path} both hold the video {name}; test all parts on the same data set"
+                    f"{videos[name]} and {path} both hold the video {name}; test all shards on the same data set"
                 )
             videos[name] = path
     missing = [f"{number}/{count}" for number in range(count) if number not in owners]
     if missing:
-        raise InputError(f"missing: part {', '.join(missing)}; give the files of all {count} parts")
-    parts.sort(key=lambda part: part.about["part"][0])
-    return Scores(
-        [name for part in parts for name in part.ids],
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        {name: why for part in parts for name, why in part.skipped.items()},
-        {**parts[0].about, "part": [0, 1]},
-        None if parts[0].boxes is None else np.concatenate([part.boxes for part in parts]),
-    )
+        raise InputError(f"missing: shard {', '.join(missing)}; give the files of all {count} shards")
+
+
+def partial_file(*files: str | os.PathLike | None) -> pathlib.Path | None:
+    """Return the file for the scores of an unfinished test: beside the first file that is asked for.
+
+    Args:
+        files: that the test writes; None for those that nobody asked for.
+
+    Example:
+        >>> partial_file(None, "metrics.json")
+        PosixPath('metrics.json.partial.npz')
+    """
+    first = next((file for file in files if file), None)
+    return pathlib.Path(f"{first}.partial.npz") if first else None

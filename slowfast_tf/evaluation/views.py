@@ -1,10 +1,13 @@
-"""Testing with several views of each video (section 4): one score a class from all of them."""
+"""Testing with several views of each video (section 4), whose scores are fused into one a class."""
 
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import time
+import typing
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
@@ -13,92 +16,141 @@ import tqdm
 
 from ..errors import InputError, RunError
 from ..models.heads import activate
-from .scores import Scores, load
+from .scores import About, Scores, load_scores
+
+if typing.TYPE_CHECKING:
+    from ..data import Clips
 
 SAVE_SECONDS = 60
 
+Rows = np.ndarray | tuple[()]
+# Id, labels, scores and boxes of a video or key frame.
+Scored = tuple[str, np.ndarray, np.ndarray, Rows]
 
-def score_videos(model, clips, shard=(0, 1), partial=None):
-    """Scores of the videos that can be read. In memory are the views of a few clips at a time.
+
+class _Progress:
+    """The scores of a test so far.
+
+    Args:
+        about: what is tested.
+        partial: file of an unfinished test to resume from and to save to, or None.
+        boxes: whether each row is a box.
+
+    Raises:
+        InputError: if `partial` is of another test.
+    """
+
+    def __init__(self, about: About, partial: pathlib.Path | None, boxes: bool):
+        self.about, self.partial = about, partial
+        self.ids: list[str] = []
+        self.labels: list[np.ndarray] = []
+        self.scores: list[np.ndarray] = []
+        self.boxes: list[np.ndarray] | None = [] if boxes else None
+        self.skipped: dict[str, str] = {}
+        self.saved = time.monotonic()
+        if partial and partial.exists():
+            earlier = load_scores(partial)
+            if earlier.about != about:
+                raise InputError(
+                    f"{partial} was left by an interrupted test of another model or configuration; finish that one with"
+                    f" the command that began it, or remove the file"
+                )
+            self.add(earlier.ids, earlier.labels, earlier.scores, () if earlier.boxes is None else earlier.boxes)
+            self.skipped.update(earlier.skipped)
+
+    def add(self, ids: Iterable[str], labels: Rows, scores: Rows, boxes: Rows) -> None:
+        """Append rows."""
+        self.ids += ids
+        self.labels += list(labels)
+        self.scores += list(scores)
+        if self.boxes is not None:
+            self.boxes += list(boxes)
+
+    def so_far(self) -> Scores:
+        """Return the scores of all rows."""
+        shape = (-1, len(self.about.classes))
+        labels, scores = np.array(self.labels, np.uint8), np.array(self.scores, np.float32)
+        boxes = None if self.boxes is None else np.array(self.boxes, np.float32).reshape(-1, 4)
+        skipped = dict(self.skipped)
+        return Scores(list(self.ids), labels.reshape(shape), scores.reshape(shape), skipped, self.about, boxes)
+
+    def save(self, every: float = 0.0) -> None:
+        """Write `partial`, unless that was less than `every` seconds ago."""
+        if self.partial and time.monotonic() - self.saved > every:
+            self.so_far().save(self.partial)
+            self.saved = time.monotonic()
+
+
+def score_videos(
+    model: keras.Model,
+    clips: "Clips",
+    shard: tuple[int, int] = (0, 1),
+    partial: str | os.PathLike | None = None,
+) -> Scores:
+    """Score the videos that can be read. The views of only a few clips are in memory at a time.
 
     Args:
         model: a `SlowFast` with the classes of `clips`.
-        clips: a `slowfast_tf.data.Clips`; `clips.config.test` says which views, and how their scores become one.
-        part: number of the part of the videos to test, and how many there are.
-        partial: a file for the scores so far, written once a minute. What is found there is gone on with; it is for
-            the caller to remove it once the scores are safe. None: nothing is kept.
-
-    Returns:
-        A `Scores`.
+        clips: a `slowfast_tf.data.Clips`. `clips.config.test` sets the views and how their scores are fused.
+        shard: number of the shard of the videos to test, and how many shards there are.
+        partial: a file for the scores so far, written once a minute. The test resumes from it if it exists. The caller
+            removes it once the scores are safe. None keeps nothing.
 
     Raises:
-        InputError: where `partial` is of another test, the part holds no video, or a video has several labels for
+        InputError: if `partial` is of another test, the shard holds no video, or a video has several labels for
             softmax.
-        RunError: where scores are not finite, or the test was interrupted.
+        RunError: if scores are not finite, or the test was interrupted.
+
+    Example:
+        >>> score_videos(model, clips).scores.shape
+        (240, 6)
     """
     total = clips.size(shard)
     if not total:
         raise InputError(
-            f"part {shard[0]} of {shard[1]} holds no video: there are not enough to share; take fewer parts"
+            f"shard {shard[0]} of {shard[1]} holds no video: there are fewer videos than shards", argument="shard"
         )
-    config = clips.config.model_dump(mode="json")
-    about = {
-        "weights": _digest(model),
-        "activation": model.spec.activation,
-        "dataset": clips.dataset,
-        "classes": list(clips.labels),
-        "config": config,
-        "test": config["test"],
-        "part": list(shard),
-        "videos": clips.count,
-    }
-    about = json.loads(json.dumps(about))
-    names, labels, scores, boxes = [], [], [], []
-    if partial and pathlib.Path(partial).exists():
-        earlier = load(partial)
-        if earlier.about != about:
-            raise InputError(
-                f"{partial} was left by an interrupted test of another model or configuration; finish that one with"
-                f" the command that began it, or remove the file"
-            )
-        names, labels, scores = list(earlier.ids), list(earlier.labels), list(earlier.scores)
-        boxes = [] if earlier.boxes is None else list(earlier.boxes)
-        clips.skipped.update(earlier.skipped)
-
-    def so_far():
-        shape = (-1, len(clips.labels))
-        arrays = np.array(labels, np.uint8).reshape(shape), np.array(scores, np.float32).reshape(shape)
-        places = np.array(boxes, np.float32).reshape(-1, 4) if detects else None
-        return Scores(names, *arrays, dict(clips.skipped), about, places)
-
     detects = model.spec.head == "roi"
-    scored, saved, done = (_score_boxes if detects else _score_views), time.monotonic(), set(names)
+    progress = _Progress(_about(model, clips, shard), pathlib.Path(partial) if partial else None, detects)
+    clips.skipped.update(progress.skipped)
+    progress.skipped = clips.skipped  # which the clips add to
+    done = set(progress.ids)
+    scored = _score_boxes if detects else _score_views
     try:
-        with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video", disable=None) as progress:
-            for name, truth, fused, place in scored(model, clips, shard, done):
-                if not np.isfinite(fused).all():
+        with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video", disable=None) as bar:
+            for name, labels, scores, boxes in scored(model, clips, shard, done):
+                if not np.isfinite(scores).all():
                     raise RunError(f"the scores of {name} are not finite; train the model again")
-                if model.spec.activation == "softmax" and truth.sum() > 1:
+                if model.spec.activation == "softmax" and labels.sum() > 1:
                     raise InputError(f"{name} has several labels; train a model with model.activation sigmoid")
-                names += [name] * len(truth)
-                labels += list(truth)
-                scores += list(fused)
-                boxes += list(place)
+                progress.add([name] * len(labels), labels, scores, boxes)
                 done.add(name)
-                progress.update()
-                if partial and time.monotonic() - saved > SAVE_SECONDS:
-                    so_far().save(partial)
-                    saved = time.monotonic()
+                bar.update()
+                progress.save(every=SAVE_SECONDS)
     except KeyboardInterrupt as error:
         if not partial:
             raise
-        so_far().save(partial)
-        raise RunError(f"interrupted; the same command goes on after {len(done)} of {total} videos") from error
-    return so_far()
+        progress.save(every=-1)
+        raise RunError(f"interrupted; the same command resumes after {len(done)} of {total} videos") from error
+    return progress.so_far()
 
 
-def _score_views(model, clips, shard, done):
-    """Yields of each video its id, labels `[1, classes]`, fused scores `[1, classes]`, and no boxes."""
+def _about(model: keras.Model, clips: "Clips", shard: tuple[int, int]) -> About:
+    config = json.loads(json.dumps(clips.config.model_dump(mode="json")))  # as a file gives it back
+    return About(
+        _digest(model),
+        model.spec.activation,
+        clips.dataset,
+        tuple(clips.labels),
+        config,
+        config["test"],
+        (shard[0], shard[1]),
+        clips.count,
+    )
+
+
+def _score_views(model: keras.Model, clips: "Clips", shard: tuple[int, int], done: set[str]) -> Iterator[Scored]:
+    """Yield the id, labels `[1, classes]` and fused scores `[1, classes]` of each video, and no boxes."""
     test, views = clips.config.test, []
     view_scores = _view_scores(model, whole=test.crops == 0)
     fuse = {"mean": np.mean, "max": np.max}[test.fuse]
@@ -109,18 +161,18 @@ def _score_views(model, clips, shard, done):
             views = []
 
 
-def _score_boxes(model, clips, shard, done):
-    """Yields of each key frame its id, and labels `[N, classes]`, scores `[N, classes]` and boxes `[N, 4]`."""
+def _score_boxes(model: keras.Model, clips: "Clips", shard: tuple[int, int], done: set[str]) -> Iterator[Scored]:
+    """Yield the id, labels `[N, classes]`, scores `[N, classes]` and boxes `[N, 4]` of each key frame."""
     box_scores = _view_scores(model, whole=False)
     for inputs, truth, boxes, name in clips.key_frames(shard, done):
         yield name.numpy().decode(), truth.numpy(), box_scores(inputs)[0].numpy(), boxes.numpy()
 
 
-def _view_scores(model, whole):
-    """A function from the inputs of some views to their scores, `[views, classes]`.
+def _view_scores(model: keras.Model, whole: bool) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+    """Return a function from the inputs of some views to their scores, `[views, classes]`.
 
-    With `whole` inputs are as wide (or high) as the video, and every crop-sized window of the features of res5 is a
-    view: what crops are a sample of, for the price of a single pass.
+    With `whole`, inputs are as wide (or high) as the video, and every crop-sized window of the features of res5 is a
+    view. Crops sample these windows; here a single pass gives all of them.
     """
     activation = functools.partial(activate, activation=model.spec.activation)
     if not whole:
@@ -143,8 +195,8 @@ def _view_scores(model, whole):
     return window_scores
 
 
-def _digest(model):
-    """SHA-256 of the weights."""
+def _digest(model: keras.Model) -> str:
+    """Return the SHA-256 of the weights."""
     digest = hashlib.sha256()
     for weights in model.get_weights():
         digest.update(np.ascontiguousarray(weights).tobytes())

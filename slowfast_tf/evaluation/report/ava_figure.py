@@ -2,14 +2,22 @@
 
 import html
 import json
+import os
 import pathlib
+import typing
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from ...errors import InputError
-from ...files.atomic import atomic, write_text
+from ...files.atomic import write_text
+from ...inference.plots import save_figure
 
+# What AVA's evaluation gives, or a JSON file of it.
+Result = Mapping[str, typing.Any] | str | os.PathLike
+# Category, first AP, second AP, gain.
+Row = tuple[str, float, float, float]
 COLORS = ("#a6bddb", "#045a8d")
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>{title}</title>
@@ -33,34 +41,44 @@ i {{ display: block; height: 6px; }}
 """
 
 
-def compare(first, second):
-    """Which categories gained and which lost.
+def compare(first: Result, second: Result) -> list[Row]:
+    """Compare two runs by category.
 
     Args:
-        first, second: what `ava.mean_average_precision` gives, or the path of a JSON file of that or of what
-            `python -m slowfast_tf.evaluate` writes.
+        first, second: what `ava.mean_average_precision` gives, or the path of a JSON file of that or of a test's
+            metrics.
 
     Returns:
         A list of (category, first AP, second AP, gain), the largest gain first; of the categories that both have.
 
     Raises:
-        InputError: for a file that is not such, or if the runs have no category in common.
+        InputError: for a file of another kind, or if the runs have no category in common.
+
+    Example:
+        >>> compare({"mAP": 0.2, "sit": 0.2}, {"mAP": 0.3, "sit": 0.3})
+        [('sit', 0.2, 0.3, 0.09999999999999998)]
     """
-    first, second = _figures(first), _figures(second)
-    both = [name for name in first if name != "mAP" and None not in (first[name], second.get(name))]
+    before, after = _read_precisions(first), _read_precisions(second)
+    both = [name for name in before if name != "mAP" and None not in (before[name], after.get(name))]
     if not both:
         raise InputError("the two runs have no category in common; give two results of AVA's evaluation")
-    rows = [(name, first[name], second[name], second[name] - first[name]) for name in both]
+    rows = [(name, before[name], after[name], after[name] - before[name]) for name in both]
     return sorted(rows, key=lambda row: (-row[3], row[0]))
 
 
-def save(first, second, names, path):
-    """Writes the figure as `path`.png and, self-contained, as `path`.html; gives what `compare` gives.
+def save_comparison(first: Result, second: Result, names: Sequence[str], path: str | os.PathLike) -> list[Row]:
+    """Write the figure as `path`.png and, self-contained, as `path`.html.
 
     Args:
         first, second: as for `compare`.
         names: of the two runs.
         path: without suffix.
+
+    Returns:
+        As `compare`.
+
+    Example:
+        >>> rows = save_comparison("slow.json", "slowfast.json", ["Slow-only", "SlowFast"], "figure3")
     """
     rows = compare(first, second)
     _save_png(rows, names, f"{path}.png")
@@ -68,27 +86,28 @@ def save(first, second, names, path):
     return rows
 
 
-def _figures(source):
+def _read_precisions(source: Result) -> dict[str, typing.Any]:
+    """Return the average precision by category."""
     try:
-        figures = source if isinstance(source, dict) else json.loads(pathlib.Path(source).read_text())
+        found = source if isinstance(source, Mapping) else json.loads(pathlib.Path(source).read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the figures {source}: {error}") from error
-    if not isinstance(figures, dict) or "mAP" not in figures:
+        raise InputError(f"cannot read the metrics {source}: {error}") from error
+    if not isinstance(found, Mapping) or "mAP" not in found:
         raise InputError(f"{source} is no result of AVA's evaluation: it has no mAP")
-    figures = figures.get("AP", figures)
-    return {name: value for name, value in figures.items() if value is None or isinstance(value, (int, float))}
+    found = found.get("AP", found)
+    return {name: value for name, value in found.items() if value is None or isinstance(value, (int, float))}
 
 
-def _means(rows):
-    return [100 * float(np.mean([row[i] for row in rows])) for i in (1, 2)]
+def _means(rows: Sequence[Row]) -> list[float]:
+    return [100 * float(np.mean(precisions)) for precisions in ([row[1] for row in rows], [row[2] for row in rows])]
 
 
-def _summary(rows):
+def _summary(rows: Sequence[Row]) -> str:
     gained, lost = sum(row[3] > 0 for row in rows), sum(row[3] < 0 for row in rows)
     return f"{gained} of {len(rows)} categories gain, {lost} lose."
 
 
-def _save_png(rows, names, path):
+def _save_png(rows: Sequence[Row], names: Sequence[str], path: str) -> None:
     figure = Figure(figsize=(max(6, 2 + 0.26 * len(rows)), 6.5), layout="constrained")
     axis = figure.subplots()
     places = np.arange(len(rows))
@@ -96,7 +115,7 @@ def _save_png(rows, names, path):
         heights = [100 * row[1 + i] for row in rows]
         axis.bar(places + (i - 0.5) * 0.4, heights, 0.4, color=color, label=f"{name}, mAP {mean:.1f}")
     highest = 100 * max(max(row[1:3]) for row in rows)
-    for place, row in zip(places, rows):
+    for place, row in enumerate(rows):
         color = "#1a7a33" if row[3] > 0 else "#b2182b" if row[3] < 0 else "#666666"
         top = 100 * max(row[1:3]) + 0.01 * highest
         axis.text(place, top, f"{100 * row[3]:+.1f}", rotation=90, ha="center", va="bottom", fontsize=7, color=color)
@@ -109,11 +128,10 @@ def _save_png(rows, names, path):
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, loc="upper right")
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
+    save_figure(figure, path)
 
 
-def _save_html(rows, names, path):
+def _save_html(rows: Sequence[Row], names: Sequence[str], path: str) -> None:
     highest = max(max(row[1:3]) for row in rows) or 1
     lines = []
     for name, before, after, gain in rows:

@@ -1,15 +1,20 @@
-"""A test as a page that needs no other file: figures, plots, classes, confusions, skipped videos, configuration."""
+"""The report of a test, an HTML page that needs no other file."""
 
 import base64
 import html
 import io
 import json
 import math
+import os
+import pathlib
+import typing
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from ...files.atomic import write_text
 from .. import metrics
+from ..scores import About, Scores
 from . import plots
 
 _PAGE = """<!DOCTYPE html>
@@ -28,7 +33,7 @@ thead th {{ position: sticky; top: 0; background: white; }}
 th button {{ font: inherit; font-weight: bold; border: 0; padding: 0; background: none; cursor: pointer; }}
 th[aria-sort=ascending] button::after {{ content: " \\25B2"; }}
 th[aria-sort=descending] button::after {{ content: " \\25BC"; }}
-.figures td {{ font-size: 1.15em; }}
+.metrics td {{ font-size: 1.15em; }}
 img {{ max-width: min(100%, 46em); }}
 pre {{ background: #f6f6f6; padding: 1em; overflow: auto; }}
 .scroll {{ max-height: 40em; overflow: auto; }}
@@ -59,35 +64,43 @@ for (const table of document.querySelectorAll("table.sortable")) {{
 """
 
 
-def save(tested, figures, path):
-    """Writes the page.
+def save_report(
+    tested: Scores, found: Mapping[str, typing.Any], path: str | os.PathLike, title: str | None = None
+) -> None:
+    """Write the report of a test: metrics, plots, classes, confused pairs, skipped videos and configuration.
 
     Args:
-        tested: a `slowfast_tf.evaluation.scores.Scores`.
-        figures: what `metrics.figures` gives.
+        tested: the scores.
+        found: their metrics, from `metrics.compute_metrics`.
         path: of the HTML file.
+        title: as for `report_page`.
+
+    Example:
+        >>> scores = load_scores("scores.npz")
+        >>> save_report(scores, compute_metrics(scores), "report.html")
     """
-    write_text(path, page(tested, figures))
+    write_text(path, report_page(tested, found, title))
 
 
-def page(tested, figures):
-    """The page's text; see `save`."""
-    classes, config = tested.about["classes"], tested.about["config"]
-    sections = _section(
-        "Figures",
-        _table(
-            ("figure", "value"),
-            [
-                (name.replace("_", " "), f"{x:.4f}" if isinstance(x, float) else x)
-                for name, x in figures.items()
-                if not isinstance(x, dict)
-            ],
-            "figures",
-        ),
-    )
+def report_page(tested: Scores, found: Mapping[str, typing.Any], title: str | None = None) -> str:
+    """Return the text of the report; see `save_report`.
+
+    Args:
+        tested: the scores.
+        found: their metrics.
+        title: name of the test in the heading; the configuration's `name` by default. The heading also names the
+            directory of the data, since a configuration can inherit its name ("demo") from another one.
+    """
+    classes, config = tested.about.classes, tested.about.config
+    rows = [
+        (name.replace("_", " "), f"{x:.4f}" if isinstance(x, float) else x)
+        for name, x in found.items()
+        if not isinstance(x, dict)
+    ]
+    sections = _section("Metrics", _table(("metric", "value"), rows, "metrics"))
     if tested.boxes is not None:
-        sections += _detection(figures["AP"])
-    elif tested.about["activation"] == "sigmoid":
+        sections += _detection(found["AP"])
+    elif tested.about.activation == "sigmoid":
         sections += _multi_label(tested, classes)
     else:
         sections += _classification(tested, classes)
@@ -96,36 +109,42 @@ def page(tested, figures):
         sections += _section(f"Skipped videos: {len(tested.skipped)}", f'<ul class="scroll">\n{lines}\n</ul>')
     sections += _section("Configuration", f"<pre>{html.escape(json.dumps(config, indent=2))}</pre>")
     about = (
-        f"Data set {tested.about['dataset']}, {tested.videos} videos, {tested.views} views of each, the"
-        f" {tested.about['test']['fuse']} of their scores. Network {config['model']['preset']}, SHA-256 of its weights"
-        f" {tested.about['weights'][:12]}."
+        f"Data set {tested.about.dataset}, {tested.videos} videos, {tested.views} views of each, the"
+        f" {tested.about.test['fuse']} of their scores. Network {config['model']['preset']}, SHA-256 of its weights"
+        f" {tested.about.weights[:12]}."
     )
-    return _PAGE.format(title=html.escape(f"Test of {config['name']}"), about=html.escape(about), sections=sections)
+    return _PAGE.format(title=html.escape(_heading(tested.about, title)), about=html.escape(about), sections=sections)
 
 
-def _classification(tested, classes):
+def _heading(about: About, title: str | None) -> str:
+    name, place = title or about.config["name"], pathlib.PurePath(about.config["data"]["root"]).name
+    return f"Test of {name}" + (f" on {place}" if place not in ("", name) else "")
+
+
+def _classification(tested: Scores, classes: Sequence[str]) -> str:
     truth, scores = metrics.single_labels(tested)
     predicted = scores.argmax(1)
     recall, precision = metrics.by_class(truth, predicted, len(classes))
     videos = np.bincount(truth, minlength=len(classes))
     pairs = metrics.confused_pairs(truth, predicted, most=len(classes) ** 2)
-    mistaken = {}
+    most_confused = {}
     for true, other, count, _ in pairs:
-        mistaken.setdefault(true, f"{classes[other]} ({count})")
-    rows = [(name, int(videos[i]), recall[i], precision[i], mistaken.get(i, "")) for i, name in enumerate(classes)]
+        most_confused.setdefault(true, f"{classes[other]} ({count})")
+    rows = [(name, int(videos[i]), recall[i], precision[i], most_confused.get(i, "")) for i, name in enumerate(classes)]
     top = [(classes[a], classes[b], count, share) for a, b, count, share in pairs[:20]]
-    heads = "true class", "taken for", "videos", "share of the class"
+    heads = "true class", "predicted class", "videos", "share of the class"
     return (
         _section("Confusion matrix", _picture(plots.save_confusion, truth, predicted, classes))
         + _section("Most confused pairs", _table(heads, top, "pairs") if top else "<p>None.</p>")
         + _section("Accuracy by class", _picture(plots.save_classes, recall, classes, "accuracy"))
         + _section(
-            "Classes", _table(("class", "videos", "accuracy", "precision", "most often taken for"), rows, "sortable")
+            "Classes",
+            _table(("class", "videos", "accuracy", "precision", "most often predicted as"), rows, "sortable"),
         )
     )
 
 
-def _multi_label(tested, classes):
+def _multi_label(tested: Scores, classes: Sequence[str]) -> str:
     found = metrics.average_precisions(tested.labels, tested.scores)
     videos = tested.labels.sum(0, dtype=int)
     rows = [(name, int(videos[i]), videos[i] / len(tested.ids), found[i]) for i, name in enumerate(classes)]
@@ -134,21 +153,21 @@ def _multi_label(tested, classes):
     ) + _section("Classes", _table(("class", "videos", "share of videos", "average precision"), rows, "sortable"))
 
 
-def _detection(found):
-    """Of the average precision by class name, None where a class is not annotated."""
-    found = {name: math.nan if value is None else value for name, value in found.items()}
+def _detection(precisions: Mapping[str, float | None]) -> str:
+    """Return the sections of the average precision by class name, None for a class that is not annotated."""
+    found = {name: math.nan if value is None else value for name, value in precisions.items()}
     return _section(
         "Average precision by class",
         _picture(plots.save_classes, np.array(list(found.values())), list(found), "average precision"),
     ) + _section("Classes", _table(("class", "average precision"), list(found.items()), "sortable"))
 
 
-def _section(title, content):
+def _section(title: str, content: str) -> str:
     return f"<h2>{title}</h2>\n{content}\n"
 
 
-def _table(names, rows, kind):
-    """Numbers are rounded to be read, and sorted as they are; NaN is left empty."""
+def _table(names: Sequence[str], rows: Sequence[Sequence[str | int | float]], kind: str) -> str:
+    """Return a table. Numbers are shown rounded and sorted by their full value; NaN is left empty."""
     texts = [isinstance(value, str) for value in rows[0]]
     heads = "".join(
         f"<th{' class=text' * text}>{f'<button>{name}</button>' if kind == 'sortable' else name}</th>"
@@ -158,7 +177,7 @@ def _table(names, rows, kind):
     return f'<table class="{kind}">\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
 
 
-def _cell(value):
+def _cell(value: str | int | float) -> str:
     if isinstance(value, str):
         return f'<td class="text">{html.escape(value)}</td>'
     if isinstance(value, int):
@@ -168,7 +187,7 @@ def _cell(value):
     return f'<td data-value="{value:.9g}">{value:.3f}</td>'
 
 
-def _picture(draw, *arguments):
+def _picture(draw: Callable[..., None], *arguments: typing.Any) -> str:
     file = io.BytesIO()
     draw(*arguments, file)
     return f'<img alt="" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'

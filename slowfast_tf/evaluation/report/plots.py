@@ -1,30 +1,40 @@
-"""Pictures of a run, as PNG."""
+"""Plots of a run and of its test, as PNG."""
 
-import io
+import os
+import typing
+from collections.abc import Mapping, Sequence
 
-import matplotlib
+import matplotlib.ticker
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics
 
-from ...files.atomic import atomic
+from ...inference.plots import save_figure
 
-MANY = 40  # classes, from which on their names do not fit
+MANY = 40  # classes; the names of more do not fit
+File = str | os.PathLike | typing.IO[bytes]
 
 
-def save_curves(history, path):
-    """Loss and accuracy by epoch, of training and validation.
+def save_curves(history: Sequence[Mapping[str, float]], path: File) -> None:
+    """Plot loss and metrics by epoch, of training and validation.
 
     Args:
-        history: what `slowfast_tf.training.callbacks.read_history` gives.
+        history: rows of `history.csv`, one an epoch, of "epoch" and values by name. A metric is plotted if a row has
+            it and its "val_" twin; rows without it leave a gap. Epochs count from 1, or from 0 in files of versions
+            before 1.0, which the plot labels from 1, too.
         path: of the PNG.
+
+    Example:
+        >>> rows = [{"epoch": 1, "loss": 1.2, "val_loss": 1.3, "top1": 0.5, "val_top1": 0.4}]
+        >>> save_curves(rows, "curves.png")
     """
-    names = [n for n in history[0] if f"val_{n}" in history[0]]
+    columns = dict.fromkeys(name for row in history for name in row)
+    names = [name for name in columns if f"val_{name}" in columns]
     figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
-    epochs = [row["epoch"] + 1 for row in history]
+    epochs = [int(row["epoch"]) + (history[0]["epoch"] == 0) for row in history]
     for axis, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names):
-        axis.plot(epochs, [row[name] for row in history], marker=".", label="training")
-        axis.plot(epochs, [row[f"val_{name}"] for row in history], marker=".", label="validation")
+        axis.plot(epochs, [row.get(name, np.nan) for row in history], marker=".", label="training")
+        axis.plot(epochs, [row.get(f"val_{name}", np.nan) for row in history], marker=".", label="validation")
         axis.set_title(name)
         axis.set_xlabel("epoch")
         axis.grid(alpha=0.3)
@@ -34,16 +44,19 @@ def save_curves(history, path):
         else:
             axis.set_ylim(0, 1.02)
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def save_confusion(truth, predicted, labels, path):
-    """A confusion matrix: rows are what a video shows, columns what was predicted, each row adding to 1.
+def save_confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[str], path: File) -> None:
+    """Plot the confusion matrix: a row for each true class, a column for each predicted class. Each row adds to 1.
 
     Args:
         truth, predicted: class indices `[N]`.
         labels: class names.
-        path: of the PNG; a file that is open for writing will do.
+        path: of the PNG, or a file that is open for writing.
+
+    Example:
+        >>> save_confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), ["ant", "bee"], "confusion.png")
     """
     matrix = metrics.confusion_matrix(truth, predicted, labels=range(len(labels)), normalize="true")
     many = len(labels) > MANY
@@ -60,16 +73,16 @@ def save_confusion(truth, predicted, labels, path):
         for i, j in np.argwhere(matrix >= 0.005):
             color = "white" if matrix[i, j] > 0.5 else "black"
             axis.text(j, i, f"{matrix[i, j]:.2f}".lstrip("0"), ha="center", va="center", fontsize=8, color=color)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def save_classes(values, labels, name, path):
-    """A figure of each class as a bar, the best first, and their mean.
+def save_classes(values: np.ndarray, labels: Sequence[str], name: str, path: File) -> None:
+    """Plot a metric of each class as a bar, the best first, and their mean.
 
     Args:
         values: `[classes]`, 0 to 1; NaN leaves a class out.
         labels: class names.
-        name: of the figure.
+        name: of the metric.
         path: as for `save_confusion`.
     """
     order = [i for i in np.argsort(-values, kind="stable") if not np.isnan(values[i])]
@@ -90,18 +103,25 @@ def save_classes(values, labels, name, path):
     axis.grid(axis="y", alpha=0.3)
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def save_prediction(frames, seen, scores, labels, title, path):
-    """A clip as each pathway sees it, and the best classes.
+def save_prediction(
+    frames: np.ndarray,
+    seen: Mapping[str, Sequence[int]],
+    scores: np.ndarray,
+    labels: Sequence[str],
+    title: str,
+    path: File,
+) -> None:
+    """Plot a clip as each pathway sees it, and the five best classes.
 
     Args:
         frames: uint8 `[F, H, W, 3]`, of the densest pathway.
         seen: for each pathway, by name, the indices of the frames that it sees.
         scores: `[classes]`.
         labels: class names.
-        title: over the picture.
+        title: over the plot.
         path: of the PNG.
     """
     figure = Figure(figsize=(12, 3.4), layout="constrained")
@@ -113,12 +133,12 @@ def save_prediction(frames, seen, scores, labels, title, path):
     sheet = np.full((rows * (height + gap), columns * (width + gap), 3), 255, np.uint8)
     for row, indices in enumerate(seen.values()):
         for i in indices:
-            # What the pathways see at one time stands one above the other.
+            # Frames of the same time are above each other, a row for each pathway.
             top = (i // columns * len(seen) + row) * (height + gap)
             left_edge = i % columns * (width + gap)
             sheet[top : top + height, left_edge : left_edge + width] = frames[i]
     left.imshow(sheet)
-    left.set_yticks([(height + gap) * row + height / 2 for row in range(rows)], list(seen) * (rows // len(seen)))
+    left.set_yticks([(height + gap) * row + height / 2 for row in range(rows)], [*seen] * (rows // len(seen)))
     left.set_xticks([])
     left.spines[:].set_visible(False)
     best = np.argsort(scores)[::-1][:5]
@@ -126,15 +146,15 @@ def save_prediction(frames, seen, scores, labels, title, path):
     right.invert_yaxis()
     right.set_xlim(0, 1)
     right.set_xlabel("score")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def save_ablation(rows, title, path):
-    """Accuracy against cost of the rows of an ablation, as published and as found here (the paper's Figure 2).
+def save_ablation(rows: Sequence[Mapping[str, typing.Any]], title: str, path: File) -> None:
+    """Plot accuracy against cost of the rows of an ablation, as published and as measured (the paper's Figure 2).
 
     Args:
-        rows: what `slowfast_tf.ablate.results` gives.
-        title: over the picture.
+        rows: of the ablation's results, with "row" (its name), "multiply_adds", "published", "mean" and "spread".
+        title: over the plot.
         path: of the PNG.
     """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
@@ -151,47 +171,4 @@ def save_ablation(rows, title, path):
         axis.set_xlim(0, 1.15 * max(costs))
         axis.grid(alpha=0.3)
     here.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    _save(figure, path)
-
-
-def save_timeline(timeline, labels, title, path):
-    """Scores over time, of the classes that are best somewhere (eight at most), and a strip of the best class.
-
-    Args:
-        timeline: a `slowfast_tf.inference.sliding.Timeline`.
-        labels: class names.
-        title: over the picture.
-        path: of the PNG.
-    """
-    edges, scores = timeline.edges, timeline.scores
-    winners = scores.argmax(1)
-    # Those that are best for the longest time; one that never is, where there is but one, for comparison.
-    lengths = np.bincount(winners, np.diff(edges), len(labels))
-    order = np.lexsort((-scores.mean(0), -lengths))
-    shown = order[: np.clip(np.count_nonzero(lengths), min(3, len(labels)), 8)]
-    colors = dict(zip(shown, matplotlib.colormaps["tab10"].colors))
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    axis, strip = figure.subplots(2, 1, sharex=True, height_ratios=(8, 1))
-    for number in shown:
-        axis.stairs(scores[:, number], edges, baseline=None, label=labels[number], color=colors[number], linewidth=2)
-    for start, end, number in zip(edges[:-1], edges[1:], winners):
-        strip.axvspan(start, end, color=colors.get(number, "0.7"), linewidth=0)
-    axis.set_title(title)
-    axis.set_ylabel("score")
-    axis.set_ylim(0, 1.02)
-    axis.set_xlim(edges[0], edges[-1])
-    axis.grid(alpha=0.3)
-    axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper")
-    strip.set_yticks([])
-    strip.set_ylabel("best", rotation=0, ha="right", va="center")
-    strip.set_xlabel("seconds")
-    _save(figure, path)
-
-
-def _save(figure, path):
-    if isinstance(path, io.IOBase):
-        figure.savefig(path, dpi=120, format="png")
-        return
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
+    save_figure(figure, path)

@@ -1,4 +1,4 @@
-"""Figures against hand-worked cases, Keras and definitions; views against one forward pass at a time."""
+"""Metrics against hand-worked cases, Keras and definitions; views against one forward pass at a time."""
 
 import dataclasses
 import json
@@ -23,6 +23,7 @@ from slowfast_tf.evaluation.run import evaluate
 from slowfast_tf.video.decode import read_frames
 
 
+@pytest.mark.legacy
 def test_classification_by_hand():
     scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]])
     figures = metrics.classification(np.array([0, 0, 1, 2]), scores)
@@ -33,6 +34,7 @@ def test_classification_by_hand():
     assert figures == {"top1": 0.5, "mean_class_accuracy": 0.5}
 
 
+@pytest.mark.legacy
 def test_classification_of_two_classes_and_of_one():
     scores = np.array([[0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
     figures = metrics.classification(np.array([0, 1, 0]), scores)
@@ -41,6 +43,7 @@ def test_classification_of_two_classes_and_of_one():
     assert metrics.classification(np.array([0, 0]), np.ones((2, 1)))["top1"] == 1
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize("classes", [6, 20])
 def test_classification_is_what_keras_has(classes):
     random = np.random.default_rng(classes)
@@ -58,12 +61,14 @@ def test_classification_is_what_keras_has(classes):
     assert figures["mean_class_accuracy"] == pytest.approx(np.mean(recalls))
 
 
+@pytest.mark.legacy
 def test_few_classes_have_no_top5():
     scores = np.eye(5)
     assert "top5" not in metrics.classification(np.arange(5), scores)
     assert metrics.classification(np.arange(6), np.eye(6))["top5"] == 1
 
 
+@pytest.mark.legacy
 def test_mean_average_precision_by_hand():
     scores = np.array([[0.9, 0.1, 0.5], [0.8, 0.2, 0.5], [0.7, 0.3, 0.5], [0.6, 0.4, 0.5]])
     truth = np.array([[1, 0, 0], [0, 0, 0], [1, 1, 0], [0, 0, 0]])
@@ -73,6 +78,7 @@ def test_mean_average_precision_by_hand():
     assert metrics.multi_label(np.array([[1, 1]]), np.array([[0.3, 0.2]]))["mAP"] == 1
 
 
+@pytest.mark.legacy
 def test_mean_average_precision_by_its_definition():
     random = np.random.default_rng(0)
     truth, scores = random.integers(0, 2, (60, 7)), random.random((60, 7))
@@ -88,11 +94,13 @@ def test_mean_average_precision_by_its_definition():
     assert metrics.multi_label(truth, scores)["mAP"] == pytest.approx(np.mean(rows))
 
 
+@pytest.mark.legacy
 def test_no_labels_no_average_precision():
     with pytest.raises(InputError, match="none of the 3 videos has a label"):
         metrics.multi_label(np.zeros((3, 2)), np.ones((3, 2)))
 
 
+@pytest.mark.legacy
 def test_average_precisions_by_class():
     truth = np.array([[1, 0, 1], [0, 0, 1], [1, 0, 0]])
     scores = np.array([[0.9, 0.1, 0.3], [0.8, 0.2, 0.2], [0.7, 0.3, 0.4]])
@@ -102,6 +110,7 @@ def test_average_precisions_by_class():
     assert metrics.multi_label(truth, scores)["mAP"] == pytest.approx((found[0] + found[2]) / 2)
 
 
+@pytest.mark.legacy
 def test_classes_and_pairs_by_hand():
     truth = np.array([0, 0, 0, 1, 1, 2, 2])
     predicted = np.array([0, 1, 1, 1, 0, 1, 1])
@@ -119,7 +128,7 @@ def test_classes_and_pairs_by_hand():
 
 
 def single_views(infer, path, clips, crops):
-    """Scores of every view of a video, one forward pass each; frames, places and pixels worked out plainly."""
+    """Scores of every view of a video, one forward pass each; frames, starts and pixels worked out plainly."""
     frames = decode(path)
     height, width = frames.shape[1:3]
     shape = (32, width * 32 // height) if height <= width else (height * 32 // width, 32)
@@ -135,6 +144,7 @@ def single_views(infer, path, clips, crops):
     return np.array(scores)
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize("fuse, clips, crops", [("max", 2, 3), ("mean", 5, 3)])
 def test_fused_views_are_those_of_single_ones(configure, model, infer, folder, fuse, clips, crops):
     data = Clips(configure(f"test.clips={clips}", f"test.crops={crops}", f"test.fuse={fuse}"), "val")
@@ -149,6 +159,7 @@ def test_fused_views_are_those_of_single_ones(configure, model, infer, folder, f
     np.testing.assert_allclose(tested.scores, expected, atol=1e-4)
 
 
+@pytest.mark.legacy
 def test_a_video_is_decoded_once_for_30_views(configure, folder, monkeypatch):
     read, calls = read_frames, []
 
@@ -162,6 +173,7 @@ def test_a_video_is_decoded_once_for_30_views(configure, folder, monkeypatch):
     assert sorted(calls) == ["08.mp4", "09.mp4", "10.mp4", "11.mp4"]
 
 
+@pytest.mark.legacy
 def test_many_labels_end_to_end(configure, model, tmp_path):
     sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
     sigmoid.set_weights(model.get_weights())
@@ -174,6 +186,7 @@ def test_many_labels_end_to_end(configure, model, tmp_path):
     assert "Average precision by class" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize("fuse", ["mean", "max"])
 def test_the_whole_width_in_one_pass(configure, model, folder, fuse):
     tested = views.score_videos(model, Clips(configure("test.clips=1", "test.crops=0", f"test.fuse={fuse}"), "val"))
@@ -198,6 +211,7 @@ def test_the_whole_width_in_one_pass(configure, model, folder, fuse):
     assert positions == [2, 2, 2, 2]
 
 
+@pytest.mark.legacy
 def test_the_whole_of_a_square_video_is_its_crop(configure, model, tmp_path):
     for split in ("train", "val"):
         for number, name in enumerate(CLASSES):
@@ -212,6 +226,7 @@ def test_the_whole_of_a_square_video_is_its_crop(configure, model, tmp_path):
     np.testing.assert_allclose(whole, crop, atol=1e-5)
 
 
+@pytest.mark.legacy
 def test_evaluate(configure, model, infer, folder, tmp_path):
     root = tmp_path / "data"
     shutil.copytree(folder, root)
@@ -267,6 +282,34 @@ def test_scores_that_are_no_numbers_stop_a_test(configure, saved):
         evaluate(broken, Clips(configure(), "val"))
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """The Matplotlib figures that a test saves."""
+    figures = []
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path: figures.append(figure))
+    return figures
+
+
+@pytest.mark.parametrize("first", [0.0, 1])
+def test_curves_count_epochs_from_1(drawn, first):
+    """Whether `history.csv` is an earlier version's, which counted from 0, or not."""
+    plots.save_curves([{"epoch": first + i, "loss": 2.0, "val_loss": 2.0} for i in range(3)], "curves.png")
+    lines = drawn[0].axes[0].lines
+    assert [list(line.get_xdata()) for line in lines] == [[1, 2, 3]] * 2
+
+
+def test_curves_of_rows_without_top5(drawn):
+    """Two classes have no top5; a run of an earlier version, once resumed, has it in its first rows only."""
+    row = {"loss": 1.0, "val_loss": 1.0, "top1": 0.5, "val_top1": 0.5}
+    five = {"top5": 1.0, "val_top5": 1.0}
+    plots.save_curves([{"epoch": 1, **row}], "curves.png")
+    assert [axis.get_title() for axis in drawn[0].axes] == ["loss", "top1"]
+    plots.save_curves([{"epoch": 1, **row, **five}, {"epoch": 2, **row}], "curves.png")
+    assert [axis.get_title() for axis in drawn[1].axes] == ["loss", "top1", "top5"]
+    np.testing.assert_array_equal(drawn[1].axes[2].lines[0].get_ydata(), [1, np.nan])
+
+
+@pytest.mark.legacy
 def test_curves(tmp_path):
     history = [
         {"epoch": i, "learning_rate": 0.1, "loss": 2 / (i + 1), "top1": i / 4, "val_loss": 2.0, "val_top1": 0.5}
@@ -280,6 +323,7 @@ def test_curves(tmp_path):
     assert matplotlib.image.imread(tmp_path / "one.png").shape == image.shape
 
 
+@pytest.mark.legacy
 def test_confusion(tmp_path):
     truth, predicted = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0])
     plots.save_confusion(truth, predicted, ["still", "moving left", "moving right", "never"], tmp_path / "c.png")

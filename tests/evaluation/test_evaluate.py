@@ -17,13 +17,14 @@ from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation import metrics, scores, views
 from slowfast_tf.evaluation.report import html as report
-from slowfast_tf.evaluation.scores import Scores
+from slowfast_tf.evaluation.run import write_results
+from slowfast_tf.evaluation.scores import About, Scores, load_scores
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 # A test that ends itself with a signal when the scores of two videos are safe.
 ENDED = """
 import os, sys
-from slowfast_tf import cli, evaluate
+from slowfast_tf import evaluate, runtime
 from slowfast_tf.evaluation import scores, views
 
 views.SAVE_SECONDS = -1
@@ -36,7 +37,7 @@ def save_and_end(tested, path):
         os.kill(os.getpid(), int(sys.argv[1]))
 
 scores.Scores.save = save_and_end
-runtime.run(lambda: evaluate.main(sys.argv[2:]))
+runtime.run(lambda: evaluate.main(sys.argv[2:]), evaluate.ADVICE)
 """
 
 
@@ -46,7 +47,7 @@ def run(capfd):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
-            runtime.run(lambda: evaluate.main([str(a) for a in arguments]))
+            runtime.run(lambda: evaluate.main([str(a) for a in arguments]), evaluate.ADVICE)
         out, error = capfd.readouterr()
         return end.value.code, out, (error.splitlines() or [""])[-1]
 
@@ -98,7 +99,7 @@ def test_a_killed_test_goes_on(command, run, whole, folder, tmp_path):
         (root / "val" / name).write_text("no video")
     code, out, _ = run(*words)
     assert code == 0 and json.loads(out) == json.loads((whole / "figures.json").read_text())
-    there, here = scores.load(whole / "scores.npz"), scores.load(tmp_path / "scores.npz")
+    there, here = load_scores(whole / "scores.npz"), load_scores(tmp_path / "scores.npz")
     assert there.ids == here.ids
     np.testing.assert_allclose(there.scores, here.scores, atol=1e-6)
     assert not list(tmp_path.glob("*.partial.npz"))
@@ -107,8 +108,8 @@ def test_a_killed_test_goes_on(command, run, whole, folder, tmp_path):
 def test_ctrl_c_keeps_what_is_done(command, tmp_path):
     process = end(signal.SIGINT, [*command(), "--scores", str(tmp_path / "scores.npz")])
     assert process.returncode == 1
-    assert process.stderr.endswith("error: interrupted; the same command goes on after 2 of 4 videos\n")
-    assert len(scores.load(tmp_path / "scores.npz.partial.npz").ids) == 2
+    assert process.stderr.endswith("error: interrupted; the same command resumes after 2 of 4 videos\n")
+    assert len(load_scores(tmp_path / "scores.npz.partial.npz").ids) == 2
 
 
 def test_parts_make_the_whole(command, run, whole, tmp_path):
@@ -122,7 +123,7 @@ def test_parts_make_the_whole(command, run, whole, tmp_path):
     )
     figures = json.loads((whole / "figures.json").read_text())
     assert code == 0 and json.loads(fused) == json.loads(files["json"].read_text()) == figures
-    there, here = scores.load(whole / "scores.npz"), scores.load(files["npz"])
+    there, here = load_scores(whole / "scores.npz"), load_scores(files["npz"])
     assert here.ids == [there.ids[i] for i in (0, 2, 1, 3)]
     np.testing.assert_allclose(there.scores[[0, 2, 1, 3]], here.scores, atol=1e-6)
     np.testing.assert_array_equal(there.labels[[0, 2, 1, 3]], here.labels)
@@ -139,10 +140,10 @@ def test_parts_of_records(configure, model, tmp_path):
     whole = views.score_videos(model, Clips(settings, "val"))
     parts = [views.score_videos(model, Clips(settings, "val"), (i, 2)) for i in range(2)]
     assert sorted(parts[0].ids + parts[1].ids) == sorted(whole.ids) and len(whole.ids) == 4
-    assert whole.about["dataset"] == "folder"
+    assert whole.about.dataset == "folder"
     together = dict(zip(parts[0].ids + parts[1].ids, np.concatenate([part.scores for part in parts])))
     np.testing.assert_allclose(whole.scores, [together[name] for name in whole.ids], atol=1e-6)
-    with pytest.raises(InputError, match="part 4 of 5 holds no video"):
+    with pytest.raises(InputError, match="shard 4 of 5 holds no video"):
         views.score_videos(model, Clips(settings, "val"), (4, 5))
 
     # Going on: three of the videos are there already.
@@ -153,15 +154,15 @@ def test_parts_of_records(configure, model, tmp_path):
     np.testing.assert_allclose(found.scores, [*np.zeros((3, 4)), whole.scores[3]], atol=1e-6)
 
 
-def made(ids, part=(0, 1), classes=("ant", "bee"), activation="softmax", skipped=(), **about):
+def made(ids, shard=(0, 1), classes=("ant", "bee"), activation="softmax", skipped=(), **about):
     """Scores without a test: a random number a class, the first class for even numbers, the second for odd ones."""
     random = np.random.default_rng(0)
     labels = np.eye(len(classes), dtype=np.uint8)[[i % 2 for i in range(len(ids))]]
     values = random.random((len(ids), len(classes)), np.float32)
-    config = {"name": "made", "model": {"preset": "slow_8x8_r50"}}
+    config = {"name": "made", "model": {"preset": "slow_8x8_r50"}, "data": {"root": "data/folder"}}
     test = {"clips": 10, "crops": 3, "fuse": "mean"}
-    about = {"weights": "aa", "test": test, "videos": 4, "dataset": "folder", **about}
-    about.update(part=list(part), classes=list(classes), activation=activation, config=config)
+    about = {"weights": "aa", "test": test, "videos": 4, "dataset": "folder", "config": config, **about}
+    about = About(shard=shard, classes=tuple(classes), activation=activation, **about)
     return Scores(list(ids), labels, values, {name: f"{name}: is broken" for name in skipped}, about)
 
 
@@ -170,16 +171,16 @@ def test_fuse_says_what_does_not_fit(tmp_path):
         paths = [tmp_path / f"{i}.npz" for i in range(len(parts))]
         for path, part in zip(paths, parts):
             part.save(path)
-        return scores.fuse(paths)
+        return scores.fuse_scores(paths)
 
     first = made("ab", (0, 2))
     fused = fuse(made("c", (1, 2), skipped="d"), first)
     assert fused.ids == ["a", "b", "c"] and fused.skipped == {"d": "d: is broken"}
     assert metrics.compute_metrics(fused)["skipped"] == 1
     for others, message in (
-        ([], "missing: part 1/2; give the files of all 2 parts"),
-        ([made("c", (1, 3))], "1.npz is one of 3 parts, .*0.npz one of 2"),
-        ([made("c", (0, 2))], "0.npz and .*1.npz are both part 0/2"),
+        ([], "missing: shard 1/2; give the files of all 2 shards"),
+        ([made("c", (1, 3))], "1.npz is one of 3 shards, .*0.npz one of 2"),
+        ([made("c", (0, 2))], "0.npz and .*1.npz are both shard 0/2"),
         ([made("bc", (1, 2))], "0.npz and .*1.npz both hold the video b"),
         ([made("c", (1, 2), skipped="a")], "both hold the video a"),
         ([made("c", (1, 2), weights="bb")], "1.npz is of other weights than .*0.npz"),
@@ -190,7 +191,7 @@ def test_fuse_says_what_does_not_fit(tmp_path):
         with pytest.raises(InputError, match=message):
             fuse(first, *others)
     with pytest.raises(InputError, match="cannot read the scores .*none.npz: No such file"):
-        scores.fuse([tmp_path / "none.npz"])
+        scores.fuse_scores([tmp_path / "none.npz"])
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     np.save(tmp_path / "other.npy", np.zeros(3))
     (tmp_path / "text.npz").write_text("no scores")
@@ -198,7 +199,7 @@ def test_fuse_says_what_does_not_fit(tmp_path):
     (tmp_path / "half.npz").write_bytes((tmp_path / "0.npz").read_bytes()[:500])
     for name in ("other.npz", "other.npy", "text.npz", "empty.npz", "half.npz"):
         with pytest.raises(InputError, match=f"{name} holds no scores"):
-            scores.fuse([tmp_path / name])
+            scores.fuse_scores([tmp_path / name])
 
 
 @pytest.mark.parametrize(
@@ -271,15 +272,16 @@ class Page(html.parser.HTMLParser):
 def test_report():
     tested = made("abcd", classes=("ant", "<b>bee & co"), skipped=["<lost>.mp4"])
     tested.scores[:] = [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]]
-    text = report.page(tested, metrics.compute_metrics(tested))
+    text = report.report_page(tested, metrics.compute_metrics(tested))
     page = Page(text)
     assert not page.outside and "http" not in text and "@import" not in text and "url(" not in text
     assert len(page.images) == 2 and all(image.startswith("data:image/png;base64,iVBOR") for image in page.images)
-    figures, pairs, classes = page.tables
-    assert ["top1", "0.7500"] in figures and ["skipped", "1"] in figures and ["views", "10x3"] in figures
+    values, pairs, classes = page.tables
+    assert ["top1", "0.7500"] in values and ["skipped", "1"] in values and ["views", "10x3"] in values
+    assert "top5" not in page.text  # of two classes it says nothing
     assert pairs[1:] == [["<b>bee & co", "ant", "1", "0.500"]]
     assert classes == [
-        ["class", "videos", "accuracy", "precision", "most often taken for"],
+        ["class", "videos", "accuracy", "precision", "most often predicted as"],
         ["ant", "2", "1.000", "0.667", ""],
         ["<b>bee & co", "2", "0.500", "1.000", "ant (1)"],
     ]
@@ -292,7 +294,7 @@ def test_report_of_many_labels():
     tested.labels[:] = np.random.default_rng(1).random(tested.labels.shape) < 0.1
     tested.labels[:, 7] = 0
     figures = metrics.compute_metrics(tested)
-    page = Page(report.page(tested, figures))
+    page = Page(report.report_page(tested, figures))
     assert ["mAP", f"{figures['mAP']:.4f}"] in page.tables[0] and len(page.images) == 1
     rows = page.tables[1][1:]
     assert len(rows) == 157 and rows[7] == ["class 7", "0", "0.000", ""]
@@ -307,3 +309,45 @@ def test_videos_without_a_label_do_not_count():
     tested.labels[:] = 0
     with pytest.raises(InputError, match="none of the 4 videos has a label"):
         metrics.compute_metrics(tested)
+
+
+def test_report_names_the_data(tmp_path):
+    """A configuration that is made of another one keeps its name, so the heading has the data's as well."""
+
+    def heading(root, name="demo", title=None):
+        tested = made("abcd", config={"name": name, "model": {"preset": "slow_8x8_r50"}, "data": {"root": root}})
+        write_results(tested, metrics.compute_metrics(tested), report=tmp_path / "report.html", title=title)
+        return (tmp_path / "report.html").read_text().partition("<h1>")[2].partition("</h1>")[0]
+
+    assert heading("/home/me/my_videos/") == "Test of demo on my_videos"
+    assert heading("s3://bucket/birds", name="mine") == "Test of mine on birds"
+    assert heading("data/demo") == "Test of demo"
+    assert heading("data/demo", title="run 3") == "Test of run 3 on demo"
+
+
+def test_files_of_earlier_versions(tmp_path):
+    """Written as they were, with `about` as a dictionary whose shard is called "part"."""
+    about = {"weights": "aa", "activation": "softmax", "dataset": "folder", "classes": ["ant", "bee"]}
+    about.update(config={"name": "made"}, test={"clips": 10, "crops": 3, "fuse": "mean"}, part=[1, 2], videos=4)
+    arrays = {"labels": np.eye(2, dtype=np.uint8), "scores": np.ones((2, 2), np.float32)}
+    texts = {"skipped": json.dumps({"c": "c: is broken"}), "about": json.dumps(about)}
+    np.savez_compressed(tmp_path / "old.npz", ids=np.array(["a", "b"]), classes=["ant", "bee"], **arrays, **texts)
+    found = load_scores(tmp_path / "old.npz")
+    assert found.about.shard == (1, 2) and found.about.classes == ("ant", "bee") and found.views == "10x3"
+    found.save(tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as file:
+        assert str(file["about"]) == json.dumps(about) and str(file["skipped"]) == texts["skipped"]
+
+
+def test_advice_names_the_options(run, tmp_path):
+    """The library's messages name none; the command adds them."""
+    (tmp_path / "text.npz").write_text("no scores")
+    code, _, error = run("--fuse", tmp_path / "text.npz")
+    assert code == 2 and error.endswith("text.npz holds no scores of a test; give files that --scores wrote")
+    unlabelled = made("abcd")
+    unlabelled.labels[:] = 0
+    unlabelled.save(tmp_path / "scores.npz")
+    code, _, error = run("--fuse", tmp_path / "scores.npz")
+    assert code == 2 and error.endswith("there is nothing to compare scores with; --scores saves them")
+    code, _, error = run("--fuse", tmp_path / "scores.npz", "--detections", tmp_path / "boxes.csv")
+    assert code == 2 and error.endswith("these scores are of whole videos; leave out --detections")

@@ -14,7 +14,7 @@ from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation import ava
 from slowfast_tf.evaluation.report import ava_figure
 
-GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "shared" / "golden" / "ava_eval"
+GOLDEN = pathlib.Path(__file__).resolve().parents[3] / "shared" / "golden" / "ava_eval"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden vectors are not there: ../shared/golden")
 
 NAMES = {1: "sit", 3: "stand", 4: "fly"}
@@ -183,7 +183,7 @@ def test_figure(tmp_path):
     first = {"mAP": 0.3, "sit <down>": 0.3, "walk": 0.5, "fly": None, "run": 0.1, "swim": 0.2}
     second = {"mAP": 0.4, "sit <down>": 0.2, "walk": 0.9, "fly": 0.5, "run": 0.1, "swim": 0.4}
     (tmp_path / "second.json").write_text(json.dumps(second))
-    rows = ava_figure.save(first, tmp_path / "second.json", ["Slow-only", "SlowFast"], tmp_path / "ap")
+    rows = ava_figure.save_comparison(first, tmp_path / "second.json", ["Slow-only", "SlowFast"], tmp_path / "ap")
     assert [(row[0], round(row[3], 9)) for row in rows] == [
         ("walk", 0.4),
         ("swim", 0.2),
@@ -203,6 +203,6 @@ def test_figure(tmp_path):
     with pytest.raises(InputError, match="no category in common"):
         ava_figure.compare(first, {"mAP": 1.0, "dance": 1.0})
     (tmp_path / "list.json").write_text("[]")
-    for name, message in (("list.json", "no result of AVA's evaluation"), ("none.json", "cannot read the figures")):
+    for name, message in (("list.json", "no result of AVA's evaluation"), ("none.json", "cannot read the metrics")):
         with pytest.raises(InputError, match=message):
             ava_figure.compare(first, tmp_path / name)
