@@ -16,6 +16,7 @@ import tqdm
 
 from .. import config
 from ..data.records import prepare
+from ..machine import core_count
 from ..runtime import import_tensorflow
 from .preparing import ffmpeg_program, prepare_speed
 
@@ -81,6 +82,7 @@ def readers(root, prepared, paths):
 
     from ..data import Clips, sources, transforms
     from ..data.records import format as stored
+    from ..data.records.shards import INDEX
     from ..video.decode import read_frames
     from ..video.probe import probe
 
@@ -105,7 +107,7 @@ def readers(root, prepared, paths):
         work = [(str(paths[i % len(paths)]), np.arange(start, start + SPAN, 2)) for i, start in enumerate(starts)]
 
         def read():
-            with concurrent.futures.ThreadPoolExecutor(prepare.cores()) as pool:
+            with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
                 list(pool.map(lambda item: decode(*item) is None, work))
 
         return lambda: timed(read)
@@ -165,7 +167,7 @@ def readers(root, prepared, paths):
     for name, place in prepared.items():
         files = sorted(str(path) for path in pathlib.Path(place).glob("train-*"))
         # As many videos as the index of a large data set would list.
-        index_path = pathlib.Path(place, stored.INDEX)
+        index_path = pathlib.Path(place, INDEX)
         index = json.loads(index_path.read_text())
         split = index["splits"]["train"]
         split["shards"] *= EPOCH // VIDEOS
@@ -250,7 +252,7 @@ def section(rounds):
             "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
             f" {BATCH} for every reader.",
             f"Median of {rounds} times {CLIPS} clips, and of preparing {len(videos)} videos {rounds} times, in turns."
-            f" {prepare.cores()} cores, {_cpu()}; Python {platform.python_version()}, {versions}.",
+            f" {core_count()} cores, {_cpu()}; Python {platform.python_version()}, {versions}.",
             "",
             *lines,
         ]

@@ -24,7 +24,7 @@ from slowfast_tf.data import Clips
 from slowfast_tf.errors import InputError
 from slowfast_tf.files import remote
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 IO = importlib.util.find_spec("tensorflow_io")
 
 
@@ -104,7 +104,7 @@ def test_a_checkpoint(saved, model, bucket, cache):
     other = copy.parent / "other.txt"
     other.write_text("another version")
     bucket.upload_file(str(other), "runs/tiny.keras")
-    assert remote.fetch("s3://videos/runs/tiny.keras").read_text() == "another version"  # no stale copy
+    assert remote.fetch_file("s3://videos/runs/tiny.keras").read_text() == "another version"  # no stale copy
 
 
 @pytest.mark.parametrize(
