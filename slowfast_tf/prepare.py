@@ -1,33 +1,39 @@
-"""Prepares a data set once for fast reading: videos to TensorFlow records, `python -m slowfast_tf.prepare`.
-
-A unit of work is a shard. Which videos it holds follows from the data set and the settings alone, so that shards can be
-written in any order, on any machine and again. While work is under way, the folder `.prepare` of the output holds
-the plan and, for each finished shard, what is in it; at the end it becomes the index.
-"""
+"""Prepare a data set once for fast reading: `python -m slowfast_tf.prepare`."""
 
 import argparse
+from collections.abc import Sequence
 
 from . import config, plugins, runtime
-from .data.records.prepare import check_installed, prepare
+from .data.records.prepare import Report, check_installed, prepare
 from .errors import InputError
 
+ADVICE = {
+    "output": "give another directory as --output, or remove this one",
+    "strict": "correct them, or omit --strict",
+}
 
-def main(arguments=None):
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command.
+
+    Args:
+        arguments: of the command line; None for those of this process.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.prepare",
         description="Writes the videos of a data set as TensorFlow records, scaled down, for fast reading. The same"
-        " command goes on with work that was stopped. It uses all cores of this machine; with --runner and its"
-        " options, Apache Beam does the work elsewhere.",
+        " command resumes work that was stopped. It uses all cores of this machine; with --runner and its options,"
+        " Apache Beam does the work elsewhere.",
         epilog="example: python -m slowfast_tf.prepare --config configs/charades.json --output data/charades_256"
         " --set prepare.short_side=256",
     )
     parser.add_argument("--config", required=True, help="JSON configuration")
     parser.add_argument("--output", required=True, help="directory to write to")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
-    parser.add_argument("--strict", action="store_true", help="take problems of the data set's lists for an error")
+    parser.add_argument("--strict", action="store_true", help="treat problems of the data set's lists as errors")
     options, beam_options = parser.parse_known_args(arguments)
     if beam_options and not any(option.split("=")[0] == "--runner" for option in beam_options):
-        parser.error(f"unrecognized arguments: {' '.join(beam_options)} (Apache Beam's options go with --runner)")
+        parser.error(f"unrecognized arguments: {' '.join(beam_options)} (Apache Beam's options need --runner)")
     if not options.output.strip("/"):
         parser.error(f"--output {options.output!r} is no directory of its own")
     settings = config.load(options.config, options.set)
@@ -36,11 +42,27 @@ def main(arguments=None):
     check_installed(settings.prepare)
     runtime.import_tensorflow()
     plugins.load(settings.plugins)
-    prepare(settings, options.output.rstrip("/"), options.strict, beam_options)
+    print_report(prepare(settings, options.output.rstrip("/"), options.strict, beam_options))
+
+
+def print_report(report: Report) -> None:
+    """Print what was prepared."""
+    if report.restored == 0:
+        print(f"{report.output} is prepared already; nothing to do")
+        return
+    if report.restored:
+        print(f"{report.output} was prepared already but for {report.restored} of its files; these are written again")
+    for name, split in report.index.splits.items():
+        print(
+            f"{name}: {split.videos} videos, {split.frames} frames, {split.bytes / 1e6:.1f} MB"
+            f" in {len(split.shards)} files of {report.output}"
+        )
+    if report.omissions:
+        first = report.omissions[0]
+        print(
+            f"{len(report.omissions)} things were skipped or mended ({report.output}/skipped.csv), such as: {first[-1]}"
+        )
 
 
 if __name__ == "__main__":
-    # Under its own name, where Beam's workers look functions up.
-    from .prepare import main
-
-    runtime.run(main)
+    runtime.run(main, ADVICE)

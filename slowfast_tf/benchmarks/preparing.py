@@ -29,7 +29,9 @@ def prepare_speed(paths, settings, scratch):
     """
     import simplejpeg
 
-    from ..data.records import frames, prepare
+    from ..data.records import beam, frames, plan
+    from ..data.records.output import WORK
+    from ..data.records.shards import Contents
     from ..data.reference import Video
     from ..video.decode import decode_frames
 
@@ -44,12 +46,12 @@ def prepare_speed(paths, settings, scratch):
         (root / "train" / "all").mkdir(parents=True)
         for i, path in enumerate(paths):
             (root / "train" / "all" / f"{i}{pathlib.Path(path).suffix}").symlink_to(os.path.abspath(path))
-        (output / prepare.WORK).mkdir(parents=True)
+        (output / WORK).mkdir(parents=True)
         began = time.perf_counter()
-        data = prepare.load("folder", str(root), "train")
-        plan = {"shards": {"train": min(prepare.LEAST_SHARDS, len(paths))}, "source": {"train": data.source}}
-        job = prepare.Job("folder", str(root), str(output), settings, plan, ())
-        prepare.run(job, [("train", i) for i in range(plan["shards"]["train"])], len(paths), ())
+        data = {"train": plan.load_source("folder", str(root), "train")}
+        contents = Contents("folder", data["train"].labels, settings.model_dump(), {"train": data["train"].digest})
+        work = plan.Plan.of(contents, {"train": min(plan.MIN_SHARDS, len(paths))})
+        beam.run(plan.Job(str(root), str(output), settings, work), data, work.all_shards())
         return time.perf_counter() - began
 
     prepared("warm_up", paths[:1])  # imports, and Beam's first start

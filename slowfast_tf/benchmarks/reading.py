@@ -83,6 +83,7 @@ def readers(root, prepared, paths):
 
     from ..data import Clips, sources, transforms
     from ..data.records import format as stored
+    from ..data.records.shards import INDEX
     from ..video.decode import read_frames
     from ..video.probe import probe
 
@@ -167,7 +168,7 @@ def readers(root, prepared, paths):
     for name, place in prepared.items():
         files = sorted(str(path) for path in pathlib.Path(place).glob("train-*"))
         # As many videos as the index of a large data set would list.
-        index_path = pathlib.Path(place, stored.INDEX)
+        index_path = pathlib.Path(place, INDEX)
         index = json.loads(index_path.read_text())
         split = index["splits"]["train"]
         split["shards"] *= EPOCH // VIDEOS

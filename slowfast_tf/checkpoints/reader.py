@@ -40,7 +40,7 @@ def read_arrays(path):
         raise InputError(f"no such file: {path}; give the path of a checkpoint")
     with open(path, "rb") as file:
         start = file.read(len(_OLD_TORCH))
-    content = _read_torch(path) if zipfile.is_zipfile(path) or start == _OLD_TORCH else unpickle.read(path, KIND)
+    content = _read_torch(path) if zipfile.is_zipfile(path) or start == _OLD_TORCH else unpickle.read_pickle(path, KIND)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}; a checkpoint is a dictionary of parameters")
     config = content.get("cfg")

@@ -23,6 +23,7 @@ from ..video.log import log_damage, log_once
 from ..video.probe import is_sane
 from . import transforms
 from .records import format as records
+from .records.shards import read_index
 from .reference import resolve
 
 AT_ONCE = 16  # of a tf.data service, shards; of remote records, clips, most of whose time is waiting
@@ -234,18 +235,18 @@ class Records(Source):
     """
 
     def __init__(self, root, split, rate, flow=False):
-        index = records.read_index(root)
-        if flow and not index["prepare"]["flow"]:
+        index = read_index(root)
+        if flow and not index.flow:
             raise InputError(
                 f"{root}: its records hold no optical flow, which model.fast_input flow needs; make others with"
                 " --set prepare.flow=true"
             )
-        self.labels, self.dataset, self._flow = tuple(index["labels"]), index["dataset"], flow
+        self.labels, self.dataset, self._flow = index.labels, index.dataset, flow
         self._kinds = ("frames", "flow") if flow else ("frames",)
-        shards = index["splits"][split]["shards"]
-        self._paths = [f"{root}/{shard['file']}" for shard in shards]
-        self._heads = [(path, *head) for path, shard in zip(self._paths, shards) for _, *head in shard["records"]]
-        names = [name for shard in shards for name, *_ in shard["records"]]
+        shards = index.splits[split].shards
+        self._paths = [f"{root}/{shard.file}" for shard in shards]
+        self._heads = [(path, *head) for path, shard in zip(self._paths, shards) for _, *head in shard.records]
+        names = [name for shard in shards for name, *_ in shard.records]
         super().__init__(names, rate, AT_ONCE if remote.is_remote(root) else None)
 
     def serve(self, shard, sample, finish):
@@ -324,7 +325,7 @@ class Records(Source):
 
             def read(start, size):
                 try:
-                    return remote.read(path, start, size)
+                    return remote.read_range(path, start, size)
                 except (InputError, RunError) as error:
                     raise VideoError(str(error)) from error
 

@@ -1,39 +1,45 @@
-"""Files at addresses such as `s3://bucket/file`, by TensorFlow's own file systems or by way of fsspec."""
+"""Files at addresses such as `s3://bucket/file`, through TensorFlow's file systems or fsspec."""
 
 import contextlib
 import hashlib
+import os
+import pathlib
+import typing
+from collections.abc import Iterator
 
 from ..errors import InputError, RunError
 from .atomic import atomic
 from .cache import cache_directory
 
 
-def is_remote(path):
-    """Whether a path is an address."""
+def is_remote(path: str | os.PathLike) -> bool:
+    """Return whether a path is an address."""
     return "://" in str(path)
 
 
-def is_native(path):
-    """Whether TensorFlow reads a path itself: a local file, or an address that a plugin has registered."""
+def is_native(path: str) -> bool:
+    """Return whether TensorFlow opens a path itself: a local path, or an address whose scheme a plugin registered."""
     import tensorflow as tf
 
     return not is_remote(path) or path.split("://")[0] in tf.io.gfile.get_registered_schemes()
 
 
-def fetch(address):
-    """A local copy of a remote file, downloaded whole or not at all, and once as long as it does not change there.
+def fetch_file(address: str) -> pathlib.Path:
+    """Return a local copy of a remote file; a new version of the file is downloaded again, an unchanged one is not.
 
-    Copies are kept in `slowfast_tf/remote` of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`).
+    Copies are kept in `slowfast_tf/remote` of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`). A download is kept
+    whole or not at all.
 
     Args:
-        address: of a file; fsspec knows the scheme, or a plugin does.
-
-    Returns:
-        A `pathlib.Path`.
+        address: of a file. Its scheme must be known to fsspec or registered by a plugin.
 
     Raises:
-        InputError: where nothing knows the scheme, or the file is not there or not for us.
-        RunError: where it cannot be downloaded.
+        InputError: if the scheme is unknown, or if the file does not exist or may not be read.
+        RunError: if the download fails.
+
+    Example:
+        >>> fetch_file("s3://bucket/runs/model.keras").name
+        'model.keras'
     """
     if is_native(address):
         import tensorflow as tf
@@ -56,26 +62,27 @@ def fetch(address):
     return local
 
 
-def read(path, start, size):
-    """A part of a file, which may be an address.
+def read_range(path: str, start: int, size: int) -> bytes:
+    """Read a range of a file.
 
     Args:
-        path: of the file.
-        start: where the part begins, in bytes.
-        size: of the part.
+        path: of a local or remote file.
+        start: first byte of the range.
+        size: bytes of the range.
 
     Returns:
-        Bytes; fewer where the file ends before.
+        The bytes; fewer if the file ends earlier.
 
     Raises:
-        InputError, RunError: as `fetch` does.
+        InputError: if the file does not exist or may not be read.
+        RunError: if the download fails.
     """
     import tensorflow as tf
 
     if is_remote(path) and not is_native(path):
         with _failures(path):
-            files, place = _file_system(path)
-            return files.cat_file(place, start=start, end=start + size)
+            files, inner = _file_system(path)
+            return files.cat_file(inner, start=start, end=start + size)
     try:
         with tf.io.gfile.GFile(path, "rb") if is_remote(path) else open(path, "rb") as file:
             file.seek(start)
@@ -84,11 +91,11 @@ def read(path, start, size):
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or _line(error)}") from error
 
 
-def _file_system(address):
-    """fsspec's file system for an address, and the path there."""
+def _file_system(address: str) -> tuple[typing.Any, str]:
+    """Return fsspec's file system for an address, and the path in it."""
     scheme = address.split("://")[0]
     try:
-        import fsspec
+        import fsspec  # pyright: ignore[reportMissingImports]  # an extra
 
         return fsspec.url_to_fs(address)
     except (ImportError, ValueError) as error:
@@ -99,8 +106,8 @@ def _file_system(address):
 
 
 @contextlib.contextmanager
-def _failures(address):
-    """One line for what goes wrong there."""
+def _failures(address: str) -> Iterator[None]:
+    """Turn the errors of a file system into errors of one line."""
     try:
         yield
     except (FileNotFoundError, PermissionError) as error:
@@ -108,15 +115,15 @@ def _failures(address):
         raise InputError(f"{address}: cannot be read: {cause}") from error
     except InputError:
         raise
-    except Exception as error:  # every file system has errors of its own
+    except Exception as error:  # every file system raises its own errors
         raise RunError(f"{address}: cannot be downloaded: {_line(error) or type(error).__name__}") from error
 
 
-def _local(address, version):
-    """Where the copy of a version is."""
+def _local(address: str, version: str) -> pathlib.Path:
+    """Return where the copy of a version of a file is kept."""
     digest = hashlib.sha256(f"{address} {version}".encode()).hexdigest()[:32]
     return cache_directory("remote", digest) / address.rstrip("/").rpartition("/")[2]
 
 
-def _line(error):
+def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

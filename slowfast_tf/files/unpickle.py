@@ -1,25 +1,27 @@
-"""Reads pickles of arrays and plain values without running any code that they hold."""
+"""Read pickles of arrays and plain values without running any code in them."""
 
 import functools
+import os
 import pickle
+import typing
 
 import numpy as np
 
 from ..errors import InputError
 
 
-def read(path, kind):
-    """Reads a pickle, also one that Python 2 wrote.
+def read_pickle(path: str | os.PathLike, kind: str) -> typing.Any:
+    """Read a pickle, also one that Python 2 wrote.
 
     Args:
         path: of the file.
-        kind: what it should be, for the message, such as "checkpoint".
+        kind: what the file should be, for the message, such as "checkpoint".
 
     Returns:
-        The NumPy arrays, numbers, texts, lists and dictionaries that it holds.
+        The NumPy arrays, numbers, texts, lists and dictionaries in it.
 
     Raises:
-        InputError: for a file that is damaged, or that asks to run code.
+        InputError: if the file is damaged, or asks to run code.
     """
     try:
         with open(path, "rb") as file:
@@ -30,32 +32,38 @@ def read(path, kind):
         raise damaged(path, kind, error) from error
 
 
-def refusal(path, name):
+def refusal(path: str | os.PathLike, name: str) -> InputError:
+    """Return the error for a pickle that asks to run the function `name`."""
     return InputError(
         f"{path} asks to run {name}, which no array of numbers needs; nothing was run."
-        " Get the file from where it was published, or save its arrays anew"
+        " Get the file from where it was published, or save its arrays again"
     )
 
 
-def damaged(path, kind, error):
+def damaged(path: str | os.PathLike, kind: str, error: Exception) -> InputError:
+    """Return the error for a file that cannot be read as a `kind`, with the cause."""
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return InputError(f"{path} is not a readable {kind} ({reason}); download it again")
 
 
-def _latin1(text, encoding="latin1"):
-    """What Python 2 byte strings need of `_codecs.encode`."""
+def _latin1(text: str, encoding: str = "latin1") -> bytes:
+    """Stand in for `_codecs.encode`, which byte strings of Python 2 call."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"unexpected encoding {encoding!r}")
     return text.encode(encoding)
 
 
 @functools.cache
-def _allowed():
-    """The only globals that a pickle may name: NumPy arrays and plain values."""
-    # NumPy's own helpers, asked from NumPy: the module that holds them differs between versions 1 and 2.
+def _allowed() -> dict[tuple[str, str], typing.Any]:
+    """Return the only globals that a pickle may name, for NumPy arrays and plain values."""
+    # NumPy's own helpers; the module that holds them differs between NumPy 1 and 2.
     reconstruct = np.zeros(1).__reduce__()[0]
     scalar = np.float32(0).__reduce__()[0]
-    allowed = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): _latin1}
+    allowed: dict[tuple[str, str], typing.Any] = {
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): _latin1,
+    }
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
         allowed[module, "_reconstruct"] = reconstruct
         allowed[module, "scalar"] = scalar
@@ -68,11 +76,11 @@ def _allowed():
 
 
 class _Unpickler(pickle.Unpickler):
-    def find_class(self, module, name):
-        if (module, name) not in _allowed():
-            raise refusal(getattr(self._file, "name", "the file"), f"{module}.{name}")
-        return _allowed()[module, name]
+    def __init__(self, file: typing.BinaryIO, **options: typing.Any):
+        super().__init__(file, **options)
+        self._name = getattr(file, "name", "the file")
 
-    def __init__(self, file, **kwargs):
-        super().__init__(file, **kwargs)
-        self._file = file
+    def find_class(self, module: str, name: str) -> typing.Any:
+        if (module, name) not in _allowed():
+            raise refusal(self._name, f"{module}.{name}")
+        return _allowed()[module, name]

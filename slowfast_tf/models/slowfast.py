@@ -103,7 +103,7 @@ def load(path, compile=False):
     Raises:
         InputError: for a missing file, or one that holds no model of this package.
     """
-    path = remote.fetch(str(path)) if remote.is_remote(path) else pathlib.Path(path)
+    path = remote.fetch_file(str(path)) if remote.is_remote(path) else pathlib.Path(path)
     if path.is_dir():
         path = path / "model.keras"
     if not path.exists():

@@ -204,7 +204,7 @@ def _predicted(path, least, excluded, problems, origins):
 
 def _predicted_pickle(path, least, excluded, problems, origins):
     """As `_predicted`, of a dictionary from "FILM,SECOND" to arrays `[N, 5]` of x1, y1, x2, y2, score."""
-    content = unpickle.read(path, "file of boxes")
+    content = unpickle.read_pickle(path, "file of boxes")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}; expected a dictionary of boxes by 'FILM,SECOND'")
     frames = {}

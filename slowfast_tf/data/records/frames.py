@@ -1,43 +1,49 @@
-"""The frames of a video as records hold them: scaled down, at the rate that is asked for, as JPEG images."""
+"""The frames of a video as records hold them: scaled down, at the rate of the settings, as JPEG images."""
 
 import math
+import typing
+from collections.abc import Iterator
 
 import av
 import numpy as np
 import simplejpeg
+from av.video.reformatter import VideoReformatter
 
+from ... import config
 from ...errors import VideoError
 from ...video.decode import decode_frames
 from ...video.log import damage_message
 from ...video.probe import is_sane
 from .. import flow
-from ..reference import resolve
+from ..reference import Video, resolve
 
 
 class Frames:
-    """The frames of a video or of a directory of JPEG images, one after the other.
+    """Iterate over the frames of a video or of a directory of JPEG images, with one frame in memory at a time.
 
-    Iterating gives (JPEG image, image of optical flow), both bytes; the latter is None where the settings ask for
-    none. In memory there is one frame at a time.
+    Each item is (JPEG image, JPEG image of the optical flow); the latter is None unless `settings.flow`.
 
     Args:
-        source: a `reference.Video`; frames outside its span are left out.
-        settings: a `slowfast_tf.config.Prepare`.
+        video: frames outside its span are left out.
+        settings: the size, quality and rate of the frames, and whether to compute optical flow.
 
     Attributes:
         times: of the frames, in seconds from the start of the file, float64 `[N]`.
         rate: frames a second.
-        size: height and width, once the first frame is there.
         labels: see `ResolvedVideo`.
-        problems: a list of lines, of it and, after iterating, on frames that others stand in for.
+        problems: lines on the video and, after iterating, on frames that others replace.
 
     Raises:
-        VideoError: for a video that cannot be read, here or while iterating, or only less than half.
+        VideoError: if the video, or more than half of its frames, cannot be read; also while iterating.
+
+    Example:
+        >>> frames = Frames(Video("a.mp4", ()), config.Prepare(short_side=256))
+        >>> images = [image for image, _ in frames]
     """
 
-    def __init__(self, source, settings):
-        self._path, self._settings = source.path, settings
-        there = resolve(source)
+    def __init__(self, video: Video, settings: config.Prepare):
+        self._path, self._settings = video.path, settings
+        there = resolve(video)
         self._files, self.rate, self.labels = there.images, there.rate, there.labels
         self.problems = list(there.problems)
         self._encode = _Encoder(settings)
@@ -48,17 +54,20 @@ class Frames:
             self.rate = settings.frame_rate
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
+        """Height and width; known after the first frame."""
+        if self._encode.size is None:
+            raise RuntimeError("the size is known after the first frame")
         return self._encode.size
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._frames)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[bytes, bytes | None]]:
         if self._files is None:
             images = decode_frames(self._path, self._frames, self._encode)
         else:
-            images = self._images()
+            images = self._images(self._files)
         previous, damaged = None, 0
         for (image, gray), exact in images:
             damaged += not exact
@@ -69,19 +78,19 @@ class Frames:
         if damaged:
             self.problems.append(damage_message(self._path, damaged, len(self)))
 
-    def middle(self):
-        """The frame in the middle alone."""
+    def middle(self) -> tuple[bytes, bytes | None]:
+        """Return the item in the middle; from then on, iterating gives no other."""
         self._frames = self._frames[len(self) // 2 :][:1]
         return next(iter(self))
 
-    def _images(self):
-        """As `decode_frames`, for a directory: for a damaged image the last one before it stands in."""
+    def _images(self, files: list) -> Iterator[tuple[tuple[bytes, np.ndarray], bool]]:
+        """Yield what `decode_frames` does, for a directory: the last image before a damaged one replaces it."""
         waiting, image, exact = 0, None, True
         for i, index in enumerate(self._frames):
             if i == 0 or index != self._frames[i - 1]:
                 exact = True
                 try:
-                    with open(self._files[index], "rb") as file:
+                    with open(files[index], "rb") as file:
                         image = self._encode.image(file.read())
                 except (OSError, ValueError):
                     exact = False
@@ -92,31 +101,32 @@ class Frames:
             else:
                 waiting += 1
         if waiting:
-            raise VideoError(f"{self._path}: none of its {len(self._files)} images can be decoded")
+            raise VideoError(f"{self._path}: none of its {len(files)} images can be decoded")
 
 
 class _Encoder:
-    """Makes of a frame (JPEG image, uint8 gray scale `[H, W]`), all of the size that the first one gets."""
+    """Encode frames as (JPEG image, uint8 gray scale `[H, W]`), all of the size of the first one."""
 
-    def __init__(self, settings):
+    def __init__(self, settings: config.Prepare):
         self._short_side, self._quality = settings.short_side, settings.quality
         # One converter for all frames: setting it up costs as much as converting a small frame.
-        self._converter = av.video.reformatter.VideoReformatter()
-        self._last = None, None
-        self.size = None
+        self._converter = VideoReformatter()
+        self._last: typing.Any = None, None
+        self.size: tuple[int, int] | None = None
 
-    def __call__(self, frame):
-        if frame is not self._last[0]:  # frames come again where the rate is raised
+    def __call__(self, frame: av.VideoFrame) -> tuple[bytes, np.ndarray]:
+        if frame is not self._last[0]:  # frames repeat if the settings raise the rate
             self._last = frame, self._encoded(frame)
         return self._last[1]
 
-    def image(self, data):
-        """Takes a JPEG image, and leaves it as it is where it has the size.
+    def image(self, data: bytes) -> tuple[bytes, np.ndarray]:
+        """Encode a JPEG image; one that has the size already is kept as it is.
 
         Raises:
-            ValueError: for a damaged one.
+            ValueError: if it is damaged.
         """
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
+        height, width = int(height), int(width)
         if not is_sane(width, height):
             raise ValueError("too large")
         self.size = self.size or self._scaled(height, width)
@@ -124,30 +134,28 @@ class _Encoder:
             return data, simplejpeg.decode_jpeg(data, "GRAY")[..., 0]
         return self._encoded(av.VideoFrame.from_ndarray(simplejpeg.decode_jpeg(data, "RGB"), "rgb24"))
 
-    def _encoded(self, frame):
+    def _encoded(self, frame: av.VideoFrame) -> tuple[bytes, np.ndarray]:
         quarter_turns = round(frame.rotation / 90)
         turned = slice(None, None, -1 if quarter_turns % 2 else 1)
         self.size = self.size or self._scaled(*(frame.height, frame.width)[turned])
         height, width = self.size[turned]
-        # JPEG's own color space: as RGB, frames would be converted there and back. Scaling is ffmpeg's default.
+        # JPEG's own color space, which saves the conversion to RGB and back. Bicubic is ffmpeg's default.
         frame = self._converter.reformat(
             frame,
             width,
             height,
             "yuvj420p",
-            dst_colorspace="ITU601",
+            dst_colorspace="ITU601",  # pyright: ignore[reportArgumentType]  # names will do
             dst_color_range="JPEG",
             interpolation="BICUBIC",
             threads=1,
         )
-        planes = [
-            np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-            for plane in frame.planes
-        ]
+        planes: list[typing.Any] = list(frame.planes)
+        planes = [np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width] for p in planes]
         gray, *colors = [np.ascontiguousarray(np.rot90(p, quarter_turns)) if quarter_turns else p for p in planes]
         height, width = gray.shape
         if height % 2 or width % 2:
-            # The encoder looks at whole pairs of rows and columns: past the end of an odd one.
+            # The encoder reads whole pairs of rows and columns: past the end of an odd number of them.
             even = np.empty((height + height % 2, width + width % 2), np.uint8)
             even[:height, :width] = gray
             even[height:, :width] = gray[-1]
@@ -155,15 +163,15 @@ class _Encoder:
             gray = even[:height, :width]
         return simplejpeg.encode_jpeg_yuv_planes(gray, *colors, quality=self._quality), gray
 
-    def _scaled(self, height, width):
-        """Height and width once the shorter is `short_side`; never larger. The longer is rounded down."""
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width with a shorter side of `short_side`, never larger; the longer is rounded down."""
         short = min(height, width)
         wanted = min(self._short_side, short)
         return height * wanted // short, width * wanted // short
 
 
-def _resampled(frames, times, rate, wanted_rate):
-    """Indices and times of frames at another rate: of the frames that there are, the nearest in time."""
+def _resampled(frames: np.ndarray, times: np.ndarray, rate: float, wanted_rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return indices and times of frames at another rate: for each time, the nearest of the given frames."""
     count = math.ceil((times[-1] - times[0] + 1 / rate) * wanted_rate - 1e-6)
     wanted = times[0] + np.arange(count) / wanted_rate
     return frames[np.searchsorted((times[1:] + times[:-1]) / 2, wanted)], wanted

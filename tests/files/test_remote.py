@@ -19,12 +19,13 @@ import pytest
 import werkzeug.serving
 
 import slowfast_tf
-from slowfast_tf import config, prepare
+from slowfast_tf import config
 from slowfast_tf.data import Clips
+from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
 from slowfast_tf.files import remote
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 IO = importlib.util.find_spec("tensorflow_io")
 
 
@@ -57,7 +58,7 @@ def bucket(tmp_path_factory):
 def records(bucket, configure, tmp_path_factory):
     """Records of `folder`, in a directory and in the bucket."""
     directory = tmp_path_factory.mktemp("records") / "tiny"
-    prepare.prepare(configure("prepare.shards=2"), str(directory))
+    prepare(configure("prepare.shards=2"), str(directory))
     for path in directory.iterdir():
         bucket.upload_file(str(path), f"tiny/{path.name}")
     return directory
@@ -104,7 +105,7 @@ def test_a_checkpoint(saved, model, bucket, cache):
     other = copy.parent / "other.txt"
     other.write_text("another version")
     bucket.upload_file(str(other), "runs/tiny.keras")
-    assert remote.fetch("s3://videos/runs/tiny.keras").read_text() == "another version"  # no stale copy
+    assert remote.fetch_file("s3://videos/runs/tiny.keras").read_text() == "another version"  # no stale copy
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,7 @@ import tensorflow as tf
 import slowfast_tf
 from slowfast_tf import config, plugins
 from slowfast_tf.data import Clips
+from slowfast_tf.data.records.prepare import prepare
 
 where, root, checkpoint, output = sys.argv[1:]
 settings = config.load(where, ["data.dataset=records", f"data.root={root}"])

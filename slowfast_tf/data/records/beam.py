@@ -1,0 +1,192 @@
+"""Write shards with Apache Beam, on this machine or elsewhere."""
+
+import contextlib
+import io
+import logging
+import signal
+import sys
+import threading
+import typing
+import uuid
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+
+import tensorflow as tf
+import tqdm
+
+from ... import plugins
+from ...errors import InputError, RunError
+from ...interrupts import handle_signals
+from ...machine import core_count
+from .output import cause
+from .plan import Job, SourceSplit, load_source
+from .writing import Control, Stopped, write_shard
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Silence warnings: on import, Beam names each optional package that is not installed."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+with _without_warnings():
+    import apache_beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.utils.shared import Shared
+
+RESUME = "prepare again with the same settings to resume"
+
+# Beam pickles its functions even for threads of this process, and an event or a progress bar cannot be pickled. A
+# `LocalRun` is therefore pickled as a key of this dictionary, which holds each one only as long as its run lasts.
+_local_runs: "weakref.WeakValueDictionary[str, LocalRun]" = weakref.WeakValueDictionary()
+
+
+class LocalRun:
+    """A run in threads of this process: its data, its progress, and what stops it.
+
+    Args:
+        data: the splits of the data set, which the threads need not load again.
+        progress: counts videos.
+    """
+
+    def __init__(self, data: Mapping[str, SourceSplit], progress: tqdm.tqdm):
+        self.data = data
+        self.control = Control(progress.update)
+        self.failure = ""
+        self._key = uuid.uuid4().hex
+        self._lock = threading.Lock()
+        _local_runs[self._key] = self
+
+    def __reduce__(self) -> tuple:
+        return _find_local_run, (self._key,)
+
+    def fail(self, message: str) -> None:
+        """Stop the run; of several failures the first is reported."""
+        with self._lock:
+            self.failure = self.failure or message
+        self.control.stop.set()
+
+    def interrupt(self, *_: object) -> None:
+        """Stop the run, after the frames at hand; at once if called again."""
+        if self.control.stop.is_set():
+            raise KeyboardInterrupt
+        self.control.stop.set()
+
+
+def _find_local_run(key: str) -> LocalRun:
+    return _local_runs[key]
+
+
+class _WorkerData:
+    """The splits of the data set on a worker of another machine, loaded once for all of its threads."""
+
+    def __init__(self, job: Job):
+        plugins.load(job.plugins)
+        self.data = {split: load_source(job.plan.dataset, job.root, split) for split in job.plan.shards}
+        for split, data in self.data.items():
+            if data.digest != job.plan.source[split]:
+                raise OSError(f"the data set in {job.root} has changed meanwhile")
+
+
+class _WriteShards(apache_beam.DoFn):
+    """Writes the shard of each (split, number)."""
+
+    def __init__(self, job: Job, local: LocalRun | None):
+        self._job, self._local, self._shared = job, local, Shared()
+
+    def setup(self) -> None:
+        if self._local is None:
+            self._worker = self._shared.acquire(lambda: _WorkerData(self._job))
+
+    def process(self, element: tuple[str, int]) -> None:
+        split, number = element
+        local = self._local
+        if local is None:
+            write_shard(self._job, self._worker.data[split], split, number, Control())
+            return
+        try:
+            write_shard(self._job, local.data[split], split, number, local.control)
+        except Stopped:
+            pass
+        except (OSError, tf.errors.OpError) as error:
+            name = self._job.plan.shard_name(split, number)
+            local.fail(f"cannot write {self._job.output}/{name}: {cause(error)}")
+        except Exception:
+            local.control.stop.set()
+            raise
+
+
+def run(
+    job: Job, data: Mapping[str, SourceSplit], shards: Sequence[tuple[str, int]], beam_options: Sequence[str] = ()
+) -> None:
+    """Write shards.
+
+    Args:
+        job: what to write.
+        data: the splits of the data set.
+        shards: (split, number) of each shard to write.
+        beam_options: Apache Beam's options, "--runner=..." among them; empty to use all cores of this machine.
+
+    Raises:
+        InputError: if Beam does not take the options.
+        RunError: if a shard cannot be written, or on an interrupt.
+    """
+    if beam_options:
+        _run_elsewhere(job, shards, beam_options)
+    else:
+        _run_here(job, data, shards)
+
+
+def _run_here(job: Job, data: Mapping[str, SourceSplit], shards: Sequence[tuple[str, int]]) -> None:
+    # Threads are enough: decoding, scaling and compression release Python's lock. Without a named runner, Beam would
+    # download a program on first use.
+    options = PipelineOptions([], direct_running_mode="multi_threading", direct_num_workers=core_count())
+    videos = sum(len(data[split].of_shard(number, job.plan.shards[split])) for split, number in shards)
+    with tqdm.tqdm(total=videos, desc="preparing", unit="video", file=sys.stderr) as progress:
+        local = LocalRun(data, progress)
+        try:
+            with handle_signals(local.interrupt, signal.SIGINT):
+                _build(apache_beam.Pipeline("FnApiRunner", options), job, local, shards).run().wait_until_finish()
+        finally:
+            stopped = local.control.stop.is_set()
+            local.control.stop.set()
+    if stopped:
+        raise RunError(f"{local.failure or 'interrupted'}; {RESUME}")
+
+
+def _run_elsewhere(job: Job, shards: Sequence[tuple[str, int]], beam_options: Sequence[str]) -> None:
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            options = PipelineOptions(list(beam_options))
+            options.get_all_options()  # or a wrong value is noticed only by a worker
+            pipeline = apache_beam.Pipeline(options=options)
+    # Each runner raises its own errors; a wrong value raises SystemExit after the usage of all options.
+    except (Exception, SystemExit) as error:
+        reason = _last_line(said.getvalue() if isinstance(error, SystemExit) else error)
+        raise InputError(f"Apache Beam cannot take {' '.join(beam_options)}: {reason}") from error
+    sys.stderr.write(said.getvalue())  # Beam names the options that it does not know
+    try:
+        _build(pipeline, job, None, shards).run().wait_until_finish()
+    except Exception as error:  # each runner raises its own errors
+        raise RunError(f"the runner has failed: {_last_line(error)}; {RESUME}") from error
+
+
+def _build(
+    pipeline: apache_beam.Pipeline, job: Job, local: LocalRun | None, shards: Sequence[tuple[str, int]]
+) -> apache_beam.Pipeline:
+    # Without a reshuffle, one worker would do everything that follows Create.
+    elements: typing.Any = pipeline | apache_beam.Create(shards) | apache_beam.Reshuffle()
+    _ = elements | "write shards" >> apache_beam.ParDo(_WriteShards(job, local))
+    return pipeline
+
+
+def _last_line(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    name = type(error).__name__
+    return lines[-1] if lines else {"FutureTimeoutError": "its job server does not answer"}.get(name, name)

@@ -1,0 +1,107 @@
+"""The directory that `prepare` writes, local or at an address, through TensorFlow's file systems."""
+
+import hashlib
+import os
+import uuid
+
+import tensorflow as tf
+
+from ...files.atomic import sync, sync_directory
+from ...files.remote import is_remote
+from .shards import INDEX, Shard
+
+WORK = ".prepare"  # while work is under way, the plan and, for each finished shard, what is in it
+PLAN = f"{WORK}/plan.json"
+
+
+class Output:
+    """A directory whose files are written whole or not at all.
+
+    A local file is on the disk before it gets its name, so that a power cut leaves no part of it. At an address, the
+    storage decides.
+
+    Args:
+        root: the directory.
+    """
+
+    def __init__(self, root: str):
+        self.root = root
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of the directory."""
+        return f"{self.root}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is such a file or directory."""
+        return tf.io.gfile.exists(self.path(name))
+
+    def is_file(self) -> bool:
+        """Return whether the directory is a file instead."""
+        return tf.io.gfile.exists(self.root) and not tf.io.gfile.isdir(self.root)
+
+    def holds_others(self) -> bool:
+        """Return whether the directory holds anything but unfinished work."""
+        return tf.io.gfile.exists(self.root) and bool(set(tf.io.gfile.listdir(self.root)) - {WORK, f"{WORK}/"})
+
+    def make(self, name: str = "") -> None:
+        """Make the directory, or a directory in it."""
+        tf.io.gfile.makedirs(self.path(name) if name else self.root)
+
+    def read_text(self, name: str) -> str:
+        """Read a text file."""
+        with tf.io.gfile.GFile(self.path(name)) as file:
+            return file.read()
+
+    def write(self, name: str, content: str | bytes) -> None:
+        """Write a file."""
+        temporary = self.temporary()
+        with tf.io.gfile.GFile(temporary, "wb") as file:
+            file.write(content)
+        self.commit(temporary, name)
+
+    def temporary(self, name: str = "") -> str:
+        """Return a new path to write to, for `commit`."""
+        return self.path(f"{WORK}/{name}{'.' if name else ''}{uuid.uuid4().hex}")
+
+    def commit(self, temporary: str, name: str) -> None:
+        """Give a written file its name."""
+        if is_remote(self.root):
+            tf.io.gfile.rename(temporary, self.path(name), overwrite=True)
+            return
+        sync(temporary)
+        tf.io.gfile.rename(temporary, self.path(name), overwrite=True)
+        sync_directory(os.path.dirname(self.path(name)))
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        tf.io.gfile.remove(self.path(name))
+
+    def remove_work(self) -> None:
+        """Remove the directory of unfinished work, if there is one."""
+        if self.exists(WORK):
+            tf.io.gfile.rmtree(self.path(WORK))
+
+    def index_time(self) -> int:
+        """Return when the index was written, in nanoseconds."""
+        return tf.io.gfile.stat(self.path(INDEX)).mtime_nsec
+
+    def is_whole(self, shard: Shard) -> bool:
+        """Return whether a shard is there in full."""
+        try:
+            return tf.io.gfile.stat(self.path(shard.file)).length == shard.bytes
+        except tf.errors.NotFoundError:
+            return False
+
+
+def checksum(path: str) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with tf.io.gfile.GFile(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def cause(error: Exception) -> str:
+    """Return the end of an error's message; TensorFlow's messages have the path before it."""
+    return (getattr(error, "strerror", None) or str(error)).split("; ")[-1]

@@ -1,0 +1,174 @@
+"""What there is to prepare, and how it is divided into shards.
+
+Which videos a shard holds follows from the data set and the settings alone. Shards can therefore be written in any
+order, on any machine, and again.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import typing
+from collections.abc import Mapping, Sequence
+
+from ... import config
+from ...errors import InputError, VideoError
+from .. import datasets
+from ..reference import Video
+from .frames import Frames
+from .output import PLAN, Output
+from .shards import SPLITS, Contents, SourceDigest, contents_from_json
+
+SHARD_BYTES = 150e6
+MIN_SHARDS = 16  # so that several machines, or the cores of one, can share a small data set
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceSplit:
+    """A split of a data set in the order of its records: shuffled, but always the same way.
+
+    Attributes:
+        videos: in that order.
+        labels: class names.
+        problems: lines on what the data set's lists say and is left out.
+        digest: tells whether the split is still the same.
+    """
+
+    videos: Sequence[Video]
+    labels: tuple[str, ...]
+    problems: tuple[str, ...]
+    digest: SourceDigest
+
+    def of_shard(self, number: int, shards: int) -> Sequence[Video]:
+        """Return the videos of a shard, out of so many shards."""
+        return self.videos[number::shards]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan(Contents):
+    """What decides the content of each shard.
+
+    Attributes:
+        dataset, labels, prepare, source: see `Contents`.
+        shards: the number of shards of each split.
+    """
+
+    shards: Mapping[str, int]
+
+    @classmethod
+    def of(cls, contents: Contents, shards: Mapping[str, int]) -> "Plan":
+        """Return the plan of some contents."""
+        return cls(contents.dataset, contents.labels, contents.prepare, contents.source, shards)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, typing.Any]) -> "Plan":
+        """Return the plan of its JSON."""
+        return cls(**contents_from_json(values), shards=values["shards"])
+
+    def to_json(self) -> dict[str, typing.Any]:
+        """Return the plan as its JSON."""
+        return {**super().to_json(), "shards": dict(self.shards)}
+
+    def all_shards(self) -> list[tuple[str, int]]:
+        """Return (split, number) of every shard."""
+        return [(split, number) for split, count in self.shards.items() for number in range(count)]
+
+    def shard_name(self, split: str, number: int) -> str:
+        """Return the name of a shard's file."""
+        return f"{split}-{number:05d}-of-{self.shards[split]:05d}.tfrecord"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a worker has to know, beside which shard to write.
+
+    Attributes:
+        root: directory of the data set.
+        output: directory of the records.
+        settings: how videos are stored.
+        plan: what is in each shard.
+        plugins: modules to import first.
+    """
+
+    root: str
+    output: str
+    settings: config.Prepare
+    plan: Plan
+    plugins: tuple[str, ...] = ()
+
+
+def load_source(dataset: str, root: str, split: str) -> SourceSplit:
+    """Load a split of a data set in the order of its records.
+
+    Args:
+        dataset: name of the data set.
+        root: directory of the data set.
+        split: "train" or "val".
+
+    Raises:
+        InputError: if the data set is not there.
+    """
+    data = datasets.load_split(dataset, root, split)
+    videos = [dataclasses.replace(video, path=relative_path(video.path, root)) for video in data.videos]
+    digest = SourceDigest(len(videos), hashlib.sha256(repr((data.labels, videos)).encode()).hexdigest())
+    keys = [hashlib.sha256((video.id or video.path).encode()).digest() for video in videos]
+    videos = [data.videos[i] for i in sorted(range(len(keys)), key=keys.__getitem__)]
+    return SourceSplit(videos, data.labels, data.problems, digest)
+
+
+def relative_path(path: str, root: str) -> str:
+    """Return a video's path as records name it: relative to the data set, so that the data set may move."""
+    inside = os.path.relpath(path, root)
+    return path if inside.startswith("..") else inside.replace(os.sep, "/")
+
+
+def shard_count(videos: Sequence[Video], settings: config.Prepare) -> int:
+    """Return the number of shards of a split: `settings.shards`, or so many that each has about `SHARD_BYTES`.
+
+    Eight videos, and of each the frame in its middle, give the size.
+    """
+    if settings.shards:
+        return min(settings.shards, len(videos))
+    sizes = []
+    for video in videos[:: math.ceil(len(videos) / 8)]:
+        with contextlib.suppress(VideoError):
+            frames = Frames(video, settings)
+            count = len(frames)
+            sizes.append(count * len(frames.middle()[0]))
+    total = len(videos) * sum(sizes) / max(len(sizes), 1)
+    return min(max(math.ceil(total / SHARD_BYTES), MIN_SHARDS), len(videos))
+
+
+def read_plan(output: Output) -> Plan | None:
+    """Return the plan of unfinished work; None if there is none."""
+    return Plan.from_json(json.loads(output.read_text(PLAN))) if output.exists(PLAN) else None
+
+
+def write_plan(output: Output, plan: Plan) -> None:
+    """Write the plan of work that starts."""
+    output.write(PLAN, json.dumps(plan.to_json()))
+
+
+def check_same(output: str, ours: Contents, theirs: Contents) -> None:
+    """Raise an error if a directory holds, or will hold, another data set or other settings.
+
+    Args:
+        output: the directory.
+        ours: what it should hold.
+        theirs: what it does hold.
+
+    Raises:
+        InputError: with the first difference.
+    """
+    wanted, found = ({"dataset": contents.dataset, **contents.prepare} for contents in (ours, theirs))
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            change = f"{name}: {json.dumps(found.get(name))} there, {json.dumps(value)} here"
+            raise InputError(f"{output} holds records of other settings ({change})", "output")
+    for split in SPLITS:
+        here, there = ours.source[split], theirs.source[split]
+        if here != there or ours.labels != theirs.labels:
+            change = f"{there.videos} there, {here.videos} here, or other labels"
+            raise InputError(f"{output} holds records of another list of {split} videos ({change})", "output")

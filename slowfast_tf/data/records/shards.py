@@ -1,0 +1,272 @@
+"""The index of a directory of records: which shards it has, and where each video is in them."""
+
+import dataclasses
+import json
+import operator
+import typing
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from ...errors import InputError
+from ...files import remote
+from .format import parse
+
+INDEX = "index.json"
+SPLITS = ("train", "val")
+
+
+class RecordHead(typing.NamedTuple):
+    """Where the head of a video's record is in its shard; see `format.encode`.
+
+    Attributes:
+        id: of the video, unique in its split.
+        offset: first byte of the head.
+        size: bytes of the head.
+        crc32: of the head.
+    """
+
+    id: str
+    offset: int
+    size: int
+    crc32: int
+
+
+class Omission(typing.NamedTuple):
+    """A video that is not stored, or a part of one: a line of `skipped.csv`."""
+
+    id: str
+    path: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """A file of records.
+
+    Attributes:
+        file: its name in the directory.
+        videos: number of records.
+        frames: number of frames.
+        bytes: size of the file.
+        records: where each is.
+        skipped: videos that should be here but cannot be read; None if an earlier version, which did not store
+            them, wrote the index.
+        left_out: labels and frames of the stored videos that are not stored.
+        sha256: checksum of the file.
+    """
+
+    file: str
+    videos: int
+    frames: int
+    bytes: int
+    records: tuple[RecordHead, ...] = dataclasses.field(repr=False)  # of a large data set, hundreds of thousands
+    skipped: tuple[Omission, ...] | None
+    left_out: tuple[Omission, ...]
+    sha256: str
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, typing.Any]) -> "Shard":
+        """Return the shard of the index's JSON.
+
+        Raises:
+            ValueError, KeyError, TypeError: if it is damaged.
+        """
+        records = []
+        for name, *numbers in values["records"]:
+            offset, size, crc32 = map(operator.index, numbers)
+            if not (isinstance(name, str) and 0 <= offset and 0 <= size and offset + size <= values["bytes"]):
+                raise ValueError(name)
+            records.append(RecordHead(name, offset, size, crc32))
+        skipped = values.get("skipped")
+        return cls(
+            values["file"],
+            values.get("videos", len(records)),
+            values.get("frames", 0),
+            values["bytes"],
+            tuple(records),
+            None if skipped is None else tuple(Omission(*row) for row in skipped),
+            tuple(Omission(*row) for row in values.get("left_out", ())),
+            values.get("sha256", ""),
+        )
+
+    def to_json(self) -> dict[str, typing.Any]:
+        """Return the shard as the index's JSON has it."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**values, "skipped": self.skipped or ()}
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitIndex:
+    """A split of a directory of records.
+
+    Attributes:
+        shards: its files.
+        skipped: number of videos that could not be read.
+    """
+
+    shards: tuple[Shard, ...]
+    skipped: int
+
+    @property
+    def videos(self) -> int:
+        """Number of records."""
+        return sum(shard.videos for shard in self.shards)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return sum(shard.frames for shard in self.shards)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(shard.bytes for shard in self.shards)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, typing.Any]) -> "SplitIndex":
+        """Return the split of the index's JSON; see `Shard.from_json`."""
+        return cls(tuple(map(Shard.from_json, values["shards"])), values.get("skipped", 0))
+
+    def to_json(self) -> dict[str, typing.Any]:
+        """Return the split as the index's JSON has it."""
+        sums = {name: getattr(self, name) for name in ("videos", "frames", "bytes", "skipped")}
+        return {**sums, "shards": [shard.to_json() for shard in self.shards]}
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceDigest:
+    """What a split of the data set was: the number of its videos, and a SHA-256 of all that its lists say."""
+
+    videos: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+    """What decides the content of records.
+
+    Attributes:
+        dataset: name of the data set.
+        labels: class names.
+        prepare: the settings, those of `config.Prepare` by name.
+        source: of each split.
+    """
+
+    dataset: str
+    labels: tuple[str, ...]
+    prepare: Mapping[str, typing.Any]
+    source: Mapping[str, SourceDigest]
+
+    def to_json(self) -> dict[str, typing.Any]:
+        """Return the contents as the JSON of the index and of the plan has them."""
+        return {
+            "dataset": self.dataset,
+            "labels": list(self.labels),
+            "prepare": dict(self.prepare),
+            "source": {split: dataclasses.asdict(source) for split, source in self.source.items()},
+        }
+
+
+def contents_from_json(values: Mapping[str, typing.Any]) -> dict[str, typing.Any]:
+    """Return the arguments of `Contents` from the JSON of the index or of the plan.
+
+    Raises:
+        ValueError, KeyError, TypeError: if it is damaged.
+    """
+    source = {split: SourceDigest(about["videos"], about["sha256"]) for split, about in values["source"].items()}
+    return {
+        "dataset": values["dataset"],
+        "labels": tuple(values["labels"]),
+        "prepare": values["prepare"],
+        "source": source,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordIndex(Contents):
+    """The index of a directory of records.
+
+    Attributes:
+        dataset, labels, prepare, source: see `Contents`.
+        splits: "train" and "val".
+    """
+
+    splits: Mapping[str, SplitIndex]
+
+    @property
+    def flow(self) -> bool:
+        """Whether the records hold optical flow."""
+        return self.prepare["flow"]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, typing.Any]) -> "RecordIndex":
+        """Return the index of its JSON; an earlier version may have written it.
+
+        Raises:
+            ValueError, KeyError, TypeError: if it is damaged.
+        """
+        values["prepare"]["flow"]
+        splits = {split: SplitIndex.from_json(values["splits"][split]) for split in SPLITS}
+        return cls(**contents_from_json(values), splits=splits)
+
+    def to_json(self) -> dict[str, typing.Any]:
+        """Return the index as its JSON."""
+        return {**super().to_json(), "splits": {name: split.to_json() for name, split in self.splits.items()}}
+
+
+def read_index(root: str) -> RecordIndex:
+    """Read the index of a directory of records.
+
+    Args:
+        root: the directory, local or remote.
+
+    Raises:
+        InputError: if there is no index, or it is damaged.
+
+    Example:
+        >>> read_index("data/charades_256").splits["train"].videos
+        7811
+    """
+    path = f"{root}/{INDEX}"
+    advice = "prepare the data set with slowfast_tf.prepare, or give the directory that it wrote"
+    try:
+        local = path if remote.is_native(path) else str(remote.fetch_file(path))
+        with tf.io.gfile.GFile(local) as file:
+            return RecordIndex.from_json(json.loads(file.read()))
+    except tf.errors.OpError as error:
+        raise InputError(f"{root}: no prepared data there ({INDEX} cannot be read); {advice}") from error
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: is not the index of prepared data; {advice}") from error
+
+
+def read_records(root: str, split: str, flow: bool = False) -> tf.data.Dataset:
+    """Return a `tf.data.Dataset` of all videos of a split, parsed, in the order of the shards.
+
+    It reads whole records with TensorFlow's own ops. To read clips, use `data.Clips`.
+
+    Args:
+        root: the directory, local or at an address that TensorFlow opens itself.
+        split: "train" or "val".
+        flow: whether to return the optical flow as well.
+
+    Returns:
+        A dataset of the dictionaries of `format.parse`.
+
+    Raises:
+        InputError: if there is no index, no optical flow that `flow` asks for, or an address that TensorFlow does not
+            open.
+
+    Example:
+        >>> for video in read_records("data/charades_256", "val"):
+        ...     print(video["id"].numpy(), len(video["frames"]))
+    """
+    index = read_index(root)
+    if not remote.is_native(root):
+        raise InputError(f"{root}: TensorFlow does not open this address; copy the records to a local directory")
+    if flow and not index.flow:
+        raise InputError(f"{root}: the records hold no optical flow; prepare the data set with prepare.flow=true")
+    paths: Sequence[str] = [f"{root}/{shard.file}" for shard in index.splits[split].shards]
+    return tf.data.TFRecordDataset(paths).map(lambda record: parse(record, flow))

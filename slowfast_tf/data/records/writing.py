@@ -1,0 +1,149 @@
+"""Write one shard: the unit of work of `prepare`."""
+
+import contextlib
+import dataclasses
+import json
+import threading
+import typing
+import zlib
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from ...errors import VideoError
+from ..reference import Video
+from .format import encode
+from .frames import Frames
+from .output import WORK, Output, checksum
+from .plan import Job, SourceSplit, relative_path
+from .shards import Omission, RecordHead, Shard
+
+MAX_BYTES = 2_000_000_000  # protocol buffers hold at most 2 GiB
+# TFRecord's framing: the length and its checksum, 8 and 4 bytes, before the record and a checksum of 4 bytes after it.
+BEFORE, AFTER = 12, 4
+
+
+class Stopped(Exception):
+    """The user has interrupted the run, or another thread of it has failed."""
+
+
+class Control:
+    """What a shard's writer reports to, and what stops it.
+
+    Args:
+        update: is called after each video.
+    """
+
+    def __init__(self, update: typing.Callable[[], object] = lambda: None):
+        self.update = update
+        self.stop = threading.Event()
+
+    def check(self) -> None:
+        """Raise `Stopped` if the run should end."""
+        if self.stop.is_set():
+            raise Stopped
+
+
+def write_shard(job: Job, data: SourceSplit, split: str, number: int, control: Control) -> None:
+    """Write a shard, whole or not at all, and then what is in it.
+
+    Args:
+        job: what to write.
+        data: the split of the data set.
+        split: "train" or "val".
+        number: of the shard.
+        control: reports and stops.
+
+    Raises:
+        Stopped: if `control` says so.
+        OSError, tf.errors.OpError: if the shard cannot be written.
+    """
+    output, name = Output(job.output), job.plan.shard_name(split, number)
+    temporary = output.temporary(name)
+    writer = _Writer(job, data.labels, control)
+    try:
+        control.check()
+        with tf.io.TFRecordWriter(temporary) as file:
+            for video in data.of_shard(number, job.plan.shards[split]):
+                writer.add(video, file)
+        shard = writer.shard(name, checksum(temporary))
+        output.commit(temporary, name)
+        write_report(output, shard)
+    except Exception:
+        with contextlib.suppress(tf.errors.OpError):
+            tf.io.gfile.remove(temporary)
+        raise
+
+
+def write_report(output: Output, shard: Shard) -> None:
+    """Write what is in a finished shard, for `read_report`."""
+    output.write(_report_name(shard.file), json.dumps(shard.to_json()))
+
+
+def read_report(output: Output, name: str) -> Shard | None:
+    """Return what is in a finished shard, by the name of its file; None if it is not whole."""
+    if not output.exists(_report_name(name)):  # az:// would read it as an empty file
+        return None
+    try:
+        shard = Shard.from_json(json.loads(output.read_text(_report_name(name))))
+    except tf.errors.NotFoundError:
+        return None
+    return shard if output.is_whole(shard) else None
+
+
+def remove_report(output: Output, shard: Shard) -> None:
+    """Remove what is in a shard, so that it is written again."""
+    output.remove(_report_name(shard.file))
+
+
+def _report_name(file: str) -> str:
+    return f"{WORK}/{file}.json"
+
+
+class _Writer:
+    """Writes the records of a shard and counts what is in it."""
+
+    def __init__(self, job: Job, labels: Sequence[str], control: Control):
+        self._job, self._labels, self._control = job, labels, control
+        self._frames = self._bytes = 0
+        self._records: list[RecordHead] = []
+        self._skipped: list[Omission] = []
+        self._left_out: list[Omission] = []
+
+    def add(self, video: Video, file: tf.io.TFRecordWriter) -> None:
+        """Write a video's record, or note why it cannot be read."""
+        path = relative_path(video.path, self._job.root)
+        name = video.id or path
+        try:
+            frames = Frames(video, self._job.settings)
+            images, flows = self._images(video, frames)
+        except VideoError as error:
+            self._skipped.append(Omission(name, path, str(error)))
+        else:
+            self._left_out += [Omission(name, path, problem) for problem in frames.problems]
+            video = dataclasses.replace(video, labels=frames.labels)
+            flows = flows if self._job.settings.flow else None
+            about = frames.times, frames.rate, frames.size, flows, self._job.plan.dataset, path
+            head, rest = encode(video, self._labels, images, *about)
+            file.write(head + rest)
+            self._records.append(RecordHead(name, self._bytes + BEFORE, len(head), zlib.crc32(head)))
+            self._bytes += BEFORE + len(head) + len(rest) + AFTER
+            self._frames += len(images)
+        self._control.update()
+
+    def _images(self, video: Video, frames: Frames) -> tuple[list[bytes], list[bytes]]:
+        """Return the images of a video, and of its optical flow if the settings ask for it."""
+        images, flows, size = [], [], 0
+        for image, flow in frames:
+            self._control.check()
+            images.append(image)
+            flows.append(flow)
+            size += len(image) + len(flow or b"")
+            if size > MAX_BYTES:
+                raise VideoError(f"{video.path}: too long for a record of at most 2 GB; cut it into parts")
+        return images, flows
+
+    def shard(self, name: str, sha256: str) -> Shard:
+        """Return what is in the shard."""
+        about = tuple(self._records), tuple(self._skipped), tuple(self._left_out)
+        return Shard(name, len(self._records), self._frames, self._bytes, *about, sha256)

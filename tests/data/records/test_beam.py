@@ -1,0 +1,117 @@
+"""Preparing with Apache Beam: stopped, on another runner, with wrong options."""
+
+import gc
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from helpers.coded_video import write
+from helpers.preparing import checksums, configuration
+
+from slowfast_tf.data.records import beam
+from slowfast_tf.data.records.prepare import prepare
+
+
+@pytest.mark.slow
+def test_interrupted_and_killed(tmp_path):
+    """Stopped twice, once without a warning, it ends with the bytes of a run that nothing disturbed."""
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (8, 240, 320, 3)).astype(np.uint8)
+    first = write(tmp_path / "first.mp4", [noise[i % 8] for i in range(60)], crf=30)
+    for split in ("train", "val"):
+        (tmp_path / "videos" / split / "all").mkdir(parents=True)
+        for i in range(8):
+            shutil.copy(first, tmp_path / "videos" / split / "all" / f"{i}.mp4")
+    settings = configuration(tmp_path / "videos", shards=8)
+    settings.save(tmp_path / "config.json")
+    command = [sys.executable, "-m", "slowfast_tf.prepare", "--config", str(tmp_path / "config.json"), "--output"]
+
+    def stop(number):
+        """Sends a signal once there is another shard."""
+        output = tmp_path / "stopped"
+        before = len(list(output.glob("*.tfrecord")))
+        process = subprocess.Popen([*command, str(output)], stderr=subprocess.PIPE, text=True)
+        while len(list(output.glob("*.tfrecord"))) == before and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        errors = process.communicate()[1]
+        assert not (output / "index.json").exists()
+        return process.returncode, errors
+
+    code, errors = stop(signal.SIGINT)
+    assert code == 1
+    assert errors.splitlines()[-1] == "error: interrupted; prepare again with the same settings to resume"
+    code, _ = stop(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    done = {path.name: path.stat().st_ino for path in (tmp_path / "stopped").glob("*.tfrecord")}
+    prepare(settings, str(tmp_path / "stopped"))
+    prepare(settings, str(tmp_path / "undisturbed"))
+    assert checksums(tmp_path / "stopped") == checksums(tmp_path / "undisturbed")
+    assert sorted(os.listdir(tmp_path / "stopped")) == sorted(os.listdir(tmp_path / "undisturbed"))
+    # What was done was not done again (the last one may have lacked its report).
+    kept = sum((tmp_path / "stopped" / name).stat().st_ino == inode for name, inode in done.items())
+    assert kept >= len(done) - 2
+
+
+@pytest.mark.slow
+def test_on_another_runner(prepared, tmp_path, monkeypatch):
+    """As on Flink and Spark: a job server takes the pipeline, and workers are started by a pool of theirs.
+
+    Beam's own job server stands for theirs.
+    """
+    settings, _, output = prepared
+    monkeypatch.setenv("PATH", f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # the pool's
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    commands = [
+        ["portability.local_job_service_main", "--port_file", str(tmp_path / "port"), "--staging_dir", str(tmp_path)],
+        ["worker.worker_pool_main", f"--service_port={port}"],
+    ]
+    servers = [subprocess.Popen([sys.executable, "-m", f"apache_beam.runners.{c[0]}", *c[1:]]) for c in commands]
+    try:
+        while not (tmp_path / "port").exists():
+            assert servers[0].poll() is None
+            time.sleep(0.1)
+        options = ["--runner=PortableRunner", f"--job_endpoint=localhost:{(tmp_path / 'port').read_text()}"]
+        options += ["--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
+        prepare(settings, str(tmp_path / "records"), beam_options=options)
+        assert checksums(tmp_path / "records") == checksums(output)
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait(60)
+
+
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        (["--runner=Flonk"], "Unexpected pipeline runner: Flonk. Valid"),
+        (
+            ["--runner=FnApiRunner", "--direct_num_workers=abc"],
+            ".*argument --direct_num_workers: invalid int value: 'abc'",
+        ),
+    ],
+)
+def test_a_mistyped_runner(prepared, tmp_path, options, reason):
+    settings, *_ = prepared
+    (tmp_path / "config.json").write_text(settings.model_dump_json())
+    command = [sys.executable, "-m", "slowfast_tf.prepare", "--config", str(tmp_path / "config.json")]
+    done = subprocess.run([*command, "--output", str(tmp_path / "x"), *options], capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
+    assert re.match(f"error: Apache Beam cannot take {' '.join(options)}: {reason}", line), line
+
+
+def test_local_runs_leave_nothing_behind(folder, tmp_path):
+    """What lets Beam's threads find their run is gone with it; one that fails says so and stops the others."""
+    prepare(configuration(folder, shards=2), str(tmp_path / "records"))
+    gc.collect()
+    assert not beam._local_runs

@@ -1,0 +1,121 @@
+"""Files and directories that are written whole or not at all, also when a process is killed in the middle."""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from slowfast_tf.errors import InputError
+from slowfast_tf.files.atomic import atomic, write_text
+
+# Writes half of a file or of a directory, says so, and waits.
+HALF = """
+import sys, time
+from slowfast_tf.files.atomic import atomic
+with atomic(sys.argv[1]) as temporary:
+    if sys.argv[2] == "directory":
+        temporary.mkdir()
+        (temporary / "half").write_text("half")
+    else:
+        temporary.write_text("half")
+    print("half", flush=True)
+    time.sleep(600)
+"""
+
+
+def start_half(target, kind="file"):
+    process = subprocess.Popen([sys.executable, "-c", HALF, str(target), kind], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "half\n"
+    return process
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_a_later_write_removes_what_a_killed_process_left(tmp_path, kind):
+    target = tmp_path / "model.keras"
+    write_text(target, "old")
+    process = start_half(target, kind)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert target.read_text() == "old" and len(os.listdir(tmp_path)) == 2
+    write_text(tmp_path / "model", "another target")
+    write_text(tmp_path / "model.keras.json", "another target")
+    assert len(os.listdir(tmp_path)) == 4
+    write_text(target, "new")
+    assert sorted(os.listdir(tmp_path)) == ["model", "model.keras", "model.keras.json"]
+    assert target.read_text() == "new"
+
+
+def test_what_others_are_writing_stays(tmp_path):
+    """Another process that runs, this one, and another machine, whose processes cannot be looked up."""
+    target = tmp_path / "model.keras"
+    process = start_half(target)
+    elsewhere = tmp_path / f".model.keras.not-{platform.node()}.999999999.5.abcdefgh"
+    elsewhere.mkdir()
+    try:
+        with atomic(target) as temporary:
+            temporary.write_text("outer")
+            write_text(target, "inner")
+            assert temporary.read_text() == "outer"
+        assert len(os.listdir(tmp_path)) == 3 and elsewhere.exists()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to tell when a process started")
+def test_a_process_number_that_comes_again(tmp_path):
+    """As in a container that restarts, whose main process is always number 1."""
+    left = tmp_path / f".model.keras.{platform.node()}.{os.getpid()}.5.abcdefgh"
+    left.mkdir()
+    write_text(tmp_path / "model.keras", "new")
+    assert os.listdir(tmp_path) == ["model.keras"]
+
+
+def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace, rename = os.fsync, os.replace, os.rename
+
+    def name(descriptor):
+        return os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (calls.append(name(descriptor)), fsync(descriptor)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (calls.append("renamed"), replace(*paths)))
+    monkeypatch.setattr(os, "rename", lambda *paths: (calls.append("renamed"), rename(*paths)))
+    write_text(tmp_path / "file", "content")
+    assert calls == ["file", "renamed", tmp_path.name]
+    calls.clear()
+    with atomic(tmp_path / "directory") as temporary:
+        (temporary / "inner").mkdir(parents=True)
+        (temporary / "inner" / "a").write_text("a")
+        (temporary / "b").write_text("b")
+    assert calls[-2:] == ["renamed", tmp_path.name]
+    assert sorted(calls[:-2]) == ["a", "b", "directory", "inner"]
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_a_failure_leaves_what_was_there(tmp_path, kind):
+    target = tmp_path / "target"
+    with atomic(target) as temporary:
+        temporary.mkdir() if kind == "directory" else temporary.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic(target) as temporary:
+        temporary.mkdir() if kind == "directory" else temporary.write_text("new")
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == ["target"]
+    assert target.is_dir() if kind == "directory" else target.read_text() == "old"
+
+
+def test_a_directory_replaces_another(tmp_path):
+    for name in ("old", "new"):
+        with atomic(tmp_path / "target") as temporary:
+            temporary.mkdir()
+            (temporary / name).touch()
+    assert os.listdir(tmp_path) == ["target"] and os.listdir(tmp_path / "target") == ["new"]
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=f"cannot write {tmp_path}/file/x: "):
+        write_text(tmp_path / "file" / "x", "")
