@@ -46,7 +46,7 @@ def main(arguments=None):
     settings = {row: [change(base, row, options.set, seed) for seed in range(options.seeds)] for row in rows}
     prepared(settings, workdir)
 
-    from .training.run import check_workdir
+    from .training.workdir import check_workdir
 
     runs = [
         (row, from_records(run, workdir), workdir / pathlib.Path(row.config).stem / f"seed{run.seed}")

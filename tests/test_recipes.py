@@ -13,13 +13,14 @@ import tensorflow as tf
 from helpers.coded_video import write
 from helpers.pictures import picture
 
-from slowfast_tf import SlowFast, config, load, prepare
+from slowfast_tf import SlowFast, SlowFastSpec, config, load, prepare
 from slowfast_tf.checkpoints import loading
 from slowfast_tf.data import Clips
 from slowfast_tf.data.multigrid import Phase, Shape
 from slowfast_tf.errors import InputError
 from slowfast_tf.training import accumulation, averaging, losses, optimizers, precise_batchnorm, schedules
-from slowfast_tf.training.run import build, statistics_clips
+from slowfast_tf.training.fitting import statistics_clips
+from slowfast_tf.training.run import build
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").glob("**/*.json"))
@@ -379,6 +380,12 @@ def test_mixed_and_smoothed_labels():
     assert float(loss(np.array([[0.7, 0.0, 0.3]]), logits)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("classes, names", [(2, ["top1"]), (5, ["top1"]), (6, ["top1", "top5"])])
+def test_top5_needs_more_than_five_classes(classes, names):
+    spec = SlowFastSpec(num_classes=classes)
+    assert [metric.name for metric in losses.from_config(train_section(), spec)[1]] == names
+
+
 def test_parts_must_be_equal(configure):
     with pytest.raises(InputError, match="batch_size 4 cannot be divided into gradient_accumulation 3 equal parts"):
         configure("train.gradient_accumulation=3")
@@ -439,7 +446,8 @@ def test_a_step_of_every_configuration(path, videos, film, request):
     model = build(settings, clips)
     model.run_eagerly = True  # a graph takes longer to build than to run once
     logs = model.train_on_batch(*next(iter(clips.train())), return_dict=True)
-    assert set(logs) == {"loss", *(("top1", "top5") if clips.spec.activation == "softmax" else ("pr_auc",))}
+    one_label = ("top1", "top5") if clips.spec.num_classes > 5 else ("top1",)
+    assert set(logs) == {"loss", *(one_label if clips.spec.activation == "softmax" else ("pr_auc",))}
     assert np.isfinite(logs["loss"])
     assert model.optimizer.iterations == 1
     assert all(np.isfinite(w).all() for w in model.get_weights())

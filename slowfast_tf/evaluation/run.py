@@ -7,7 +7,9 @@ from ..errors import InputError
 from ..files.atomic import write_text
 
 
-def evaluate(model, clips, shard=(0, 1), output=None, report=None, scores=None, detections=None, confusion=None):
+def evaluate(
+    model, clips, shard=(0, 1), output=None, report=None, scores=None, detections=None, confusion=None, title=None
+):
     """Tests a model on the videos of a split.
 
     Args:

@@ -16,12 +16,12 @@ def save_curves(history, path):
     """Loss and accuracy by epoch, of training and validation.
 
     Args:
-        history: what `slowfast_tf.training.callbacks.read_history` gives.
+        history: what `slowfast_tf.training.history.read_history` gives.
         path: of the PNG.
     """
     names = [n for n in history[0] if f"val_{n}" in history[0]]
     figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
-    epochs = [row["epoch"] + 1 for row in history]
+    epochs = [row["epoch"] for row in history]
     for axis, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names):
         axis.plot(epochs, [row[name] for row in history], marker=".", label="training")
         axis.plot(epochs, [row[f"val_{name}"] for row in history], marker=".", label="validation")
