@@ -16,7 +16,7 @@ import pytest
 
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 # One pathway; tests/test_benchmark_scaling.py has two workers train both.
 TINY = [
     'model.pathways=["slow"]',

@@ -56,6 +56,7 @@ class Signal(keras.callbacks.Callback):
         self.left -= 1
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_and_goes_on(number, tmp_path):
     """In the second step of the second epoch: it is done, and kept."""
@@ -75,6 +76,7 @@ def test_an_interrupted_run_saves_and_goes_on(number, tmp_path):
     assert [p.name for p in (tmp_path / "run/checkpoints").iterdir()] == ["epoch_0003.keras"]
 
 
+@pytest.mark.legacy
 def test_after_the_last_step_of_an_epoch_its_test_is_finished(tmp_path):
     with pytest.raises(checkpointing.Interrupted, match="^the same command resumes after epoch 1$"):
         fit(linear(), tmp_path, 3, more=[Signal(signal.SIGTERM, STEPS - 1)])
@@ -85,11 +87,13 @@ def test_after_the_last_step_of_an_epoch_its_test_is_finished(tmp_path):
     assert [row["epoch"] for row in history.read_history(tmp_path)] == [1, 2, 3]
 
 
+@pytest.mark.legacy
 def test_a_second_ctrl_c_does_not_wait(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(linear(), tmp_path, 1, more=[Signal(signal.SIGINT, 1), Signal(signal.SIGINT, 1)])
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize("wait, step", [(1.0, 1.0), (0.25, 1.0)])
 def test_an_input_that_is_slower_than_the_device_is_told_once(wait, step, monkeypatch, capsys):
     """By a clock of its own: reading a batch takes `wait` seconds, a step `step`."""

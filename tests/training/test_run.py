@@ -19,7 +19,7 @@ from slowfast_tf.errors import InputError
 from slowfast_tf.training import run
 from slowfast_tf.training.workdir import check_workdir
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 TINY = ["model.depth=10", "model.width=8", "test.clips=2"]
 TINY += ["train.epochs=4", "train.batch_size=8", "train.warmup_epochs=1"]
 
@@ -67,6 +67,7 @@ def whole(videos, tmp_path_factory):
     return process, workdir
 
 
+@pytest.mark.legacy
 def test_a_run_leaves_what_the_contract_says(whole, videos):
     process, workdir = whole
     assert process.returncode == 0, process.stderr
@@ -90,6 +91,7 @@ def test_a_run_leaves_what_the_contract_says(whole, videos):
     assert not list(workdir.rglob(".*")), "temporary files are left"
 
 
+@pytest.mark.legacy
 def test_the_best_epoch_is_kept(whole, videos):
     import keras
 
@@ -135,6 +137,7 @@ def test_a_killed_run_ends_as_one_that_was_not(whole, in_process, videos, tmp_pa
     assert figures[0] == pytest.approx(figures[1])
 
 
+@pytest.mark.legacy
 def test_another_configuration_does_not_overwrite_a_run(whole, in_process, videos):
     _, workdir = whole
     before = (workdir / "model.keras").read_bytes()
