@@ -27,7 +27,7 @@ def in_parts(model: keras.Model, parts: int) -> None:
 def _step(model: Any, parts: int, data: Any) -> dict[str, tf.Tensor]:
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     clips = tf.shape(tf.nest.flatten(data)[0])[0]
-    tf.debugging.assert_equal(clips % parts, 0, f"a batch cannot be divided into {parts} equal parts")
+    tf.debugging.assert_equal(clips % parts, 0, f"a batch cannot be divided into {parts} equal parts")  # pyright: ignore[reportOperatorIssue]
     size = clips // parts
     variables = model.trainable_variables
 

@@ -70,7 +70,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.position = Position(self.position.epoch, self.position.step + 1)
-        if batch + 1 < self.params["steps"]:
+        if batch + 1 < self.params["steps"]:  # pyright: ignore[reportOptionalSubscript]
             self.stop_if_asked()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

@@ -40,7 +40,7 @@ class _Common(keras.optimizers.Optimizer if TYPE_CHECKING else compat.Optimizer)
         super().update_step(gradient, variable, *args)
         if self.use_ema:
             average = self._model_variables_moving_average[self._get_variable_index(variable)]
-            decay = tf.where(self.iterations > 0, tf.constant(self.ema_momentum, variable.dtype), 0)
+            decay = tf.where(self.iterations > 0, tf.constant(self.ema_momentum, variable.dtype), 0)  # pyright: ignore[reportOptionalOperand, reportArgumentType]
             self.assign(average, decay * tf.convert_to_tensor(average) + (1 - decay) * variable)
 
     def _update_model_variables_moving_average(self, variables: Any) -> None:
@@ -61,7 +61,7 @@ class SGD(_Common, compat.SGD):
         >>> model.compile(SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-4), "categorical_crossentropy")
     """
 
-    def update_step(
+    def update_step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, gradient: Any, variable: Any, *args: Any
     ) -> None:  # Keras 3 passes the learning rate, Keras 2 does not
         if self.weight_decay and self._use_weight_decay(variable):
@@ -74,7 +74,7 @@ class SGD(_Common, compat.SGD):
 
 
 @register
-class AdamW(_Common, keras.optimizers.AdamW):
+class AdamW(_Common, keras.optimizers.AdamW):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Keras' AdamW, without weight decay on BatchNorm's gamma and beta. Arguments are Keras'."""
 
 
@@ -100,9 +100,9 @@ def from_config(
         "ema_momentum": train.ema_decay,
     }
     if train.optimizer == "adamw":
-        optimizer = AdamW(schedule, beta_1=train.momentum, **options)
+        optimizer = AdamW(schedule, beta_1=train.momentum, **options)  # pyright: ignore[reportArgumentType]
     else:
-        optimizer = SGD(schedule, momentum=train.momentum, nesterov=train.momentum > 0, **options)
+        optimizer = SGD(schedule, momentum=train.momentum, nesterov=train.momentum > 0, **options)  # pyright: ignore[reportArgumentType]
     return _guarded(optimizer, train)
 
 

@@ -26,7 +26,7 @@ def show_prediction(model: keras.Model, clips: Clips, path: pathlib.Path) -> Non
     if model.spec.head == "roi":
         return show_boxes(model, clips, path)
     spec = model.spec
-    inputs, truth = next(iter(clips.validation()))
+    inputs, truth = next(iter(clips.validation()))  # pyright: ignore[reportAssignmentType]
     middle = len(truth) // 2
     inputs = {name: x[middle : middle + 1] for name, x in inputs.items()}
     scores = Predictor(model).score_inputs(inputs)[0].numpy()

@@ -38,7 +38,7 @@ def recompute(model: Any, batches: Iterable, count: int) -> None:
             layer.momentum = 0.0
         for batch in itertools.islice(batches, count):
             forward(batch[0] if isinstance(batch, (tuple, list)) else batch)
-            sums = [total + x.numpy() for total, x in zip(sums, statistics)]
+            sums = [total + x.numpy() for total, x in zip(sums, statistics)]  # pyright: ignore[reportOptionalMemberAccess]
             seen += 1
     finally:
         for layer, value in zip(layers, momentum):
@@ -46,4 +46,4 @@ def recompute(model: Any, batches: Iterable, count: int) -> None:
     if not seen:
         raise ValueError("precise BatchNorm needs at least one training batch")
     for x, total in zip(statistics, sums):
-        x.assign(total / seen)
+        x.assign(total / seen)  # pyright: ignore[reportOptionalMemberAccess]

@@ -58,4 +58,4 @@ def _sheets(clips: np.ndarray, spec: SlowFastSpec) -> np.ndarray:
     else:  # gray, a time difference or optical flow: centered on middle gray
         images = np.repeat(frames.mean(-1, keepdims=True) / 2 + 0.5, 3, -1)
         images = np.uint8(np.clip(images * 255, 0, 255))
-    return np.concatenate(np.moveaxis(images, 1, 0), 2)
+    return np.concatenate(np.moveaxis(images, 1, 0), 2)  # pyright: ignore[reportArgumentType]
