@@ -1,32 +1,37 @@
-"""Trains, tests and exports a network: `python -m slowfast_tf.train --config FILE`.
-
-The whole of a run can be read here from top to bottom.
-"""
+"""Train, test and export a network: `python -m slowfast_tf.train --config FILE`."""
 
 import argparse
 import pathlib
 
 from . import config, runtime
-from .training.run import check_workdir, train
+from .training.workdir import check_workdir
+
+ADVICE = {"workdir": "choose another --workdir or remove it"}
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.train",
-        description="Trains a network, tests it and exports it. The same command goes on with a run that was stopped.",
+        description="Trains a network, tests it and exports it. The same command resumes a run that was stopped.",
         epilog="example: python -m slowfast_tf.train --config configs/demo.json --set train.epochs=30",
     )
     parser.add_argument("--config", required=True, help="JSON configuration")
     parser.add_argument("--workdir", help="where everything is written (runs/NAME)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
-    parser.add_argument("--strict", action="store_true", help="stop where anything in the data set's lists is wrong")
+    parser.add_argument("--strict", action="store_true", help="stop if anything in the data set's lists is wrong")
     options = parser.parse_args(arguments)
     settings = config.load(options.config, options.set)
     workdir = pathlib.Path(options.workdir or f"runs/{settings.name}")
-    check_workdir(workdir, settings)
-    train(settings, workdir, options.strict)
+    check_workdir(workdir, settings)  # a mistake is answered before TensorFlow is imported, which takes seconds
+    runtime.import_tensorflow()
+    from .training.run import train
+
+    result = train(settings, workdir, options.strict)
+    if result is None:  # a worker that is not the chief
+        return
     boxes = " --boxes PEOPLE.csv" if settings.spec().head == "roi" else ""
     print(
+        f"\n{result.summary()}\n"
         "Next:\n"
         f"  python -m slowfast_tf.predict VIDEO --model {workdir}{boxes}\n"
         f"  python -m slowfast_tf.describe {workdir}\n"
@@ -35,4 +40,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    runtime.run(main)
+    runtime.run(main, ADVICE)

@@ -1,6 +1,7 @@
-"""Gradients of a batch from its parts, one after the other, for devices too small for the whole."""
+"""Gradient accumulation: compute a batch in parts, one after the other, on devices too small for all of it."""
 
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -9,24 +10,24 @@ from ..models import keras_compat as compat
 from ..models.fit import FitModel
 
 
-def in_parts(model, parts):
-    """Makes training steps of a compiled model go through a batch in parts, and update the weights once.
+def in_parts(model: keras.Model, parts: int) -> None:
+    """Make a model compute each training batch in parts, and update the weights once.
 
-    Gradients, loss and metrics are those of the whole batch, but that BatchNorm sees a part at a time (and the loss of
-    padded boxes is the mean of the parts' means).
+    Gradients, loss and metrics are those of the whole batch, with two exceptions: BatchNorm sees one part at a time,
+    and the loss of padded boxes is the mean of the parts' means.
 
     Args:
-        model: a compiled Keras model; changed in place.
-        parts: how many; batches (of each replica) must be a multiple of it.
+        model: a compiled model; changed in place.
+        parts: number of parts. The batch of each replica must be a multiple of it.
     """
     if parts > 1:
         model.train_step = functools.partial(_step, model, parts)
 
 
-def _step(model, parts, data):
+def _step(model: Any, parts: int, data: Any) -> dict[str, tf.Tensor]:
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     clips = tf.shape(tf.nest.flatten(data)[0])[0]
-    tf.debugging.assert_equal(clips % parts, 0, f"a batch cannot be divided into {parts} equal parts")
+    tf.debugging.assert_equal(clips % parts, 0, f"a batch cannot be divided into {parts} equal parts")  # pyright: ignore[reportOperatorIssue]
     size = clips // parts
     variables = model.trainable_variables
 
@@ -57,5 +58,5 @@ def _step(model, parts, data):
     for metric in model.metrics:
         if metric.name == "loss":
             metric.update_state(loss * replicas, sample_weight=clips)  # a replica's loss is its share of the sum
-    figures = model.compute_metrics(x, y, predictions.concat(), sample_weight=weights)
-    return model._with_axis(figures) if isinstance(model, FitModel) else figures
+    metrics = model.compute_metrics(x, y, predictions.concat(), sample_weight=weights)
+    return model._with_axis(metrics) if isinstance(model, FitModel) else metrics

@@ -1,6 +1,7 @@
-"""Running averages of weights: what is tested and saved, while training goes on with the weights themselves."""
+"""Running averages of weights: validation and saving use them, while training continues with the weights themselves."""
 
 import contextlib
+from collections.abc import Iterable, Iterator
 
 import keras
 
@@ -8,12 +9,12 @@ from . import precise_batchnorm
 
 
 @contextlib.contextmanager
-def holding(model, averages):
-    """Inside, a model has the running averages of its weights, or (`averages` False) the weights themselves.
+def holding(model: keras.Model, averages: bool) -> Iterator[None]:
+    """Give a model the running averages of its weights, or the weights themselves, inside the block.
 
     Args:
-        model: a compiled model. Without averages (`train.ema_decay` 0, or no step yet) nothing happens.
-        averages: which of the two; it may have them already.
+        model: a compiled model. Without averages (`train.ema_decay` 0, or before the first step) nothing happens.
+        averages: True for the averages, False for the weights. The model may hold them already, so blocks nest.
     """
     before = _swap(model, averages)
     try:
@@ -22,8 +23,8 @@ def holding(model, averages):
         _swap(model, before)
 
 
-def _swap(model, averages):
-    """Exchanges weights and averages, which are slots of the optimizer, unless it is done; gives what was before."""
+def _swap(model: keras.Model, averages: bool) -> bool:
+    """Exchange weights and averages, which are slots of the optimizer, if need be; return what was there before."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     before = getattr(optimizer, "swapped", False)
     if before != averages and getattr(optimizer, "use_ema", False) and int(optimizer.iterations.numpy()):
@@ -36,23 +37,24 @@ def _swap(model, averages):
 
 
 class TestedWeights(keras.callbacks.Callback):
-    """Validates with the weights that `model.keras` is to have: averages (`holding`), with precise BatchNorm.
+    """Validate with the weights that `model.keras` will hold: averages (`holding`), with precise BatchNorm.
 
     Args:
-        batches: training batches for `precise_batchnorm.recompute`, an iterable; the same ones each time, so that a run
-            that was stopped goes on as if it had not been.
-        count: how many of them; 0 leaves BatchNorm as it is.
+        batches: training batches for `precise_batchnorm.recompute`. They must be the same at every iteration, so that a
+            resumed run ends as an uninterrupted one.
+        count: how many batches to take; 0 leaves BatchNorm as it is.
     """
 
-    def __init__(self, batches, count):
+    def __init__(self, batches: Iterable, count: int):
         super().__init__()
         self.batches, self.count = batches, count
         self._inside = contextlib.ExitStack()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        assert self.model is not None
         self._inside.enter_context(holding(self.model, True))
         if self.count:
             precise_batchnorm.recompute(self.model, self.batches, self.count)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict | None = None) -> None:
         self._inside.close()

@@ -1,80 +1,94 @@
-"""Optimizers with weight decay as PyTorch and PySlowFast have it."""
+"""Optimizers whose weight decay is that of PyTorch and PySlowFast."""
 
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
+from ..config import Train
 from ..errors import InputError
 from ..models import keras_compat as compat
 
 register = keras.saving.register_keras_serializable("slowfast_tf")
 
 
-class _Common(compat.Optimizer):
-    """What both optimizers do in their own way: clipping by the global norm, averages of weights, decay.
+class _Common(keras.optimizers.Optimizer if TYPE_CHECKING else compat.Optimizer):
+    """What both optimizers do differently from Keras: clipping by the global norm, averages of weights, decay.
 
-    With several replicas Keras 3 clips what each one has, before the sum over them that the norm is meant of; and it
-    updates averages where a replica may not. Once a `fit` ends it puts the averages in the place of the weights, with
-    which a run could not go on; `slowfast_tf.training.averaging` does so for tests and for saving alone.
+    - With several replicas Keras 3 clips the gradients of each one, before their sum, whose norm is meant.
+    - It updates averages of weights where a replica may not.
+    - At the end of `fit` it replaces the weights by their averages, with which a run could not be resumed.
+      `slowfast_tf.training.averaging` does so for validation and for saving only.
     """
 
-    def _clip_gradients(self, gradients):
+    def _clip_gradients(self, gradients: list) -> list:
         return gradients if self.global_clipnorm else super()._clip_gradients(gradients)
 
-    def _all_reduce_sum_gradients(self, pairs):
+    def _all_reduce_sum_gradients(self, pairs: Iterable) -> list[tuple]:
         gradients, variables = zip(*super()._all_reduce_sum_gradients(pairs))
         if self.global_clipnorm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.global_clipnorm)
         return list(zip(gradients, variables))
 
-    def _use_weight_decay(self, variable):
+    def _use_weight_decay(self, variable: Any) -> bool:
         # "gamma" in Keras 3, ".../gamma:0" in Keras 2, ".../gamma/replica_1:0" under a strategy.
         return not re.search(r"(^|/)(gamma|beta)(/replica_\d+)?(:\d+)?$", variable.name)
 
-    def update_step(self, gradient, variable, *args):
+    def update_step(self, gradient: Any, variable: Any, *args: Any) -> None:
         super().update_step(gradient, variable, *args)
         if self.use_ema:
             average = self._model_variables_moving_average[self._get_variable_index(variable)]
-            decay = tf.where(self.iterations > 0, tf.constant(self.ema_momentum, variable.dtype), 0)
+            decay = tf.where(self.iterations > 0, tf.constant(self.ema_momentum, variable.dtype), 0)  # pyright: ignore[reportOptionalOperand, reportArgumentType]
             self.assign(average, decay * tf.convert_to_tensor(average) + (1 - decay) * variable)
 
-    def _update_model_variables_moving_average(self, variables):
-        """Nothing: `update_step` did."""
+    def _update_model_variables_moving_average(self, variables: Any) -> None:
+        """Do nothing: `update_step` has updated them."""
 
-    def finalize_variable_values(self, variables):
-        """Nothing: training may go on."""
+    def finalize_variable_values(self, variables: Any) -> None:
+        """Do nothing: training may continue."""
 
 
 @register
 class SGD(_Common, compat.SGD):
     """Keras' SGD, with weight decay added to the gradient (after clipping) and none on BatchNorm's gamma and beta.
 
-    Keras' own weight decay is decoupled: it shrinks weights beside the gradient step, past momentum. The
+    Keras' own weight decay is decoupled: it shrinks weights apart from the gradient step, without momentum. The
     published recipes were tuned for this one. Arguments are those of `keras.optimizers.SGD`.
+
+    Example:
+        >>> model.compile(SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-4), "categorical_crossentropy")
     """
 
-    def update_step(self, gradient, variable, *args):  # Keras 3 gives the learning rate, Keras 2 does not
+    def update_step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, gradient: Any, variable: Any, *args: Any
+    ) -> None:  # Keras 3 passes the learning rate, Keras 2 does not
         if self.weight_decay and self._use_weight_decay(variable):
             decay = tf.cast(self.weight_decay, gradient.dtype)
             gradient = gradient + decay * tf.cast(variable, gradient.dtype)
         super().update_step(gradient, variable, *args)
 
-    def _apply_weight_decay(self, variables):
-        """Nothing beside the gradient."""
+    def _apply_weight_decay(self, variables: Any) -> None:
+        """Do nothing: the decay is part of the gradient."""
 
 
 @register
-class AdamW(_Common, keras.optimizers.AdamW):
-    """Keras' AdamW, with no weight decay on BatchNorm's gamma and beta. Arguments are Keras'."""
+class AdamW(_Common, keras.optimizers.AdamW):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """Keras' AdamW, without weight decay on BatchNorm's gamma and beta. Arguments are Keras'."""
 
 
-def from_config(train, schedule):
-    """The optimizer of a run.
+def from_config(
+    train: Train, schedule: keras.optimizers.schedules.LearningRateSchedule | float
+) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a run.
 
     Args:
-        train: a `slowfast_tf.config.Train`.
-        schedule: of the learning rate.
+        train: the configuration's section.
+        schedule: the learning rate, by step.
+
+    Raises:
+        InputError: if `train.optimizer` names one that Keras cannot make.
     """
     if isinstance(train.optimizer, dict):
         optimizer = _by_name(train.optimizer["class_name"], train.optimizer.get("config", {}), schedule)
@@ -86,14 +100,14 @@ def from_config(train, schedule):
         "ema_momentum": train.ema_decay,
     }
     if train.optimizer == "adamw":
-        optimizer = AdamW(schedule, beta_1=train.momentum, **options)
+        optimizer = AdamW(schedule, beta_1=train.momentum, **options)  # pyright: ignore[reportArgumentType]
     else:
-        optimizer = SGD(schedule, momentum=train.momentum, nesterov=train.momentum > 0, **options)
+        optimizer = SGD(schedule, momentum=train.momentum, nesterov=train.momentum > 0, **options)  # pyright: ignore[reportArgumentType]
     return _guarded(optimizer, train)
 
 
-def _by_name(name, config, schedule):
-    """An optimizer that is registered with Keras."""
+def _by_name(name: str, config: dict[str, Any], schedule: Any) -> keras.optimizers.Optimizer:
+    """Return an optimizer that is registered with Keras."""
     config = {"learning_rate": keras.optimizers.schedules.serialize(schedule), **config}
     try:
         return keras.optimizers.get({"class_name": name, "config": config})
@@ -104,8 +118,8 @@ def _by_name(name, config, schedule):
         ) from error
 
 
-def _guarded(optimizer, train):
-    # Keras wraps one by itself only where float16 is the policy of the model, not of its layers.
+def _guarded(optimizer: keras.optimizers.Optimizer, train: Train) -> keras.optimizers.Optimizer:
+    # Keras adds loss scaling only if float16 is the policy of the model, and here it is that of the layers.
     if train.precision == "mixed_float16":
         return keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer

@@ -1,30 +1,39 @@
-"""Learning rates by step (section 4 and the published configurations)."""
+"""Learning rate schedules, by step (section 4 of the paper, and the published configurations)."""
 
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
+
+from ..config import Train
+from ..data.multigrid import Phase
 
 register = keras.saving.register_keras_serializable("slowfast_tf")
 
 
 class _Warmup(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule that begins with a line from `warmup_learning_rate` to where the schedule is by then."""
+    """A schedule with a linear warm-up, from `warmup_learning_rate` to the schedule's value at `warmup_steps`."""
 
-    def __init__(self, learning_rate, warmup_steps, warmup_learning_rate):
+    def __init__(self, learning_rate: float, warmup_steps: int, warmup_learning_rate: float):
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
         self.warmup_learning_rate = warmup_learning_rate
 
-    def __call__(self, step):
+    def after_warmup(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the learning rate at a step, float32, as if there were no warm-up."""
+        raise NotImplementedError
+
+    def __call__(self, step: Any) -> Any:
         step = tf.cast(step, tf.float32)
         end = self.after_warmup(tf.constant(float(self.warmup_steps)))
         share = step / max(self.warmup_steps, 1)
         line = self.warmup_learning_rate + (end - self.warmup_learning_rate) * share
         return tf.where(step < self.warmup_steps, line, self.after_warmup(step))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 
@@ -33,48 +42,61 @@ class Cosine(_Warmup):
     """Half a period of a cosine, `0.5 * (cos(pi * n / n_max) + 1)`, after a linear warm-up.
 
     Args:
-        learning_rate: at step 0 of the cosine.
-        steps: n_max, the warm-up included.
-        warmup_steps: of the warm-up.
-        warmup_learning_rate: where the warm-up starts.
+        learning_rate: the rate at step 0 of the cosine.
+        steps: n_max, which includes the warm-up.
+        warmup_steps: steps of the warm-up.
+        warmup_learning_rate: the rate at which the warm-up starts.
+
+    Example:
+        >>> keras.optimizers.SGD(Cosine(0.1, steps=1000, warmup_steps=100))
     """
 
-    def __init__(self, learning_rate, steps, warmup_steps=0, warmup_learning_rate=0.0):
+    def __init__(self, learning_rate: float, steps: int, warmup_steps: int = 0, warmup_learning_rate: float = 0.0):
         super().__init__(learning_rate, warmup_steps, warmup_learning_rate)
         self.steps = steps
 
-    def after_warmup(self, step):
+    def after_warmup(self, step: tf.Tensor) -> tf.Tensor:
         return self.learning_rate * 0.5 * (tf.cos(math.pi * step / self.steps) + 1)
 
 
 @register
 class Steps(_Warmup):
-    """Shares of a learning rate from given steps on, after a linear warm-up.
+    """A learning rate that changes at given steps, after a linear warm-up.
 
     Args:
-        learning_rate: before the first boundary.
-        boundaries: steps, rising.
-        rates: share of `learning_rate` from each boundary on.
+        learning_rate: the rate before the first boundary.
+        boundaries: rising steps.
+        rates: the share of `learning_rate` from each boundary on.
         warmup_steps, warmup_learning_rate: as for `Cosine`.
+
+    Example:
+        >>> keras.optimizers.SGD(Steps(0.1, boundaries=[300, 600], rates=[0.1, 0.01]))
     """
 
-    def __init__(self, learning_rate, boundaries, rates, warmup_steps=0, warmup_learning_rate=0.0):
+    def __init__(
+        self,
+        learning_rate: float,
+        boundaries: Sequence[int],
+        rates: Sequence[float],
+        warmup_steps: int = 0,
+        warmup_learning_rate: float = 0.0,
+    ):
         super().__init__(learning_rate, warmup_steps, warmup_learning_rate)
         self.boundaries = list(boundaries)
         self.rates = list(rates)
 
-    def after_warmup(self, step):
+    def after_warmup(self, step: tf.Tensor) -> tf.Tensor:
         passed = tf.reduce_sum(tf.cast(step >= tf.constant(self.boundaries, tf.float32), tf.int32))
         return self.learning_rate * tf.gather(tf.constant([1.0, *self.rates]), passed)
 
 
-def from_config(train, phases, steps):
-    """The schedule of a run.
+def from_config(train: Train, phases: Sequence[Phase], steps: Sequence[int]) -> Cosine | Steps:
+    """Return the schedule of a run.
 
     Args:
-        train: a `slowfast_tf.config.Train`.
-        phases: the run's, a list of `slowfast_tf.data.multigrid.Phase`.
-        steps: of an epoch, for each phase.
+        train: the configuration's section.
+        phases: the run's phases; a single one without multigrid training.
+        steps: steps in an epoch, for each phase.
     """
     scale = train.batch_size / (train.learning_rate_batch or train.batch_size)
     rate = train.learning_rate * scale

@@ -1,26 +1,40 @@
-"""One device or many machines: which `tf.distribute` strategy a run takes, and who writes its files."""
+"""One device or many machines: the `tf.distribute` strategy of a run, each worker's shard, and who writes files."""
 
 import contextlib
+import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from typing import NoReturn
 
 import tensorflow as tf
 
+from ..config import Train
+from ..data.multigrid import Phase
+from ..data.pipeline import Clips
+from ..errors import InputError
 
-def from_environment():
-    """The strategy for the devices that there are.
+JOBS = ("chief", "worker")  # of a cluster, in the order of their ranks
 
-    Several machines, with TF_CONFIG (Kubernetes, Vertex AI) or under Slurm (a task for each worker):
-    MultiWorkerMirroredStrategy. It has to be made before anything else of TensorFlow is used. One machine:
-    MirroredStrategy over its GPUs, or over its (logical) CPUs where there is none. One device: TensorFlow's default
-    strategy, with the same result, which starts sooner.
+
+def from_environment() -> tf.distribute.Strategy:
+    """Return the strategy for the devices that exist. Call it before any other use of TensorFlow's devices.
+
+    - Several machines, named by TF_CONFIG (Kubernetes, Vertex AI) or by Slurm (a task is a worker):
+      MultiWorkerMirroredStrategy.
+    - One machine with several GPUs, or without GPU and with several logical CPUs: MirroredStrategy.
+    - One device: TensorFlow's default strategy, which gives the same result and starts sooner.
+
+    Raises:
+        InputError: if TF_CONFIG is not JSON or names jobs other than a chief and workers.
     """
     if "TF_CONFIG" in os.environ:
+        _check_cluster(os.environ["TF_CONFIG"])
         return tf.distribute.MultiWorkerMirroredStrategy()
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
     if tasks > 1:
-        # For the addresses alone: which GPUs a task sees is srun's to say, and there may be none.
+        # Only for the addresses: srun assigns the GPUs, and there may be none.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         )
@@ -30,31 +44,75 @@ def from_environment():
     return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
 
 
-def shard(strategy):
-    """(number, count) of the part of the data that this process reads."""
+def _check_cluster(text: str) -> None:
+    try:
+        described = json.loads(text)
+        jobs = {*described.get("cluster", {}), described.get("task", {}).get("type", "worker")}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"TF_CONFIG is not a JSON object with a cluster and a task ({error}); got {text}") from error
+    others = sorted(jobs.difference(JOBS))
+    if others:
+        raise InputError(
+            f"TF_CONFIG has the job {others[0]!r}, but a run has a chief and workers only, and tests its model itself;"
+            " take it out of the cluster"
+        )
+
+
+def shard(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Return the number of the data's shard that this process reads, and the number of shards.
+
+    The chief reads shard 0, and the workers read those after it. Without a chief worker 0 reads shard 0.
+    """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
     resolver = strategy.cluster_resolver
-    return resolver.task_id, len(resolver.cluster_spec().as_dict()["worker"])
+    cluster = resolver.cluster_spec().as_dict()
+    counts = {job: len(cluster.get(job, ())) for job in JOBS}
+    before = counts["chief"] if resolver.task_type == "worker" else 0
+    return before + (resolver.task_id or 0), max(1, sum(counts.values()))
 
 
-def is_chief(strategy):
-    """Whether this process writes the run's files."""
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Return whether this process writes the run's files."""
     return shard(strategy)[0] == 0
 
 
-def training_data(strategy, clips, epochs, phase, skip):
-    """What `fit` takes: the batches of `clips.train`, of which each worker reads its part.
+def check_batch(strategy: tf.distribute.Strategy, train: Train) -> None:
+    """Check that a batch can be divided among the devices.
+
+    Raises:
+        InputError: if it cannot, with the numbers.
+    """
+    replicas = strategy.num_replicas_in_sync
+    parts = replicas * train.gradient_accumulation
+    if train.batch_size % parts:
+        raise InputError(
+            f"train.batch_size {train.batch_size} cannot be divided among {replicas} devices, in"
+            f" {train.gradient_accumulation} parts each; give a multiple of {parts}"
+        )
+    if train.multigrid and replicas > 1:
+        raise InputError(
+            f"train.multigrid, whose batches change from step to step, is for one device; there are {replicas}:"
+            " show it one with CUDA_VISIBLE_DEVICES=0"
+        )
+
+
+def training_data(
+    strategy: tf.distribute.Strategy, clips: Clips, epochs: range, phase: Phase, skip: int
+) -> "tf.data.Dataset | tf.distribute.DistributedDataset":
+    """Return the batches of `clips.train` for `fit`. Each worker reads its own shard.
 
     Args:
-        strategy: of `from_environment`.
-        clips: a `slowfast_tf.data.Clips`.
-        epochs, phase, skip: as `clips.train` takes them.
+        strategy: what `from_environment` returned.
+        clips: the training clips.
+        epochs: the epochs to read, one after the other.
+        phase: the phase of the run that they belong to.
+        skip: steps already done in the first epoch.
     """
     if shard(strategy)[1] == 1:
-        return clips.train(epochs, phase, skip=skip)  # divided among the replicas by TensorFlow
+        return clips.train(epochs, phase, skip=skip)  # TensorFlow divides it among the replicas
 
-    def read(context):
+    def read(context: tf.distribute.InputContext) -> tf.data.Dataset:
         data = clips.train(epochs, phase, shard(strategy), skip)
         if strategy.num_replicas_in_sync == context.num_input_pipelines:
             return data
@@ -64,18 +122,18 @@ def training_data(strategy, clips, epochs, phase, skip):
     return strategy.distribute_datasets_from_function(read)
 
 
-def validation_data(clips):
-    """What `fit` takes for validation: every worker reads all of it, so that all have as many steps."""
+def validation_data(clips: Clips) -> tf.data.Dataset:
+    """Return validation batches for `fit`. Every worker reads all of them, so that all take equally many steps."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return clips.validation().with_options(options)
 
 
 @contextlib.contextmanager
-def writer(strategy, path):
-    """Gives the path to save to: `path` for the chief, and for others one that is thrown away.
+def writer(strategy: tf.distribute.Strategy, path: str | os.PathLike) -> Iterator[str | os.PathLike]:
+    """Give the path to save to: `path` for the chief, and a temporary one for other workers.
 
-    All workers have to save, because what they save together they read together.
+    All workers must save, because reading the variables of a strategy can be a step that all take together.
     """
     if is_chief(strategy):
         yield path
@@ -84,9 +142,15 @@ def writer(strategy, path):
             yield os.path.join(scratch, os.path.basename(path))
 
 
-def start_anew(error):
-    """Replaces this process by a new one with the same command, which waits for the others and goes on from the last
-    checkpoint: what remains to do where another worker has gone away. Whatever started that one starts it again.
+def restart_process(error: Exception) -> NoReturn:
+    """Restart this process with the same command; it waits for the other workers and resumes the run.
+
+    A worker cannot continue once it has lost another one. Whatever started the lost worker starts it again. Only a run
+    calls this: it replaces the whole process.
+
+    Args:
+        error: what told of the loss.
     """
-    print(f"another worker went away ({str(error).splitlines()[0][:200]}); starting anew", file=sys.stderr, flush=True)
+    cause = str(error).splitlines()[0][:200]
+    print(f"lost another worker ({cause}); restarting", file=sys.stderr, flush=True)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

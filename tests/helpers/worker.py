@@ -9,15 +9,15 @@ if __name__ == "__main__":
     import numpy as np
 
     from slowfast_tf import train
-    from slowfast_tf.training import callbacks
+    from slowfast_tf.training import checkpointing
 
     weights, arguments = sys.argv[1], sys.argv[2:]
-    save = callbacks.Checkpoints._save
+    save = checkpointing.Checkpoints._save
 
     def save_and_note(self, path):
         save(self, path)
         np.savez(weights, *self.saved.get_weights())
 
-    callbacks.Checkpoints._save = save_and_note
+    checkpointing.Checkpoints._save = save_and_note
     sys.argv[1:] = arguments
     runtime.run(lambda: train.main(arguments))

@@ -20,8 +20,7 @@ def save_curves(history: Sequence[Mapping[str, float]], path: File) -> None:
 
     Args:
         history: rows of `history.csv`, one an epoch, of "epoch" and values by name. A metric is plotted if a row has
-            it and its "val_" twin; rows without it leave a gap. Epochs count from 1, or from 0 in files of versions
-            before 1.0, which the plot labels from 1, too.
+            it and its "val_" twin; rows without it leave a gap.
         path: of the PNG.
 
     Example:
@@ -31,7 +30,7 @@ def save_curves(history: Sequence[Mapping[str, float]], path: File) -> None:
     columns = dict.fromkeys(name for row in history for name in row)
     names = [name for name in columns if f"val_{name}" in columns]
     figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
-    epochs = [int(row["epoch"]) + (history[0]["epoch"] == 0) for row in history]
+    epochs = [row["epoch"] for row in history]
     for axis, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names):
         axis.plot(epochs, [row.get(name, np.nan) for row in history], marker=".", label="training")
         axis.plot(epochs, [row.get(f"val_{name}", np.nan) for row in history], marker=".", label="validation")

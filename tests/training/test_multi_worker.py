@@ -16,7 +16,7 @@ import pytest
 
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 # One pathway; tests/test_benchmark_scaling.py has two workers train both.
 TINY = [
     'model.pathways=["slow"]',
@@ -119,7 +119,7 @@ def test_a_killed_worker_is_waited_for(undisturbed, videos, tmp_path):
             worker.kill()
     log = (tmp_path / "0.log").read_text()
     assert codes == [0, 0], log[-3000:] + (tmp_path / "1.log").read_text()[-3000:]
-    assert "another worker went away" in log and re.search(r"going on after epoch [12] of 3", log), log[-3000:]
+    assert "lost another worker" in log and re.search(r"resuming after epoch [12] of 3", log), log[-3000:]
     for a, b in zip(weights(tmp_path / "run/checkpoints/epoch_0003.keras"), undisturbed[1][0]):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
@@ -133,7 +133,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras
-from slowfast_tf import train
+from slowfast_tf.training.run import build
 from slowfast_tf.data import Clips
 from slowfast_tf.training import strategies
 
@@ -145,7 +145,7 @@ for name, strategy, synchronize in ("one", one, "true"), ("two", two, "true"), (
     keras.utils.set_random_seed(1)
     clips = Clips(settings, "train")
     with strategy.scope():
-        model = train.build(settings, clips)
+        model = build(settings, clips)
     phase = clips.phases[0]
     history = model.fit(strategies.training_data(strategy, clips, range(1), phase, 0), steps_per_epoch=1, verbose=0)
     # Of 4 + 2 clips one replica gets none of the second batch; of 3 the replicas get 2 and 1.
@@ -212,3 +212,46 @@ def test_kubernetes_pods_find_each_other():
     found = json.loads(said.stdout)
     assert found["cluster"]["worker"] == [f"slowfast-{i}.slowfast:2222" for i in range(4)]
     assert found["task"] == {"type": "worker", "index": 3}
+
+
+RANKS = """
+import tensorflow as tf
+from slowfast_tf.training import strategies
+
+resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+
+class Strategy:
+    cluster_resolver = resolver
+
+tf.distribute.MultiWorkerMirroredStrategy = Strategy
+strategy = strategies.from_environment()
+print(*strategies.shard(strategy), strategies.is_chief(strategy))
+"""
+
+
+def rank(cluster, task):
+    """Shard, number of shards and whether it is the chief, of a task of a cluster."""
+    configuration = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
+    environment = {**os.environ, "TF_CONFIG": json.dumps(configuration)}
+    code = [sys.executable, "-c", RANKS]
+    return subprocess.run(code, capture_output=True, text=True, env=environment, timeout=600)
+
+
+@pytest.mark.parametrize(
+    "cluster, task, expected",
+    [
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("chief", 0), "0 3 True"),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("worker", 0), "1 3 False"),
+        ({"chief": ["a:1"]}, ("chief", 0), "0 1 True"),
+        ({"worker": ["b:1", "c:1"]}, ("worker", 1), "1 2 False"),
+    ],
+)
+def test_the_chief_comes_before_the_workers(cluster, task, expected):
+    """As on Vertex AI; without a chief worker 0 writes."""
+    done = rank(cluster, task)
+    assert done.stdout.strip() == expected, done.stderr[-2000:]
+
+
+def test_jobs_other_than_chief_and_worker_are_refused():
+    done = rank({"chief": ["a:1"], "worker": ["b:1"], "evaluator": ["c:1"]}, ("evaluator", 0))
+    assert "InputError: TF_CONFIG has the job 'evaluator'" in done.stderr

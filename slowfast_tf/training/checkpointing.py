@@ -1,0 +1,129 @@
+"""Save a run after each epoch and on a signal, so that the same command resumes it."""
+
+import pathlib
+import re
+import signal
+import types
+from typing import NamedTuple
+
+import keras
+
+from ..files.atomic import atomic
+from . import averaging, strategies
+from .history import best_epoch, read_history, write_history
+
+
+class Interrupted(Exception):
+    """A signal stopped the run, which has saved its position."""
+
+
+class Position(NamedTuple):
+    """How far a run is: `epoch` finished epochs, and `step` finished steps of the next one."""
+
+    epoch: int = 0
+    step: int = 0
+
+
+START = Position()
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Save what a run needs to resume after each epoch, and the best model.
+
+    At the end of an epoch `history.csv` is written first, then `model.keras` if this epoch is the best one
+    (`history.best_epoch`), then `checkpoints/`. A run that is killed between two of them repeats the epoch and writes
+    the same again.
+
+    `on_signal` only notes a signal. After Ctrl-C or a termination (Slurm, Kubernetes) the run finishes its current
+    step, saves and stops. After the last step of an epoch it validates first, because no steps are left to resume with.
+    Several workers are each in another step, so they stop without saving and resume after the last finished epoch.
+
+    Args:
+        model: the model to save.
+        workdir: the run's work directory.
+        monitor: name of the validation metric that the best model has most of, such as "val_top1".
+        position: where the run starts; later rows of an existing history are dropped.
+
+    Raises:
+        Interrupted: from `fit`, after a signal.
+
+    Example:
+        >>> checkpoints = Checkpoints(model, "runs/demo", "val_top1")
+        >>> with handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM):
+        ...     model.fit(train, validation_data=val, epochs=3, callbacks=[checkpoints])
+    """
+
+    def __init__(self, model: keras.Model, workdir: pathlib.Path, monitor: str, position: Position = START):
+        super().__init__()
+        self.saved = model
+        self.workdir = pathlib.Path(workdir)
+        self.monitor = monitor
+        self.position = position
+        self.rows = read_history(self.workdir)[: position.epoch]
+        self._signal: int | None = None
+
+    def on_signal(self, number: int, frame: types.FrameType | None) -> None:
+        """Handle a signal: stop soon; at the second Ctrl-C, at once."""
+        if self._signal == number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._signal = number
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.position = Position(self.position.epoch, self.position.step + 1)
+        if batch + 1 < self.params["steps"]:  # pyright: ignore[reportOptionalSubscript]
+            self.stop_if_asked()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.position = Position(epoch + 1)
+        self.rows.append({"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}})
+        if strategies.is_chief(self.saved.distribute_strategy):
+            write_history(self.workdir, self.rows)
+        if best_epoch(self.rows, self.monitor) == epoch + 1:
+            with averaging.holding(self.saved, True):
+                self._save(self.workdir / "model.keras")
+        self._save_position()
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Save the position and raise `Interrupted` if a signal has arrived."""
+        if self._signal is None:
+            return
+        epoch, step = self.position
+        if step and strategies.shard(self.saved.distribute_strategy)[1] == 1:
+            self._save_position()
+        else:
+            step = 0
+        raise Interrupted(f"the same command resumes after epoch {epoch}" + (f" and {step} steps" if step else ""))
+
+    def _save_position(self) -> None:
+        epoch, step = self.position
+        older = _checkpoints(self.workdir)
+        with averaging.holding(self.saved, False):
+            self._save(self.workdir / "checkpoints" / f"epoch_{epoch:04d}{f'_step_{step:06d}' if step else ''}.keras")
+        if strategies.is_chief(self.saved.distribute_strategy):
+            for position, path in older:
+                if position != self.position:
+                    path.unlink(missing_ok=True)
+
+    def _save(self, path: pathlib.Path) -> None:
+        with strategies.writer(self.saved.distribute_strategy, path) as wanted, atomic(wanted) as temporary:
+            self.saved.save(temporary)
+
+
+def latest_checkpoint(workdir: pathlib.Path) -> tuple[pathlib.Path | None, Position]:
+    """Return the path and the position of a run's newest checkpoint; None and the start if there is none."""
+    found = _checkpoints(workdir)
+    if not found:
+        return None, START
+    position, path = found[-1]
+    return path, position
+
+
+def _checkpoints(workdir: pathlib.Path) -> list[tuple[Position, pathlib.Path]]:
+    """Return positions and paths of a run's checkpoints, the newest last."""
+    found = []
+    for path in (pathlib.Path(workdir) / "checkpoints").glob("epoch_*.keras"):
+        match = re.fullmatch(r"epoch_(\d+)(?:_step_(\d+))?", path.stem)
+        if match:
+            found.append((Position(int(match[1]), int(match[2] or 0)), path))
+    return sorted(found)

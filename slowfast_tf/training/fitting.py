@@ -1,0 +1,129 @@
+"""Fit a model phase by phase: the callbacks, the data, and one clear line for an error."""
+
+import contextlib
+import signal
+import warnings
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from ..config import Config
+from ..data import service
+from ..data.multigrid import Phase
+from ..data.pipeline import Clips
+from ..errors import InputError, RunError
+from ..interrupts import handle_signals
+from . import accumulation, strategies
+from .averaging import TestedWeights
+from .checkpointing import Checkpoints, Interrupted, Position
+from .progress import Progress
+from .stopping import StopOnNonFinite
+from .tensorboard import ExampleClips, TensorBoard
+
+
+def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, checkpoints: Checkpoints) -> None:
+    """Train a compiled model to the end of the run, from the position that `checkpoints` has.
+
+    Args:
+        model: a compiled `SlowFast`, made in the scope of its strategy.
+        settings: the run's configuration.
+        clips: the training clips.
+        validation: the validation clips.
+        checkpoints: saves the run, and stops it at a signal.
+
+    Raises:
+        InputError: if no training video can be read.
+        RunError: if the loss is not finite, or the run was interrupted.
+    """
+    accumulation.in_parts(model, settings.train.gradient_accumulation)
+    if settings.train.multigrid:
+        model.input_spec = None  # Keras would insist on the frames of a full clip
+    with (
+        _clear_errors(model, settings, clips),
+        handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM),
+        warnings.catch_warnings(),
+    ):
+        # Keras warns at the end of validation: it does not know beforehand how many videos can be read.
+        warnings.filterwarnings("ignore", "Your input ran out of data")
+        for phase in clips.phases:
+            _fit_phase(model, phase, settings, clips, validation, checkpoints)
+        checkpoints.stop_if_asked()
+
+
+def _fit_phase(
+    model: keras.Model, phase: Phase, settings: Config, clips: Clips, validation: Clips, checkpoints: Checkpoints
+) -> None:
+    strategy, position, steps = model.distribute_strategy, checkpoints.position, clips.steps(phase)
+    epochs = range(max(position.epoch, phase.epochs.start), phase.epochs.stop)
+    if not epochs:
+        return
+    skip = position.step if position.epoch in epochs else 0
+    chief = strategies.is_chief(strategy)
+    statistics = statistics_clips(settings, clips, phase, strategy.num_replicas_in_sync)
+    callbacks = [
+        StopOnNonFinite(),
+        Progress(phase.shapes[-1].batch, steps, skip, clips.phases[-1].epochs.stop, quiet=not chief),
+        TestedWeights(statistics, settings.train.precise_batchnorm),
+    ]
+    if chief:
+        logs = checkpoints.workdir / "tensorboard"
+        callbacks.append(TensorBoard(str(logs), write_graph=False))
+        if position == Position():
+            callbacks.append(ExampleClips(clips.train(epochs, phase), clips.spec, logs / "train"))
+    callbacks.append(checkpoints)  # last: it stops the run, and every other one has seen the epoch by then
+    # A resumed epoch is shorter, and Keras has one length for all epochs of a call.
+    for some in [epochs[:1], epochs[1:]] if skip else [epochs]:
+        if some:
+            model.fit(
+                strategies.training_data(strategy, clips, some, phase, skip),
+                steps_per_epoch=steps - skip,
+                initial_epoch=some.start,
+                epochs=some.stop,
+                shuffle=False,  # the clips are shuffled already
+                validation_data=strategies.validation_data(validation),
+                callbacks=callbacks,
+                verbose=0,  # pyright: ignore[reportArgumentType]
+            )
+        skip = 0
+
+
+def statistics_clips(settings: Config, clips: Clips, phase: Phase, replicas: int) -> tf.data.Dataset:
+    """Return training batches for precise BatchNorm.
+
+    They have the shape that is tested, with which multigrid training ends each short cycle, and as many clips as
+    BatchNorm sees in training: those of one device, or of all (`train.synchronize_batchnorm`), divided by
+    `train.gradient_accumulation`.
+
+    Args:
+        settings: the run's configuration.
+        clips: the training clips.
+        phase: the phase whose epochs to read.
+        replicas: number of devices.
+    """
+    shape = phase.shapes[-1]
+    parts = settings.train.gradient_accumulation * (1 if settings.train.synchronize_batchnorm else replicas)
+    return clips.train(phase.epochs, phase._replace(shapes=(shape._replace(batch=shape.batch // parts),)))
+
+
+@contextlib.contextmanager
+def _clear_errors(model: keras.Model, settings: Config, clips: Clips) -> Iterator[None]:
+    """Turn errors of `fit` into one clear line. If another worker is lost, restart this process."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        raise RunError(f"interrupted; {str(error) or 'the same command resumes after the last epoch'}") from error
+    except tf.errors.InvalidArgumentError as error:
+        if service.NOTHING in str(error):
+            raise InputError(
+                f"{service.NOTHING}: they have to see {settings.data.root} at the same place, and whole; their logs"
+                " tell what they could not read"
+            ) from error
+        if len(clips.skipped) < clips.count:
+            raise
+        first = next(iter(clips.skipped.values()))
+        raise InputError(f"none of the {clips.count} training videos can be read: {first}") from error
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        if strategies.shard(model.distribute_strategy)[1] > 1:
+            strategies.restart_process(error)
+        raise

@@ -1,0 +1,54 @@
+"""The history of a run, `history.csv`: a row for each epoch, and the rule for the best one."""
+
+import csv
+import io
+import math
+import os
+import pathlib
+from collections.abc import Sequence
+
+from ..files.atomic import write_text
+
+Row = dict[str, float]
+"""The logs of an epoch by name. "epoch" comes first: an integer, counted from 1."""
+
+
+def read_history(workdir: str | os.PathLike) -> list[Row]:
+    """Return the rows of a run's `history.csv`, or an empty list if there is none.
+
+    Earlier versions counted epochs from 0; their rows come back counted from 1.
+    """
+    path = pathlib.Path(workdir) / "history.csv"
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        rows = [{name: float(text) for name, text in row.items()} for row in csv.DictReader(file)]
+    shift = 1 if rows and rows[0]["epoch"] == 0 else 0
+    return [{**row, "epoch": int(row["epoch"]) + shift} for row in rows]
+
+
+def write_history(workdir: str | os.PathLike, rows: Sequence[Row]) -> None:
+    """Write `history.csv` whole. `read_history` gives the same rows back, to the last digit."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(pathlib.Path(workdir) / "history.csv", text.getvalue())
+
+
+def best_epoch(rows: Sequence[Row], monitor: str) -> int:
+    """Return the number of the best epoch, counted from 1.
+
+    The best epoch has the highest `monitor`. Among equal ones it has the lowest validation loss; among those it is the
+    earliest. This rule decides which model is kept as `model.keras` and which epoch a report names.
+
+    Args:
+        rows: at least one row, as `read_history` returns them.
+        monitor: name of a column such as "val_top1".
+    """
+
+    def rank(row: Row) -> tuple[float, float, float]:
+        metric, loss = row[monitor], row["val_loss"]
+        return -math.inf if math.isnan(metric) else metric, -math.inf if math.isnan(loss) else -loss, -row["epoch"]
+
+    return int(max(rows, key=rank)["epoch"])

@@ -1,0 +1,99 @@
+"""Report the progress of a run: a bar, a line for each epoch, and the share of time spent waiting for the input."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tqdm
+
+from ..models.keras_compat import learning_rate, step_on_batch
+
+SLOW_INPUT = 0.3  # share of the time spent waiting for the input, above which the run says so
+
+
+class Progress(keras.callbacks.Callback):
+    """Show a bar with remaining time, loss, learning rate, clips a second and the share of time spent on input.
+
+    The last three are added to the logs of each epoch, so this callback comes before those that write logs. Each epoch
+    also prints a line; without a terminal there is no bar.
+
+    Args:
+        clips: clips in a step.
+        steps: steps in an epoch.
+        first_step: steps of the first epoch that are done already.
+        epochs: epochs of the run.
+        quiet: print nothing, as all workers but one do.
+    """
+
+    def __init__(self, clips: int, steps: int, first_step: int, epochs: int, quiet: bool = False):
+        super().__init__()
+        self.clips, self.steps, self.first_step, self.epochs, self.quiet = clips, steps, first_step, epochs, quiet
+        self._warned = quiet
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        step = step_on_batch(self.model)
+
+        def timed(batches: Iterator) -> Any:
+            began = time.perf_counter()
+            batch = next(batches)
+            self._waited += time.perf_counter() - began
+            return step(batch)
+
+        self.model.train_function = timed  # pyright: ignore[reportOptionalMemberAccess]
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self.model.train_function = None  # the next fit makes another  # pyright: ignore[reportOptionalMemberAccess]
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._done, self._waited = 0, 0.0
+        self._began = time.perf_counter()
+        self._bar = tqdm.tqdm(
+            total=self.steps,
+            initial=self.first_step,
+            desc=f"epoch {epoch + 1}/{self.epochs}",
+            unit="step",
+            disable=self.quiet or not sys.stderr.isatty(),
+            leave=False,
+        )
+        self.first_step = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        assert logs is not None
+        self._done += 1
+        if self._done == 1:  # the first step builds the graph
+            self._began, self._waited = time.perf_counter(), 0.0
+        speed, wait = self._measure()
+        rate = self._learning_rate()
+        self._bar.set_postfix(loss=f"{logs['loss']:.4f}", lr=f"{rate:.3g}", clips_s=f"{speed:.1f}", wait=f"{wait:.0%}")
+        self._bar.update()
+        if self._done == 50 and wait > SLOW_INPUT and not self._warned:
+            self._warned = True
+            tqdm.tqdm.write(
+                f"the device waits for the input {wait:.0%} of the time: prepare the videos as records (python -m"
+                " slowfast_tf.prepare), drop costly augmentation, or read with a tf.data service (data.service)",
+                file=sys.stderr,
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        assert logs is not None
+        self._bar.close()
+        logs["learning_rate"] = self._learning_rate()
+        logs["clips_per_second"], logs["input_wait"] = self._measured
+        if not self.quiet:
+            line = " ".join(f"{name} {value:.4g}" for name, value in logs.items())
+            print(f"epoch {epoch + 1}/{self.epochs}: {line}", flush=True)
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._measured = self._measure()  # here, so that validation does not count
+
+    def _learning_rate(self) -> float:
+        return learning_rate(self.model.optimizer)  # pyright: ignore[reportOptionalMemberAccess]
+
+    def _measure(self) -> tuple[float, float]:
+        """Return clips a second and the share of time spent waiting for the input, both since the first step."""
+        seconds = time.perf_counter() - self._began
+        if self._done < 2:
+            return 0.0, 0.0
+        return (self._done - 1) * self.clips / seconds, self._waited / seconds

@@ -1,0 +1,51 @@
+"""What a run came to, as values and as the text that a command prints."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+ABOUT = {
+    "metrics.json": "these figures",
+    "report.html": "the figures of each class, and what is taken for what; scores.npz holds the scores",
+    "curves.png": "loss and accuracy by epoch, from history.csv",
+    "confusion.png": "which classes are taken for which",
+    "detections.csv": "boxes and scores in AVA's form",
+    "prediction.png": "a video and what the network says of it",
+    "saved_model/1": "for TF Serving",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The result of a run.
+
+    Attributes:
+        workdir: the run's work directory.
+        metrics: metrics of the best model by name, as `metrics.json` holds them.
+        best_epoch: the epoch that `model.keras` is of, counted from 1.
+        skipped: the error for each video that could not be read, by video.
+        seconds: how long the run took, since it was started or resumed.
+    """
+
+    workdir: pathlib.Path
+    metrics: dict[str, Any]
+    best_epoch: int
+    skipped: dict[str, str]
+    seconds: float
+
+    @property
+    def files(self) -> dict[pathlib.Path, str]:
+        """The files of the run that exist, each with what it holds."""
+        about = {"model.keras": f"the best model, of epoch {self.best_epoch}", **ABOUT}
+        return {self.workdir / name: what for name, what in about.items() if (self.workdir / name).exists()}
+
+    def summary(self) -> str:
+        """Return the metrics, the videos that were skipped, and the files, as lines of text."""
+        metrics = ", ".join(f"{name} {value:.3f}" for name, value in self.metrics.items() if isinstance(value, float))
+        videos, views = self.metrics["videos"], self.metrics["views"]
+        lines = [f"{metrics} on {videos} videos ({views} views), after {self.seconds / 60:.1f} minutes"]
+        if self.skipped:
+            list_of_them = self.workdir / "skipped.txt"
+            lines += [f"{len(self.skipped)} videos could not be read and were skipped ({list_of_them}):"]
+            lines += self.skipped.values()
+        return "\n".join([*lines, *(f"  {path}: {what}" for path, what in self.files.items())])

@@ -1,0 +1,47 @@
+"""Check that a work directory belongs to the configuration that is about to run in it."""
+
+import json
+import pathlib
+from typing import Any
+
+from .. import config
+from ..errors import InputError
+
+SHOWN = 3  # differing keys that a message names
+
+
+def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
+    """Check that a work directory is free or holds a run of the same configuration.
+
+    Args:
+        workdir: the run's work directory; it need not exist.
+        settings: the configuration to run.
+
+    Raises:
+        InputError: if the configurations differ, with the keys that do and both values.
+    """
+    path = pathlib.Path(workdir) / "config.json"
+    if not path.exists():
+        return
+    # Read as a configuration: an earlier version did not write keys that were added since.
+    there, here = (_flatten(c.model_dump(mode="json")) for c in (config.load(path), settings))
+    differing = [key for key in {**here, **there} if there.get(key) != here.get(key)]
+    if not differing:
+        return
+    shown = [f"{key}: {_text(there.get(key))} there, {_text(here.get(key))} here" for key in differing[:SHOWN]]
+    if len(differing) > SHOWN:
+        shown.append(f"and {len(differing) - SHOWN} more")
+    raise InputError(f"{workdir} holds a run of another configuration ({'; '.join(shown)})", argument="workdir")
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested dictionaries by dotted keys, such as "train.epochs"."""
+    flat = {}
+    for key, value in values.items():
+        flat.update(_flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return flat
+
+
+def _text(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
