@@ -1,9 +1,9 @@
 """What a command does around its call: a quick start of TensorFlow, one clear line for a mistake, an exit code.
 
 This is the one place that changes the state of the process: commands and the benchmarks' worker processes own theirs.
-The library never imports this module. Each change is here because it was measured: a prediction of a tiny network
-(`python -m slowfast_tf.predict`, TensorFlow 2.21, 2 cores) takes 4.1 s of CPU time with all of them and 8.4 s with none,
-medians of 7 alternating runs. The figure at each change is what the prediction takes longer without that one.
+The library never imports this module. Each change is measured: a prediction of a tiny network with
+`python -m slowfast_tf.predict` (TensorFlow 2.21, 2 cores) takes 4.1 s of CPU time with all of them and 8.4 s with none
+(medians of 7 alternating runs). The figure at each change is how much longer the prediction takes without it.
 """
 
 import contextlib

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from ..files.atomic import write_text
-from ..models.presets import get_spec, nearest
+from ..models.presets import get_spec
 from ..models.spec import SlowFastSpec
 
 Positive = Annotated[int, pydantic.Field(ge=1)]
