@@ -1,11 +1,15 @@
 """A small data set and a small network that the tests share."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from helpers.coded_video import write
 from helpers.pictures import CLASSES, SIZES, picture
+
+# Tests import TensorFlow before slowfast_tf, which sets this; training takes several times as long without oneDNN.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def pytest_collection_modifyitems(items):
