@@ -48,8 +48,8 @@ def find(name: str | os.PathLike, folder: str | os.PathLike = "") -> pathlib.Pat
     asked = pathlib.PurePath(name).with_suffix("").as_posix().removeprefix("configs/")
     close = difflib.get_close_matches(asked, names, n=3, cutoff=0)
     raise InputError(
-        f"no configuration {path}: give a JSON file, or the name of a shipped configuration; nearest:"
-        f" {', '.join(close)}"
+        f"cannot read the configuration {path}: no such file; give the path of a JSON file, or the name of a shipped"
+        f" configuration; nearest: {', '.join(close)}"
     )
 
 
