@@ -1,4 +1,4 @@
-# Two commands, each of which makes .venv on first use.
+# Each command makes .venv on first use.
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -8,14 +8,16 @@ BIN = .venv/bin
 demo: .venv/installed
 	$(BIN)/python -m slowfast_tf.train --config configs/demo.json
 
+# Three processes of about 2 GB: more than cores, since tests wait for processes of their own.
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyright
 
-# The newest pip: that of an older Python takes twice as long to choose versions.
+# Upgrade pip first: old versions resolve dependencies twice as slowly.
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip

@@ -3,13 +3,14 @@
 import importlib
 import os
 import sys
+from typing import Any
 
 __version__ = "0.1.0"
 
 # TensorFlow turns oneDNN on by itself on x86-64 CPUs with VNNI only; training takes several times as long without.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-# Loaded when they are asked for: TensorFlow takes seconds to import, and a mistyped command is answered at once.
+# Imported on first use.
 _HOMES = {
     "PRESETS": ".models.presets",
     "SlowFast": ".models.slowfast",
@@ -19,10 +20,10 @@ _HOMES = {
 }
 _MODULES = ("checkpoints", "config", "data", "evaluation", "exporting", "inference", "models", "training")
 
-__all__ = [*_HOMES, *_MODULES]
+__all__ = [*_HOMES, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name], __name__), name)
     if name in _MODULES:
@@ -30,17 +31,26 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-# While Python looks for the module of `python -m slowfast_tf.train`, it calls the program "-m". Anyone else may go on
-# to `keras.models.load_model`, which must know our classes by then.
-if sys.argv[:1] != ["-m"]:
-    from .runtime import without_remarks as _without_remarks
+def _is_own_command() -> bool:
+    """Return whether this process is `python -m slowfast_tf.X` or `slowfast_tf X`, not a program that imports us.
 
-    with _without_remarks():  # of TensorFlow, on this machine's devices
-        from .models import slowfast as _slowfast  # noqa: F401
-        from .training import losses as _losses  # noqa: F401
-        from .training import optimizers as _optimizers  # noqa: F401
-        from .training import schedules as _schedules  # noqa: F401
+    While Python looks for the module of -m, it calls the program "-m"; `sys.orig_argv` has the module's name, just
+    before the arguments. Other programs that run with -m (`python -m their_package.run`) look the same but for it.
+    """
+    program = sys.argv[0] if sys.argv else ""
+    if program == "-m":
+        program = sys.orig_argv[-len(sys.argv)].removeprefix("-m")
+        return program.partition(".")[0] == __name__
+    return os.path.splitext(os.path.basename(program))[0] == __name__
+
+
+# Keras knows a class in a saved model only by what was registered: `import slowfast_tf; keras.models.load_model(path)`.
+# A command of ours imports TensorFlow by itself and later, since that takes seconds: a mistyped option is answered at
+# once.
+if not _is_own_command():
+    for _name in ("models.slowfast", "training.losses", "training.optimizers", "training.schedules"):
+        importlib.import_module(f".{_name}", __name__)

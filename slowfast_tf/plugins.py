@@ -2,6 +2,7 @@
 
 import importlib
 import warnings
+from collections.abc import Iterable
 
 from .errors import InputError
 
@@ -12,14 +13,14 @@ RUNS_ON = {
 }
 
 
-def load(names):
-    """Imports plugins: optimizers and layers are known by name then, file systems by the first part of a path.
+def load(names: Iterable[str]) -> None:
+    """Import plugins: Keras then knows their optimizers and layers by name, TensorFlow their file systems.
 
     Args:
-        names: of modules.
+        names: modules, such as "tensorflow_addons".
 
     Raises:
-        InputError: for one that cannot be imported, with the versions of TensorFlow that can where that is known.
+        InputError: if one cannot be imported, with the versions of TensorFlow that it runs on where these are known.
     """
     for name in names:
         with warnings.catch_warnings(record=True) as caught:
@@ -34,7 +35,7 @@ def load(names):
             raise InputError(_refusal(name, lost[0]))
 
 
-def _refusal(name, cause):
+def _refusal(name: str, cause: str) -> str:
     import tensorflow as tf
 
     cause = " ".join(cause.split())[:300]

@@ -1,6 +1,5 @@
 """A small data set and a small network that the tests share."""
 
-import gc
 import json
 import os
 
@@ -9,15 +8,12 @@ import pytest
 from helpers.coded_video import write
 from helpers.pictures import CLASSES, SIZES, picture
 
-# oneDNN, which TensorFlow turns on by itself on CPUs with VNNI only: without it a training step takes several times as
-# long.
+# Tests import TensorFlow before slowfast_tf, which sets this; training takes several times as long without oneDNN.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# A fifth of the time went into looking for garbage among all that the tests' process keeps.
-gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests first, or one of the two processes would wait for the other at the end."""
+    """Put files with slow tests first, or the other processes would wait for the last one."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
@@ -131,7 +127,7 @@ def run_predict(capfd):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
-            runtime.run(lambda: predict.main([str(a) for a in arguments]))
+            runtime.run(lambda: predict.main([str(a) for a in arguments]), getattr(predict, "ADVICE", None))
         out, error = capfd.readouterr()
         return end.value.code, out.splitlines(), error.splitlines()
 

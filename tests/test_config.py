@@ -16,7 +16,7 @@ MINIMAL = {
     "name": "n",
     "model": {"preset": "slowfast_4x16_r50"},
     "data": {"dataset": "folder", "root": "videos"},
-    "train": {"epochs": 2, "batch_size": 8, "learning_rate": 0.1},
+    "train": {"epochs": 2, "batch_size": 8, "learning_rate": 0.1, "warmup_epochs": 0},
 }
 
 
@@ -119,6 +119,7 @@ def test_overrides(put):
 @pytest.mark.parametrize(
     "override, said",
     [
+        ("train.warmup_epochs=2.5", ["train", "warmup_epochs 2.5", "2 epochs"]),
         ("a.b", ["KEY=VALUE", "'a.b'"]),
         ("train.epochs", ["KEY=VALUE", "'train.epochs'"]),
         ("name.first=x", ["'name'", "holds a value"]),
@@ -186,6 +187,81 @@ def test_missing_keys(put, key):
     assert f"{key!r} is missing" in mistake(put(values))
 
 
+LION = {"class_name": "Lion", "config": {"beta_2": 0.9}}
+
+
+@pytest.mark.parametrize(
+    "child, expected",
+    [
+        ({"class_name": "Lamb"}, {"class_name": "Lamb"}),
+        ({"class_name": "Lamb", "config": {"epsilon": 1e-5}}, {"class_name": "Lamb", "config": {"epsilon": 1e-5}}),
+        ({"config": {"beta_1": 0.8}}, {"class_name": "Lion", "config": {"beta_1": 0.8, "beta_2": 0.9}}),
+        ({"class_name": "Lion", "config": {"beta_2": 0.5}}, {"class_name": "Lion", "config": {"beta_2": 0.5}}),
+        ("adamw", "adamw"),
+    ],
+)
+def test_an_optimizer_inherits_the_config_of_its_own_class_only(put, child, expected):
+    put({**MINIMAL, "train": {**MINIMAL["train"], "optimizer": LION}}, "base.json")
+    path = put({"base": "base.json", "train": {"optimizer": child}})
+    assert config.load(path).train.optimizer == expected
+    if child == {"class_name": "Lamb"}:
+        base = path.parent / "base.json"
+        assert config.load(base, ["train.optimizer.class_name=Lamb"]).train.optimizer == child
+
+
+def test_a_warmup_may_last_the_whole_run(put):
+    path = put(MINIMAL)
+    assert config.load(path, ["train.warmup_epochs=2"]).train.warmup_epochs == 2
+    steps = ["train.schedule=steps", "train.step_epochs=[1]", "train.step_rates=[0.1]"]
+    mistake(path, *steps, "train.warmup_epochs=3")
+    # A multigrid run has 1.5 times the epochs.
+    assert config.load(path, [*steps, "train.multigrid=true", "train.warmup_epochs=3"]).train.multigrid
+    assert "3 epochs" in mistake(path, *steps, "train.multigrid=true", "train.warmup_epochs=3.5")
+
+
+def test_a_network_of_optical_flow_has_no_saved_model(put):
+    path = put({**MINIMAL, "model": {"preset": "slowfast_4x16_r50", "fast_input": "flow"}})
+    assert config.load(path).export == []
+    message = mistake(path, 'export=["saved_model"]')
+    assert "optical flow" in message and "tflite or onnx" in message
+    # Without the Fast pathway there is no flow.
+    config.load(path, ['export=["saved_model"]', 'model.pathways=["slow"]'])
+
+
+def test_an_override_that_cannot_be_applied_is_told_apart(put):
+    with pytest.raises(InputError) as error:
+        config.load(put(MINIMAL), ["train.epochs"])
+    assert error.value.argument == "overrides" and "--" not in str(error.value)
+
+
+def test_shipped_configurations_by_name(put, tmp_path, monkeypatch):
+    names = {str(path.relative_to(ROOT / "configs").with_suffix("")) for path in ROOT.glob("configs/**/*.json")}
+    assert set(config.shipped()) == names and {"demo", "kinetics400/slowfast_8x8_r50"} <= names
+    monkeypatch.chdir(tmp_path)
+    by_name, by_path = config.load("kinetics400/slowfast_8x8_r50"), ROOT / "configs/kinetics400/slowfast_8x8_r50.json"
+    assert by_name == config.load(by_path)
+    # A file goes first, and may have a shipped one as its base.
+    put({"base": "kinetics400/slowfast_8x8_r50", "name": "mine"}, "demo")
+    mine = config.load("demo")
+    assert mine.name == "mine" and mine.model_copy(update={"name": by_name.name}) == by_name
+    (tmp_path / "charades").mkdir()
+    assert config.load("charades").data.dataset == "charades"  # a directory of that name hides nothing
+
+
+@pytest.mark.parametrize(
+    "name, near",
+    [("dmeo", "demo"), ("configs/demo.jsn", "demo"), ("slowfast_8x8_r50_nl", "kinetics400/slowfast_8x8_r50_nl")],
+)
+def test_a_name_that_is_not_shipped(name, near, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = mistake(name)
+    assert name in message and near in message.partition("nearest: ")[2].split(", ")
+
+
+def test_a_name_that_no_file_can_have():
+    assert "no such file" in mistake("x" * 5000)
+
+
 @pytest.mark.parametrize("text", ["", "{", "{'name': 1}", "[1, 2]", "3", "null", '{"name": "n",}'])
 def test_no_json_object(put, text):
     path = put(text)
@@ -236,7 +312,7 @@ def command(*arguments, directory):
             lines.append(line)
     assert done.returncode == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
     assert "pydantic" in modules
-    return lines[0], sorted(modules & {"tensorflow", "keras", "numpy"})
+    return lines[0], sorted(modules & {"tensorflow", "keras"})
 
 
 def test_a_mistyped_command_is_answered_without_tensorflow(put, tmp_path):

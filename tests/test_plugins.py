@@ -16,6 +16,8 @@ from slowfast_tf.models import keras_compat as compat
 from slowfast_tf.training import optimizers, schedules
 from slowfast_tf.video import tensorflow_io
 
+pytestmark = pytest.mark.legacy
+
 ADDONS = importlib.util.find_spec("tensorflow_addons")
 IO = importlib.util.find_spec("tensorflow_io")
 
@@ -120,7 +122,8 @@ def test_reader_tensorflow_io(tmp_path):
     path = tmp_path / "coded.mp4"
     write(path, [coded(number) for number in range(12)])
     script = (
-        "import os, sys; from slowfast_tf import cli; from slowfast_tf.data import tensorflow_io; import numpy\n"
+        "import os, sys; import numpy; from slowfast_tf.errors import InputError\n"
+        "from slowfast_tf.video import tensorflow_io\n"
         "try: numpy.save(sys.argv[2], tensorflow_io.reader()(sys.argv[1], [0, 3, 3, 99]))\n"
         "except InputError as error: print(error, flush=True)\n"
         "os._exit(0)"

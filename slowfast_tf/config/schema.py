@@ -1,32 +1,50 @@
-"""What a run does, as JSON: a typed schema, inheritance ("base"), overrides, and errors in one clear line.
+"""What a configuration may say: one class a section, and what has to fit together. No TensorFlow here."""
 
-No TensorFlow here: a typing mistake is answered at once.
-"""
-
-import json
-import pathlib
+import os
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import pydantic
 
-from .errors import InputError
-from .files.atomic import write_text
-from .models.presets import get_spec, nearest
-from .models.spec import SlowFastSpec
+from ..files.atomic import write_text
+from ..models.presets import get_spec
+from ..models.spec import SlowFastSpec
 
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Rate = Annotated[float, pydantic.Field(ge=0)]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
-BOXES = ("ava", "demo_detection")  # data sets of boxes
+EPOCH_FACTOR = 1.5  # epochs of a multigrid run, of those of a run without it
 KINDS = {tuple: "a list", int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
+# MERGE: replace this block by `from ..data.datasets import DATASETS`.
+class _Plain:
+    has_boxes = False
+
+
+class _Boxes:
+    has_boxes = True
+
+
+DATASETS: dict[str, Any] = dict.fromkeys(("demo", "movers", "folder", "lists", "kinetics", "charades"), _Plain)
+DATASETS.update(demo_detection=_Boxes, ava=_Boxes)
+
+
 class Section(pydantic.BaseModel):
+    """A part of a configuration: no other keys than these, no conversion of types."""
+
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def _is_optimizer(value):
+def _is_dataset(value: str) -> str:
+    known = [*DATASETS, "records"]
+    if value not in known:
+        raise ValueError(f"takes one of {', '.join(map(repr, known))}; received {value!r}")
+    return value
+
+
+def _is_optimizer(value: Any) -> Any:
     if value in ("sgd", "adamw"):
         return value
     fits = isinstance(value, dict) and set(value) <= {"class_name", "config"}
@@ -68,7 +86,7 @@ class Data(Section):
         are above 0, either takes half of the batches.
     """
 
-    dataset: Literal["demo", "demo_detection", "movers", "folder", "lists", "kinetics", "charades", "ava", "records"]
+    dataset: Annotated[str, pydantic.AfterValidator(_is_dataset)]
     root: str
     frame_rate: Annotated[float, pydantic.Field(gt=0)] | None = None
     reader: Literal["pyav", "tensorflow_io"] = "pyav"
@@ -158,6 +176,15 @@ class Train(Section):
     freeze: list[str] = []
 
     @pydantic.model_validator(mode="after")
+    def _warmup_ends(self):
+        longest = self.epochs * (EPOCH_FACTOR if self.multigrid else 1)
+        if self.warmup_epochs > longest:
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs:g} is longer than the run of {longest:g} epochs; lower it"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _optimizer_takes(self):
         if isinstance(self.optimizer, dict) and (self.clip_norm or self.ema_decay):
             raise ValueError(
@@ -242,7 +269,7 @@ class Config(Section):
 
     @pydantic.model_validator(mode="after")
     def _network_fits(self):
-        for name, value in self.model.model_extra.items():
+        for name, value in (self.model.model_extra or {}).items():
             default = getattr(SlowFastSpec, name, None)
             kinds = {tuple: (list,), float: (int, float)}.get(type(default), (type(default),))
             if default is not None and type(value) not in kinds:
@@ -277,21 +304,38 @@ class Config(Section):
         return self
 
     @pydantic.model_validator(mode="after")
+    def _network_fits_export(self):
+        spec = self.spec()
+        if "saved_model" in self.export and "fast" in spec.pathways and spec.fast_input == "flow":
+            raise ValueError(
+                "export: a SavedModel takes video, and fast_input flow needs optical flow; set export to [], and export"
+                " the trained network as tflite or onnx"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _boxes_fit(self):
         spec, data = self.spec(), self.data
+        with_boxes = [name for name, dataset in DATASETS.items() if dataset.has_boxes]
         if spec.head != "roi":
-            if data.dataset in BOXES:
+            if data.dataset in with_boxes:
                 raise ValueError(f"dataset {data.dataset!r} has labels of boxes only, which need head 'roi'")
             return self
-        if data.dataset not in (*BOXES, "records"):
-            raise ValueError(f"head 'roi' needs boxes: dataset {', '.join(BOXES)} or records; got {data.dataset!r}")
+        if data.dataset not in (*with_boxes, "records"):
+            raise ValueError(
+                f"head 'roi' needs boxes: dataset {', '.join(with_boxes)} or records; got {data.dataset!r}"
+            )
+        self._detection_fits(spec)
+        return self
+
+    def _detection_fits(self, spec: SlowFastSpec) -> None:
         if spec.activation != "sigmoid":
             raise ValueError(
                 f"people do several things at once: head 'roi' needs activation 'sigmoid'; got {spec.activation!r}"
             )
         for name in ("rand_augment_layers", "mixup", "cutmix"):
-            if getattr(data, name):
-                raise ValueError(f"boxes cannot follow data.{name}; set it to 0, got {getattr(data, name)}")
+            if getattr(self.data, name):
+                raise ValueError(f"boxes cannot follow data.{name}; set it to 0, got {getattr(self.data, name)}")
         if self.train.multigrid:
             raise ValueError("train.multigrid is for head 'pool'; set it to false")
         if (self.test.clips, self.test.crops) != (1, 0):
@@ -299,97 +343,18 @@ class Config(Section):
                 "head 'roi' is tested on one clip of whole frames: set test.clips to 1 and test.crops to 0;"
                 f" got {self.test.clips} and {self.test.crops}"
             )
-        return self
 
-    def spec(self, labels=()):
-        """The `SlowFastSpec` of the network, for class names `labels`."""
-        changes = dict(self.model.model_extra)
+    def spec(self, labels: Sequence[str] = ()) -> SlowFastSpec:
+        """Return the spec of the network.
+
+        Args:
+            labels: class names, which decide the number of classes; without any, the preset's.
+        """
+        changes: dict[str, Any] = dict(self.model.model_extra or {})
         if labels:
             changes.update(labels=tuple(labels), num_classes=len(labels))
         return get_spec(self.model.preset, **changes)
 
-    def save(self, path):
-        """Writes the resolved configuration: everything that is needed to repeat the run."""
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the resolved configuration as JSON: everything that is needed to repeat the run."""
         write_text(path, self.model_dump_json(indent=2) + "\n")
-
-
-def load(path, overrides=()):
-    """Reads a configuration.
-
-    Args:
-        path: a JSON file. Its "base" names a file, relative to it, whose values it changes.
-        overrides: texts such as "train.epochs=3"; the value is JSON, or else a string.
-
-    Returns:
-        A `Config`.
-
-    Raises:
-        InputError: for a missing file, bad JSON, an unknown key (names the nearest known one), or a value of a
-            wrong type or range (says what was received).
-    """
-    values = _read(pathlib.Path(path), ())
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise InputError(f"--set takes KEY=VALUE, such as train.epochs=3; got {override!r}")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        *parents, last = key.strip().split(".")
-        section = values
-        for parent in parents:
-            section = section.setdefault(parent, {})
-            if not isinstance(section, dict):
-                raise InputError(f"--set {override}: {parent!r} holds a value, not further keys")
-        section[last] = value
-    try:
-        return Config.model_validate(values)
-    except pydantic.ValidationError as error:
-        raise InputError(f"{path}: {_explain(error.errors()[0])}") from error
-
-
-def _read(path, readers):
-    if path.resolve() in readers:
-        raise InputError(f"{path}: is its own base")
-    try:
-        values = json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(
-            f"cannot read the configuration {path}: {error.strerror}; give the path of a JSON file"
-        ) from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: a configuration is an object {{...}}; got {type(values).__name__}")
-    if "base" in values:
-        base = values.pop("base")
-        if not isinstance(base, str):
-            raise InputError(f"{path}: base names a file; received {base!r}")
-        base = _read(path.parent / base, (*readers, path.resolve()))
-        values = _merge(base, values)
-    return values
-
-
-def _merge(base, values):
-    merged = dict(base)
-    for key, value in values.items():
-        both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merge(base[key], value) if both else value
-    return merged
-
-
-def _explain(error):
-    """One line about the first thing that is wrong."""
-    where = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        *parents, key = error["loc"]
-        section = Config
-        for parent in parents:
-            section = section.model_fields[parent].annotation
-        return f"unknown key {where!r}{nearest(key, section.model_fields)}"
-    if error["type"] == "missing":
-        return f"key {where!r} is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    where = f"{where}: " if where else "model: "
-    return f"{where}{message}" + ("" if error["type"] == "value_error" else f"; received {error['input']!r}")

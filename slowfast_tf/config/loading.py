@@ -1,0 +1,150 @@
+"""From a file, or the name of a shipped configuration, to a `Config`: bases, overrides, and what to say of mistakes."""
+
+import difflib
+import json
+import os
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import pydantic
+from pydantic_core import ErrorDetails
+
+from ..errors import InputError
+from ..models.presets import nearest
+from .schema import Config
+
+# In a wheel these are package data; in a checkout this is a link to the folder at the top.
+SHIPPED = pathlib.Path(__file__).parents[1] / "configs"
+
+
+def shipped() -> list[str]:
+    """Return the names of the configurations that come with the package, such as "kinetics400/slowfast_8x8_r50"."""
+    return sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.rglob("*.json"))
+
+
+def find(name: str | os.PathLike, folder: str | os.PathLike = "") -> pathlib.Path:
+    """Return the path of a configuration.
+
+    Args:
+        name: a JSON file, or the name of a shipped configuration. A file goes first.
+        folder: where a relative path starts.
+
+    Raises:
+        InputError: if there is neither, with the nearest names.
+
+    Example:
+        >>> find("kinetics400/slowfast_8x8_r50").name
+        'slowfast_8x8_r50.json'
+    """
+    path = pathlib.Path(folder, name)
+    if os.path.isfile(path):  # Path.is_file() raises for a name that is too long
+        return path
+    names = shipped()
+    if os.fspath(name) in names:
+        return SHIPPED / f"{os.fspath(name)}.json"
+    if os.path.exists(path):
+        raise InputError(f"cannot read the configuration {path}: not a file; give a JSON file")
+    asked = pathlib.PurePath(name).with_suffix("").as_posix().removeprefix("configs/")
+    close = difflib.get_close_matches(asked, names, n=3, cutoff=0)
+    raise InputError(
+        f"cannot read the configuration {path}: no such file; give the path of a JSON file, or the name of a shipped"
+        f" configuration; nearest: {', '.join(close)}"
+    )
+
+
+def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Config:
+    """Read a configuration.
+
+    Args:
+        path: a JSON file, or the name of a shipped configuration. Its "base" is either as well, a file relative to it,
+            whose values it changes.
+        overrides: texts such as "train.epochs=3"; the value is JSON, or else a string.
+
+    Raises:
+        InputError: for a missing file, bad JSON, an unknown key (names the nearest known one), or a value of a
+            wrong type or range (says what was received). Its `argument` is "overrides" for an override that cannot
+            be applied.
+
+    Example:
+        >>> load("demo", ["train.epochs=3"]).train.epochs
+        3
+    """
+    values = _read(find(path), ())
+    for override in overrides:
+        _apply(values, override)
+    try:
+        return Config.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise InputError(f"{path}: {_explain(error.errors()[0])}") from error
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Set one value, in place."""
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise InputError(f"an override is KEY=VALUE, such as train.epochs=3; got {override!r}", "overrides")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    *parents, last = key.strip().split(".")
+    section = values
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            raise InputError(f"override {override!r}: {parent!r} holds a value, not further keys", "overrides")
+    if last == "class_name" and section.get(last) != value:
+        section.pop("config", None)  # of another class, as in `_merge`
+    section[last] = value
+
+
+def _read(path: pathlib.Path, readers: tuple[pathlib.Path, ...]) -> dict[str, Any]:
+    """Return the values of a file over those of its bases; `readers` are the files that led here."""
+    if path.resolve() in readers:
+        raise InputError(f"{path}: is its own base")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a configuration is an object {{...}}; got {type(values).__name__}")
+    if "base" in values:
+        base = values.pop("base")
+        if not isinstance(base, str):
+            raise InputError(f"{path}: base names a configuration; received {base!r}")
+        try:
+            found = find(base, path.parent)
+        except InputError as error:
+            raise InputError(f"{path}: base: {error}") from error
+        values = _merge(_read(found, (*readers, path.resolve())), values)
+    return values
+
+
+def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` over those of `base`, section by section."""
+    if values.get("class_name", base.get("class_name")) != base.get("class_name"):
+        return values  # {"class_name": ..., "config": ...}: another class has a config of its own
+    merged = dict(base)
+    for key, value in values.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value) if both else value
+    return merged
+
+
+def _explain(error: ErrorDetails) -> str:
+    """Return one line about the first thing that is wrong."""
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        *parents, key = error["loc"]
+        section: Any = Config
+        for parent in parents:
+            section = section.model_fields[parent].annotation
+        return f"unknown key {where!r}{nearest(key, section.model_fields)}"
+    if error["type"] == "missing":
+        return f"key {where!r} is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    where = f"{where}: " if where else "model: "
+    return f"{where}{message}" + ("" if error["type"] == "value_error" else f"; received {error['input']!r}")
