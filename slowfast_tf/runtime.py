@@ -14,12 +14,16 @@ import traceback
 from .errors import InputError, RunError
 
 
-def run(main):
-    """Runs a command's `main()` and exits: 0 on success, 1 on failure (`main` may return it), 2 on a user's mistake."""
+def run(main, advice=None):
+    """Runs a command's `main()` and exits: 0 on success, 1 on failure (`main` may return it), 2 on a user's mistake.
+
+    `advice` has a text for each `argument` of an `InputError`, which names the command's options.
+    """
     try:
         code = main() or 0
     except (InputError, RunError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        extra = (advice or {}).get(getattr(error, "argument", ""))
+        print(f"error: {error}; {extra}" if extra else f"error: {error}", file=sys.stderr)
         code = 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

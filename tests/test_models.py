@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from slowfast_tf import describe
 from slowfast_tf.checkpoints.loading import variables
 from slowfast_tf.errors import InputError
-from slowfast_tf.models import description
+from slowfast_tf.models import cost_table, description
 from slowfast_tf.models.cost import cost, nonlocal_products, total
 from slowfast_tf.models.lateral import Lateral
 from slowfast_tf.models.layers import BatchNorm, Conv3D, NonLocal
@@ -489,7 +489,7 @@ def test_start():
 WHOLE = ("SlowFast 4x16 R50", "SlowFast 8x8 R50", "SlowFast 16x8 R101 + non-local")
 
 
-@pytest.mark.parametrize("row", description.PAPER, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", cost_table.PAPER, ids=lambda row: row[0])
 def test_cost_of_the_papers_networks(row):
     name, preset, changes, published, recomputed, millions = row
     spec = get_spec(preset, **changes)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from ..models import keras_compat as compat
-from ..models.fit import FitModel
+from ..models.keras_compat import FitModel
 
 
 def in_parts(model, parts):
@@ -58,4 +58,4 @@ def _step(model, parts, data):
         if metric.name == "loss":
             metric.update_state(loss * replicas, sample_weight=clips)  # a replica's loss is its share of the sum
     figures = model.compute_metrics(x, y, predictions.concat(), sample_weight=weights)
-    return model._with_axis(figures) if isinstance(model, FitModel) else figures
+    return model.with_axis(figures) if isinstance(model, FitModel) else figures
