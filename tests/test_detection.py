@@ -16,7 +16,7 @@ from slowfast_tf.models.cost import cost, total
 from slowfast_tf.models.heads import RoIHead
 from slowfast_tf.models.presets import get_spec
 from slowfast_tf.models.roi_align import RoIAlign
-from slowfast_tf.models.slowfast import SlowFast, load
+from slowfast_tf.models.slowfast import SlowFast, load_model
 from slowfast_tf.models.spec import SlowFastSpec
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "shared" / "golden"
@@ -208,7 +208,7 @@ def test_saved_models_come_back(changes, tmp_path):
     model, x = network(spec, lowering="conv2d"), clip(spec, 35, 52, boxes=2)
     expected = model(x)
     model.save(tmp_path / "model.keras")
-    loaded = load(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
     assert loaded.spec == spec and error(loaded(x), expected) < 1e-6
     other = SlowFast(spec)
     other.set_weights(model.get_weights())
@@ -388,7 +388,7 @@ def test_golden(tmp_path):
     inputs, places, logits = golden()
     checkpoint = checkpoints.read(GOLDEN / f"{AVA}.pyth")
     assert not checkpoint.leftover and not checkpoint.assumed
-    saved = load(path)
+    saved = load_model(path)
     assert (saved.spec.head, saved.spec.roi_aligned, saved.spec.activation) == ("roi", True, "sigmoid")
     assert saved.spec.num_classes == 80 and saved.spec.channel_order == "rgb"
     flat = SlowFast(saved.spec, lowering="conv2d")
