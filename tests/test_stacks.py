@@ -16,6 +16,7 @@ OTHER = os.environ.get("SLOWFAST_TF_OTHER_PYTHON")
 ROOT = pathlib.Path(__file__).parents[1]
 
 
+@pytest.mark.legacy
 @pytest.mark.skipif(not OTHER, reason="SLOWFAST_TF_OTHER_PYTHON is not set; .ci/legacy sets it")
 def test_each_stack_reads_what_the_other_saved(saved, served, tmp_path):
     random = np.random.default_rng(3)
