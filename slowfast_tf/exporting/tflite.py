@@ -99,7 +99,7 @@ def _converter(
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if quantize == "int8":
-            converter.representative_dataset = lambda: ({s.name: clip[s.name] for s in specs} for clip in clips or ())
+            converter.representative_dataset = lambda: ({s.name: clip[s.name] for s in specs} for clip in clips or ())  # pyright: ignore[reportArgumentType]
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             if int8_io:
                 converter.inference_input_type = converter.inference_output_type = tf.int8
