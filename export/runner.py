@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from typing import NoReturn
 
 import frames
 import numpy as np
@@ -77,6 +78,6 @@ def _benchmark(about, run, options):
     )
 
 
-def _exit(message):
+def _exit(message) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     sys.exit(2)

@@ -2,13 +2,18 @@
 
 import argparse
 import pathlib
+from typing import TYPE_CHECKING
 
 from .errors import InputError
 from .files.atomic import atomic
 from .runtime import run
 
+if TYPE_CHECKING:
+    from .models.slowfast import SlowFast
 
-def main(arguments=None):
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.convert",
         description="Converts published weights to a .keras file: checkpoints of PySlowFast (.pyth), of its Caffe2"
@@ -43,14 +48,15 @@ def main(arguments=None):
             f" {spec.frames}x{spec.stride}, {spec.num_classes} classes, {len(checkpoint.tensors)} tensors"
         )
         if checkpoint.assumed:
-            print(checkpoint.assumed)
+            print(f"{checkpoint.assumed}; --preset names another (such as slowfast_4x16_r50)")
         model = build(checkpoint, options.num_classes)
     with atomic(options.output) as temporary:
         model.save(temporary)
     print(f"wrote {options.output}")
 
 
-def _check(options):
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what cannot be converted, before TensorFlow is imported."""
     if not options.checkpoint.is_file():
         raise InputError(f"no such file: {options.checkpoint}; give the path of a checkpoint")
     if options.output.suffix != ".keras":
@@ -61,7 +67,7 @@ def _check(options):
         raise InputError(f"--num-classes must be at least 1; got {options.num_classes}")
 
 
-def _inflated(options):
+def _inflated(options: argparse.Namespace) -> "SlowFast":
     from .checkpoints import inflate_imagenet
     from .models.slowfast import SlowFast
 

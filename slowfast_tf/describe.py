@@ -5,13 +5,14 @@ import json
 
 from .errors import InputError
 from .files.atomic import write_text
-from .models.description import as_text, describe, read_spec, table
+from .models.cost_table import table
+from .models.description import as_text, describe, read_spec
 from .models.presets import PRESETS
 from .runtime import run
 
 
-def main(argv=None):
-    """The command."""
+def main(argv: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.describe",
         description=__doc__,

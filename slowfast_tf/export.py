@@ -8,6 +8,7 @@ import signal
 from . import runtime
 from .errors import InputError
 from .files import remote
+from .interrupts import handle_signals
 from .models.presets import PRESETS, nearest
 
 # Which options a format has, and their values.
@@ -18,7 +19,19 @@ ONLY = {
 SUFFIX = {"tflite": ".tflite", "onnx": ".onnx"}
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    options = _parser().parse_args(arguments)
+    views = _check(options)
+
+    runtime.import_tensorflow()
+    # As Ctrl-C: what is half-written goes away.
+    with handle_signals(signal.default_int_handler, signal.SIGTERM):
+        _export(options, views)
+    print(f"wrote {options.output}")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.export",
         description="Writes a trained network for TF Serving (saved_model), LiteRT (tflite) or ONNX Runtime, OpenVINO"
@@ -47,11 +60,14 @@ def main(arguments=None):
     parser.add_argument(
         "--views", default="1x1", metavar="CLIPSxCROPS", help="saved_model only: views of each video, such as 10x3"
     )
-    options = parser.parse_args(arguments)
-    views = _check(options)
+    return parser
 
-    runtime.import_tensorflow()
-    model = _model(options.checkpoint)
+
+def _export(options: argparse.Namespace, views: tuple[int, int]) -> None:
+    from .models.slowfast import SlowFast, load_model
+
+    preset = options.checkpoint in PRESETS and not pathlib.Path(options.checkpoint).exists()
+    model = SlowFast(options.checkpoint) if preset else load_model(options.checkpoint)
     if options.format == "saved_model":
         from .exporting import saved_model
 
@@ -60,15 +76,15 @@ def main(arguments=None):
         from .exporting import calibration, onnx, tflite
 
         clips = calibration.read(options.calibration, model.spec) if options.calibration else None
-        if options.format == "onnx":
-            onnx.export(model, options.output, options.quantize, clips)
-        else:
-            tflite.export(model, options.output, options.quantize, clips, options.int8_io, options.report)
-    print(f"wrote {options.output}")
+        with runtime.without_remarks():  # of converters
+            if options.format == "onnx":
+                onnx.export(model, options.output, options.quantize, clips)
+            else:
+                tflite.export(model, options.output, options.quantize, clips, options.int8_io, options.report)
 
 
-def _check(options):
-    """Refuses what does not fit together, before TensorFlow is imported; gives the views, two integers."""
+def _check(options: argparse.Namespace) -> tuple[int, int]:
+    """Refuse what does not fit together, before TensorFlow is imported; return the views."""
     form = options.format
     for name, formats in ONLY.items():
         value = getattr(options, name)
@@ -78,8 +94,8 @@ def _check(options):
     views = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d?)", options.views)
     if not views:
         raise InputError(f"--views takes CLIPSxCROPS, such as 10x3; received {options.views!r}")
-    views = tuple(map(int, views.groups()))
-    if views != (1, 1) and form != "saved_model":
+    clips, crops = map(int, views.groups())
+    if (clips, crops) != (1, 1) and form != "saved_model":
         raise InputError(f"--views is for --format saved_model; received --format {form}")
     if options.quantize == "int8" and not options.calibration:
         raise InputError("--quantize int8 needs --calibration: some videos like those that the network will see")
@@ -97,17 +113,8 @@ def _check(options):
     there = pathlib.Path(options.checkpoint).exists() or remote.is_remote(options.checkpoint)
     if not there and options.checkpoint not in PRESETS:
         raise InputError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
-    return views
-
-
-def _model(source):
-    from . import SlowFast, load
-
-    if source in PRESETS and not pathlib.Path(source).exists():
-        return SlowFast(source)
-    return load(source)
+    return clips, crops
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-written goes away
     runtime.run(main)

@@ -1,9 +1,16 @@
 """Keras Applications' ImageNet ResNet50 (its layer names and ours), inflated into a Slow pathway."""
 
+import os
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ..errors import InputError
-from .loading import assign, variables
+from ..models.spec import SlowFastSpec
+from .variables import assign, variables
+
+if TYPE_CHECKING:
+    from ..models.slowfast import SlowFast
 
 # `{j}` counts blocks from 1.
 NAMES = (
@@ -19,12 +26,12 @@ _MEAN = np.array([103.939, 116.779, 123.68])
 _EPSILON = 1.001e-5
 
 
-def inflate_imagenet(path, model):
-    """Starts the Slow pathway from an image network (Carreira and Zisserman, arXiv 1705.07750, section 2.4).
+def inflate_imagenet(path: str | os.PathLike, model: "SlowFast") -> None:
+    """Start the Slow pathway from an image network (Carreira and Zisserman, arXiv 1705.07750, section 2.4).
 
     A kernel of size kT in time is the image network's, divided by kT, at each of its kT places: on a still
     video it gives what the image network gives. Biases of convolutions go into BatchNorm's moving mean, and the
-    stem is adapted to the model's own normalisation and channel order, so that nothing is lost. Where a
+    stem is adapted to the model's own normalization and channel order, so that nothing is lost. Where a
     convolution also sees channels of a lateral connection, their part starts at 0. Everything else,
     the classifier among it, stays as it was.
 
@@ -38,6 +45,9 @@ def inflate_imagenet(path, model):
 
     Raises:
         InputError: for another file or model.
+
+    Example:
+        >>> inflate_imagenet("resnet50_weights_tf_dim_ordering_tf_kernels.h5", SlowFast("slow_8x8_r50"))
     """
     spec = model.spec
     if "slow" not in spec.pathways or spec.depth != 50 or spec.width != 64:
@@ -58,8 +68,10 @@ def inflate_imagenet(path, model):
     assign(targets, tensors, {}, path)
 
 
-def _layer(image, theirs, ours, spec, targets):
-    """The tensors of one convolution and its BatchNorm, in float64 until they are assigned."""
+def _layer(
+    image: dict[str, list[np.ndarray]], theirs: str, ours: str, spec: SlowFastSpec, targets: dict[str, Any]
+) -> dict[str, np.ndarray]:
+    """Return the tensors of one convolution and its BatchNorm, in float64 until they are assigned."""
     kernel, bias = (value.astype("float64") for value in image[theirs + "_conv"])
     gamma, beta, mean, variance = (value.astype("float64") for value in image[theirs + "_bn"])
     if theirs == "conv1":
@@ -81,8 +93,8 @@ def _layer(image, theirs, ours, spec, targets):
     }
 
 
-def _resnet50(path):
-    """From layer name to weights. Keras itself reads the file, by order: its layers were once named otherwise."""
+def _resnet50(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
+    """Return weights by layer name. Keras itself reads the file, by order: its layers were once named otherwise."""
     import keras
 
     for include_top in (False, True):

@@ -1,19 +1,28 @@
 """From a foreign checkpoint to a model: names, layouts, architecture, and an account of every parameter."""
 
 import dataclasses
+import os
 import pathlib
 import re
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..models.presets import get_spec
-from ..models.spec import BLOCKS, CHANNELS, SlowFastSpec
+from ..models.spec import BLOCKS, SlowFastSpec
 from . import caffe2, mmaction2, pyslowfast, pytorchvideo
+from .architecture import architecture, guess_clip
 from .reader import read_arrays
+from .variables import assign, some, variables
+
+__all__ = ["FORMATS", "Checkpoint", "assign", "build", "names", "read", "variables"]
+
+if TYPE_CHECKING:
+    from ..models.slowfast import SlowFast
 
 FORMATS = (pyslowfast, caffe2, pytorchvideo, mmaction2)
-WEIGHTS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
 
 @dataclasses.dataclass
@@ -32,14 +41,14 @@ class Checkpoint:
 
     path: pathlib.Path
     source: str
-    tensors: dict
-    leftover: dict
+    tensors: dict[str, np.ndarray]
+    leftover: dict[str, tuple[int, ...]]
     spec: SlowFastSpec
     assumed: str
 
 
-def read(path, preset=None, **changes):
-    """Reads a checkpoint of PySlowFast, its Caffe2 model zoo, PyTorchVideo or MMAction2.
+def read(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> Checkpoint:
+    """Read a checkpoint of PySlowFast, its Caffe2 model zoo, PyTorchVideo or MMAction2.
 
     Args:
         path: the file.
@@ -53,35 +62,27 @@ def read(path, preset=None, **changes):
     Raises:
         InputError: for a file that cannot be read or is none of these, a network that `SlowFastSpec` cannot
             describe (such as MMAction2's detection models), an unknown preset, or one of other pathways or depth.
+
+    Example:
+        >>> model = build(read("SLOWFAST_8x8_R50.pkl"))
     """
     path = pathlib.Path(path)
     arrays, config = read_arrays(path)
     source, tensors, leftover = _translate(arrays, path)
     classes = np.size(tensors.get("head/classifier/bias", range(400)))
-    fields = {**_architecture(tensors), **source.SPEC, "num_classes": classes}
+    fields: dict[str, Any] = {**architecture(tensors), **source.SPEC, "num_classes": classes}
     if len(fields["pathways"]) == 2 and any(_bare(name) == mmaction2.FAST_FIRST for name in arrays):
         fast = 32 * tensors["fast_stem/conv1/conv/kernel"].shape[-1]  # channels after res5
         tensors["head/classifier/kernel"] = np.roll(tensors["head/classifier/kernel"], -fast, axis=0)
-    # Nothing in a Caffe2 file tells detection but the 80 classes of AVA.
-    detection = any(re.match(r"detection_head\.|roi_head\.", _bare(name)) for name in arrays)
-    detection = detection or (source is caffe2 and classes == 80)
-    if detection and source is mmaction2:
-        raise InputError(
-            f"{path} is a detection model of MMAction2: it has 8x8 bins a box and no dilation in res5, where this"
-            " package builds 7x7 and dilation 2; give one of PySlowFast or PyTorchVideo"
-        )
-    if detection:  # those without a configuration are of Caffe2 and PyTorchVideo, which do not align
+    if _detects(arrays, source, classes, path):  # files without a configuration are of networks that do not align
         fields.update(head="roi", roi_aligned=False, activation="sigmoid")
     assumed = ""
     if config:  # PySlowFast writes one, also beside PyTorchVideo's networks
         fields.update(pyslowfast.settings(config))
     elif not preset and not {"frames", "stride", "alpha"} <= set(changes):
-        fields.update(_guess(fields))
+        fields.update(guess_clip(fields))
         alpha = f", alpha {fields['alpha']}" if "fast" in fields["pathways"] else ""
-        assumed = (
-            f"assumed {fields['frames']}x{fields['stride']}{alpha}: the file does not say;"
-            " --preset names another (such as slowfast_4x16_r50)"
-        )
+        assumed = f"assumed {fields['frames']}x{fields['stride']}{alpha}: the file does not say"
     try:
         if preset:
             given = get_spec(preset)
@@ -100,8 +101,8 @@ def read(path, preset=None, **changes):
     return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
 
 
-def build(checkpoint, num_classes=None):
-    """The model of a checkpoint, with its weights.
+def build(checkpoint: Checkpoint, num_classes: int | None = None) -> "SlowFast":
+    """Build the model of a checkpoint, with its weights.
 
     Args:
         checkpoint: what `read` gave.
@@ -113,7 +114,7 @@ def build(checkpoint, num_classes=None):
     Raises:
         InputError: where a parameter is missing, left over or of another shape, with names and shapes.
     """
-    from ..models.slowfast import SlowFast
+    from ..models.slowfast import SlowFast  # TensorFlow: reading needs none
 
     spec, tensors = checkpoint.spec, dict(checkpoint.tensors)
     if num_classes is not None:
@@ -127,77 +128,34 @@ def build(checkpoint, num_classes=None):
     return model
 
 
-def variables(model):
-    """The weights of a model by path, such as "slow_res2/block0/a/conv/kernel", in Keras 2 and 3 alike."""
-    found = {}
-
-    def walk(layer, path):
-        for name in WEIGHTS:
-            variable = getattr(layer, name, None)
-            if variable is not None:
-                found[f"{path}{name}"] = variable
-        # Keras 2 gives no paths to the weights of inner layers, and no public way to walk these.
-        for inner in layer._flatten_layers(include_self=False, recursive=False):
-            walk(inner, f"{path}{inner.name}/")
-
-    walk(model, "")
-    return found
+def _detects(arrays: dict[str, np.ndarray], source: ModuleType, classes: int, path: pathlib.Path) -> bool:
+    """Return whether a checkpoint is of a detection network; refuse those of MMAction2."""
+    # Only the 80 classes of AVA show it in a Caffe2 file.
+    detection = any(re.match(r"detection_head\.|roi_head\.", _bare(name)) for name in arrays)
+    if detection and source is mmaction2:
+        raise InputError(
+            f"{path} is a detection model of MMAction2: it has 8x8 bins a box and no dilation in res5, where this"
+            " package builds 7x7 and dilation 2; give one of PySlowFast or PyTorchVideo"
+        )
+    return detection or (source is caffe2 and classes == 80)
 
 
-def assign(targets, tensors, leftover, path):
-    """Gives variables their values, all or none.
-
-    Args:
-        targets: from name to variable.
-        tensors: from name to array. The bias of a convolution that BatchNorm follows has no variable here:
-            it is subtracted from the moving mean, which changes no result.
-        leftover: names, with shapes, that are known to have no place.
-        path: of the file, for messages.
-
-    Raises:
-        InputError: where names or shapes differ.
-    """
-    tensors = dict(tensors)
-    for name in [n for n in tensors if n.endswith("/conv/bias") and n not in targets]:
-        mean = name.replace("/conv/bias", "/norm/moving_mean")
-        if mean in tensors and tensors[mean].shape == tensors[name].shape:
-            tensors[mean] = tensors[mean] - tensors.pop(name)
-    leftover = {**leftover, **{name: value.shape for name, value in tensors.items() if name not in targets}}
-    shapes = {name: tuple(variable.shape) for name, variable in targets.items()}
-    problems = {
-        "missing": [f"{name} {shape}" for name, shape in shapes.items() if name not in tensors],
-        "left over": [f"{name} {tuple(shape)}" for name, shape in leftover.items()],
-        "of another shape": [
-            f"{name} {tensors[name].shape} for {shape}"
-            for name, shape in shapes.items()
-            if name in tensors and tensors[name].shape != shape
-        ],
-    }
-    found = [f"{len(names)} {what}: {_some(names)}" for what, names in problems.items() if names]
-    if found:
-        raise InputError(f"the parameters of {path} do not fit the network: {'; '.join(found)}")
-    for name, variable in targets.items():
-        variable.assign(tensors[name])
-
-
-def _some(names, most=12):
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _bare(name):
-    """A parameter's name without what wrappers (DataParallel, PySlowFast's PyTorchVideo models) put before it."""
+def _bare(name: str) -> str:
+    """Return a parameter's name without the prefixes of DataParallel and of PySlowFast's PyTorchVideo models."""
     return re.sub(r"^((module|model)\.)+", "", name)
 
 
-def _translate(arrays, path):
-    """Finds the format; gives it, tensors by our names, and the shapes of what has none."""
+def _translate(
+    arrays: dict[str, np.ndarray], path: pathlib.Path
+) -> tuple[ModuleType, dict[str, np.ndarray], dict[str, tuple[int, ...]]]:
+    """Find the format; return it, tensors by our names, and the shapes of what has none."""
     tables = {source: names(source) for source in FORMATS}
     known = {source: sum(_bare(name) in table for name in arrays) for source, table in tables.items()}
-    source = max(known, key=known.get)
+    source = max(known, key=lambda source: known[source])
     if not known[source]:
         raise InputError(
             f"{path} is no SlowFast checkpoint of {', '.join(s.TITLE for s in FORMATS)}: its first parameters are"
-            f" {_some(list(arrays), 3) or 'none'}"
+            f" {some(list(arrays), 3) or 'none'}"
         )
     tensors, leftover = {}, {}
     for name, value in arrays.items():
@@ -209,8 +167,8 @@ def _translate(arrays, path):
     return source, tensors, leftover
 
 
-def names(source):
-    """A format's table written out: from each of its parameter names to ours."""
+def names(source: ModuleType) -> dict[str, str]:
+    """Return a format's table written out: from each of its parameter names to ours."""
     table = {}
     for theirs, ours in source.NAMES:
         leaves = source.NORM if ours.endswith("/norm") else source.CONV
@@ -223,79 +181,8 @@ def names(source):
     return table
 
 
-def _layout(name, value):
-    """From `[out, in, T, H, W]` and `[out, in]` to our layout."""
+def _layout(name: str, value: np.ndarray) -> np.ndarray:
+    """Transpose from `[out, in, T, H, W]` and `[out, in]` to our layout."""
     if name.endswith("/kernel") and value.ndim in (2, 5):
         value = value.transpose(2, 3, 4, 1, 0) if value.ndim == 5 else value.T
     return value
-
-
-def _architecture(tensors):
-    """The fields of `SlowFastSpec` that names and shapes tell."""
-    pathways = tuple(p for p in ("slow", "fast") if f"{p}_stem/conv1/conv/kernel" in tensors)
-    if not pathways:
-        raise InputError("the checkpoint has no first convolution, so its pathways are unknown")
-    stems = {p: tensors[f"{p}_stem/conv1/conv/kernel"].shape for p in pathways}
-    if any(len(shape) != 5 for shape in stems.values()):
-        raise InputError(f"the checkpoint is no video network: its first kernel has shape {stems[pathways[0]]}")
-    fields = {"pathways": pathways, "width": stems[pathways[0]][-1]}
-
-    depths = set()
-    for pathway in pathways:
-        blocks = tuple(len(_indices(tensors, pathway, stage, "block")) for stage in (2, 3, 4, 5))
-        depths.add(next((depth for depth, known in BLOCKS.items() if known == blocks), blocks))
-    if len(depths) > 1 or not depths <= set(BLOCKS):
-        raise InputError(
-            f"the checkpoint's pathways have depth (or blocks in res2 to res5) {', '.join(map(str, depths))};"
-            f" this package builds {', '.join(map(str, BLOCKS))}, the same for all pathways"
-        )
-    fields["depth"] = depths.pop()
-
-    for pathway in pathways:
-        kernels, temporal = zip(*(_temporal(tensors, pathway, stage) for stage in (2, 3, 4, 5)))
-        if fields.setdefault("res4_temporal_blocks", temporal[2]) != temporal[2]:
-            raise InputError("the checkpoint's pathways have temporal kernels in different numbers of res4's blocks")
-        fields[f"{pathway}_kernels"] = (stems[pathway][0], *kernels)
-
-    if len(pathways) == 2:
-        fields["beta_inv"] = max(1, round(stems["slow"][-1] / stems["fast"][-1]))
-        channels = {3: "rgb", 1: "gray", 2: "flow"}
-        if stems["fast"][-2] not in channels:
-            raise InputError(f"the Fast pathway takes {stems['fast'][-2]} channels; known: {CHANNELS}")
-        fields["fast_input"] = channels[stems["fast"][-2]]
-        lateral = tensors.get("lateral_stem/conv/conv/kernel")
-        fields["lateral"] = "none" if lateral is None else "conv"
-        if lateral is not None:
-            fields["lateral_kernel"] = lateral.shape[0]
-            fields["lateral_norm"] = "lateral_stem/conv/norm/gamma" in tensors
-
-    nonlocal_blocks = tuple(tuple(sorted(_indices(tensors, "slow", stage, "nonlocal"))) for stage in (2, 3, 4, 5))
-    if any(nonlocal_blocks):
-        # Every published SlowFast has this kind; PySlowFast's configuration may overrule it.
-        fields.update(nonlocal_kind="dot_product", nonlocal_blocks=nonlocal_blocks)
-    return fields
-
-
-def _indices(tensors, pathway, stage, what):
-    found = (re.match(rf"{pathway}_res{stage}/{what}(\d+)/", name) for name in tensors)
-    return {int(match.group(1)) for match in found if match}
-
-
-def _temporal(tensors, pathway, stage):
-    """Kernel size in time of a stage, and how many of its blocks have it where the others have 1 (0: all)."""
-    blocks = sorted(_indices(tensors, pathway, stage, "block"))
-    kernels = [tensors.get(f"{pathway}_res{stage}/block{i}/a/conv/kernel") for i in blocks]
-    sizes = [kernel.shape[0] for kernel in kernels if kernel is not None]  # what is missing is reported later
-    if len(set(sizes)) < 2:
-        return (sizes or [1])[0], 0
-    temporal = sum(size > 1 for size in sizes)
-    if stage != 4 or sizes != [sizes[0]] * temporal + [1] * (len(sizes) - temporal):
-        raise InputError(f"the blocks of res{stage} have kernel sizes {sizes} in time, as I3D's; no SlowFast has these")
-    return sizes[0], temporal
-
-
-def _guess(fields):
-    """Frames, stride and alpha of the published models with such parameters."""
-    if len(fields["pathways"]) == 2 and fields["depth"] < 101 and fields.get("lateral_kernel") != 7:
-        return {"frames": 4, "stride": 16, "alpha": 8}
-    return {"frames": 8, "stride": 8, "alpha": 4}

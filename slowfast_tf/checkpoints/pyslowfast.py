@@ -3,6 +3,8 @@
 `{p}` and `{pathway}` number and name the pathway, `{stage}` is 2 to 5 (`{n}` one less), `{i}` counts blocks.
 """
 
+from typing import Any
+
 from ..errors import InputError
 
 TITLE = "PySlowFast"
@@ -35,8 +37,8 @@ NAMES = (
 )
 
 
-def settings(text):
-    """What the configuration stored in a `.pyth` file says of the network and its clips.
+def settings(text: str) -> dict[str, Any]:
+    """Return what the configuration stored in a `.pyth` file says of the network and its clips.
 
     Args:
         text: YAML, as PySlowFast writes it.
@@ -57,7 +59,7 @@ def settings(text):
         raise InputError(f"the checkpoint's configuration is not one that PySlowFast writes: {error!r}") from error
 
 
-def _settings(config):
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
     data, model, resnet, nonlocal_ = (config[section] for section in ("DATA", "MODEL", "RESNET", "NONLOCAL"))
     blocks = [i for stage in nonlocal_["LOCATION"] for pathway in stage for i in pathway]
     detection = config["DETECTION"]
@@ -99,12 +101,12 @@ def _settings(config):
     return spec
 
 
-def _each(stages):
-    """One value a stage, where all pathways have the same; otherwise what there was."""
+def _each(stages: list[list[Any]]) -> list[Any]:
+    """Return one value a stage, where all pathways have the same; otherwise what there was."""
     return [stage[0] if all(value == stage[0] for value in stage) else stage for stage in stages]
 
 
-def _sees_bgr(config):
+def _sees_bgr(config: dict[str, Any]) -> bool:
     dataset = config["TRAIN"]["DATASET"].lower()
     if dataset == "ava":
         return config["AVA"]["BGR"]

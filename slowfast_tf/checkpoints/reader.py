@@ -1,9 +1,11 @@
 """Reads foreign checkpoint files into NumPy arrays without running any code that they hold."""
 
+import os
 import pathlib
 import pickle
 import re
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -16,14 +18,14 @@ KIND = "PyTorch or Caffe2 checkpoint"
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
-def is_hdf5(path):
-    """Whether `path` is an HDF5 file, as Keras Applications publishes its weights."""
+def is_hdf5(path: str | os.PathLike) -> bool:
+    """Return whether `path` is an HDF5 file, as Keras Applications publishes its weights."""
     with open(path, "rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
-def read_arrays(path):
-    """Reads a PyTorch or Caffe2 checkpoint.
+def read_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], str | None]:
+    """Read a PyTorch or Caffe2 checkpoint.
 
     Args:
         path: a `.pyth` or `.pth` file (PyTorch), or a `.pkl` file (Caffe2's `{"blobs": {...}}`, also of Python 2).
@@ -50,14 +52,14 @@ def read_arrays(path):
     return {str(name): _array(value) for name, value in content.items()}, config if isinstance(config, str) else None
 
 
-def _array(value):
+def _array(value: Any) -> np.ndarray:
     if hasattr(value, "detach"):  # a torch tensor; NumPy has no bfloat16
         value = value.detach().cpu()
         value = (value.float() if value.is_floating_point() else value).numpy()
     return value if isinstance(value, np.ndarray) else np.array(value, dtype=object)  # other things stand there too
 
 
-def _read_torch(path):
+def _read_torch(path: pathlib.Path) -> Any:
     try:
         import torch
     except ImportError as error:

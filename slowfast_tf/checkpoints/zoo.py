@@ -1,4 +1,4 @@
-"""Published models by name: addresses, download and a converted copy in Keras' cache directory.
+"""Published models by name: their addresses, and a converted copy in Keras' cache directory.
 
 The table comes from PySlowFast's MODEL_ZOO.md, PyTorchVideo's model zoo page and the README pages of MMAction2's
 slowfast and slowonly configurations. Left out is what this package cannot build: C2D and I3D; MMAction2's non-local
@@ -7,18 +7,18 @@ with the Kinetics-600 networks behind them, whose non-local blocks pool over tim
 C2D).
 """
 
-import hashlib
-import http.client
-import os
 import pathlib
-import re
-import urllib.error
-import urllib.request
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from ..files.atomic import atomic
 from ..files.cache import cache_directory
 from ..models.presets import nearest
+from .download import download
+from .loading import build, read
+
+if TYPE_CHECKING:
+    from ..models.slowfast import SlowFast
 
 _FACEBOOK = "https://dl.fbaipublicfiles.com"
 _CAFFE2 = f"{_FACEBOOK}/pyslowfast/model_zoo/kinetics400"
@@ -32,7 +32,7 @@ _16x8 = {"frames": 16, "stride": 8, "alpha": 4}
 _CHARADES = {"activation": "sigmoid"}
 
 # Name: the address, and what the file does not say of itself.
-MODELS = {
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "slow_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_4x16_R50.pkl", _4x16),
     "slow_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_8x8_R50.pkl", _8x8),
     "slowfast_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWFAST_4x16_R50.pkl", _4x16),
@@ -130,11 +130,11 @@ MODELS = {
 }
 
 
-def from_pretrained(name):
-    """A published model by name, downloaded and converted on first use.
+def from_pretrained(name: str) -> "SlowFast":
+    """Return a published model by name, downloaded and converted on first use.
 
     Files are kept in the `slowfast_tf` folder of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`). An
-    interrupted download goes on where it stopped.
+    interrupted download is resumed.
 
     Args:
         name: a key of `MODELS`, such as "slowfast_8x8_r50_k400_pyslowfast".
@@ -154,8 +154,6 @@ def from_pretrained(name):
     folder = cache_directory()
     converted = folder / f"{name}.keras"
     if not converted.exists():
-        from .loading import build, read
-
         published = folder / f"{name}{pathlib.PurePosixPath(address).suffix}"
         download(address, published)
         model = build(read(published, **known))
@@ -163,70 +161,6 @@ def from_pretrained(name):
             model.save(temporary)
         return model
 
-    from ..models.slowfast import load
+    from ..models.slowfast import load_model
 
-    return load(converted)
-
-
-def download(address, path):
-    """Downloads a file, or goes on with a download that was interrupted; does nothing where the file is there.
-
-    The size is checked against the server's, and the hash where the address tells it: MMAction2's names end in
-    the first eight digits of the SHA-256.
-
-    Raises:
-        InputError: where there is no connection, the server refuses, or the file is not the one published.
-    """
-    if not path.exists():
-        part = path.with_name(path.name + ".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            total = _fetch(address, part)
-        except (OSError, http.client.HTTPException) as error:
-            raise InputError(
-                f"cannot download {address} ({getattr(error, 'reason', None) or error}); check the connection and run"
-                f" again, or put the file at {path} yourself"
-            ) from error
-        if total is not None and part.stat().st_size != total:
-            raise InputError(
-                f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes;"
-                " run again to go on from there"
-            )
-        os.replace(part, path)
-    published = re.search(r"-([0-9a-f]{8})\.pth$", address)
-    if published:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if not found.startswith(published.group(1)):
-            path.unlink()
-            raise InputError(f"{address} came damaged (SHA-256 {found}) and was removed; run again")
-
-
-def _fetch(address, part):
-    """Downloads to the end of what is there already; returns the whole size, or None where it is unknown."""
-    from keras.utils import Progbar
-
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=60)
-    except urllib.error.HTTPError as error:
-        # Nothing lies beyond what is there: it was whole, or it is not a part of this file.
-        if have and error.code == 416:
-            if error.headers.get("Content-Range") == f"bytes */{have}":
-                return have
-            part.unlink()
-            raise OSError("the file there has changed since the download began") from error
-        raise
-    with response:
-        if response.status != 206:  # the server begins anew
-            have = 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        print(f"downloading {address}")
-        progress = Progbar(total, unit_name="byte", interval=1)
-        with open(part, "ab" if have else "wb") as file:
-            while chunk := response.read(1 << 20):
-                file.write(chunk)
-                have += len(chunk)
-                progress.update(have, finalize=have == total)
-    return total
+    return load_model(converted)

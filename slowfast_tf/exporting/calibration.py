@@ -1,24 +1,30 @@
 """Clips that show a quantizer what activations are like."""
 
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 from ..data import sampling, transforms
 from ..errors import InputError, VideoError
+from ..models.spec import SlowFastSpec
 from ..video.decode import read_frames
 from ..video.probe import probe
 
 
-def refuse_boxes(spec):
-    """Raises `InputError` for a network that takes boxes: they have to lie between the steps of int8."""
+def refuse_boxes(spec: SlowFastSpec) -> None:
+    """Raise `InputError` for a network that takes boxes: they have to lie between the steps of int8."""
     if spec.head == "roi":
         raise InputError(
-            "--quantize int8 would round the corners of boxes to a 256th of the picture, and this network has head roi:"
+            "int8 would round the corners of boxes to a 256th of the picture, and this network has head roi:"
             " export it without int8"
         )
 
 
-def read(paths, spec):
-    """The middle clip of each video, as the network's inputs.
+def read(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[str, np.ndarray]]:
+    """Read the middle clip of each video, as the network's inputs.
 
     Args:
         paths: video files, and TFRecord files (`.tfrecord`) of SequenceExamples with JPEG frames in
@@ -30,6 +36,9 @@ def read(paths, spec):
 
     Raises:
         InputError: for a file that cannot be read, or holds no video.
+
+    Example:
+        >>> clips = calibration.read(["a.mp4", "b.mp4"], model.spec)
     """
     clips = []
     for path in paths:
@@ -41,25 +50,25 @@ def read(paths, spec):
         except (VideoError, tf.errors.OpError) as error:
             message = str(error).splitlines()[0]
             message = message if str(path) in message else f"{path}: {message}"
-            raise InputError(f"--calibration takes videos and TFRecord files: {message}") from error
+            raise InputError(f"calibration takes videos and TFRecord files: {message}") from error
         if not found:
-            raise InputError(f"--calibration takes videos and TFRecord files: {path}: holds no record")
+            raise InputError(f"calibration takes videos and TFRecord files: {path}: holds no record")
         clips += [_inputs(frames, spec) for frames in found]
     return clips
 
 
-def _middle(frames, spec):
+def _middle(frames: int, spec: SlowFastSpec) -> np.ndarray:
     return sampling.middle_clip(frames, spec).numpy()
 
 
-def _records(path, spec):
+def _records(path: str, spec: SlowFastSpec) -> Iterator[tf.Tensor]:
     features = {"image/encoded": tf.io.FixedLenSequenceFeature([], tf.string)}
     for record in tf.data.TFRecordDataset(path):
         encoded = tf.io.parse_single_sequence_example(record, sequence_features=features)[1]["image/encoded"]
         yield tf.stack([transforms.decode(encoded[i]) for i in _middle(len(encoded), spec)])
 
 
-def _inputs(frames, spec):
+def _inputs(frames: Any, spec: SlowFastSpec) -> dict[str, np.ndarray]:
     crop = transforms.test_crops(frames, spec.crop_size, 1)[0]
     inputs = transforms.pathways(transforms.normalize(crop, spec), spec)
     return {name: x[None].numpy() for name, x in inputs.items()}

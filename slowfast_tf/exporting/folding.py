@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from ..checkpoints.loading import assign, variables
+from ..checkpoints.variables import assign, variables
 from ..models.layers import BatchNorm
 from ..models.slowfast import SlowFast
 
 
-def fold(model, lowering="conv3d"):
-    """A network without BatchNorm that computes what `model` computes in inference.
+def fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
+    """Return a network without BatchNorm that computes what `model` computes in inference.
 
     Each convolution takes gamma / sqrt(variance + epsilon) into its kernel and the rest into a bias, computed
     in float64. `model` stays as it is.
@@ -22,6 +22,9 @@ def fold(model, lowering="conv3d"):
 
     Raises:
         ValueError: where `model` is folded already.
+
+    Example:
+        >>> fast = fold(slowfast_tf.load("runs/demo"))
     """
     config = model.get_config()
     if config["folded"]:

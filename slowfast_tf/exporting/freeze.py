@@ -1,10 +1,14 @@
 """A network as a function of constants: what every format is written from, and what runs fastest."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from ..errors import RunError
+from ..models.slowfast import SlowFast
+from ..models.spec import SlowFastSpec
 from .folding import fold
 
 TOLERANCE = 1e-3
@@ -29,7 +33,14 @@ class Network:
         RunError: where the folded network's logits are not `model`'s.
     """
 
-    def __init__(self, model, precision="float32", lowering="conv3d", batch=None, size=None):
+    def __init__(
+        self,
+        model: SlowFast,
+        precision: str = "float32",
+        lowering: str = "conv3d",
+        batch: int | None = None,
+        size: int | None = None,
+    ):
         self.spec = model.spec
         folded = checked_fold(model, lowering)
         if precision != "float32":
@@ -40,18 +51,18 @@ class Network:
         def logits(*inputs):
             return folded(dict(zip(self.spec.inputs, inputs)), training=False)
 
-        # XLA makes it slower on CPUs (see `models.layers`), and TF Serving has none.
+        # XLA makes it slower on CPUs (see `models.base.Layer`), and TF Serving has none.
         function = tf.function(
             logits, input_signature=input_specs(self.spec, batch, size), jit_compile=False, autograph=False
         )
         self.function = convert_variables_to_constants_v2(function.get_concrete_function())
 
-    def __call__(self, inputs, training=False):
+    def __call__(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         return self.function(*(inputs[name] for name in self.spec.inputs))[0]
 
 
-def input_specs(spec, batch=None, size=None):
-    """`tf.TensorSpec`s of a network's inputs, named, float32; `batch` and `size` None where they may vary.
+def input_specs(spec: SlowFastSpec, batch: int | None = None, size: int | None = None) -> list[tf.TensorSpec]:
+    """Return `tf.TensorSpec`s of a network's inputs, named, float32; `batch` and `size` None where they may vary.
 
     There may be any number of boxes.
     """
@@ -63,10 +74,11 @@ def input_specs(spec, batch=None, size=None):
     return [tf.TensorSpec(shapes.get(name, [batch, None, 4]), tf.float32, name) for name in spec.inputs]
 
 
-def random_inputs(spec, batch, size):
-    """Inputs of a network as if normalised, the same at every call: a dictionary of float32 arrays. With 4 boxes."""
+def random_inputs(spec: SlowFastSpec, batch: int, size: int) -> dict[str, np.ndarray]:
+    """Return inputs of a network as if normalized, the same at every call: float32 arrays by name, with 4 boxes."""
     random = np.random.default_rng(0)
     inputs = {}
+    s: Any
     for s in input_specs(spec, batch, size):
         if s.name == "boxes":
             corners = np.sort(random.uniform(0, size, (batch, 4, 2, 2)), 2).reshape(batch, 4, 4)
@@ -76,8 +88,8 @@ def random_inputs(spec, batch, size):
     return inputs
 
 
-def checked_fold(model, lowering="conv3d"):
-    """`fold(model)` in float32, once its logits on a random clip are `model`'s to 1e-3 of the largest.
+def checked_fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
+    """Return `fold(model)` in float32, once its logits on a random clip are `model`'s to 1e-3 of the largest.
 
     Raises:
         RunError: where they are not.

@@ -1,10 +1,13 @@
 """What a runner must know of a network, to travel inside an exported file."""
 
+from typing import Any
+
 from ..data import sampling
+from ..models.spec import SlowFastSpec
 
 
-def metadata(spec):
-    """A dictionary that JSON can hold: everything between a video's frames and labels.
+def metadata(spec: SlowFastSpec) -> dict[str, Any]:
+    """Return a dictionary that JSON can hold: everything between a video's frames and labels.
 
     Keys:
         inputs: names of the inputs in order: "slow" and "fast" or one of them, and "boxes" of a detection network.

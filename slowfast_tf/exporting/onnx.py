@@ -2,14 +2,18 @@
 
 import copy
 import json
+import os
 import pathlib
 import tempfile
+from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ..errors import InputError
 from ..files.atomic import atomic
-from ..runtime import without_remarks
+from ..models.slowfast import SlowFast
 from .calibration import refuse_boxes
 from .freeze import Network, input_specs
 from .metadata import metadata
@@ -17,24 +21,32 @@ from .metadata import metadata
 OPSET = 17
 
 
-def export(model, path, quantize="none", clips=None):
-    """Writes an ONNX file: the model's own inputs, `slow` and `fast`, to `logits`, for a batch of any size.
+def export(
+    model: SlowFast,
+    path: str | os.PathLike,
+    quantize: str = "none",
+    clips: Iterable[dict[str, np.ndarray]] | None = None,
+) -> None:
+    """Write an ONNX file: the model's own inputs, `slow` and `fast`, to `logits`, for a batch of any size.
 
     Frames are of the spec's crop size. A detection network has `boxes` as well, any number of them, and takes frames of
     any size; `logits` are `[B, N, classes]`. The file's metadata property "slowfast" holds `metadata.metadata` as JSON.
 
     Args:
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
-        path: the file to write, whole or not at all.
+        path: the file to write, whole or not at all. An existing file is replaced.
         quantize: "none" (float32), or "int8" (weights per channel, and activations; not with boxes): ONNX Runtime's
             static quantization, of the network as Conv2D, three times as fast in int8 there as Conv3D.
         clips: for "int8", an iterable of clips that are like those to come: dictionaries of the model's inputs,
             float32 `[1, ...]`.
 
     Raises:
-        InputError: where tf2onnx is missing, or ONNX Runtime for "int8"; where `path` exists or cannot be written; a
+        InputError: where tf2onnx is missing, or ONNX Runtime for "int8"; where `path` cannot be written; a
             network with boxes in "int8".
         RunError: where the folded network differs.
+
+    Example:
+        >>> onnx.export(slowfast_tf.load("runs/demo"), "demo.onnx")
     """
     int8 = quantize == "int8"
     if int8:
@@ -68,19 +80,19 @@ def export(model, path, quantize="none", clips=None):
         temporary.write_bytes(exported.SerializeToString(deterministic=True))
 
 
-def _quantized(exported, clips):
-    """A model in int8, by ONNX Runtime."""
+def _quantized(exported: Any, clips: Iterable[dict[str, np.ndarray]] | None) -> Any:
+    """Return a model in int8, by ONNX Runtime."""
     import onnx
     from onnxruntime import quantization
 
     class Clips(quantization.CalibrationDataReader):
         def __init__(self):
-            self.left = iter(clips)
+            self.left = iter(clips or ())
 
-        def get_next(self):
+        def get_next(self):  # pyright: ignore[reportIncompatibleMethodOverride]
             return next(self.left, None)
 
-    with tempfile.TemporaryDirectory() as directory, without_remarks():
+    with tempfile.TemporaryDirectory() as directory:
         source, file = (pathlib.Path(directory) / name for name in ("float32.onnx", "int8.onnx"))
         onnx.save(exported, source)
         # Unsigned activations and signed weights are what VNNI multiplies. Weights of 7 bits: without VNNI the sum of
@@ -97,9 +109,10 @@ def _quantized(exported, clips):
         return onnx.load(file)
 
 
-def _number(graph):
-    """Puts nodes in the order in which the output needs them, and names nodes and values by it: the converter's own
-    order and names differ from run to run.
+def _number(graph: Any) -> None:
+    """Sort nodes in the order in which the output needs them, and name nodes and values by it.
+
+    The converter's own order and names differ from run to run.
     """
     makers = {value: i for i, node in enumerate(graph.node) for value in node.output}
     order, waiting = {}, [makers[value.name] for value in graph.output]  # a dictionary: quick to ask, and keeps order

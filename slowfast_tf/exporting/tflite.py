@@ -4,24 +4,37 @@ import contextlib
 import csv
 import io
 import json
+import os
 import tempfile
 import warnings
 import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..files.atomic import atomic, write_text
-from ..runtime import without_remarks
+from ..models.slowfast import SlowFast
+from ..models.spec import SlowFastSpec
 from .calibration import refuse_boxes
 from .freeze import Network, input_specs
 from .metadata import metadata
 
+Clip = dict[str, np.ndarray]  # float32 `[1, ...]`, by input
+
 TINY = 1e-30  # against division by zero
 
 
-def export(model, path, quantize="none", clips=None, int8_io=False, report=None):
-    """Writes a TFLite file: the model's own inputs, `slow` and `fast`, to `logits`, for one clip of the crop size.
+def export(
+    model: SlowFast,
+    path: str | os.PathLike,
+    quantize: str = "none",
+    clips: Sequence[Clip] | None = None,
+    int8_io: bool = False,
+    report: str | os.PathLike | None = None,
+) -> None:
+    """Write a TFLite file: the model's own inputs, `slow` and `fast`, to `logits`, for one clip of the crop size.
 
     A zip archive behind the model, as TFLite's metadata has it, holds `slowfast.json` (`metadata.metadata`) and
     `labels.txt`.
@@ -29,10 +42,10 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
     Args:
         model: a `SlowFast`; with boxes it takes any number of them for the clip. BatchNorm is folded into the
             convolutions.
-        path: the file to write, whole or not at all.
+        path: the file to write, whole or not at all. An existing file is replaced.
         quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations as they come) or
             "int8" (weights per channel, and activations; not with boxes).
-        clips: for "int8", an iterable of clips that are like those to come: dictionaries of the model's inputs,
+        clips: for "int8", a list of clips that are like those to come: dictionaries of the model's inputs,
             float32 `[1, ...]`.
         int8_io: whether the inputs and logits of "int8" are int8 too; their scales are in the file.
         report: a CSV file to write `layer_errors` to, for "int8".
@@ -40,6 +53,10 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
     Raises:
         InputError: where `path` cannot be written, and for a network with boxes in "int8".
         RunError: where the folded network differs.
+
+    Example:
+        >>> clips = calibration.read(["a.mp4", "b.mp4"], model.spec)
+        >>> tflite.export(model, "demo.tflite", "int8", clips)
     """
     if quantize == "int8":
         refuse_boxes(model.spec)
@@ -47,21 +64,25 @@ def export(model, path, quantize="none", clips=None, int8_io=False, report=None)
         network = Network(model, lowering="conv2d", batch=1, size=model.spec.crop_size)
         temporary.write_bytes(convert(network, quantize, clips, int8_io))
         if report:
-            file, rows = io.StringIO(), layer_errors(network, clips)
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+            file, rows = io.StringIO(), layer_errors(network, clips or ())
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
             write_text(report, file.getvalue())
 
 
-def convert(network, quantize="none", clips=None, int8_io=False):
-    """The bytes of the file; arguments as `export` has them, `network` a `freeze.Network` of one clip as Conv2D."""
-    with _converter(network, quantize, clips, int8_io) as converter, without_remarks():
+def convert(
+    network: Network, quantize: str = "none", clips: Sequence[Clip] | None = None, int8_io: bool = False
+) -> bytes:
+    """Return the bytes of the file; arguments as for `export`, `network` of one clip as Conv2D."""
+    with _converter(network, quantize, clips, int8_io) as converter:
         return _archived(converter.convert(), network.spec)
 
 
 @contextlib.contextmanager
-def _converter(network, quantize, clips, int8_io=False):
+def _converter(
+    network: Network, quantize: str, clips: Sequence[Clip] | None, int8_io: bool = False
+) -> Iterator[tf.lite.TFLiteConverter]:
     specs = input_specs(network.spec, 1, network.spec.crop_size)
 
     @tf.function(input_signature=specs, jit_compile=False, autograph=False)
@@ -78,15 +99,15 @@ def _converter(network, quantize, clips, int8_io=False):
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if quantize == "int8":
-            converter.representative_dataset = lambda: ({s.name: clip[s.name] for s in specs} for clip in clips)
+            converter.representative_dataset = lambda: ({s.name: clip[s.name] for s in specs} for clip in clips or ())  # pyright: ignore[reportArgumentType]
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             if int8_io:
                 converter.inference_input_type = converter.inference_output_type = tf.int8
         yield converter
 
 
-def layer_errors(network, clips):
-    """What int8 costs in each layer, by TensorFlow's quantization debugger.
+def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]]:
+    """Measure what int8 costs in each layer, by TensorFlow's quantization debugger.
 
     Each layer gets what the int8 layers before it gave, and computes in float32 as well as in int8.
 
@@ -111,7 +132,7 @@ def layer_errors(network, clips):
     with _converter(network, "int8", clips) as converter:
         content = debugger(converter=converter).get_debug_quantized_model()
         interpreter = tf.lite.Interpreter(model_content=content)
-        names = [
+        names: list[Any] = [
             details["name"].removeprefix("serving_default_").split(":")[0]
             for details in interpreter.get_input_details()
         ]
@@ -124,7 +145,7 @@ def layer_errors(network, clips):
     file = io.StringIO()
     found.layer_statistics_dump(file)
     file.seek(0)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"layer": row["tensor_name"].split(";")[0], "op": row["op_name"]}
         | {name: float(row[name]) for name in ("scale", "snr", "error")}
         for row in csv.DictReader(file)
@@ -132,8 +153,8 @@ def layer_errors(network, clips):
     return [row for row in rows if row["error"] > 1e-3]
 
 
-def _archived(content, spec):
-    """A TFLite model with its metadata behind it."""
+def _archived(content: bytes, spec: SlowFastSpec) -> bytes:
+    """Return a TFLite model with its metadata behind it."""
     about = metadata(spec)
     files = {"slowfast.json": json.dumps(about), "labels.txt": "\n".join(about["labels"]) + "\n"}
     file = io.BytesIO(content)

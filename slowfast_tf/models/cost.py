@@ -7,11 +7,13 @@ then takes 229.1 G, 242.0 G with them, where the paper says 234.
 
 import math
 
+from .spec import SlowFastSpec
+
 PARTS = ("slow", "fast", "lateral", "head")
 
 
-def cost(spec, size=256):
-    """Multiply-adds and parameters of each part of a network for one clip.
+def cost(spec: SlowFastSpec, size: int = 256) -> dict[str, dict[str, int]]:
+    """Count multiply-adds and parameters of each part of a network for one clip.
 
     Args:
         spec: a `SlowFastSpec`.
@@ -23,6 +25,10 @@ def cost(spec, size=256):
 
     Raises:
         ValueError: where the network cannot take an input of that size.
+
+    Example:
+        >>> cost(get_spec("slowfast_8x8_r50"))["lateral"]["parameters"]
+        302880
     """
     spec.check_size(size)
     parts = {part: {"parameters": 0, "multiply_adds": 0} for part in PARTS}
@@ -73,14 +79,14 @@ def cost(spec, size=256):
     return parts
 
 
-def total(spec, size=256):
-    """`cost` summed over the parts: `{"parameters": ..., "multiply_adds": ...}`."""
+def total(spec: SlowFastSpec, size: int = 256) -> dict[str, int]:
+    """Return `cost` summed over the parts: `{"parameters": ..., "multiply_adds": ...}`."""
     parts = cost(spec, size).values()
     return {key: sum(part[key] for part in parts) for key in ("parameters", "multiply_adds")}
 
 
-def nonlocal_products(spec, size=256):
-    """Multiply-adds of the two matrix products of every non-local block, which `cost` leaves out."""
+def nonlocal_products(spec: SlowFastSpec, size: int = 256) -> int:
+    """Count multiply-adds of the two matrix products of every non-local block, which `cost` leaves out."""
     products = 0
     for stage in (2, 3, 4, 5):
         frames, height, width, channels = spec.feature_shape("slow", stage, size)

@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from .layers import Layer, register
+from .base import Layer, register
 from .roi_align import RoIAlign
 
 
-def activate(logits, activation):
+def activate(logits: tf.Tensor, activation: str) -> tf.Tensor:
     """Return the scores of logits, by a spec's `activation`: "softmax" or "sigmoid"."""
     return {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[activation](logits)
 
@@ -23,7 +23,7 @@ class ClassificationHead(Layer):
         dropout: rate.
     """
 
-    def __init__(self, num_classes, dropout=0.5, **kwargs):
+    def __init__(self, num_classes: int, dropout: float = 0.5, **kwargs):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.dropout = keras.layers.Dropout(dropout, dtype=kwargs.get("dtype"), name="dropout")
@@ -56,7 +56,7 @@ class RoIHead(Layer):
         aligned: see `RoIAlign`.
     """
 
-    def __init__(self, num_classes, strides, dropout=0.5, aligned=True, **kwargs):
+    def __init__(self, num_classes: int, strides: list[int], dropout: float = 0.5, aligned: bool = True, **kwargs):
         super().__init__(autocast=False, **kwargs)
         self.num_classes = num_classes
         self.aligns = [
@@ -81,11 +81,11 @@ class RoIHead(Layer):
         return (input_shape[0][0], input_shape[-1][1], self.num_classes)
 
 
-def _classifier(num_classes):
+def _classifier(num_classes: int) -> keras.layers.Dense:
     # Logits stay float32 under mixed precision, or a softmax loses its small classes.
     return keras.layers.Dense(
         num_classes,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),  # pyright: ignore[reportArgumentType]
         dtype="float32",
         name="classifier",
     )

@@ -1,35 +1,129 @@
 """Every difference between Keras 2.15 (with TensorFlow 2.15) and Keras 3 (with the newest TensorFlow).
 
-All else in the package uses what both have; docs/stacks.md tells which to take.
+Everything else in the package uses what both have; docs/stacks.md says which to choose. First the model class, whose
+`fit` works on several devices, then optimizers, then functions.
 """
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-_KERAS_3 = hasattr(keras, "ops")
-
-# Keras 3 reduces values of several replicas in ways that strategies do not know. Keras 2 forbids a replica to branch.
-REPLICAS_NEED_HELP = _KERAS_3
+KERAS_3 = hasattr(keras, "ops")
 
 # TensorFlow 2.15 puts no random number into a SavedModel.
-SAVED_MODEL_HAS_UUID = _KERAS_3
+SAVED_MODEL_HAS_UUID = KERAS_3
 
 
-if _KERAS_3:
+class Model(keras.Model):
+    """A functional Keras model with the names of its inputs, which also saves optimizers of Keras' older kind."""
 
-    class Model(keras.Model):
-        """A functional Keras model with the names of its inputs, which Keras 2 has by itself."""
+    if KERAS_3:
 
         @property
-        def input_names(self):
+        def input_names(self) -> list[str]:
             """Names of the inputs, in order: "slow" and "fast", or one of them, and "boxes" for head "roi"."""
             return [tensor.name for tensor in self.inputs]
 
-        def load_own_variables(self, store):
-            """Nothing: all variables are the layers', but for what Keras 2 keeps here of some optimizers."""
+        def load_own_variables(self, store) -> None:
+            """Load nothing: all variables are the layers', except what Keras 2 keeps here of some optimizers."""
 
-    class Optimizer:
-        """What optimizers of this package need of Keras 2 and have in Keras 3."""
+    else:  # optimizers of the older kind, such as tensorflow-addons has
+
+        def save_own_variables(self, store) -> None:
+            if _is_legacy(self.optimizer):
+                for i, value in enumerate(self.optimizer.get_weights()):
+                    store[f"optimizer_{i:06d}"] = value
+
+        def load_own_variables(self, store) -> None:
+            if store.keys() and _is_legacy(self.optimizer):
+                self.optimizer._create_all_weights(self.trainable_variables)
+                self.optimizer.set_weights([store[name][()] for name in sorted(store.keys())])
+
+
+class FitModel(Model):
+    """A model whose `fit` works under MirroredStrategy and MultiWorkerMirroredStrategy, and starts sooner.
+
+    Keras 3 (https://github.com/keras-team/keras/issues/20585) reduces values of several replicas in two ways that
+    MultiWorkerMirroredStrategy does not know: a batch outside of a replica, to learn its shapes, and scalars along an
+    axis. Nor can Keras 3 reduce a batch whose replicas have unequal parts. Here the shapes are those of the first local
+    replica, and metrics have an axis. A replica that gets no clips of the last batch of a test does nothing. Keras 2
+    needs none of this, and forbids a replica to branch.
+    """
+
+    def train_step(self, data):
+        return self.with_axis(super().train_step(data))
+
+    def test_step(self, data):
+        step = super().test_step
+        if self._many_replicas:
+            clips = tf.shape(tf.nest.flatten(data)[0])[0]
+            return self.with_axis(tf.cond(clips > 0, lambda: step(data), self.get_metrics_result))
+        return self.with_axis(step(data))
+
+    def with_axis(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Give each of a step's metrics an axis where Keras reduces them along one: on several workers."""
+        if not self._many_workers:
+            return metrics
+        return {name: tf.reshape(value, [1]) for name, value in metrics.items()}
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if self._many_replicas and iterator is not None:
+            _, _, batches = next(iter(iterator))
+            local = self.distribute_strategy.experimental_local_results
+            data_batch = tf.nest.map_structure(lambda value: local(value)[0], next(batches))
+            iterator = None
+        super()._maybe_symbolic_build(iterator, data_batch)
+
+    def make_train_function(self, force=False):
+        # TensorFlow traces a function twice if it makes variables, such as the optimizer's.
+        if self.optimizer is not None:
+            with self.distribute_strategy.scope():
+                build(self.optimizer, self.trainable_variables)
+        return super().make_train_function(force)
+
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        # Keras traces the whole network to learn the shape of its logits, which is known.
+        if data_batch is not None:
+            _, labels, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
+            for part in (self._compile_metrics, self._compile_loss):
+                if part is not None and not part.built:
+                    part.build(labels, self.output)
+        super()._symbolic_build(iterator, data_batch)
+
+    @property
+    def _many_replicas(self) -> bool:
+        return KERAS_3 and self.distribute_strategy.num_replicas_in_sync > 1
+
+    @property
+    def _many_workers(self) -> bool:
+        return KERAS_3 and isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+class Optimizer:
+    """What this package's optimizers need: Keras 3 has all of it, Keras 2 the following under other names."""
+
+    if not KERAS_3:
+
+        def build(self, variables):
+            super().build(variables)  # pyright: ignore[reportAttributeAccessIssue]
+            self._trainable_variables = list(variables)
+
+        def _get_variable_index(self, variable):
+            return self._index_dict[self._var_key(variable)]  # pyright: ignore[reportAttributeAccessIssue]
+
+        def assign(self, variable, value):
+            variable.assign(value)
+
+        def aggregate_gradients(self, pairs):
+            return self._all_reduce_sum_gradients(pairs)
+
+        def _all_reduce_sum_gradients(self, pairs):
+            return super().aggregate_gradients(pairs)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+if KERAS_3:
 
     class SGD(keras.optimizers.SGD):
         """Keras' SGD by TensorFlow's operation for it, in place of ten small ones for each variable."""
@@ -48,95 +142,63 @@ if _KERAS_3:
                 use_nesterov=self.nesterov,
             )
 
-    def dtype_policy():
-        """The global dtype policy, by name."""
-        return keras.mixed_precision.dtype_policy().name
-
-    def step_on_batch(model):
-        """A model's training step as a function of a batch, for `fit` once it has made `train_function`."""
-        step = model.train_function
-        return lambda batch: step([batch])
-
-    def scaled_loss(optimizer, loss):
-        """A loss as an optimizer wants it differentiated: larger, where it guards float16 gradients."""
-        return optimizer.scale_loss(loss)
-
-    def applicable(optimizer, gradients):
-        """Gradients of a scaled loss as the optimizer's `apply_gradients` takes them."""
-        return gradients
-
-    def learning_rate(optimizer):
-        """Of the next step."""
-        return float(optimizer.learning_rate)
-
-    def build(optimizer, variables):
-        """Makes an optimizer's variables, unless they are there."""
-        if not optimizer.built:
-            optimizer.build(variables)
-
 else:
-
-    class Model(keras.Model):
-        """A functional Keras model that saves optimizers of Keras' older kind, such as tensorflow-addons has, too."""
-
-        def save_own_variables(self, store):
-            if isinstance(self.optimizer, keras.optimizers.legacy.Optimizer):
-                for i, value in enumerate(self.optimizer.get_weights()):
-                    store[f"optimizer_{i:06d}"] = value
-
-        def load_own_variables(self, store):
-            if store.keys() and isinstance(self.optimizer, keras.optimizers.legacy.Optimizer):
-                self.optimizer._create_all_weights(self.trainable_variables)
-                self.optimizer.set_weights([store[name][()] for name in sorted(store.keys())])
-
-    class Optimizer:
-        """What optimizers of this package need of Keras 2 and have in Keras 3."""
-
-        def build(self, variables):
-            super().build(variables)
-            self._trainable_variables = list(variables)
-
-        def _get_variable_index(self, variable):
-            return self._index_dict[self._var_key(variable)]
-
-        def assign(self, variable, value):
-            variable.assign(value)
-
-        def aggregate_gradients(self, pairs):
-            return self._all_reduce_sum_gradients(pairs)
-
-        def _all_reduce_sum_gradients(self, pairs):
-            return super().aggregate_gradients(pairs)
-
     SGD = keras.optimizers.SGD
 
-    def dtype_policy():
-        return keras.mixed_precision.global_policy().name
 
-    def step_on_batch(model):
-        step = model.train_function
-        if model.run_eagerly:
-            return lambda batch: step(iter([batch]))
+def dtype_policy() -> str:
+    """Return the name of the global dtype policy."""
+    mixed = keras.mixed_precision
+    return mixed.dtype_policy().name if KERAS_3 else mixed.global_policy().name
 
-        def on_batch(batch):
-            return step.python_function(iter([batch]))
 
-        return tf.function(on_batch, reduce_retracing=True)
+def step_on_batch(model: keras.Model) -> Callable[[Any], Any]:
+    """Return a model's training step as a function of a batch, once `fit` has made `train_function`."""
+    step: Any = model.train_function
+    if KERAS_3:
+        return lambda batch: step([batch])
+    if model.run_eagerly:
+        return lambda batch: step(iter([batch]))
 
-    def scaled_loss(optimizer, loss):
-        scale = getattr(optimizer, "get_scaled_loss", None)
-        return scale(loss) if scale else loss
+    def on_batch(batch):
+        return step.python_function(iter([batch]))
 
-    def applicable(optimizer, gradients):
-        unscale = getattr(optimizer, "get_unscaled_gradients", None)
-        return unscale(gradients) if unscale else gradients
+    return tf.function(on_batch, reduce_retracing=True)
 
-    def learning_rate(optimizer):
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        older = isinstance(optimizer, keras.optimizers.legacy.Optimizer)
-        rate = optimizer._get_hyper("learning_rate") if older else optimizer._learning_rate
-        return float(rate(optimizer.iterations) if callable(rate) else rate)
 
-    def build(optimizer, variables):
-        older = isinstance(optimizer, keras.optimizers.legacy.Optimizer)
-        (optimizer._create_all_weights if older else optimizer.build)(variables)
+def scaled_loss(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
+    """Return a loss as an optimizer wants it differentiated: larger, where it guards float16 gradients."""
+    if KERAS_3:
+        return optimizer.scale_loss(loss)
+    scale = getattr(optimizer, "get_scaled_loss", None)
+    return scale(loss) if scale else loss
+
+
+def applicable(optimizer: Any, gradients: Iterable[Any]) -> Iterable[Any]:
+    """Return gradients of a scaled loss as the optimizer's `apply_gradients` takes them."""
+    unscale = None if KERAS_3 else getattr(optimizer, "get_unscaled_gradients", None)
+    return unscale(gradients) if unscale else gradients
+
+
+def learning_rate(optimizer: Any) -> float:
+    """Return the learning rate of the next step."""
+    if KERAS_3:
+        return float(optimizer.learning_rate)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    rate: Any = optimizer._get_hyper("learning_rate") if _is_legacy(optimizer) else optimizer._learning_rate
+    return float(rate(optimizer.iterations) if callable(rate) else rate)  # pyright: ignore[reportArgumentType]
+
+
+def build(optimizer: Any, variables: Iterable[Any]) -> None:
+    """Make an optimizer's variables, unless they are there."""
+    if KERAS_3:
+        if not optimizer.built:
+            optimizer.build(variables)
+    else:
+        (optimizer._create_all_weights if _is_legacy(optimizer) else optimizer.build)(variables)
+
+
+def _is_legacy(optimizer: Any) -> bool:
+    """Return whether an optimizer of Keras 2 is of its older kind."""
+    legacy: Any = keras.optimizers.legacy
+    return isinstance(optimizer, legacy.Optimizer)

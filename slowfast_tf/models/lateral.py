@@ -1,8 +1,12 @@
 """Lateral connections, from the Fast pathway to the Slow one (section 3.3)."""
 
+from typing import Any
+
 import tensorflow as tf
 
-from .layers import Composite, Conv3D, ConvNorm, register, sizes
+from .base import Composite, register, sizes
+from .conv import Conv3D
+from .layers import ConvNorm
 
 
 @register
@@ -27,7 +31,7 @@ class Lateral(Composite):
         ValueError: where the two features' sizes do not fit each other.
     """
 
-    def __init__(self, kind, alpha, kernel=5, norm=True, scale=1, **kwargs):
+    def __init__(self, kind: str, alpha: int, kernel: int = 5, norm: bool = True, scale: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.kind = kind
         self.alpha = alpha
@@ -36,7 +40,7 @@ class Lateral(Composite):
         self.scale = scale
 
     def build(self, input_shape):
-        self.conv = None
+        self.conv: Any = None
         if self.kind == "conv":
             filters, strides = 2 * input_shape[1][-1], (self.alpha, 1, 1)
             if self.norm:

@@ -1,8 +1,12 @@
 """A pathway's first convolution with its pooling, and its residual stages (Table 1)."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
-from .layers import Bottleneck, Composite, ConvNorm, NonLocal, register, sizes, zero_pad
+from .base import Composite, register, sizes
+from .conv_workarounds import zero_pad
+from .layers import Bottleneck, ConvNorm, NonLocal
 
 
 @register
@@ -15,7 +19,7 @@ class Stem(Composite):
         options: see `Composite`.
     """
 
-    def __init__(self, filters, temporal_kernel=1, **kwargs):
+    def __init__(self, filters: int, temporal_kernel: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.conv = ConvNorm(filters, (temporal_kernel, 7, 7), (1, 2, 2), name="conv1", **self._options)
 
@@ -55,13 +59,13 @@ class Stage(Composite):
 
     def __init__(
         self,
-        filters,
-        inner_filters,
-        temporal_kernels,
-        stride=1,
-        dilation=1,
-        nonlocal_blocks=(),
-        nonlocal_kind="dot_product",
+        filters: int,
+        inner_filters: int,
+        temporal_kernels: Sequence[int],
+        stride: int = 1,
+        dilation: int = 1,
+        nonlocal_blocks: Sequence[int] = (),
+        nonlocal_kind: str = "dot_product",
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+from collections.abc import Iterable
+from typing import Any
 
 from .spec import SlowFastSpec
 
@@ -16,7 +18,7 @@ _R101_NL = {**_R101, **_NL, "nonlocal_blocks": ((), (), (6, 13, 20), ())}
 # Action detection (section 5): each person's actions, of AVA's 80.
 _AVA = {"head": "roi", "num_classes": 80, "activation": "sigmoid"}
 
-PRESETS = {
+PRESETS: dict[str, SlowFastSpec] = {
     "slowfast_4x16_r50": _4x16,
     "slowfast_8x8_r50": _8x8,
     "slowfast_16x8_r50": _16x8,
@@ -41,8 +43,8 @@ PRESETS = {
 }
 
 
-def get_spec(preset, **changes):
-    """The spec of a preset, with fields changed.
+def get_spec(preset: str | SlowFastSpec, **changes: Any) -> SlowFastSpec:
+    """Return the spec of a preset, with fields changed.
 
     Args:
         preset: a name in `PRESETS`, or a `SlowFastSpec`.
@@ -50,6 +52,10 @@ def get_spec(preset, **changes):
 
     Raises:
         ValueError: for an unknown name or field, or fields that do not fit each other.
+
+    Example:
+        >>> get_spec("slowfast_8x8_r50", num_classes=157).num_classes
+        157
     """
     if isinstance(preset, str):
         if preset not in PRESETS:
@@ -62,7 +68,8 @@ def get_spec(preset, **changes):
     return dataclasses.replace(preset, **changes)
 
 
-def nearest(name, known):
-    """The end of an error message: the nearest of the known names, or all of them."""
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(map(str, known))}"
+def nearest(name: object, known: Iterable[object]) -> str:
+    """Return the end of an error message: the nearest of the known names, or all of them."""
+    known = [str(k) for k in known]
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from .layers import Layer, register, sizes
+from .base import Layer, register, sizes
 
 
 @register
@@ -23,7 +23,7 @@ class RoIAlign(Layer):
             first published.
     """
 
-    def __init__(self, size=7, stride=16, aligned=True, **kwargs):
+    def __init__(self, size: int = 7, stride: int = 16, aligned: bool = True, **kwargs):
         super().__init__(autocast=False, **kwargs)  # bfloat16 would round boxes to whole pixels
         self.size = size
         self.stride = stride

@@ -1,18 +1,20 @@
 """From a spec to a Keras model, and back from a file."""
 
 import fnmatch
+import os
 import pathlib
 import zipfile
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from ..errors import InputError
 from ..files import remote
-from .fit import FitModel
+from .base import register
 from .heads import ClassificationHead, RoIHead
-from .keras_compat import dtype_policy
+from .keras_compat import FitModel, dtype_policy
 from .lateral import Lateral
-from .layers import register
 from .pathways import Stage, Stem
 from .presets import get_spec
 from .spec import SlowFastSpec
@@ -22,7 +24,7 @@ from .spec import SlowFastSpec
 class SlowFast(FitModel):
     """A SlowFast network (arXiv 1812.03982) as a functional Keras model.
 
-    Inputs are float32, normalised (see `slowfast_tf.data.normalize`), channels last:
+    Inputs are float32, normalized (see `slowfast_tf.data.transforms.normalize`), channels last:
         `slow`: `[B, T, S, S, 3]`; `fast`: `[B, alpha * T, S, S, C]` (at half resolution, S / 2 rounded up);
         one of them for a single-pathway network. Height and width may vary between calls.
         `boxes`, for head "roi" only: `[B, N, 4]`, x1, y1, x2, y2 in pixels of S x S; all-zero rows are padding.
@@ -53,14 +55,14 @@ class SlowFast(FitModel):
 
     def __init__(
         self,
-        preset="slowfast_8x8_r50",
-        lowering="conv3d",
-        folded=False,
-        synchronized=False,
-        frozen=(),
-        dtype=None,
-        name="slowfast",
-        **changes,
+        preset: str | SlowFastSpec = "slowfast_8x8_r50",
+        lowering: str = "conv3d",
+        folded: bool = False,
+        synchronized: bool = False,
+        frozen: Sequence[str] = (),
+        dtype: str | None = None,
+        name: str = "slowfast",
+        **changes: Any,
     ):
         spec = get_spec(preset, **changes)
         dtype = dtype or dtype_policy()
@@ -71,7 +73,7 @@ class SlowFast(FitModel):
         self._build = {**options, "frozen": list(frozen), "dtype": dtype}
         self._freeze(frozen)
 
-    def _freeze(self, patterns):
+    def _freeze(self, patterns: Sequence[str]) -> None:
         layers = list(self._flatten_layers(include_self=False))
         for pattern in patterns:
             found = [layer for layer in layers if fnmatch.fnmatchcase(layer.name, pattern)]
@@ -81,7 +83,7 @@ class SlowFast(FitModel):
             for layer in found:
                 layer.trainable = False
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"preset": self.spec.as_dict(), "name": self.name, **self._build}
 
     @classmethod
@@ -89,8 +91,8 @@ class SlowFast(FitModel):
         return cls(**{**config, "preset": SlowFastSpec(**config["preset"])})
 
 
-def load(path, compile=False):
-    """Reads a model that was saved, with its spec (alpha, frame indices, labels, normalisation) as `model.spec`.
+def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
+    """Read a saved model, with its spec (alpha, frame indices, labels, normalization) as `model.spec`.
 
     Args:
         path: a `.keras` file, also at an address such as `s3://bucket/model.keras`; or the directory of a run that
@@ -102,14 +104,19 @@ def load(path, compile=False):
 
     Raises:
         InputError: for a missing file, or one that holds no model of this package.
+
+    Example:
+        >>> model = slowfast_tf.load("runs/demo")
+        >>> model.spec.labels[:2]
+        ('circle_left', 'circle_right')
     """
-    path = remote.fetch_file(str(path)) if remote.is_remote(path) else pathlib.Path(path)
+    path = pathlib.Path(remote.fetch_file(str(path)) if remote.is_remote(path) else path)
     if path.is_dir():
         path = path / "model.keras"
     if not path.exists():
         raise InputError(f"{path}: no such file; give a .keras file or the directory of a run that holds model.keras")
     if path.suffix != ".keras":
-        raise InputError(f"{path}: not a .keras file; `python -m slowfast_tf.convert` makes one of other checkpoints")
+        raise InputError(f"{path}: not a .keras file; `slowfast_tf.checkpoints` makes one of other checkpoints")
     try:
         model = keras.models.load_model(path, compile=compile)
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
@@ -119,35 +126,19 @@ def load(path, compile=False):
     return model
 
 
-def _network(spec, options):
-    features, inputs = {}, []
+def _network(spec: SlowFastSpec, options: dict[str, Any]) -> tuple[list[Any], Any]:
+    """Return the inputs and the logits. `options` are those of all layers: `options` and `dtype`."""
+    inputs, features = [], {}
     for pathway in spec.pathways:
         frames = spec.clip_frames if pathway == "fast" else spec.frames
         x = keras.Input((frames, None, None, spec.input_channels(pathway)), name=pathway, dtype="float32")
         inputs.append(x)
-        stem = Stem(
-            spec.pathway_width(pathway),
-            (spec.fast_kernels if pathway == "fast" else spec.slow_kernels)[0],
-            name=f"{pathway}_stem",
-            **options,
-        )
-        features[pathway] = stem(x)
+        kernel = (spec.fast_kernels if pathway == "fast" else spec.slow_kernels)[0]
+        features[pathway] = Stem(spec.pathway_width(pathway), kernel, name=f"{pathway}_stem", **options)(x)
     _fuse(spec, features, "stem", options)
     for stage in (2, 3, 4, 5):
         for pathway in spec.pathways:
-            width = spec.pathway_width(pathway, stage)
-            layer = Stage(
-                4 * width,
-                width,
-                spec.temporal_kernels(pathway, stage),
-                stride=spec.stage_stride(stage),
-                dilation=spec.stage_dilation(stage),
-                nonlocal_blocks=spec.nonlocal_places(pathway, stage),
-                nonlocal_kind=spec.nonlocal_kind,
-                name=f"{pathway}_res{stage}",
-                **options,
-            )
-            features[pathway] = layer(features[pathway])
+            features[pathway] = _stage(spec, pathway, stage, options)(features[pathway])
         if stage < 5:
             _fuse(spec, features, f"res{stage}", options)
     last = [features[pathway] for pathway in spec.pathways]
@@ -162,7 +153,23 @@ def _network(spec, options):
     return [*inputs, boxes], head([*last, boxes])
 
 
-def _fuse(spec, features, after, options):
+def _stage(spec: SlowFastSpec, pathway: str, stage: int, options: dict[str, Any]) -> Stage:
+    width = spec.pathway_width(pathway, stage)
+    return Stage(
+        4 * width,
+        width,
+        spec.temporal_kernels(pathway, stage),
+        stride=spec.stage_stride(stage),
+        dilation=spec.stage_dilation(stage),
+        nonlocal_blocks=spec.nonlocal_places(pathway, stage),
+        nonlocal_kind=spec.nonlocal_kind,
+        name=f"{pathway}_res{stage}",
+        **options,
+    )
+
+
+def _fuse(spec: SlowFastSpec, features: dict[str, Any], after: str, options: dict[str, Any]) -> None:
+    """Replace the Slow feature by the one with a lateral connection, if the network has any."""
     if len(spec.pathways) == 2 and spec.lateral != "none":
         lateral = Lateral(
             spec.lateral,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 CHANNELS = {"rgb": 3, "half": 3, "gray": 1, "difference": 1, "flow": 2}
@@ -53,7 +54,7 @@ class SlowFastSpec:
         ValueError: where fields do not fit each other; the message says which and why.
     """
 
-    pathways: tuple = ("slow", "fast")
+    pathways: tuple[str, ...] = ("slow", "fast")
     depth: int = 50
     width: int = 64
     frames: int = 4
@@ -63,11 +64,11 @@ class SlowFastSpec:
     lateral: str = "conv"
     lateral_kernel: int = 5
     lateral_norm: bool = True
-    slow_kernels: tuple = (1, 1, 1, 3, 3)
-    fast_kernels: tuple = (5, 3, 3, 3, 3)
+    slow_kernels: tuple[int, ...] = (1, 1, 1, 3, 3)
+    fast_kernels: tuple[int, ...] = (5, 3, 3, 3, 3)
     res4_temporal_blocks: int = 0
     nonlocal_kind: str = "none"
-    nonlocal_blocks: tuple = ((), (1, 3), (1, 3, 5), ())
+    nonlocal_blocks: tuple[tuple[int, ...], ...] = ((), (1, 3), (1, 3, 5), ())
     fast_input: str = "rgb"
     head: str = "pool"
     roi_aligned: bool = True
@@ -76,16 +77,22 @@ class SlowFastSpec:
 
     frame_index: str = "strided"
     crop_size: int = 256
-    mean: tuple = (0.45, 0.45, 0.45)
-    std: tuple = (0.225, 0.225, 0.225)
+    mean: tuple[float, ...] = (0.45, 0.45, 0.45)
+    std: tuple[float, ...] = (0.225, 0.225, 0.225)
     channel_order: str = "rgb"
     activation: str = "softmax"
-    labels: tuple = ()
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self):
         for field in dataclasses.fields(self):  # JSON has lists where a frozen spec wants tuples
             object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
+        self._check_values()
+        self._check_lengths()
+        self._check_fast()
+        self._check_nonlocal()
+        self.check_size(self.crop_size)
 
+    def _check_values(self) -> None:
         one_of = {
             "pathways": (("slow", "fast"), ("slow",), ("fast",)),
             "depth": tuple(BLOCKS),
@@ -107,10 +114,6 @@ class SlowFastSpec:
         for kernel in (*self.slow_kernels, *self.fast_kernels, self.lateral_kernel):
             if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
                 raise ValueError(f"a kernel size in time must be odd and positive; got {kernel!r}")
-        if len(self.slow_kernels) != 5 or len(self.fast_kernels) != 5:
-            raise ValueError("slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5)")
-        if len(self.nonlocal_blocks) != 4:
-            raise ValueError(f"nonlocal_blocks takes 4 lists (res2 to res5); got {self.nonlocal_blocks!r}")
         if not isinstance(self.res4_temporal_blocks, int) or not 0 <= self.res4_temporal_blocks <= self.blocks[2]:
             raise ValueError(
                 f"res4_temporal_blocks must be 0 (all) to {self.blocks[2]}, the blocks of res4 at depth {self.depth};"
@@ -118,11 +121,18 @@ class SlowFastSpec:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {self.dropout!r}")
+
+    def _check_lengths(self) -> None:
+        if len(self.slow_kernels) != 5 or len(self.fast_kernels) != 5:
+            raise ValueError("slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5)")
+        if len(self.nonlocal_blocks) != 4:
+            raise ValueError(f"nonlocal_blocks takes 4 lists (res2 to res5); got {self.nonlocal_blocks!r}")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError("mean and std take 3 numbers, std above 0")
         if self.labels and len(self.labels) != self.num_classes:
             raise ValueError(f"labels has {len(self.labels)} names for num_classes {self.num_classes}")
 
+    def _check_fast(self) -> None:
         if "fast" in self.pathways:
             if self.stride % self.alpha:
                 raise ValueError(
@@ -140,65 +150,72 @@ class SlowFastSpec:
                 "lateral channel_sum adds alpha * beta * C channels to C: alpha must equal beta_inv and divide"
                 f" width; got alpha {self.alpha}, beta_inv {self.beta_inv}, width {self.width}"
             )
-        if self.nonlocal_kind != "none":
-            if "slow" not in self.pathways:
-                raise ValueError("non-local blocks stand in the Slow pathway, which a Fast-only network has not")
-            for stage, (places, blocks) in enumerate(zip(self.nonlocal_blocks, self.blocks), 2):
-                if any(place not in range(blocks) for place in places):
-                    raise ValueError(
-                        f"nonlocal_blocks of res{stage} must lie in 0 to {blocks - 1}, its blocks at depth"
-                        f" {self.depth}; got {places}"
-                    )
-        self.check_size(self.crop_size)
+
+    def _check_nonlocal(self) -> None:
+        if self.nonlocal_kind == "none":
+            return
+        if "slow" not in self.pathways:
+            raise ValueError("non-local blocks stand in the Slow pathway, which a Fast-only network has not")
+        for stage, (places, blocks) in enumerate(zip(self.nonlocal_blocks, self.blocks), 2):
+            if any(place not in range(blocks) for place in places):
+                raise ValueError(
+                    f"nonlocal_blocks of res{stage} must lie in 0 to {blocks - 1}, its blocks at depth"
+                    f" {self.depth}; got {places}"
+                )
 
     @property
-    def blocks(self):
+    def blocks(self) -> tuple[int, ...]:
         """Blocks of res2 to res5, a tuple of four."""
         return BLOCKS[self.depth]
 
     @property
-    def inputs(self):
+    def inputs(self) -> tuple[str, ...]:
         """Names of the network's inputs, in order: the pathways, and "boxes" for head "roi"."""
         return (*self.pathways, *(("boxes",) if self.head == "roi" else ()))
 
     @property
-    def clip_frames(self):
+    def takes_video(self) -> bool:
+        """Whether all inputs can be computed from a video's frames. Optical flow ("flow") has to be given."""
+        return not ("fast" in self.pathways and self.fast_input == "flow")
+
+    @property
+    def clip_frames(self) -> int:
         """Frames that the densest pathway sees: alpha * T, or T for Slow-only."""
         return self.frames * (self.alpha if "fast" in self.pathways else 1)
 
     @property
-    def clip_stride(self):
+    def clip_stride(self) -> int:
         """Raw frames from one of these to the next: tau / alpha, or tau for Slow-only."""
         return self.stride // (self.alpha if "fast" in self.pathways else 1)
 
     @property
-    def clip_span(self):
+    def clip_span(self) -> int:
         """Raw frames that a clip covers: T * tau."""
         return self.frames * self.stride
 
     @property
-    def slow_index(self):
+    def slow_index(self) -> tuple[int, ...]:
         """Which frames of the Fast clip the Slow pathway sees, a tuple of T indices."""
         if self.frame_index == "strided" or self.frames == 1:
             return tuple(range(0, self.clip_frames, self.clip_frames // self.frames))
         last = self.clip_frames - 1
         return tuple(math.floor(last * i / (self.frames - 1)) for i in range(self.frames))
 
-    def input_channels(self, pathway):
+    def input_channels(self, pathway: str) -> int:
         """Channels of the input of `pathway` ("slow" or "fast")."""
         return CHANNELS[self.fast_input] if pathway == "fast" else 3
 
-    def input_size(self, pathway, size):
+    def input_size(self, pathway: str, size: int) -> int:
         """Height (or width) of the input of `pathway`, where the Slow one's, or the only one's, is `size`."""
         return -(-size // 2) if pathway == "fast" and self.fast_input == "half" else size
 
-    def pathway_width(self, pathway, stage=1):
+    def pathway_width(self, pathway: str, stage: int = 1) -> int:
         """Channels of conv1 of `pathway` (stage 1), and inside the blocks of res2 to res5 (stages 2 to 5)."""
         width = self.width * 2 ** max(stage - 2, 0)
         # Rounded to the nearest: of the ways to have beta 1/6, the one whose cost is the recomputed 41.2 G.
         return (2 * width + self.beta_inv) // (2 * self.beta_inv) if pathway == "fast" else width
 
-    def feature_shape(self, pathway, stage, size):
+    def feature_shape(self, pathway: str, stage: int, size: int) -> tuple[int, int, int, int]:
         """Time, height, width and channels of `pathway` after pool1 (stage 1) or res2 to res5 (stages 2 to 5).
 
         Channels are those that the pathway computes itself, without what a lateral connection adds.
@@ -207,23 +224,23 @@ class SlowFastSpec:
         frames = self.clip_frames if pathway == "fast" else self.frames
         return frames, side, side, self.pathway_width(pathway, stage) * (1 if stage == 1 else 4)
 
-    def stage_stride(self, stage):
+    def stage_stride(self, stage: int) -> int:
         """Spatial stride of res2 to res5 (`stage` 2 to 5)."""
         return 1 if stage == 2 or self.stage_dilation(stage) > 1 else 2
 
-    def stage_dilation(self, stage):
+    def stage_dilation(self, stage: int) -> int:
         """Spatial dilation of the 3x3 convolutions of res2 to res5."""
         return 2 if stage == 5 and self.head == "roi" else 1
 
-    def feature_stride(self, stage):
+    def feature_stride(self, stage: int) -> int:
         """Pixels of a pathway's input for one of its feature after pool1 (stage 1) or res2 to res5."""
         return math.prod([4, *(self.stage_stride(s) for s in range(2, stage + 1))])
 
-    def nonlocal_places(self, pathway, stage):
+    def nonlocal_places(self, pathway: str, stage: int) -> tuple[int, ...]:
         """After which blocks of `stage` (2 to 5) of `pathway` a non-local block stands, from 0."""
         return self.nonlocal_blocks[stage - 2] if pathway == "slow" and self.nonlocal_kind != "none" else ()
 
-    def check_size(self, size):
+    def check_size(self, size: int) -> None:
         """Raises a ValueError where an input of this height (or width) is too small for the network.
 
         Convolutions and pooling are padded, so that 1 pixel will do; a non-local block pools 2x2 without.
@@ -237,7 +254,7 @@ class SlowFastSpec:
                     f" at least 2x2, so an input of at least {self.feature_stride(stage) + 1}"
                 )
 
-    def lateral_channels(self, fast_channels):
+    def lateral_channels(self, fast_channels: int) -> int:
         """Channels that a lateral connection adds to the Slow pathway, for a Fast feature of `fast_channels`."""
         if len(self.pathways) < 2:
             return 0
@@ -249,21 +266,21 @@ class SlowFastSpec:
             "none": 0,
         }[self.lateral]
 
-    def temporal_kernels(self, pathway, stage):
+    def temporal_kernels(self, pathway: str, stage: int) -> tuple[int, ...]:
         """Kernel size in time of the first convolution of each block of `stage` (2 to 5)."""
         kernel = (self.fast_kernels if pathway == "fast" else self.slow_kernels)[stage - 1]
         blocks = self.blocks[stage - 2]
         temporal = self.res4_temporal_blocks if stage == 4 and self.res4_temporal_blocks else blocks
         return tuple(kernel if i < temporal else 1 for i in range(blocks))
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """The fields as a dictionary that JSON can hold and `SlowFastSpec(**...)` takes back."""
         return dataclasses.asdict(self)
 
 
-def _tuples(value):
+def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
-def _divisors(n):
+def _divisors(n: int) -> str:
     return ", ".join(str(d) for d in range(1, n + 1) if n % d == 0)

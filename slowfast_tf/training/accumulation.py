@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from ..models import keras_compat as compat
-from ..models.fit import FitModel
+from ..models.keras_compat import FitModel
 
 
 def in_parts(model: keras.Model, parts: int) -> None:
@@ -59,4 +59,4 @@ def _step(model: Any, parts: int, data: Any) -> dict[str, tf.Tensor]:
         if metric.name == "loss":
             metric.update_state(loss * replicas, sample_weight=clips)  # a replica's loss is its share of the sum
     metrics = model.compute_metrics(x, y, predictions.concat(), sample_weight=weights)
-    return model._with_axis(metrics) if isinstance(model, FitModel) else metrics
+    return model.with_axis(metrics) if isinstance(model, FitModel) else metrics

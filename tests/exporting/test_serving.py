@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from helpers.coded_video import decode, write
+from helpers.exports import fresh_environment
 from helpers.pictures import picture
-from test_export import fresh_environment
 
 from slowfast_tf.data import transforms
 from slowfast_tf.exporting import calibration
@@ -25,7 +25,7 @@ grpc = pytest.importorskip("grpc")
 predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
 from tensorflow_serving.apis import prediction_service_pb2_grpc as service  # noqa: E402
 
-SERVING = pathlib.Path(__file__).parents[1] / "export" / "serving"
+SERVING = pathlib.Path(__file__).parents[2] / "export" / "serving"
 
 
 @pytest.fixture(scope="module")

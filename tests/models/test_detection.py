@@ -16,10 +16,10 @@ from slowfast_tf.models.cost import cost, total
 from slowfast_tf.models.heads import RoIHead
 from slowfast_tf.models.presets import get_spec
 from slowfast_tf.models.roi_align import RoIAlign
-from slowfast_tf.models.slowfast import SlowFast, load
+from slowfast_tf.models.slowfast import SlowFast, load_model
 from slowfast_tf.models.spec import SlowFastSpec
 
-GOLDEN = pathlib.Path(__file__).resolve().parents[2] / "shared" / "golden"
+GOLDEN = pathlib.Path(__file__).resolve().parents[3] / "shared" / "golden"
 TINY = SlowFastSpec(
     depth=10, width=16, frames=2, stride=8, alpha=4, beta_inv=4, num_classes=5, crop_size=32, head="roi"
 )
@@ -97,6 +97,7 @@ def noise(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_roi_align_is_onnx_runtimes(kind, aligned):
@@ -109,6 +110,7 @@ def test_roi_align_is_onnx_runtimes(kind, aligned):
     assert kind in ("outside", "without area") or np.abs(expected).max() > 1
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize("kind", ["random", "over the edge", "tiny"])
 def test_roi_align_gradients_are_finite_differences(kind):
     """In the features, where it is linear, and in the boxes, where samples cross no pixel's border."""
@@ -135,6 +137,7 @@ def test_roi_align_gradients_are_finite_differences(kind):
             assert by_boxes[index] == pytest.approx((ahead - behind) / 2, rel=0.05, abs=2e-3)
 
 
+@pytest.mark.legacy
 def test_roi_align_by_hand():
     """On a ramp, a bin's average is the value at its middle; its samples are symmetric."""
     ramp = np.broadcast_to(np.arange(16, dtype="float32")[None, None, :, None], (1, 16, 16, 1))
@@ -176,6 +179,7 @@ def error(a, b):
     return np.abs(a - b).max() / np.abs(b).max()
 
 
+@pytest.mark.legacy
 def test_logits_follow_the_definition():
     """From the features of res5: average over time, bins of each box, their maximum, both pathways, classifier."""
     model, x = network(), clip(TINY, 64, 80, boxes=3)
@@ -188,6 +192,7 @@ def test_logits_follow_the_definition():
     assert error(logits, np.concatenate(pooled, -1) @ kernel + bias) < 1e-5
 
 
+@pytest.mark.legacy
 def test_boxes_decide():
     """A box's logits are its own: others in the clip, padding and their order change nothing."""
     model, x = network(), clip(TINY, 64, 64, boxes=4)
@@ -202,13 +207,14 @@ def test_boxes_decide():
     assert model.input_names == ["slow", "fast", "boxes"]
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize("changes", [{"pathways": ("slow",)}, {"pathways": ("fast",)}, {"fast_input": "half"}, {}])
 def test_saved_models_come_back(changes, tmp_path):
     spec = dataclasses.replace(TINY, roi_aligned=not changes, **changes)
     model, x = network(spec, lowering="conv2d"), clip(spec, 35, 52, boxes=2)
     expected = model(x)
     model.save(tmp_path / "model.keras")
-    loaded = load(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
     assert loaded.spec == spec and error(loaded(x), expected) < 1e-6
     other = SlowFast(spec)
     other.set_weights(model.get_weights())
@@ -217,6 +223,7 @@ def test_saved_models_come_back(changes, tmp_path):
     assert describe.read_spec(str(tmp_path)) == spec
 
 
+@pytest.mark.legacy
 def test_half_resolution_boxes():
     """Boxes are in pixels of the whole picture: those of a Fast pathway that sees half of them are halved."""
     spec = dataclasses.replace(TINY, fast_input="half", lateral="none")
@@ -232,6 +239,7 @@ def test_half_resolution_boxes():
     assert error(model(x) - model(moved), expected) < 1e-4
 
 
+@pytest.mark.legacy
 def test_mixed_bfloat16_keeps_boxes_exact():
     exact, half = network(), SlowFast(TINY, dtype="mixed_bfloat16")
     half.set_weights(exact.get_weights())
@@ -255,6 +263,7 @@ def test_mixed_bfloat16_keeps_boxes_exact():
     assert error(found, np.concatenate(pooled, -1) @ kernel + bias) < 1e-5
 
 
+@pytest.mark.legacy
 def test_it_trains():
     """The loss of a sigmoid for each box falls, and every weight of the network has a gradient."""
     model = network(dataclasses.replace(TINY, dropout=0.0))
@@ -320,6 +329,7 @@ def test_onnx_and_tflite(tmp_path):
     assert error(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), model(x)) < 1e-4
 
 
+@pytest.mark.legacy
 def test_cost():
     """Only res5 costs more: twice the height and width. The head is counted for one box."""
     pool, roi = get_spec("slowfast_8x8_r50", num_classes=80), get_spec("slowfast_8x8_r50_ava")
@@ -340,12 +350,14 @@ def test_cost():
     assert cost(small, 64)["head"]["multiply_adds"] == (512 + 64) * 80
 
 
+@pytest.mark.legacy
 def test_describe(capsys):
     describe.main(["slowfast_8x8_r50_ava"])
     text = capsys.readouterr().out
     assert "RoIAlign 7x7" in text and "dilation 2" in text and "8x16x16x2048 / 32x16x16x256" in text
 
 
+@pytest.mark.legacy
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -388,7 +400,7 @@ def test_golden(tmp_path):
     inputs, places, logits = golden()
     checkpoint = checkpoints.read(GOLDEN / f"{AVA}.pyth")
     assert not checkpoint.leftover and not checkpoint.assumed
-    saved = load(path)
+    saved = load_model(path)
     assert (saved.spec.head, saved.spec.roi_aligned, saved.spec.activation) == ("roi", True, "sigmoid")
     assert saved.spec.num_classes == 80 and saved.spec.channel_order == "rgb"
     flat = SlowFast(saved.spec, lowering="conv2d")

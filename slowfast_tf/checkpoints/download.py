@@ -1,0 +1,75 @@
+"""Download a published file with progress, whole or not at all; an interrupted download is resumed."""
+
+import hashlib
+import http.client
+import os
+import pathlib
+import re
+import urllib.error
+import urllib.request
+
+from ..errors import InputError
+
+
+def download(address: str, path: pathlib.Path) -> None:
+    """Download a file, or resume an interrupted download; do nothing if the file is there.
+
+    `path` appears whole or not at all; until then the content is in `PATH.part`. The size is compared with the
+    server's, and the hash if the address holds one: MMAction2's names end in the first eight digits of the SHA-256.
+
+    Raises:
+        InputError: where there is no connection, the server refuses, or the file is not the one published.
+    """
+    if not path.exists():
+        part = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            total = _fetch(address, part)
+        except (OSError, http.client.HTTPException) as error:
+            raise InputError(
+                f"cannot download {address} ({getattr(error, 'reason', None) or error}); check the connection and run"
+                f" again, or put the file at {path} yourself"
+            ) from error
+        if total is not None and part.stat().st_size != total:
+            raise InputError(
+                f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes;"
+                " run again to go on from there"
+            )
+        os.replace(part, path)
+    published = re.search(r"-([0-9a-f]{8})\.pth$", address)
+    if published:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not found.startswith(published.group(1)):
+            path.unlink()
+            raise InputError(f"{address} came damaged (SHA-256 {found}) and was removed; run again")
+
+
+def _fetch(address: str, part: pathlib.Path) -> int | None:
+    """Download behind what is there already; return the whole size, or None if it is unknown."""
+    from keras.utils import Progbar  # TensorFlow comes with it
+
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        # Nothing lies beyond what is there: it was whole, or it is not a part of this file.
+        if have and error.code == 416:
+            if error.headers.get("Content-Range") == f"bytes */{have}":
+                return have
+            part.unlink()
+            raise OSError("the file there has changed since the download began") from error
+        raise
+    with response:
+        if response.status != 206:  # the server starts over
+            have = 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        print(f"downloading {address}")
+        progress = Progbar(total, unit_name="byte", interval=1)
+        with open(part, "ab" if have else "wb") as file:
+            while chunk := response.read(1 << 20):
+                file.write(chunk)
+                have += len(chunk)
+                progress.update(have, finalize=have == total)
+    return total

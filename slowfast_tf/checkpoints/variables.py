@@ -1,0 +1,72 @@
+"""The variables of a network by our names, and their values: all of them, or none."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    import keras
+
+WEIGHTS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
+
+
+def variables(model: "keras.Model") -> dict[str, Any]:
+    """Return the weights of a model by path, such as "slow_res2/block0/a/conv/kernel", in Keras 2 and 3 alike."""
+    found = {}
+
+    def walk(layer: Any, path: str) -> None:
+        for name in WEIGHTS:
+            variable = getattr(layer, name, None)
+            if variable is not None:
+                found[f"{path}{name}"] = variable
+        # Keras 2 gives no paths to the weights of inner layers, and no public way to walk these.
+        for inner in layer._flatten_layers(include_self=False, recursive=False):
+            walk(inner, f"{path}{inner.name}/")
+
+    walk(model, "")
+    return found
+
+
+def assign(
+    targets: dict[str, Any], tensors: dict[str, np.ndarray], leftover: dict[str, tuple[int, ...]], path: object
+) -> None:
+    """Give variables their values, all or none.
+
+    Args:
+        targets: from name to variable.
+        tensors: from name to array. The bias of a convolution that BatchNorm follows has no variable here:
+            it is subtracted from the moving mean, which changes no result.
+        leftover: names, with shapes, that are known to have no place.
+        path: of the file, for messages.
+
+    Raises:
+        InputError: where names or shapes differ.
+    """
+    tensors = dict(tensors)
+    for name in [n for n in tensors if n.endswith("/conv/bias") and n not in targets]:
+        mean = name.replace("/conv/bias", "/norm/moving_mean")
+        if mean in tensors and tensors[mean].shape == tensors[name].shape:
+            tensors[mean] = tensors[mean] - tensors.pop(name)
+    leftover = {**leftover, **{name: value.shape for name, value in tensors.items() if name not in targets}}
+    shapes = {name: tuple(variable.shape) for name, variable in targets.items()}
+    problems = {
+        "missing": [f"{name} {shape}" for name, shape in shapes.items() if name not in tensors],
+        "left over": [f"{name} {tuple(shape)}" for name, shape in leftover.items()],
+        "of another shape": [
+            f"{name} {tensors[name].shape} for {shape}"
+            for name, shape in shapes.items()
+            if name in tensors and tensors[name].shape != shape
+        ],
+    }
+    found = [f"{len(names)} {what}: {some(names)}" for what, names in problems.items() if names]
+    if found:
+        raise InputError(f"the parameters of {path} do not fit the network: {'; '.join(found)}")
+    for name, variable in targets.items():
+        variable.assign(tensors[name])
+
+
+def some(names: list[str], most: int = 12) -> str:
+    """Return the first few of many names, for a message."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,224 @@
+"""Foreign checkpoints give the logits of their own implementation."""
+
+import collections
+import pathlib
+import pickle
+
+import keras
+import numpy as np
+import pytest
+from helpers.golden import GOLDEN, SLOWFAST, golden, load, needs_golden, needs_torch, torch, torch_slowfast
+
+from slowfast_tf import checkpoints, convert
+from slowfast_tf.errors import InputError
+from slowfast_tf.exporting.folding import fold
+from slowfast_tf.models.slowfast import SlowFast
+
+FILES = {
+    f"{SLOWFAST}.pyth": {"frames": 8, "alpha": 4, "frame_index": "linspace", "channel_order": "rgb"},
+    "pyslowfast_slowfast_4x16_r50_nln_w16.pyth": {"frames": 4, "alpha": 8, "nonlocal_kind": "dot_product"},
+    "pyslowfast_slow_8x8_r50_w16.pyth": {"pathways": ("slow",), "frames": 8, "stride": 8},
+    "pytorchvideo_slowfast_8x8_r50_w16.pyth": {"frames": 8, "stride": 8, "alpha": 4, "frame_index": "linspace"},
+    "mmaction2_slowfast_4x16_r50_w16.pth": {
+        "frames": 4,
+        "stride": 16,
+        "alpha": 8,
+        "frame_index": "strided",
+        "lateral_norm": False,
+        "mean": (0.485, 0.456, 0.406),
+        "std": (0.229, 0.224, 0.225),
+    },
+}
+
+
+def difference(model, name):
+    """Largest difference from the golden logits, over the largest logit."""
+    inputs, logits, _ = golden(name)
+    outputs = np.asarray(model(inputs, training=False))
+    return np.abs(outputs - logits).max() / np.abs(logits).max()
+
+
+# Conversion.
+
+
+@needs_torch
+@needs_golden
+@pytest.mark.parametrize("file", [pytest.param(f, marks=pytest.mark.legacy) if "_nln_" in f else f for f in FILES])
+def test_golden(file, tmp_path, record_property):
+    name, output = pathlib.Path(file).stem, tmp_path / "model.keras"
+    convert.main([str(GOLDEN / file), "--output", str(output)])
+    model = keras.models.load_model(output)
+    for field, value in FILES[file].items():
+        found = getattr(model.spec, field)
+        assert found == (pytest.approx(value) if field in ("mean", "std") else value), field
+    slow_index = golden(name)[2]
+    assert slow_index is None or model.spec.slow_index == slow_index
+
+    other = SlowFast(model.spec, lowering="conv2d")
+    other.set_weights(model.get_weights())
+    folded = fold(model)
+    differences = [difference(m, name) for m in (model, other, folded)]
+    print(f"{file}: {differences[0]:.1e}, as Conv2D {differences[1]:.1e}, folded {differences[2]:.1e}")
+    assert max(differences[:2]) < 1e-4 and differences[2] < 1e-3
+    assert folded.spec == model.spec and not [w for w in folded.weights if "gamma" in w.name]
+    with pytest.raises(ValueError, match="folded already"):
+        fold(folded)
+
+
+@pytest.mark.legacy
+@needs_torch
+@needs_golden
+def test_caffe2_holds_the_same(capsys):
+    caffe2, pyslowfast = (checkpoints.read(GOLDEN / f"{SLOWFAST}{end}") for end in (".pkl", ".pyth"))
+    assert caffe2.tensors.keys() == pyslowfast.tensors.keys() and not caffe2.leftover
+    for key, value in pyslowfast.tensors.items():
+        np.testing.assert_array_equal(caffe2.tensors[key], value)
+    assert caffe2.spec.channel_order == "rgb" and caffe2.spec.frame_index == "linspace"
+    assert (caffe2.spec.frames, caffe2.spec.stride, caffe2.spec.alpha) == (8, 8, 4)
+    assert "assumed 8x8, alpha 4" in caffe2.assumed and not pyslowfast.assumed
+    found = difference(checkpoints.build(caffe2), SLOWFAST)
+    print(f"{SLOWFAST}.pkl: {found:.1e}")
+    assert found < 1e-4
+
+
+@needs_torch
+@needs_golden
+def test_command(tmp_path, capsys):
+    source, output = GOLDEN / "pytorchvideo_slowfast_8x8_r50_w16.pyth", tmp_path / "model.keras"
+
+    def fails(match, *arguments, checkpoint=source):
+        with pytest.raises(InputError, match=match):
+            convert.main([str(checkpoint), "--output", str(output), *arguments])
+
+    fails("no such file", checkpoint=tmp_path / "none.pyth")
+    fails("num-classes must be at least 1; got 0", "--num-classes", "0")
+    fails("unknown preset 'slowfast_8x8'; did you mean", "--preset", "slowfast_8x8")
+    fails(r"has pathways \('slow', 'fast'\), but preset slow_8x8_r50", "--preset", "slow_8x8_r50")
+    fails("has depth 50, but preset slowfast_8x8_r101 has 101", "--preset", "slowfast_8x8_r101")
+    with pytest.raises(InputError, match="must end in .keras"):
+        convert.main([str(source), "--output", str(tmp_path / "model.h5")])
+    assert not list(tmp_path.iterdir())
+
+    # A preset overrules the guess; a class count leaves the classifier out and all else as it was.
+    convert.main([str(source), "--output", str(output), "--preset", "slowfast_4x16_r50", "--num-classes", "7"])
+    said = capsys.readouterr().out
+    assert "PyTorchVideo: slow and fast, depth 50, width 16, 4x16" in said and "assumed" not in said
+    model = keras.models.load_model(output)
+    assert (model.spec.frames, model.spec.stride, model.spec.alpha, model.spec.num_classes) == (4, 16, 8, 7)
+    tensors = checkpoints.read(source).tensors
+    for name, variable in checkpoints.variables(model).items():
+        if name.startswith("head/"):
+            assert variable.shape[-1] == 7
+        else:
+            np.testing.assert_array_equal(variable.numpy(), tensors[name])
+
+    before = output.read_bytes()
+    fails("exists")
+    assert output.read_bytes() == before
+    convert.main([str(source), "--output", str(output), "--overwrite"])
+    said = capsys.readouterr().out
+    assert "assumed 8x8, alpha 4: the file does not say; --preset names another" in said
+    assert output.read_bytes() != before
+
+
+@pytest.mark.legacy
+@needs_torch
+@needs_golden
+def test_wrappers(tmp_path):
+    path = GOLDEN / f"{SLOWFAST}.pyth"
+    state, expected = load(path)["model_state"], checkpoints.read(path).tensors
+    parallel = collections.OrderedDict((f"module.{key}", value) for key, value in state.items())
+    for number, content in enumerate((state, parallel, {"state_dict": parallel}, {"model_state": state, "epoch": 1})):
+        torch.save(content, tmp_path / "made.pth", _use_new_zipfile_serialization=number != 1)
+        found = checkpoints.read(tmp_path / "made.pth")
+        assert found.tensors.keys() == expected.keys() and not found.leftover and "assumed 8x8" in found.assumed
+        assert all(np.array_equal(found.tensors[key], value) for key, value in expected.items())
+
+
+@needs_torch
+@needs_golden
+def test_every_parameter_counts(tmp_path):
+    content = load(GOLDEN / f"{SLOWFAST}.pyth")
+    state = content["model_state"]
+    del state["s5.pathway1_res2.branch2.c_bn.running_mean"], state["s3_fuse.conv_f2s.weight"]
+    state["head.extra.weight"] = torch.zeros(3, 5)
+    state["s4.pathway0_res7.branch2.a.bias"] = torch.zeros(6)
+    state["s2.pathway0_res1.branch2.b.weight"] = torch.zeros(16, 16, 1, 5, 5)
+    del content["cfg"]
+    torch.save(content, tmp_path / "made.pyth")
+    with pytest.raises(InputError, match="depth"):  # a seventh block
+        checkpoints.read(tmp_path / "made.pyth")
+    state["s4.pathway0_res5.branch2.a.bias"] = state.pop("s4.pathway0_res7.branch2.a.bias")
+    torch.save(content, tmp_path / "made.pyth")
+    with pytest.raises(InputError) as error:
+        checkpoints.build(checkpoints.read(tmp_path / "made.pyth"))
+    message = str(error.value)
+    assert "\n" not in message
+    for expected in (
+        "2 missing: lateral_res3/conv/conv/kernel (7, 1, 1, 16, 32), fast_res5/block2/c/norm/moving_mean (64,)",
+        "2 left over: head.extra.weight (3, 5), slow_res4/block5/a/conv/bias (6,)",
+        "1 of another shape: slow_res2/block1/b/conv/kernel (1, 5, 5, 16, 16) for (1, 3, 3, 16, 16)",
+    ):
+        assert expected in message
+
+    with open(GOLDEN / f"{SLOWFAST}.pkl", "rb") as file:
+        content = pickle.load(file, encoding="latin1")
+    content["blobs"]["pred_extra_w"] = content["blobs"].pop("pred_b")
+    with open(tmp_path / "made.pkl", "wb") as file:
+        pickle.dump(content, file, protocol=2)
+    with pytest.raises(InputError, match=r"1 missing: head/classifier/bias.*1 left over: pred_extra_w \(20,\)"):
+        checkpoints.build(checkpoints.read(tmp_path / "made.pkl", num_classes=20))
+
+
+@pytest.mark.legacy
+@needs_torch
+@pytest.mark.parametrize(
+    "depth, kernel, fields",
+    [
+        (101, 5, {"frames": 8, "stride": 8, "alpha": 4, "res4_temporal_blocks": 6, "depth": 101}),
+        (50, 7, {"frames": 8, "stride": 8, "alpha": 4, "lateral_kernel": 7, "depth": 50}),
+        (50, 5, {"frames": 4, "stride": 16, "alpha": 8, "lateral_kernel": 5, "depth": 50}),
+    ],
+)
+def test_architecture(depth, kernel, fields, tmp_path):
+    network = torch_slowfast.SlowFast(depth, width=8, beta_inv=4, lateral_kernel=kernel, classes=5)
+    state = network.state_dict()
+    for name, value in state.items():
+        if depth == 101 and name.startswith("s4.") and name.endswith("branch2.a.weight") and value.shape[2] == 3:
+            if int(name.split("_res")[1].split(".")[0]) >= 6:
+                state[name] = value[:, :, :1].clone()
+    torch.save(state, tmp_path / "made.pyth")
+    spec = checkpoints.read(tmp_path / "made.pyth").spec
+    for field, value in {**fields, "width": 8, "beta_inv": 4, "num_classes": 5}.items():
+        assert getattr(spec, field) == value, field
+
+    for name in [name for name in state if "pathway1_res5" in name and name.startswith("s4.")]:
+        del state[name]
+    torch.save(state, tmp_path / "made.pyth")
+    with pytest.raises(InputError, match="pathways have depth"):
+        checkpoints.read(tmp_path / "made.pyth")
+
+
+@pytest.mark.legacy
+@needs_torch
+@needs_golden
+def test_configuration_is_checked(tmp_path):
+    content = load(GOLDEN / "pyslowfast_slowfast_4x16_r50_nln_w16.pyth")
+    text = content["cfg"]
+
+    def reads(old, new):
+        assert old in text
+        torch.save({**content, "cfg": text.replace(old, new)}, tmp_path / "made.pyth")
+        return checkpoints.read(tmp_path / "made.pyth").spec
+
+    for old, new, message in (
+        ("STRIDE_1X1: false", "STRIDE_1X1: true", "RESNET.STRIDE_1X1 True; this package builds False only"),
+        ("- - - 1\n      - 2\n      - 2", "- - - 2\n      - 2\n      - 2", "NONLOCAL.POOL"),
+        ("  ARCH: slowfast", "  ARCH: i3d", "MODEL.ARCH i3d; this package builds slow or slowfast only"),
+        ("DETECTION:", "OTHER:", "not one that PySlowFast writes"),
+    ):
+        with pytest.raises(InputError, match=message):
+            reads(old, new)
+    assert reads("INSTANTIATION: dot_product", "INSTANTIATION: softmax").nonlocal_kind == "softmax"
+    assert reads("HEAD_ACT: softmax", "HEAD_ACT: sigmoid").activation == "sigmoid"
+    assert reads("REVERSE_INPUT_CHANNEL: false", "REVERSE_INPUT_CHANNEL: true").channel_order == "bgr"
