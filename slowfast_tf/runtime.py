@@ -14,12 +14,13 @@ import traceback
 from .errors import InputError, RunError
 
 
-def run(main):
+def run(main, advice=None):
     """Runs a command's `main()` and exits: 0 on success, 1 on failure (`main` may return it), 2 on a user's mistake."""
     try:
         code = main() or 0
     except (InputError, RunError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        extra = (advice or {}).get(getattr(error, "argument", ""))
+        print(f"error: {error}; {extra}" if extra else f"error: {error}", file=sys.stderr)
         code = 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
