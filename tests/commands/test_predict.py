@@ -13,6 +13,7 @@ from helpers.coded_video import decode, write
 from helpers.expected import middle_scores, window_scores, write_videos
 from helpers.pictures import CLASSES, picture
 from helpers.streams import serve_stream
+from helpers.tags import copy_with_latin_title
 from matplotlib.image import imread
 
 from slowfast_tf import SlowFast
@@ -198,3 +199,34 @@ def test_mistakes_over_time(run_predict, saved, people, long, tmp_path):
     )
     assert code == 1 and len(errors) == 1 and "bad.mp4: cannot be read" in errors[0]
     assert not out.exists() and not (tmp_path / "t.png").exists()
+
+
+def test_a_tag_that_is_not_utf8(run_predict, saved, videos, long, tmp_path):
+    """The scores are those of the same file without it, also where the file is written again, and read as a stream."""
+    plain = run_predict(videos[0], "--model", saved)[1][0].removeprefix(videos[0])
+    code, lines, errors = run_predict(copy_with_latin_title(videos[0], tmp_path / "tag.mp4"), "--model", saved)
+    assert code == 0 and not errors and lines[0].removeprefix(str(tmp_path / "tag.mp4")) == plain
+    tagged = copy_with_latin_title(long, tmp_path / "sound.mp4")
+    code, _, errors = run_predict(tagged, "--model", saved, "--video", tmp_path / "labels.mp4")
+    assert code == 0 and not errors and len(decode(tmp_path / "labels.mp4")) == 90
+    code, lines, errors = run_predict("--camera", tagged, "--model", saved)
+    assert code == 0 and not errors and lines
+
+
+def test_a_network_of_optical_flow(run_predict, videos, tmp_path):
+    path = tmp_path / "flow.keras"
+    SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, fast_input="flow").save(path)
+    for source in ((videos[0],), ("--camera", videos[0]), (videos[0], "--video", tmp_path / "out.mp4")):
+        error = refused(run_predict, *source, "--model", path)
+        assert "flow.keras takes optical flow" in error and "give a model of another fast_input" in error
+
+
+def test_directories_and_addresses(run_predict, videos):
+    directory = str(pathlib.Path(videos[0]).parent)
+    error = refused(run_predict, videos[0], directory, "--model", "none.keras")
+    assert error == f"error: {directory}: is a directory; give video files, such as {directory}/*.mp4"
+    error = refused(run_predict, "https://example.org/a.mp4", "--model", "none.keras")
+    assert error == (
+        "error: https://example.org/a.mp4: is an address, not a file; download the file first;"
+        " or watch a stream with --camera ADDRESS"
+    )

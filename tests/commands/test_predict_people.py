@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.coded_video import decode, write
+from helpers.detector import save_detector
 from helpers.packets import packets
 
 from slowfast_tf import SlowFast
@@ -108,24 +109,7 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
 
 def test_a_detector(run_predict, model, source, tmp_path):
     """A SavedModel that boxes what is bright, beside a bright dog and somebody it is not sure of."""
-
-    class Detector(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, "input_tensor")])
-        def __call__(self, image):
-            bright = tf.where(image[0, :, :, 0] > 130)
-            size = tf.cast(tf.shape(image)[1:3], tf.float32)
-            low = tf.cast(tf.reduce_min(bright, 0), tf.float32) / size
-            high = tf.cast(tf.reduce_max(bright, 0) + 1, tf.float32) / size
-            box = tf.concat([low, high], 0)
-            return {
-                "detection_boxes": tf.tile(box[None, None], [1, 3, 1]),
-                "detection_scores": tf.constant([[0.95, 0.9, 0.5]]),
-                "detection_classes": tf.constant([[1.0, 18.0, 1.0]]),
-                "num_detections": tf.constant([3.0]),
-            }
-
-    detector = Detector()
-    tf.saved_model.save(detector, str(tmp_path / "detector"))
+    save_detector(tmp_path / "detector")
     out = tmp_path / "out"
     code, lines, errors = run_predict(source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out)
     assert code == 0 and not errors and "1 people in 3 key frames" in lines[0]

@@ -4,7 +4,7 @@ import time
 
 import pytest
 import tensorflow as tf
-from helpers.coded_video import numbers
+from helpers.coded_video import coded, numbers, write
 from helpers.streams import serve_stream
 
 from slowfast_tf.errors import VideoError
@@ -78,3 +78,16 @@ def test_streams_that_cannot_be_read(model, stream, tmp_path, monkeypatch):
     monkeypatch.setattr(streams, "PATIENCE", 0.5)
     with pytest.raises(VideoError, match="silent.ts: no frame for 0.5 seconds"):
         next(live.watch(Told(model.spec, 0.0), stream.replace("stream.ts", "silent.ts")))
+
+
+def test_a_clock_that_goes_back(model, tmp_path):
+    """Two takes of 60 frames in one file: no clip mixes them, and the last clip is the end of the second."""
+    take = write(tmp_path / "take.ts", [coded(t + 100, 64, 64) for t in range(60)], g=15, qp=10, bf=0)
+    with open(take, "rb") as file:
+        (tmp_path / "two.ts").write_bytes(2 * file.read())
+    clips = list(watch(model.spec, 0.0, str(tmp_path / "two.ts")))
+    for _, found in clips:
+        assert found == list(range(found[0], found[0] + 31, 2)), found
+    assert (
+        clips[-1][0].time == pytest.approx(clips[-1][1][-1] / 30 - 100 / 30 + 2, abs=0.01) and clips[-1][1][-1] >= 158
+    )
