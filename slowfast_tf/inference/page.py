@@ -74,7 +74,10 @@ def serve(model: Any, host: str = "127.0.0.1", port: int = 7860, limit: int = 20
             app_kwargs={"middleware": [Middleware(_Policy)]},
             theme=themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         )
-        yield Page(address, blocks.block_thread)
+        try:
+            yield Page(address, blocks.block_thread)
+        finally:
+            blocks.close(verbose=False)
 
 
 class Answers:
