@@ -127,7 +127,7 @@ def run_predict(capfd):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
-            runtime.run(lambda: predict.main([str(a) for a in arguments]), getattr(predict, "ADVICE", None))
+            runtime.run(lambda: predict.main([str(a) for a in arguments]), predict.ADVICE)
         out, error = capfd.readouterr()
         return end.value.code, out.splitlines(), error.splitlines()
 

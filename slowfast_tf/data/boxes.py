@@ -1,7 +1,11 @@
 """Boxes (x1, y1, x2, y2)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
+
+from ..errors import InputError
 
 
 def iou(boxes: npt.ArrayLike, others: npt.ArrayLike) -> np.ndarray:
@@ -28,3 +32,24 @@ def iou(boxes: npt.ArrayLike, others: npt.ArrayLike) -> np.ndarray:
 def area(boxes: np.ndarray) -> np.ndarray:
     """Return width times height of boxes `[..., 4]`, `[...]`."""
     return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
+
+
+def check_corners(corners: Sequence[float], where: str) -> None:
+    """Refuse corners that are not shares of a frame's width and height, or that are swapped.
+
+    Args:
+        corners: x1, y1, x2, y2.
+        where: file and line of the box, for the error.
+
+    Raises:
+        InputError: for NaN, a value outside 0 to 1, x1 > x2 or y1 > y2.
+
+    Example:
+        >>> check_corners((0.1, 0.2, 0.5, 0.9), "boxes.csv:1")
+    """
+    x1, y1, x2, y2 = corners
+    text = ", ".join(f"{value:g}" for value in corners)
+    if not all(0 <= value <= 1 for value in corners):
+        raise InputError(f"{where}: corners {text} are not shares of width and height, from 0 to 1")
+    if x1 > x2 or y1 > y2:
+        raise InputError(f"{where}: corners {text} are swapped; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")

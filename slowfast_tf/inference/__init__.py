@@ -1,5 +1,22 @@
 """From frames to scores."""
 
-from .predictor import Predictor
+from typing import TYPE_CHECKING
 
-__all__ = ["Predictor"]
+if TYPE_CHECKING:
+    from .clip import read_clip
+    from .predictor import Predictor
+
+__all__ = ["Predictor", "read_clip"]
+
+
+def __getattr__(name: str):
+    # Loaded on use: both need TensorFlow, and a command checks its arguments in `labels` before it imports TensorFlow.
+    if name == "Predictor":
+        from .predictor import Predictor
+
+        return Predictor
+    if name == "read_clip":
+        from .clip import read_clip
+
+        return read_clip
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,25 +1,72 @@
-"""Words on frames, and videos written again with something drawn in."""
+"""Words, boxes and heat on frames."""
 
-import contextlib
-import fractions
 import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import av
 import numpy as np
 
-from ..files.atomic import atomic
-from ..video.decode import iterate_frames
-from ..video.probe import frame_times, probe
+from ..data import transforms
 
-_CLOCK = 90_000  # ticks a second of a written video
-_COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac"}  # what an MP4 file may hold
+PANEL_SIDE = 320  # pixels: shorter side of a picture with heat
+
+Color = tuple[int, int, int]  # red, green and blue, 0 to 255
 
 
-def start(image):
-    """What is needed to draw on an image, uint8 `[H, W, 3]`, of which a copy is taken.
+class Canvas(NamedTuple):
+    """What it takes to draw on an image.
 
-    Returns:
-        A PIL image, the canvas to draw on, and a font and a line width that fit its size.
+    Attributes:
+        picture: the PIL image.
+        draw: its `PIL.ImageDraw.ImageDraw`.
+        font: a PIL font that fits the size of the image.
+        line: a line width in pixels that does.
+    """
+
+    picture: Any
+    draw: Any
+    font: Any
+    line: int
+
+    def measure(self, texts: Sequence[str]) -> tuple[float, float]:
+        """Return the width and height in pixels of what `words` draws."""
+        wide = max(self.draw.textlength(text, font=self.font) for text in texts) + 4 * self.line
+        return wide, (self.font.size + 2 * self.line) * len(texts) + 2 * self.line
+
+    def words(self, texts: Sequence[str], corner: tuple[float, float], color: Color = (255, 255, 255)) -> None:
+        """Draw lines of text, white on dark, with a colored stripe at their left.
+
+        Args:
+            texts: the lines.
+            corner: left and top of all of them, in pixels.
+            color: of the stripe.
+        """
+        left, top = corner
+        wide, tall = self.measure(texts)
+        self.draw.rectangle([left, top, left + wide, top + tall], fill=(0, 0, 0, 200))
+        self.draw.rectangle([left, top, left + self.line, top + tall], fill=color)
+        for i, text in enumerate(texts):
+            place = left + 3 * self.line, top + self.line + i * (self.font.size + 2 * self.line)
+            self.draw.text(place, text, fill=(255, 255, 255), font=self.font)
+
+    def box(self, corners: Sequence[float], color: Color) -> None:
+        """Draw the outline of a box: x1, y1, x2, y2 in pixels."""
+        x1, y1, x2, y2 = corners
+        self.draw.rectangle([x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)], outline=color, width=2 * self.line)
+
+    def image(self) -> np.ndarray:
+        """Return what is drawn, uint8 `[H, W, 3]`."""
+        return np.asarray(self.picture)
+
+
+def canvas(image: np.ndarray) -> Canvas:
+    """Return a `Canvas` with a copy of an image, uint8 `[H, W, 3]`.
+
+    Example:
+        >>> drawn = canvas(frame)
+        >>> drawn.words(["0.93 surfing water"], (2, 2))
+        >>> drawn.image().shape
+        (256, 340, 3)
     """
     import matplotlib
     from PIL import Image, ImageDraw, ImageFont
@@ -28,116 +75,56 @@ def start(image):
     size = min(picture.size)
     path = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
     font = ImageFont.truetype(path, max(10, round(size / 28)))
-    return picture, ImageDraw.Draw(picture, "RGBA"), font, max(1, round(size / 200))
+    return Canvas(picture, ImageDraw.Draw(picture, "RGBA"), font, max(1, round(size / 200)))
 
 
-def measure(canvas, texts, font, line):
-    """Width and height in pixels of what `words` draws."""
-    wide = max(canvas.textlength(text, font=font) for text in texts) + 4 * line
-    return wide, (font.size + 2 * line) * len(texts) + 2 * line
+def titled(image: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    """Return an image, uint8 `[H, W, 3]`, with lines of text at its top left."""
+    drawn = canvas(image)
+    drawn.words(texts, (drawn.line, drawn.line))
+    return drawn.image()
 
 
-def words(canvas, texts, corner, font, line, color=(255, 255, 255)):
-    """Draws lines of text, white on dark, with a stripe of a color at their left.
+def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return an image, uint8 `[H, W, 3]`, with another height and width in pixels (bilinear)."""
+    from PIL import Image
 
-    Args:
-        canvas, font, line: of `start`.
-        texts: a line each.
-        corner: the left and the top of all.
-        color: red, green and blue, 0 to 255.
-    """
-    left, top = corner
-    wide, tall = measure(canvas, texts, font, line)
-    canvas.rectangle([left, top, left + wide, top + tall], fill=(0, 0, 0, 200))
-    canvas.rectangle([left, top, left + line, top + tall], fill=color)
-    for i, text in enumerate(texts):
-        place = left + 3 * line, top + line + i * (font.size + 2 * line)
-        canvas.text(place, text, fill=(255, 255, 255), font=font)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def rewrite(path, output, draw):
-    """Writes a video again, as H.264 in MP4, with something drawn in; times of frames and the sound stay.
-
-    A frame at a time, so that a video of any length needs the memory of a few. Odd widths and heights lose a pixel,
-    which H.264 needs.
+def overlay(image: np.ndarray, heat: np.ndarray, crop_size: int) -> np.ndarray:
+    """Draw heat over the middle crop of an image, and darken what is outside the crop.
 
     Args:
-        path: of the video.
-        output: the file to write.
-        draw: makes of a frame, uint8 `[H, W, 3]`, and its time in seconds the one to write, of any size, the same for
-            all frames.
+        image: uint8 `[H, W, 3]`.
+        heat: float `[h, w]`, 0 to 1, over the middle crop.
+        crop_size: of the network, in pixels.
 
-    Raises:
-        VideoError: where the video cannot be read.
+    Returns:
+        uint8 `[H', W', 3]`, with a shorter side of 320 pixels.
+
+    Example:
+        >>> logits, heat = grad_cam(model, inputs)
+        >>> overlay(frame, heat["slow"][0, 0] / heat["slow"].max(), model.spec.crop_size).shape
+        (320, 425, 3)
     """
-    import tqdm
+    import matplotlib
+    from PIL import Image
 
-    info = probe(path)
-    with _writer(path, output, info.rate) as write:
-        frames = zip(iterate_frames(path, np.arange(info.frames)), frame_times(info))
-        for image, time in tqdm.tqdm(frames, pathlib.Path(output).name, info.frames, unit="frame", disable=None):
-            write(draw(image, time), time)
-
-
-@contextlib.contextmanager
-def _writer(path, output, rate):
-    with atomic(output) as temporary, av.open(f"file:{path}") as source, av.open(str(temporary), "w", "mp4") as target:
-        pictures = target.add_stream("libx264", fractions.Fraction(rate).limit_denominator(1001))
-        pictures.pix_fmt = "yuv420p"
-        pictures.codec_context.time_base = fractions.Fraction(1, _CLOCK)
-        pictures.options = {"crf": "20", "preset": "veryfast"}
-        sound = _Sound(source, target)
-
-        def write(image, time):
-            image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
-            if not pictures.codec_context.is_open:
-                pictures.height, pictures.width = image.shape[:2]
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
-            frame.pts, frame.time_base = round(time * _CLOCK), fractions.Fraction(1, _CLOCK)
-            target.mux(pictures.encode(frame))
-            sound.write(time)
-
-        yield write
-        target.mux(pictures.encode())
-        sound.write(float("inf"))
-
-
-class _Sound:
-    """Brings the first sound stream of a video to another, as it is where an MP4 file may hold it, else as AAC."""
-
-    def __init__(self, source, target):
-        self.target = target
-        self.packets = None
-        if not source.streams.audio:
-            return
-        stream, pictures = source.streams.audio[0], source.streams.best("video")
-        copied = stream.codec_context.name in _COPIED
-        if copied:
-            self.stream = target.add_stream_from_template(stream)
-        else:
-            layout = "mono" if stream.codec_context.layout.nb_channels == 1 else "stereo"
-            self.stream = target.add_stream("aac", stream.codec_context.sample_rate, layout=layout)
-        start = float((pictures.start_time or 0) * pictures.time_base)
-        self.packets = self._copy(source, stream, start) if copied else self._encode(source, stream, start)
-        self.next = next(self.packets, None)
-
-    def write(self, time):
-        """Writes what is heard up to a time."""
-        while self.packets is not None and self.next is not None and self.next[0] <= time:
-            self.target.mux(self.next[1])
-            self.next = next(self.packets, None)
-
-    def _copy(self, source, stream, start):
-        shift = round(start / stream.time_base)
-        for packet in source.demux(stream):
-            if packet.pts is not None:
-                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-                packet.stream = self.stream
-                yield float(packet.pts * stream.time_base), packet
-
-    def _encode(self, source, stream, start):
-        for frame in source.decode(stream):
-            time = frame.time - start
-            frame.pts = round(time / frame.time_base)
-            yield time, self.stream.encode(frame)
-        yield float("inf"), self.stream.encode()
+    height, width = image.shape[:2]
+    scale = PANEL_SIDE / min(height, width)
+    pixels = resized(image, round(height * scale), round(width * scale)).astype(np.float32)
+    # The middle crop of `transforms.test_crops`, in pixels of this image.
+    shape = transforms.resized_shape([height, width], crop_size).numpy()
+    top, left = np.round(np.ceil((shape - crop_size) / 2) / shape * pixels.shape[:2]).astype(int)
+    seen = pixels[top : top + PANEL_SIDE, left : left + PANEL_SIDE]
+    size = seen.shape[1], seen.shape[0]
+    heat = np.asarray(Image.fromarray(np.asarray(heat, np.float32)).resize(size, Image.Resampling.BICUBIC))
+    heat = np.clip(heat, 0, 1)
+    # A table of colors is several times as fast as the map itself.
+    table = (255 * matplotlib.colormaps["turbo"](np.arange(256))[:, :3]).astype(np.float32)
+    share = 0.65 * heat[..., None]
+    shown = pixels * np.float32(0.35)
+    colors = table[(255 * heat).astype(np.uint8)]
+    shown[top : top + PANEL_SIDE, left : left + PANEL_SIDE] = seen + (colors - seen) * share
+    return (shown + 0.5).astype(np.uint8)

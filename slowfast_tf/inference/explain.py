@@ -1,16 +1,18 @@
-"""Where a network sees what it says: Grad-CAM (arXiv 1610.02391) for each pathway."""
+"""Where in space and time features speak for a class: Grad-CAM (arXiv 1610.02391) for each pathway."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 
-def grad_cam(model, inputs, classes=None):
-    """Heat maps of a class, one for each pathway: where in space and time its features speak for the class.
+def grad_cam(model: Any, inputs: dict[str, Any], classes: Any = None) -> tuple[Any, dict[str, Any]]:
+    """Return heat maps of a class, one for each pathway: where its features speak for the class.
 
     The weight of a channel is the gradient of the class's logit with respect to the pathway's last feature map (res5),
-    averaged over time and space; the heat is the weighted sum of the channels, where it is positive. As the network
-    ends with an average over all places and a linear layer, each place's sum is its share of the logit: those of both
-    pathways, negative ones included, add up to the logit less its bias.
+    averaged over time and space; the heat is the weighted sum of the channels, where it is positive. The network ends
+    with an average over all places and a linear layer, so the sum at each place is its share of the logit: the shares
+    of both pathways, negative ones included, add up to the logit less its bias.
 
     Args:
         model: a `SlowFast` with head "pool".
@@ -23,6 +25,11 @@ def grad_cam(model, inputs, classes=None):
 
     Raises:
         ValueError: for a detection network, whose logits are of boxes, not of clips.
+
+    Example:
+        >>> logits, heat = grad_cam(model, inputs)
+        >>> heat["slow"].shape
+        TensorShape([1, 8, 8, 8])
     """
     if model.spec.head != "pool":
         raise ValueError(f"grad_cam explains networks with head 'pool'; received one with head {model.spec.head!r}")
@@ -36,7 +43,8 @@ def grad_cam(model, inputs, classes=None):
             classes = tf.argmax(logits, -1)
         chosen = tf.gather(logits, classes, axis=1, batch_dims=1)
     heat = {}
-    for pathway, x, gradient in zip(model.spec.pathways, features, tape.gradient(chosen, features)):
+    gradients: Any = tape.gradient(chosen, features)
+    for pathway, x, gradient in zip(model.spec.pathways, features, gradients):
         weights = tf.reduce_mean(gradient, [1, 2, 3], keepdims=True)
         heat[pathway] = tf.nn.relu(tf.reduce_sum(weights * x, -1))
     return logits, heat

@@ -1,172 +1,160 @@
-"""What a network says of a camera or a stream, as it happens."""
+"""Scores of a camera or a stream, as it happens."""
 
 import collections
 import dataclasses
-import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
-import av
 import numpy as np
 import tensorflow as tf
 
 from ..data import sampling, transforms
-from ..errors import VideoError
-from ..video.decode import to_rgb
-from ..video.probe import is_sane
-
-PATIENCE = 10.0  # seconds without a frame after which a stream has ended
-DELAY = 1.0  # seconds behind which frames are left out until the next key frame
+from ..models.spec import SlowFastSpec
+from ..video.stream import open_stream
+from .labels import best_as_json, best_in_words, class_names
+from .predictor import Predictor
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
 class Moment:
     """The scores of the latest clip.
 
     Attributes:
-        time: of its last frame, in seconds of the stream from its first frame on.
+        source: of the stream.
+        labels: a name for each class.
+        time: of the clip's last frame, in seconds of the stream from its first frame on.
         delay: seconds from the arrival of that frame to its scores.
         scores: float32 `[classes]`.
     """
 
+    source: str
+    labels: Sequence[str]
     time: float
     delay: float
     scores: np.ndarray
 
+    def line(self, count: int) -> str:
+        """Return a line with the `count` best classes."""
+        return f"{self.time:.2f} s (delay {self.delay:.2f} s): {best_in_words(self.scores, self.labels, count)}"
 
-def watch(predictor, source):
-    """Scores the latest clip of a camera or a stream, again and again.
+    def as_json(self, count: int) -> dict[str, Any]:
+        """Return a dictionary that JSON can hold, with the `count` best classes."""
+        found = {"camera": self.source, "time": self.time, "delay": self.delay}
+        return {**found, "predictions": best_as_json(self.scores, self.labels, count)}
 
-    A thread reads and another scores, so that a network slower than the stream leaves clips out and does not fall
-    behind. Where not even decoding keeps up, frames are left out up to a key frame. Memory holds one clip.
+
+def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None) -> Iterator[Moment]:
+    """Score the latest clip of a camera or a stream, again and again.
+
+    One thread reads and another scores, so a network slower than the stream leaves clips out and does not fall
+    behind. If decoding is slower than the stream, frames are left out until a key frame. Memory holds one clip.
 
     Args:
-        predictor: a `slowfast_tf.inference.Predictor`.
+        predictor: a `slowfast_tf.inference.Predictor` of a network with head "pool".
         source: the number of a camera (Linux), or an address or a file that FFmpeg can open.
+        labels: a name for each class; by default the model's.
 
     Yields:
         A `Moment` for each scored clip, until the stream ends; the first when there are frames for one clip.
 
     Raises:
-        VideoError: where it cannot be opened or holds no frame, and for 10 seconds of silence.
+        VideoError: if the source cannot be opened or holds no frame, and after 10 seconds of silence.
+
+    Example:
+        >>> for moment in watch(Predictor(model), "rtsp://192.168.1.20/stream"):
+        ...     print(moment.line(3))
     """
     spec = predictor.spec
+    labels = labels or class_names(spec)
     score = tf.function(lambda crops: predictor.score_crops(crops[None])[0], jit_compile=False, autograph=False)
     # Before the stream is opened: a network's first call takes seconds.
     score(tf.zeros([spec.clip_frames, spec.crop_size, spec.crop_size, 3]))
     reader = _Reader(source, spec)
     reader.start()
     try:
-        while (clip := reader.latest()) is not None:
-            crops, seconds, arrival = clip
-            scores = score(tf.stack(crops)).numpy()
-            yield Moment(seconds, time.monotonic() - arrival, scores)
+        while (clip := reader.wait_for_clip()) is not None:
+            scores = score(tf.stack(clip.crops)).numpy()
+            yield Moment(source, labels, clip.time, time.monotonic() - clip.arrival, scores)
     finally:
         reader.stopped = True
     if reader.error:
         raise reader.error
 
 
+class _Clip(NamedTuple):
+    crops: list[tf.Tensor]
+    time: float  # of the last frame
+    arrival: float  # of the last frame
+
+
 class _Reader(threading.Thread):
-    """Reads a stream and keeps the frames of the latest clip."""
+    """Read a stream and keep the frames of the latest clip.
 
-    def __init__(self, source, spec):
+    Attributes:
+        stopped: set it to end the thread.
+        error: what the thread ended with, or None.
+    """
+
+    def __init__(self, source: str, spec: SlowFastSpec):
         super().__init__(daemon=True)
-        self.source, self.spec = source, spec
-        self.offsets = sampling.clip_frames([0.0], spec.clip_span, spec)[0].numpy()
-        self.frames = collections.deque()  # (seconds, crop)
-        self.rate = 25.0
-        self.arrival = None  # of the last frame
-        self.given = None  # the time of the last clip that was handed out
-        self.changed = threading.Condition()
-        self.ended = self.stopped = False
-        self.error = None
+        self.stopped = False
+        self.error: Exception | None = None
+        self._source, self._spec = source, spec
+        # Frames from the first of a clip on.
+        self._offsets: np.ndarray = sampling.clip_frames([0.0], spec.clip_span, spec)[0].numpy()
+        self._changed = threading.Condition()  # guards what follows
+        self._held: collections.deque[tuple[float, tf.Tensor]] = collections.deque()  # (time, crop)
+        self._rate = 25.0
+        self._arrival = 0.0  # of the last frame
+        self._given: float | None = None  # the time of the last clip that was handed out
+        self._ended = False
 
-    def latest(self):
-        """Crops of the latest clip, its last frame's time and arrival; waits for a new frame; None at the end."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.ended or self._ready())
-            # At the end of a stream shorter than a clip, what there is.
-            if not self.frames or self.frames[-1][0] == self.given:
+    def wait_for_clip(self) -> _Clip | None:
+        """Return the latest clip, once it has a new frame; None at the end of the stream."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._ready())
+            # At the end of a stream shorter than a clip, the frames that there are.
+            if not self._held or self._held[-1][0] == self._given:
                 return None
-            times = np.array([seconds for seconds, _ in self.frames])
-            crops = [crop for _, crop in self.frames]
-            self.given = times[-1]
-            arrival = self.arrival
+            times = np.array([seconds for seconds, _ in self._held])
+            crops = [crop for _, crop in self._held]
+            last = self._given = self._held[-1][0]
+            arrival = self._arrival
         # By time, not by number: frames may be missing, and rates change.
-        wanted = times[-1] - (self.offsets[-1] - self.offsets) / self.rate
-        places = np.searchsorted(times, wanted + 0.5 / self.rate, "right") - 1
-        return [crops[max(place, 0)] for place in places], self.given, arrival
+        wanted = last - (self._offsets[-1] - self._offsets) / self._rate
+        places = np.searchsorted(times, wanted + 0.5 / self._rate, "right") - 1
+        return _Clip([crops[max(place, 0)] for place in places], last, arrival)
 
-    def _ready(self):
-        full = self.frames and self.frames[-1][0] - self.frames[0][0] >= (self.offsets[-1] - 0.5) / self.rate
-        return full and self.frames[-1][0] != self.given
+    def _ready(self) -> bool:
+        if not self._held or self._held[-1][0] == self._given:
+            return False
+        return self._held[-1][0] - self._held[0][0] >= (self._offsets[-1] - 0.5) / self._rate
 
-    def run(self):
+    def run(self) -> None:
         try:
             self._read()
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            if isinstance(error, av.error.ExitError):
-                reason = f"no frame for {PATIENCE:g} seconds"
-            else:
-                reason = getattr(error, "strerror", None) or error
-            self.error = VideoError(f"{self.source}: {reason}")
         except Exception as error:  # raised where the clips are taken
             self.error = error
         finally:
-            with self.changed:
-                self.ended = True
-                self.changed.notify_all()
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
 
-    def _read(self):
-        path, form = self.source, None
-        if path.isdecimal():
-            if sys.platform != "linux":
-                raise VideoError(f"{path}: cameras have numbers on Linux only; give the address of a stream")
-            path, form = f"/dev/video{path}", "v4l2"
-        converter = av.video.reformatter.VideoReformatter()
-        first = start = shape = None
-        late = False
-        with av.open(path, format=form, timeout=PATIENCE, options={"fflags": "nobuffer"}) as container:
-            if not container.streams.video:
-                raise VideoError(f"{self.source}: holds no video stream")
-            stream = container.streams.video[0]
-            self.rate = float(stream.average_rate or stream.guessed_rate or 25)
-            step = float(np.median(np.diff(self.offsets))) / self.rate if len(self.offsets) > 1 else 0.0
-            for packet in container.demux(stream):
+    def _read(self) -> None:
+        stride = float(np.median(np.diff(self._offsets))) if len(self._offsets) > 1 else 0.0
+        with open_stream(self._source) as stream:
+            self._rate = stream.rate
+            for frame in stream.frames(stride):
                 if self.stopped:
                     return
-                if late and packet.size and not packet.is_keyframe:
-                    continue
-                try:
-                    decoded = packet.decode()
-                except av.error.InvalidDataError:
-                    continue
-                for frame in decoded:
-                    now = time.monotonic()
-                    seconds = frame.time if frame.time is not None else now
-                    if first is None:
-                        first, start = seconds, now
-                    seconds -= first
-                    # When the frame should have come, if the quickest frame so far came at once.
-                    start = min(start, now - seconds)
-                    late = now - start - seconds > DELAY
-                    if self.frames and seconds - self.frames[-1][0] < step - 0.5 / self.rate:
-                        continue
-                    image = to_rgb(frame, converter, shape)
-                    shape = image.shape
-                    if not is_sane(shape[1], shape[0]):
-                        raise VideoError(f"{self.source}: frames of {shape[1]} x {shape[0]} pixels")
-                    self._keep(seconds, transforms.test_crops(image[None], self.spec.crop_size, 1)[0, 0], now)
-        if first is None:
-            raise VideoError(f"{self.source}: no frame can be decoded")
-
-    def _keep(self, seconds, crop, arrival):
-        with self.changed:
-            if self.frames and seconds < self.frames[-1][0]:
-                self.frames.clear()  # the stream began anew
-            self.frames.append((seconds, crop))
-            while len(self.frames) > self.spec.clip_frames + 1:
-                self.frames.popleft()
-            self.arrival = arrival
-            self.changed.notify_all()
+                crop = transforms.test_crops(frame.image[None], self._spec.crop_size, 1)[0, 0]
+                with self._changed:
+                    if frame.restarted:
+                        self._held.clear()  # a clip does not mix two takes
+                    self._held.append((frame.time, crop))
+                    while len(self._held) > self._spec.clip_frames + 1:
+                        self._held.popleft()
+                    self._arrival = frame.arrival
+                    self._changed.notify_all()

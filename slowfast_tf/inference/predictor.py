@@ -1,26 +1,34 @@
-"""From raw frames to scores, in one TensorFlow graph: what `predict` and the SavedModel have in common."""
+"""The one way from frames to scores, in TensorFlow ops: `predict`, the SavedModel, training and the page share it."""
+
+from typing import Any
 
 import tensorflow as tf
 
-from ..data import sampling, transforms
+from ..data import transforms
 from ..models.heads import activate
+from ..models.spec import SlowFastSpec
 
 
 class Predictor(tf.Module):
-    """A model with everything before and after it.
+    """A model with everything before and after it: resize, crop, normalize, pathways, activation.
 
     Args:
         model: a `SlowFast`, or anything else with a `spec` that is called as one.
 
     Attributes:
         spec: its `SlowFastSpec`.
-        labels: class names, a string tensor `[classes]`; their numbers where the model has none.
+        labels: class names, a string tensor `[classes]`; their numbers if the model has none.
+
+    Example:
+        >>> predictor = Predictor(slowfast_tf.load("runs/demo"))
+        >>> predictor.score_clips(read_clip("holiday.mp4", predictor.spec)[None]).shape
+        TensorShape([1, 8])
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Any):
         super().__init__("predictor")
         self.model = model
-        self.spec = model.spec
+        self.spec: SlowFastSpec = model.spec
         self.labels = tf.constant(self.spec.labels or [str(i) for i in range(self.spec.num_classes)])
         # A decorated method would hold the object weakly, and `Predictor(model).score_clips(clips)` would fail.
         self._score_clips = tf.function(
@@ -30,28 +38,23 @@ class Predictor(tf.Module):
             autograph=False,
         )
 
-    def sample(self, video):
-        """The middle clip of each video: uint8 `[B, frames, H, W, 3]` to `[B, F, H, W, 3]`."""
-        frames = tf.shape(video)[1]
-        return tf.gather(video, sampling.middle_clip(frames, self.spec), axis=1)
-
-    def score_clips(self, clips):
-        """Scores `[B, classes]` of sampled clips, uint8 `[B, F, H, W, 3]`, from their middle crop."""
+    def score_clips(self, clips: Any) -> Any:
+        """Return the scores `[B, classes]` of sampled clips, uint8 `[B, F, H, W, 3]`, from their middle crop."""
         return self._score_clips(clips)
 
-    def crop(self, clips, crops):
-        """Test crops of sampled clips: uint8 `[B, F, H, W, 3]` to float32 `[crops, B, F, S, S, 3]`, 0 to 255."""
+    def crop(self, clips: Any, crops: int) -> Any:
+        """Return test crops of sampled clips: uint8 `[B, F, H, W, 3]` to float32 `[crops, B, F, S, S, 3]`, 0 to 255."""
         batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
         size = self.spec.crop_size
         found = transforms.test_crops(tf.reshape(clips, [batch * frames, height, width, 3]), size, crops)
         return tf.reshape(found, [crops, batch, self.spec.clip_frames, size, size, 3])
 
-    def score_crops(self, crops):
-        """Scores `[B, classes]` of crops, float32 `[B, F, S, S, 3]`, 0 to 255."""
+    def score_crops(self, crops: Any) -> Any:
+        """Return the scores `[B, classes]` of crops, float32 `[B, F, S, S, 3]`, 0 to 255."""
         return self.score_inputs(transforms.pathways(transforms.normalize(crops, self.spec), self.spec))
 
-    def score_boxes(self, clips, boxes):
-        """Scores `[B, N, classes]` of boxes in sampled clips, of which all of the width and height is seen.
+    def score_boxes(self, clips: Any, boxes: Any) -> Any:
+        """Return the scores `[B, N, classes]` of boxes in sampled clips, from whole frames.
 
         Args:
             clips: uint8 `[B, F, H, W, 3]`.
@@ -60,14 +63,23 @@ class Predictor(tf.Module):
         batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
         images = transforms.resize(tf.reshape(clips, [batch * frames, height, width, 3]), self.spec.crop_size)
         height, width = tf.unstack(tf.shape(images)[1:3])
-        images = tf.reshape(images, [batch, self.spec.clip_frames, height, width, 3])
+        return self.score_resized(tf.reshape(images, [batch, self.spec.clip_frames, height, width, 3]), boxes)
+
+    def score_resized(self, images: Any, boxes: Any) -> Any:
+        """Return what `score_boxes` does, for frames that are resized already.
+
+        Args:
+            images: float32 `[B, F, H, W, 3]`, 0 to 255, with a shorter side of `spec.crop_size`.
+            boxes: float32 `[B, N, 4]`, x1, y1, x2, y2 as shares of width and height.
+        """
+        height, width = tf.unstack(tf.shape(images)[2:4])
         inputs = transforms.pathways(transforms.normalize(images, self.spec), self.spec)
         return self.score_inputs({**inputs, "boxes": boxes * tf.cast([width, height, width, height], tf.float32)})
 
-    def score_inputs(self, inputs):
-        """Scores `[B, classes]` (of boxes `[B, N, classes]`) of the model's own inputs."""
+    def score_inputs(self, inputs: Any) -> Any:
+        """Return the scores `[B, classes]` (of boxes `[B, N, classes]`) of the model's own inputs."""
         return self.activate(self.model(inputs, training=False))
 
-    def activate(self, logits):
-        """Scores of logits: what the spec's `activation` says."""
+    def activate(self, logits: Any) -> Any:
+        """Return the scores of logits, by the spec's `activation`."""
         return activate(logits, self.spec.activation)

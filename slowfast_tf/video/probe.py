@@ -109,7 +109,9 @@ def open_video(path):
     if os.path.exists(path) and not os.path.isfile(path):  # a named pipe, which would be waited for
         raise VideoError(f"{path}: is not a file")
     try:
-        with av.open(f"file:{path}") as container:  # what comes before a colon in a name is no protocol
+        with av.open(
+            f"file:{path}", metadata_errors="replace"
+        ) as container:  # what comes before a colon in a name is no protocol
             stream = container.streams.best("video")
             if stream is None or stream.disposition & av.stream.Disposition.attached_pic:  # the cover of a song
                 raise VideoError(f"{path}: holds no video stream")

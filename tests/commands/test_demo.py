@@ -13,13 +13,13 @@ import urllib.request
 
 import pytest
 from helpers.coded_video import write
+from helpers.expected import window_scores
 from helpers.pictures import CLASSES, picture
-from test_seeing import expected_scores
 
 from slowfast_tf import demo
 from slowfast_tf.errors import InputError
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
@@ -102,7 +102,7 @@ def test_drop_a_video(browser, address, infer, tmp_path):
     said = find(browser, "#words", "s of video in").strip()
     assert said.startswith("2.0 s of video in ") and ": 3 windows of 16 frames, " in said
     # The best class is that of plain code, and there are both pictures.
-    scores = expected_scores(infer, good, (0, 16, 28)).mean(0)
+    scores = window_scores(infer, good, (0, 16, 28)).mean(0)
     label = " ".join(find(browser, "#classes", CLASSES[scores.argmax()]).split())
     assert f"{CLASSES[scores.argmax()]} {100 * scores.max():.0f}%" in label and all(name in label for name in CLASSES)
     script = """

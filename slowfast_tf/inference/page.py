@@ -1,0 +1,156 @@
+"""A page to drop videos on: the best classes, their scores over time, and the heat of each pathway (Gradio)."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..errors import VideoError
+from . import plots
+from .labels import class_names
+from .predictor import Predictor
+from .sliding import Slider
+from .videos import write_heat
+
+# The page fetches nothing from other machines, whatever Gradio would like to.
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline';"
+    " img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A page that is being served.
+
+    Attributes:
+        address: where a browser finds it.
+        wait: blocks until Ctrl-C.
+    """
+
+    address: str
+    wait: Callable[[], Any]
+
+
+@contextlib.contextmanager
+def serve(model: Any, host: str = "127.0.0.1", port: int = 7860, limit: int = 200) -> Iterator[Page]:
+    """Serve the page of a model.
+
+    Args:
+        model: a `SlowFast` with head "pool".
+        host: address to listen on.
+        port: port to listen on.
+        limit: the largest upload, in MB.
+
+    Yields:
+        A `Page`.
+
+    Example:
+        >>> with serve(slowfast_tf.load("runs/demo")) as page:
+        ...     print(page.address)
+        ...     page.wait()
+    """
+    # Read as Gradio is imported: nothing is sent to its makers.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    from gradio import themes
+    from starlette.middleware import Middleware
+
+    with tempfile.TemporaryDirectory(prefix="slowfast_tf_") as scratch:
+        blocks = _layout(Answers(model, scratch))
+        _, address, _ = blocks.launch(
+            server_name=host,
+            server_port=port,
+            max_file_size=f"{limit}mb",
+            share=False,
+            ssr_mode=False,
+            quiet=True,
+            footer_links=[],
+            prevent_thread_lock=True,
+            app_kwargs={"middleware": [Middleware(_Policy)]},
+            theme=themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        )
+        try:
+            yield Page(address, blocks.block_thread)
+        finally:
+            blocks.close(verbose=False)
+
+
+class Answers:
+    """What the page shows of a video; the files are those of the last one.
+
+    Args:
+        model: a `SlowFast` with head "pool".
+        scratch: a directory for the files.
+    """
+
+    def __init__(self, model: Any, scratch: str | os.PathLike):
+        self._spec = model.spec
+        self._labels = class_names(model.spec)
+        self._slider = Slider(Predictor(model), explain=True)
+        self._slider.warm_up()
+        self._timeline, self._heat = pathlib.Path(scratch, "timeline.png"), pathlib.Path(scratch, "heat.mp4")
+
+    def __call__(self, path: str | None) -> tuple[dict[str, float] | None, str | None, str | None, str]:
+        """Return scores by label, the paths of the timeline and of the video with heat, and words (Markdown)."""
+        if path is None:
+            return None, None, None, ""
+        name = pathlib.Path(path).name
+        try:
+            start = time.perf_counter()
+            timeline = self._slider.slide(path)
+            scored = time.perf_counter() - start
+            plots.save_timeline(timeline, self._labels, name, self._timeline)
+            write_heat(path, timeline, self._labels, self._heat, self._spec)
+        except VideoError as error:
+            reason = str(error).replace(path, name)
+            return None, None, None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
+        count = len(timeline.scores)
+        words = (
+            f"{timeline.edges[-1]:.1f} s of video in {scored:.2f} s, decoding included: {count} window"
+            f"{'s' if count > 1 else ''} of {self._spec.clip_frames} frames, {1000 * scored / count:.0f} ms each."
+            f" With the pictures {time.perf_counter() - start:.2f} s."
+        )
+        scores = dict(zip(self._labels, timeline.scores.mean(0).tolist()))
+        return scores, str(self._timeline), str(self._heat), words
+
+
+def _layout(answers: Answers) -> Any:
+    """Return the page, a `gradio.Blocks`."""
+    import gradio as gr
+
+    with gr.Blocks(title="slowfast_tf", analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
+        gr.Markdown("# What happens in a video")
+        with gr.Row():
+            source = gr.Video(label="Drop a video here", sources=["upload"], height=320, elem_id="source")
+            with gr.Column():
+                classes = gr.Label(label="Best classes, mean over the video", num_top_classes=5, elem_id="classes")
+                words = gr.Markdown(elem_id="words")
+        # Separate headings: a component's label would cover the picture.
+        gr.Markdown("### Scores over time")
+        timeline = gr.Image(show_label=False, elem_id="timeline", interactive=False, buttons=["download"])
+        gr.Markdown("### What speaks for the best class (Grad-CAM), in each pathway")
+        heat = gr.Video(show_label=False, elem_id="heat", interactive=False, buttons=["download"])
+        # One at a time, gradio's default: the two files are those of the last video.
+        outputs = [classes, timeline, heat, words]
+        source.change(answers.__call__, source, outputs, api_name="predict", concurrency_limit=1)
+    return blocks
+
+
+class _Policy:
+    """Add the content security policy to every answer."""
+
+    def __init__(self, app: Any):
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def add(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"content-security-policy", _POLICY.encode())]
+            await send(message)
+
+        await self.app(scope, receive, add if scope["type"] == "http" else send)

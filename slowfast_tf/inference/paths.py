@@ -1,0 +1,58 @@
+"""Checks of the files that a prediction reads and writes, before anything is loaded. Needs no TensorFlow."""
+
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Mapping
+
+from ..errors import InputError
+
+SUFFIXES = {"video": ".mp4", "timeline": ".png", "explain": ".mp4"}
+
+
+def check_videos(paths: Iterable[str | os.PathLike]) -> None:
+    """Refuse a directory and an address where a video file is expected.
+
+    A file that is missing or damaged passes: reading it reports why, and the other files are still read.
+
+    Args:
+        paths: as the user gave them.
+
+    Raises:
+        InputError: one line on the first that is no file name; with `argument` "address" for an address.
+
+    Example:
+        >>> check_videos(["holiday.mp4", "dance.avi"])
+    """
+    for path in paths:
+        if os.path.isdir(path):
+            name = os.fspath(path)
+            raise InputError(f"{name}: is a directory; give video files, such as {os.path.join(name, '*.mp4')}")
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", os.fspath(path)) and not os.path.exists(path):
+            raise InputError(f"{path}: is an address, not a file; download the file first", argument="address")
+
+
+def check_outputs(source: str | os.PathLike, outputs: Mapping[str, str | os.PathLike], overwrite: bool = False) -> None:
+    """Refuse files of a prediction over time that have another format's name, coincide, or exist.
+
+    Args:
+        source: the video that is read.
+        outputs: the files to write by argument: "video", "timeline" or "explain".
+        overwrite: whether existing files may be replaced.
+
+    Raises:
+        InputError: one line on what is wrong; with `argument` if the file exists.
+
+    Example:
+        >>> check_outputs("long.mp4", {"video": "labels.mp4", "timeline": "timeline.png"})
+    """
+    places = [pathlib.Path(path).resolve() for path in outputs.values()]
+    for (argument, path), place in zip(outputs.items(), places):
+        suffix = SUFFIXES[argument]
+        if place.suffix.lower() != suffix:
+            kind = suffix[1:].upper()
+            raise InputError(f"{path} would hold a {kind} file; give a name that ends in {suffix}")
+        if places.count(place) > 1 or place == pathlib.Path(source).resolve():
+            raise InputError(f"{path} is given twice; each output needs a file of its own, and so does the video")
+        if place.exists() and not overwrite:
+            raise InputError(f"{path} exists", argument=argument)

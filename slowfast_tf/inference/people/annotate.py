@@ -1,0 +1,157 @@
+"""The work of `predict` with a detection model: who does what in a video file, written as a video and as JSON."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...errors import InputError, VideoError
+from ...files.atomic import write_text
+from ...video.probe import duration, probe
+from .boxes_file import read_boxes
+from .detector import detect
+from .output import as_json, write_video
+from .person import Person, key_times
+from .scoring import Scorer
+from .tracking import track
+
+
+def check_outputs(
+    videos: Sequence[str | os.PathLike], directory: str | os.PathLike, overwrite: bool = False
+) -> list[pathlib.Path]:
+    """Return where the annotations of videos are written; refuse what would be written twice, or over something.
+
+    Args:
+        videos: files to read.
+        directory: where to write.
+        overwrite: whether existing files may be replaced.
+
+    Returns:
+        A path for each video, without the suffix: `annotate` adds ".mp4" and ".json".
+
+    Raises:
+        InputError: one line on what is wrong, with `argument` "videos", "directory" or "output".
+
+    Example:
+        >>> check_outputs(["films/street.mp4"], "out")
+        [PosixPath('out/street')]
+    """
+    places = [pathlib.Path(directory, pathlib.Path(path).stem) for path in videos]
+    sources = {pathlib.Path(path).resolve() for path in videos}
+    for place in places:
+        for path in (f"{place}.mp4", f"{place}.json"):
+            if places.count(place) > 1:
+                raise InputError(f"two videos would be written to {path}", argument="videos")
+            if pathlib.Path(path).resolve() in sources:
+                raise InputError(f"{path} is a video to read", argument="directory")
+            if pathlib.Path(path).exists() and not overwrite:
+                raise InputError(f"{path} exists", argument="output")
+    return places
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """Who does what in a video, and the files that show it.
+
+    Attributes:
+        video: path of the video.
+        people: by time, with tracks and actions.
+        place: the files that were written, without their suffixes ".mp4" and ".json".
+    """
+
+    video: str
+    people: Sequence[Person]
+    place: pathlib.Path
+
+    def line(self, count: int) -> str:
+        """Return a line on how many people were found, and where the files are."""
+        tracks, frames = {person.track for person in self.people}, key_times(self.people)
+        return f"{self.video}: {len(tracks)} people in {len(frames)} key frames; {self.place}.mp4, {self.place}.json"
+
+    def as_json(self, count: int) -> dict[str, Any]:
+        """Return the content of the JSON file, with the `count` best actions of each person."""
+        return as_json(self.video, self.people, count)
+
+
+def annotate_files(
+    model: Any,
+    paths: Sequence[str | os.PathLike],
+    labels: Sequence[str],
+    directory: str | os.PathLike,
+    overwrite: bool = False,
+    boxes: str | os.PathLike | None = None,
+    detector: str | os.PathLike | None = None,
+    top: int = 5,
+) -> Iterator[Annotation | VideoError]:
+    """Annotate videos one after the other; one that cannot be read does not stop the others.
+
+    Args:
+        model: a `SlowFast` with head "roi".
+        paths: video files.
+        labels: a name for each class.
+        directory: where to write a video and a JSON file for each, with the name of the video.
+        overwrite: whether existing files may be replaced.
+        boxes, detector, top: as for `annotate`.
+
+    Yields:
+        For each path its annotation, or the error with the reason why it cannot be read.
+
+    Raises:
+        InputError: for files that may not be written (see `check_outputs`), and for boxes or a detector that cannot be
+            used.
+
+    Example:
+        >>> for found in annotate_files(model, ["street.mp4"], class_names(model.spec), "out", boxes="people.csv"):
+        ...     print(found if isinstance(found, VideoError) else found.line(5))
+    """
+    places = check_outputs(paths, directory, overwrite)
+    scorer = Scorer(model)
+    for path, place in zip(paths, places):
+        try:
+            yield annotate(path, scorer, labels, place, boxes, detector, top)
+        except VideoError as error:
+            yield error
+
+
+def annotate(
+    path: str | os.PathLike,
+    scorer: Scorer,
+    labels: Sequence[str],
+    place: pathlib.Path,
+    boxes: str | os.PathLike | None = None,
+    detector: str | os.PathLike | None = None,
+    top: int = 5,
+) -> Annotation:
+    """Write who does what in a video: the video with boxes drawn in, and a JSON file.
+
+    Args:
+        path: of the video.
+        scorer: of a detection network.
+        labels: a name for each class.
+        place: the files to write, without their suffixes ".mp4" and ".json".
+        boxes: a file for `read_boxes`.
+        detector: a SavedModel for `detect`, used without `boxes`.
+        top: how many actions of each person; the video shows three at most.
+
+    Raises:
+        InputError: for boxes or a detector that cannot be used.
+        VideoError: if the video cannot be read.
+
+    Example:
+        >>> place = pathlib.Path("out/street")
+        >>> annotate("street.mp4", Scorer(model), class_names(model.spec), place, boxes="people.csv")
+    """
+    length = duration(probe(path))
+    if boxes:
+        people = read_boxes(boxes, length)
+    elif detector:
+        people = detect(path, detector, length)
+    else:
+        raise InputError("give boxes or a detector", argument="boxes")
+    people = scorer.score(path, track(people), labels, top)
+    write_video(path, people, f"{place}.mp4", min(top, 3))
+    found = Annotation(str(path), people, place)
+    write_text(f"{place}.json", json.dumps(found.as_json(top), indent=1) + "\n")
+    return found

@@ -1,0 +1,166 @@
+"""Frames of a camera or a network stream as they arrive, with PyAV (FFmpeg's libraries)."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+from av.error import ExitError, FFmpegError, InvalidDataError
+from av.video.reformatter import VideoReformatter
+
+from ..errors import VideoError
+from .decode import to_rgb
+from .probe import believable_rate, demux, is_sane
+
+PATIENCE = 10.0  # seconds without a frame after which a stream has ended
+DELAY = 1.0  # seconds behind the stream after which frames are left out until the next key frame
+JITTER = 0.1  # seconds: a clock that goes back by less does not start over; its late frames are left out
+
+
+class StreamFrame(NamedTuple):
+    """A frame of a stream.
+
+    Attributes:
+        image: uint8 `[H, W, 3]`, RGB, upright; all frames have the size of the first.
+        time: seconds from the first frame of the stream on, rising.
+        arrival: when it was decoded, in seconds of `time.monotonic`.
+        restarted: whether the stream's clock went back before this frame. The frames before it are of another take.
+    """
+
+    image: np.ndarray
+    time: float
+    arrival: float
+    restarted: bool
+
+
+class Stream:
+    """An open camera or stream; made by `open_stream`.
+
+    Attributes:
+        source: as given to `open_stream`.
+        rate: frames a second that the stream announces; 25 if it announces nothing believable.
+    """
+
+    def __init__(self, source: str, container: Any):
+        self.source = source
+        self._container = container
+        self._stream = container.streams.video[0]
+        self.rate = believable_rate(self._stream.average_rate, self._stream.guessed_rate)
+
+    def frames(self, stride: float = 1.0) -> Iterator[StreamFrame]:
+        """Yield frames as they arrive.
+
+        If decoding falls a second behind the stream, frames are left out until the next key frame. If the stream's
+        clock goes back (a file that starts over, concatenated MPEG-TS), time continues from the last frame on.
+
+        Args:
+            stride: frames of `rate` from one yielded frame to the next; those between are decoded, but not converted.
+
+        Raises:
+            VideoError: for a stream without a frame, one that breaks off, and after 10 seconds of silence.
+        """
+        least = max((stride - 0.5) / self.rate, 0.0)
+        converter = VideoReformatter()
+        clock, shape, given, restarted = _Clock(self.rate), None, None, False
+        for frame in self._decode(clock):
+            now = time.monotonic()
+            back = clock.advance(frame.time if frame.time is not None else now, now)
+            restarted |= back
+            if given is not None and not back and clock.time - given < least:
+                continue
+            image = to_rgb(frame, converter, shape)
+            shape, given = image.shape, clock.time
+            if not is_sane(shape[1], shape[0]):
+                raise VideoError(f"{self.source}: frames of {shape[1]} x {shape[0]} pixels")
+            yield StreamFrame(image, clock.time, now, restarted)
+            restarted = False
+        if given is None:
+            raise VideoError(f"{self.source}: no frame can be decoded")
+
+    def _decode(self, clock: "_Clock") -> Iterator[Any]:
+        """Yield decoded frames; while the clock is late, only from the next key frame on."""
+        with _video_errors(self.source):
+            for packet in demux(self._container, self._stream):
+                if clock.late and packet.size and not packet.is_keyframe:
+                    continue
+                with contextlib.suppress(InvalidDataError):  # a damaged packet; the next may be whole
+                    yield from packet.decode()
+
+
+class _Clock:
+    """The time of a stream, which rises even where the stream's own clock goes back.
+
+    Attributes:
+        time: of the latest frame, in seconds from the first frame on.
+        late: whether the latest frame came more than `DELAY` seconds after it was due.
+    """
+
+    def __init__(self, rate: float):
+        self.time = 0.0
+        self.late = False
+        self._rate = rate
+        self._latest = 0.0  # the highest time so far
+        self._zero: float | None = None  # what the stream's clock says at time 0
+        self._start = 0.0  # when time 0 should have come, if the quickest frame so far came at once
+
+    def advance(self, seconds: float, now: float) -> bool:
+        """Take the stream's clock and the arrival of a frame; return whether the stream's clock went back."""
+        if self._zero is None:
+            self._zero, self._start = seconds, now
+        back = seconds - self._zero < self._latest - JITTER
+        if back:
+            self._zero = seconds - self._latest - 1 / self._rate
+        self.time = seconds - self._zero
+        self._latest = max(self._latest, self.time)
+        self._start = min(self._start, now - self.time)
+        self.late = now - self._start - self.time > DELAY
+        return back
+
+
+@contextlib.contextmanager
+def open_stream(source: str) -> Iterator[Stream]:
+    """Open a camera or a stream.
+
+    Args:
+        source: the number of a camera (Linux), or an address or a file that FFmpeg can open.
+
+    Yields:
+        A `Stream`.
+
+    Raises:
+        VideoError: if it cannot be opened, or holds no video.
+
+    Example:
+        >>> with open_stream("rtsp://192.168.1.20/stream") as stream:
+        ...     for frame in stream.frames():
+        ...         print(frame.time, frame.image.shape)
+    """
+    path, form = source, None
+    if path.isdecimal():
+        if sys.platform != "linux":
+            raise VideoError(f"{path}: cameras have numbers on Linux only; give the address of a stream")
+        path, form = f"/dev/video{path}", "v4l2"
+    with _video_errors(source):
+        container = av.open(
+            path, format=form, timeout=PATIENCE, options={"fflags": "nobuffer"}, metadata_errors="replace"
+        )
+    with container:
+        if not container.streams.video:
+            raise VideoError(f"{source}: holds no video stream")
+        yield Stream(source, container)
+
+
+@contextlib.contextmanager
+def _video_errors(source: str) -> Iterator[None]:
+    """Raise what FFmpeg and the system report inside the block as a `VideoError`."""
+    try:
+        yield
+    except (FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, ExitError):
+            reason = f"no frame for {PATIENCE:g} seconds"
+        else:
+            reason = getattr(error, "strerror", None) or error
+        raise VideoError(f"{source}: {reason}") from error

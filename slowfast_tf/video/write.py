@@ -1,0 +1,124 @@
+"""Write H.264 videos in MP4, with PyAV (FFmpeg's libraries)."""
+
+import contextlib
+import fractions
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import av
+import numpy as np
+import tqdm
+
+from ..files.atomic import atomic
+from .decode import iterate_frames
+from .probe import frame_times, probe
+
+_CLOCK = 90_000  # ticks a second of a written video
+# Codecs (names of FFmpeg's decoders) whose packets an MP4 file may hold.
+_COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac"}
+
+
+def rewrite(
+    path: str | os.PathLike, output: str | os.PathLike, draw: Callable[[np.ndarray, float], np.ndarray]
+) -> None:
+    """Write a video again, as H.264 in MP4, with each frame changed; the times of frames and the sound stay.
+
+    One frame is held at a time, so memory does not depend on the length. H.264 in this pixel format needs an even
+    width and height: an odd one loses a pixel.
+
+    Args:
+        path: the video to read.
+        output: the file to write, whole or not at all.
+        draw: `draw(frame, seconds)` returns the frame to write. Both are uint8 `[H, W, 3]`, RGB; the returned size may
+            differ, but is the same for all frames.
+
+    Raises:
+        VideoError: if the video cannot be read.
+
+    Example:
+        >>> rewrite("holiday.mp4", "negative.mp4", lambda frame, seconds: 255 - frame)
+    """
+    info = probe(path)
+    frames = zip(iterate_frames(path, np.arange(info.frames)), frame_times(info))
+    with _writer(path, output, info.rate) as write:
+        for image, time in tqdm.tqdm(frames, pathlib.Path(output).name, info.frames, unit="frame", disable=None):
+            write(draw(image, time), time)
+
+
+@contextlib.contextmanager
+def _writer(
+    path: str | os.PathLike, output: str | os.PathLike, rate: float
+) -> Iterator[Callable[[np.ndarray, float], None]]:
+    """Give a function `write(frame, seconds)` for the file `output`, which gets the sound of the video `path`."""
+    with (
+        atomic(output) as temporary,
+        av.open(f"file:{path}", metadata_errors="replace") as source,
+        av.open(str(temporary), "w", "mp4") as target,
+    ):
+        pictures: Any = target.add_stream("libx264", fractions.Fraction(rate).limit_denominator(1001))
+        pictures.pix_fmt = "yuv420p"
+        pictures.codec_context.time_base = fractions.Fraction(1, _CLOCK)
+        pictures.options = {"crf": "20", "preset": "veryfast"}
+        sound = _Sound(source, target)
+
+        def write(image: np.ndarray, time: float) -> None:
+            image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
+            if not pictures.codec_context.is_open:
+                pictures.height, pictures.width = image.shape[:2]
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
+            frame.pts, frame.time_base = round(time * _CLOCK), fractions.Fraction(1, _CLOCK)
+            target.mux(pictures.encode(frame))
+            sound.write_until(time)
+
+        yield write
+        target.mux(pictures.encode())
+        sound.write_until(float("inf"))
+
+
+class _Sound:
+    """Bring the first audio stream of a video to another: its packets if an MP4 file may hold them, else as AAC.
+
+    Args:
+        source: the open container to read.
+        target: the open container to write; the stream is added to it.
+    """
+
+    def __init__(self, source: Any, target: Any):
+        self._target = target
+        self._pending: tuple[float, Any] | None = None  # the next packets and their time in seconds
+        self._packets: Iterator[tuple[float, Any]] = iter(())
+        if not source.streams.audio:
+            return
+        stream, pictures = source.streams.audio[0], source.streams.best("video")
+        start = float((pictures.start_time or 0) * pictures.time_base)
+        if stream.codec_context.name in _COPIED:
+            self._stream = target.add_stream_from_template(stream)
+            self._packets = self._copy(source, stream, start)
+        else:
+            layout = "mono" if stream.codec_context.layout.nb_channels == 1 else "stereo"
+            self._stream = target.add_stream("aac", stream.codec_context.sample_rate, layout=layout)
+            self._packets = self._encode(source, stream, start)
+        self._pending = next(self._packets, None)
+
+    def write_until(self, time: float) -> None:
+        """Write the sound up to a time in seconds."""
+        while self._pending is not None and self._pending[0] <= time:
+            self._target.mux(self._pending[1])
+            self._pending = next(self._packets, None)
+
+    def _copy(self, source: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
+        shift = round(start / stream.time_base)
+        for packet in source.demux(stream):
+            if packet.pts is not None:
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = self._stream
+                yield float(packet.pts * stream.time_base), packet
+
+    def _encode(self, source: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
+        for frame in source.decode(stream):
+            time = frame.time - start
+            frame.pts = round(time / frame.time_base)
+            yield time, self._stream.encode(frame)
+        yield float("inf"), self._stream.encode()

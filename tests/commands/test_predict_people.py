@@ -1,0 +1,150 @@
+"""Who does what in a video, from the command line."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers.coded_video import decode, write
+from helpers.detector import save_detector
+from helpers.packets import packets
+
+from slowfast_tf import SlowFast
+
+LABELS = ("walk", "sit", "ask, say", "wave", "run")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network with random weights and its file: 2 Slow and 8 Fast frames out of 16."""
+    spec = {"depth": 10, "width": 8, "frames": 2, "stride": 8, "alpha": 4, "beta_inv": 4, "crop_size": 48}
+    keras.utils.set_random_seed(0)  # the words on the frames, which cover something, depend on the scores
+    model = SlowFast("slowfast_4x16_r50_ava", **spec, num_classes=5, labels=LABELS)
+    random = np.random.default_rng(0)
+    weights = [random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w for w in model.get_weights()]
+    weights[-2], weights[-1] = random.normal(0, 0.02, weights[-2].shape), np.zeros(5)
+    model.set_weights(weights)
+    path = tmp_path_factory.mktemp("model") / "people.keras"
+    model.save(path)
+    return model, path
+
+
+def square(time, height=96, width=128):
+    """A bright square that moves to the right by a pixel every second frame."""
+    image = np.full((height, width, 3), 40, np.uint8)
+    image[30:60, 10 + time // 2 : 40 + time // 2] = 220
+    return image
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Three seconds at 20 frames a second, with sound."""
+    path = tmp_path_factory.mktemp("video") / "square.mp4"
+    return write(path, [square(t) for t in range(60)], rate=20, audio=True, pix_fmt="yuv444p", qp=1, bf=2)
+
+
+def corners(time, height=96, width=128):
+    return (10 + time // 2) / width, 30 / height, (40 + time // 2) / width, 60 / height
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    """The square at 0.5, 1.5 and 2.5 seconds, and something in the corner."""
+    rows = ["second,x1,y1,x2,y2,score"]
+    for time in (0.5, 1.5, 2.5):
+        rows.append(",".join(map(str, (time, *corners(int(20 * time)), 0.9))))
+        rows.append(f"{time},0.8,0.7,1,1,1")
+    path = tmp_path / "boxes.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_annotated_video(run_predict, model, source, boxes, tmp_path):
+    network, path = model
+    arguments = (source, "--model", path, "--boxes", boxes, "--output", tmp_path / "out", "--top-k", 2)
+    code, lines, errors = run_predict(*arguments)
+    assert code == 0 and not errors and "square.mp4: 2 people in 3 key frames" in lines[0]
+    written = tmp_path / "out" / "square.mp4"
+    assert sorted(p.name for p in written.parent.iterdir()) == ["square.json", "square.mp4"]
+
+    codec, frames = packets(written, "video")
+    assert codec == "h264" and [round(20 * time) for time, _ in frames] == list(range(60))
+    assert packets(written, "audio")[1] == packets(source, "audio")[1] != []
+    images = decode(written)
+    assert images.shape == (60, 96, 128, 3)
+    for time in (10, 20, 30, 45):  # the square has a coloured frame, also between key frames
+        left = 10 + time // 2
+        colored = np.ptp(images[time].astype(int), axis=-1)
+        assert (colored[45:57, left] > 60).all()  # words may cover what is above
+        assert (colored[45:55, left + 4 : left + 16] < 60).all()  # words of the other begin behind
+    assert (np.ptp(images[:, 66:, :50].astype(int), axis=-1) < 40).all()  # far from all boxes and words
+
+    # Scores of clips of 8 frames, two apart, around the key frame.
+    found = json.loads((tmp_path / "out" / "square.json").read_text())
+    assert found["video"] == source and [frame["time"] for frame in found["frames"]] == [0.5, 1.5, 2.5]
+    raw = decode(source)
+    for frame in found["frames"]:
+        center = round(20 * frame["time"])
+        clip = raw[np.clip(center - 8 + 2 * np.arange(8), 0, 59)]
+        clip = (tf.image.resize(clip, (48, 64)).numpy()[None] / 255 - 0.45) / 0.225
+        corners = np.array([b["box"] for b in frame["boxes"]], np.float32) * [64, 48, 64, 48]
+        logits = network({"slow": clip[:, ::4], "fast": clip, "boxes": corners[None].astype(np.float32)})
+        expected = tf.nn.sigmoid(logits)[0].numpy()
+        assert [b["track"] for b in frame["boxes"]] == [0, 1]
+        for person, row in zip(frame["boxes"], expected):
+            best = np.argsort(-row)[:2]
+            assert [a["label"] for a in person["actions"]] == [LABELS[i] for i in best]
+            np.testing.assert_allclose([a["score"] for a in person["actions"]], row[best], atol=2e-3)
+    assert [b["score"] for b in found["frames"][0]["boxes"]] == [0.9, 1.0]
+
+    # What stands there is kept, unless asked for.
+    before = written.read_bytes()
+    code, _, errors = run_predict(*arguments)
+    assert code == 2 and "exists; give another --output, or --overwrite" in errors[0]
+    assert written.read_bytes() == before
+    code, lines, _ = run_predict(*arguments, "--overwrite", "--json")
+    assert code == 0 and json.loads(lines[0]) == found
+
+
+def test_a_detector(run_predict, model, source, tmp_path):
+    """A SavedModel that boxes what is bright, beside a bright dog and somebody it is not sure of."""
+    save_detector(tmp_path / "detector")
+    out = tmp_path / "out"
+    code, lines, errors = run_predict(source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out)
+    assert code == 0 and not errors and "1 people in 3 key frames" in lines[0]
+    frames = json.loads((out / "square.json").read_text())["frames"]
+    for frame, time in zip(frames, (0.5, 1.5, 2.5), strict=True):
+        (person,) = frame["boxes"]
+        assert frame["time"] == time and person["score"] == pytest.approx(0.95)
+        np.testing.assert_allclose(person["box"], corners(int(20 * time)), atol=0.01)
+
+    (tmp_path / "none").mkdir()
+    code, _, errors = run_predict(
+        source, "--model", model[1], "--detector", tmp_path / "none", "--output", tmp_path / "o"
+    )
+    assert code == 2 and len(errors) == 1 and "is no SavedModel of a detector" in errors[0]
+
+
+def test_mistakes(run_predict, model, source, boxes, tmp_path):
+    other = SlowFast("slowfast_2x16_demo", depth=10, width=8)
+    other.save(tmp_path / "other.keras")
+    (tmp_path / "late.csv").write_text("1,0,0,1,1\n9,0,0,1,1\n")
+    path = model[1]
+    for arguments, message in (
+        ((source, "--model", path), "is a detection model: say where people are, by --boxes or --detector"),
+        ((source, "--model", path, "--boxes", boxes, "--detector", "x"), "not both"),
+        ((source, "b.mp4", "--model", path, "--boxes", boxes), "--boxes is for one video; received 2"),
+        ((source, "--model", tmp_path / "other.keras", "--boxes", boxes), "other.keras is no detection model"),
+        ((source, "--model", path, "--boxes", tmp_path / "late.csv"), "late.csv:2: second 9 is not in the video"),
+        ((source, source, "--model", path, "--detector", "x"), "two videos would be written to"),
+        ((source, "--model", path, "--boxes", boxes, "--output", source[: -len("/square.mp4")]), "a video to read"),
+    ):
+        if "--output" not in arguments:
+            arguments = (*arguments, "--output", tmp_path / "out")
+        code, lines, errors = run_predict(*arguments)
+        assert code == 2 and not lines and len(errors) == 1 and message in errors[0], errors
+    code, _, errors = run_predict(
+        tmp_path / "none.mp4", "--model", path, "--boxes", boxes, "--output", tmp_path / "out"
+    )
+    assert code == 1 and "none.mp4" in errors[0] and not (tmp_path / "out").exists()

@@ -1,0 +1,93 @@
+"""Scores of a stream as it happens."""
+
+import time
+
+import pytest
+import tensorflow as tf
+from helpers.coded_video import coded, numbers, write
+from helpers.streams import serve_stream
+
+from slowfast_tf.errors import VideoError
+from slowfast_tf.inference import live
+from slowfast_tf.video import stream as streams
+from slowfast_tf.video.decode import to_rgb
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory):
+    with serve_stream(tmp_path_factory.mktemp("stream")) as address:
+        yield address
+
+
+class Told:
+    """In place of a network: its scores are the rows of its frames, which carry their numbers; slow if it is to be."""
+
+    def __init__(self, spec, seconds):
+        self.spec, self.seconds = spec, seconds
+
+    def score_crops(self, crops):
+        def wait(x):
+            time.sleep(self.seconds)
+            return x
+
+        columns = tf.reduce_mean(crops, [2, 4])
+        return tf.reshape(tf.numpy_function(wait, [columns], tf.float32), [1, -1])
+
+
+def watch(spec, seconds, stream):
+    """Moments of a stream, and the numbers of the frames of each."""
+    for moment in live.watch(Told(spec, seconds), stream):
+        yield moment, numbers(moment.scores.reshape(16, 1, 32, 1).repeat(32, 1).repeat(3, 3))
+
+
+def test_a_slow_network_does_not_lag(model, stream, monkeypatch):
+    """Each clip is of the newest frames, two apart; a network too slow for the stream leaves clips out."""
+    monkeypatch.setattr(streams, "DELAY", 60.0)
+    clips = list(watch(model.spec, 0.5, stream))
+    assert 2 <= len(clips) <= 8  # of the 30 that there would be, and 15 s behind
+    start = clips[0][0].time - clips[0][1][-1] / 30
+    for moment, found in clips:
+        assert found == list(range(found[0], found[0] + 31, 2)), found
+        assert moment.time - found[-1] / 30 == pytest.approx(start, abs=0.01)
+        assert moment.delay >= 0.5
+    lasts = [found[-1] for _, found in clips]
+    assert lasts == sorted(set(lasts)) and lasts[-1] >= 87  # also what came while the one before was scored
+
+
+def test_a_decoder_that_lags_goes_on_at_a_key_frame(model, stream, monkeypatch):
+    """Where decoding is slower than the stream, frames are left out, and the newest are still seen in time."""
+    upright = to_rgb
+
+    def slow(*arguments):
+        time.sleep(0.15)
+        return upright(*arguments)
+
+    monkeypatch.setattr(streams, "to_rgb", slow)
+    monkeypatch.setattr(streams, "DELAY", 0.3)
+    lasts = [found[-1] for _, found in watch(model.spec, 0.0, stream)]
+    assert lasts == sorted(set(lasts)) and lasts[-1] >= 75  # the last key frame, at the least
+    # Of the 30 frames and more after the first clip, those of about 3 s were decoded.
+    assert len(lasts) < 25
+
+
+def test_streams_that_cannot_be_read(model, stream, tmp_path, monkeypatch):
+    (tmp_path / "bad.ts").write_text("nothing")
+    for source in (str(tmp_path / "bad.ts"), stream.replace("stream.ts", "none"), "97"):
+        with pytest.raises(VideoError, match=source):
+            next(live.watch(Told(model.spec, 0.0), source))
+    monkeypatch.setattr(streams, "PATIENCE", 0.5)
+    with pytest.raises(VideoError, match="silent.ts: no frame for 0.5 seconds"):
+        next(live.watch(Told(model.spec, 0.0), stream.replace("stream.ts", "silent.ts")))
+
+
+def test_a_clock_that_goes_back(model, tmp_path):
+    """Two takes of 60 frames in one file: no clip mixes them, and the last clip is the end of the second."""
+    take = write(tmp_path / "take.ts", [coded(t + 100, 64, 64) for t in range(60)], g=15, qp=10, bf=0)
+    with open(take, "rb") as file:
+        (tmp_path / "two.ts").write_bytes(2 * file.read())
+    clips = list(watch(model.spec, 0.0, str(tmp_path / "two.ts")))
+    for _, found in clips:
+        assert found == list(range(found[0], found[0] + 31, 2)), found
+    assert (
+        clips[-1][0].time == pytest.approx(clips[-1][1][-1] / 30 - 100 / 30 + 2, abs=0.01) and clips[-1][1][-1] >= 158
+    )

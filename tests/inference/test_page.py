@@ -1,0 +1,31 @@
+"""What the page shows of a video."""
+
+import socket
+
+import gradio_client
+import pytest
+from helpers.coded_video import decode, write
+from helpers.expected import window_scores
+from helpers.pictures import CLASSES, picture
+from matplotlib.image import imread
+
+from slowfast_tf.inference.page import serve
+
+
+def test_the_answer_of_the_page(model, infer, tmp_path):
+    good = write(tmp_path / "good.mp4", [picture(2, t % 50) for t in range(60)], qp=10, pix_fmt="yuv420p")
+    (tmp_path / "bad.mp4").write_text("no video")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with serve(model, port=port) as page:
+        client = gradio_client.Client(page.address, verbose=False, analytics_enabled=False)
+        answer = client.predict(gradio_client.handle_file(good), api_name="/predict")
+        classes, timeline, heat, words = answer
+        expected = dict(zip(CLASSES, window_scores(infer, good, (0, 16, 28)).mean(0)))
+        found = {entry["label"]: entry["confidence"] for entry in classes["confidences"]}
+        assert found == pytest.approx(expected, abs=1e-4)
+        assert words.startswith("2.0 s of video in ") and ": 3 windows of 16 frames, " in words
+        assert imread(timeline).std() > 0.05 and decode(heat).shape == (60, 320, 768, 3)
+        bad = client.predict(gradio_client.handle_file(str(tmp_path / "bad.mp4")), api_name="/predict")
+        assert "**This file cannot be shown.** bad.mp4: cannot be read as a video" in bad[3]
