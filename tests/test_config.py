@@ -119,7 +119,6 @@ def test_overrides(put):
 @pytest.mark.parametrize(
     "override, said",
     [
-        ("train.warmup_epochs=2.5", ["train", "warmup_epochs 2.5", "2 epochs"]),
         ("a.b", ["KEY=VALUE", "'a.b'"]),
         ("train.epochs", ["KEY=VALUE", "'train.epochs'"]),
         ("name.first=x", ["'name'", "holds a value"]),

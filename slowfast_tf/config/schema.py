@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from ..data import multigrid
+from ..data.datasets import DATASETS
+from ..errors import InputError
 from ..files.atomic import write_text
 from ..models.presets import get_spec
 from ..models.spec import SlowFastSpec
@@ -14,21 +17,7 @@ from ..models.spec import SlowFastSpec
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Rate = Annotated[float, pydantic.Field(ge=0)]
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
-EPOCH_FACTOR = 1.5  # epochs of a multigrid run, of those of a run without it
 KINDS = {tuple: "a list", int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-
-
-# MERGE: replace this block by `from ..data.datasets import DATASETS`.
-class _Plain:
-    has_boxes = False
-
-
-class _Boxes:
-    has_boxes = True
-
-
-DATASETS: dict[str, Any] = dict.fromkeys(("demo", "movers", "folder", "lists", "kinetics", "charades"), _Plain)
-DATASETS.update(demo_detection=_Boxes, ava=_Boxes)
 
 
 class Section(pydantic.BaseModel):
@@ -176,15 +165,6 @@ class Train(Section):
     freeze: list[str] = []
 
     @pydantic.model_validator(mode="after")
-    def _warmup_ends(self):
-        longest = self.epochs * (EPOCH_FACTOR if self.multigrid else 1)
-        if self.warmup_epochs > longest:
-            raise ValueError(
-                f"warmup_epochs {self.warmup_epochs:g} is longer than the run of {longest:g} epochs; lower it"
-            )
-        return self
-
-    @pydantic.model_validator(mode="after")
     def _optimizer_takes(self):
         if isinstance(self.optimizer, dict) and (self.clip_norm or self.ema_decay):
             raise ValueError(
@@ -304,16 +284,6 @@ class Config(Section):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _network_fits_export(self):
-        spec = self.spec()
-        if "saved_model" in self.export and "fast" in spec.pathways and spec.fast_input == "flow":
-            raise ValueError(
-                "export: a SavedModel takes video, and fast_input flow needs optical flow; set export to [], and export"
-                " the trained network as tflite or onnx"
-            )
-        return self
-
-    @pydantic.model_validator(mode="after")
     def _boxes_fit(self):
         spec, data = self.spec(), self.data
         with_boxes = [name for name, dataset in DATASETS.items() if dataset.has_boxes]
@@ -354,6 +324,23 @@ class Config(Section):
         if labels:
             changes.update(labels=tuple(labels), num_classes=len(labels))
         return get_spec(self.model.preset, **changes)
+
+    def check_new_run(self) -> None:
+        """Check what only a run that starts has to satisfy; earlier versions accepted such configurations.
+
+        Raises:
+            InputError: for a warm-up longer than the run, or a SavedModel of a network that takes optical flow.
+        """
+        longest = self.train.epochs * (multigrid.EPOCH_FACTOR if self.train.multigrid else 1)
+        if self.train.warmup_epochs > longest:
+            raise InputError(
+                f"train.warmup_epochs {self.train.warmup_epochs:g} is longer than the run of {longest:g} epochs; lower it"
+            )
+        if "saved_model" in self.export and not self.spec().takes_video:
+            raise InputError(
+                "export: a SavedModel takes video, and model.fast_input flow needs optical flow; set export to [], and"
+                " export the trained network as tflite or onnx"
+            )
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the resolved configuration as JSON: everything that is needed to repeat the run."""

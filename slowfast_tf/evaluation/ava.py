@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ..data.boxes import iou
+from ..data.boxes import check_corners, iou
 from ..data.datasets import files
 from ..data.datasets.ava import read_label_map
 from ..errors import InputError
@@ -291,15 +291,6 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
     actions = table[:, 5].astype(np.int64)
     return Boxes(np.array(videos, object), table[:, 0], table[:, 1:5], actions, table[:, 6])
 
-
-def check_corners(corners: Sequence[float], where: str) -> None:
-    """Raise an InputError, with `where` in front, unless x1, y1, x2, y2 are shares of width and height."""
-    x1, y1, x2, y2 = corners
-    text = ", ".join(f"{value:g}" for value in corners)
-    if not all(0 <= value <= 1 for value in corners):
-        raise InputError(f"{where}: corners {text} are not shares of width and height, from 0 to 1")
-    if x1 > x2 or y1 > y2:
-        raise InputError(f"{where}: corners {text} are swapped; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")
 
 
 def read_exclusions(path: File) -> set[tuple[str, float]]:

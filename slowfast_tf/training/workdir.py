@@ -11,17 +11,18 @@ SHOWN = 3  # differing keys that a message names
 
 
 def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
-    """Check that a work directory is free or holds a run of the same configuration.
+    """Check that a run can start in a work directory, or that it holds a run of the same configuration.
 
     Args:
         workdir: the run's work directory; it need not exist.
         settings: the configuration to run.
 
     Raises:
-        InputError: if the configurations differ, with the keys that do and both values.
+        InputError: if the configurations differ, with the keys that do and both values; or see `Config.check_new_run`.
     """
     path = pathlib.Path(workdir) / "config.json"
     if not path.exists():
+        settings.check_new_run()
         return
     # Read as a configuration: an earlier version did not write keys that were added since.
     there, here = (_flatten(c.model_dump(mode="json")) for c in (config.load(path), settings))

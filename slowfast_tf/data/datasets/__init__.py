@@ -1,130 +1,151 @@
-"""The videos and labels of a data set; one module for each."""
+"""Data sets: one class each, and one dictionary of all. No TensorFlow here: the configuration reads the dictionary."""
 
 import dataclasses
-import gc
-import importlib
 import math
+import os
+from collections.abc import Iterable
+
+import numpy as np
 
 from ...errors import InputError, OutsideError, VideoError
-from ..reference import resolve
+from ..reference import Video, resolve
+from .ava import Ava
+from .base import AnnotationFiles, DataSet, Split
+from .charades import Charades
+from .folder import Folder
+from .kinetics import Kinetics
+from .lists import Lists
+from .synthetic.movers import Movers
+from .synthetic.people import DemoDetection
+from .synthetic.shapes import Demo
+
+__all__ = [
+    "DATASETS",
+    "AnnotationFiles",
+    "DataSet",
+    "Split",
+    "annotation_files",
+    "check",
+    "load_split",
+    "own_metrics",
+]
+
+DATASETS: dict[str, type[DataSet]] = {
+    "demo": Demo,
+    "demo_detection": DemoDetection,
+    "movers": Movers,
+    "folder": Folder,
+    "lists": Lists,
+    "kinetics": Kinetics,
+    "charades": Charades,
+    "ava": Ava,
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """A split of a data set.
-
-    Attributes:
-        videos: a tuple of `Video`, in the order of the data set's own lists.
-        labels: the class names.
-        problems: a tuple of lines, "FILE:LINE: what is wrong", of what was left out. Missing videos are counted in
-            the last one.
-    """
-
-    videos: tuple
-    labels: tuple
-    problems: tuple = ()
-
-
-def load_split(dataset, root, split, strict=False):
-    """The videos of a split.
+def load_split(name: str, root: str | os.PathLike, split: str, strict: bool = False) -> Split:
+    """Return the videos of a split of a data set.
 
     Args:
-        dataset: name of a module of this package.
+        name: a key of `DATASETS`.
         root: directory of the data set.
         split: "train" or "val".
-        strict: take problems for an error.
-
-    Returns:
-        A `Dataset`.
+        strict: raise an error for a problem of the lists.
 
     Raises:
-        InputError: where the data set is not there (says which files were looked for), where no video of it is left,
-            and, if `strict`, where there is a problem.
+        InputError: if the data set is unknown or not there (says which files were looked for), if no video of it is
+            left, and, if `strict`, if there is a problem.
+
+    Example:
+        >>> load_split("folder", "data/mine", "train").labels
+        ('jump', 'run')
     """
-    # Millions of small objects that stay: the collector would look through them again and again, half of the time.
-    collects = gc.isenabled()
-    gc.disable()
+    if name not in DATASETS:
+        raise InputError(f"no data set {name!r}; there are {', '.join(DATASETS)}")
     try:
-        data = _in_utf8(_module(dataset).load(root, split))
+        found = _in_utf8(DATASETS[name](root).read(split))
     except OSError as error:
         if error.filename is None:
             raise
         raise InputError(f"cannot read or write {error.filename}: {error.strerror}") from error
-    finally:
-        if collects:
-            gc.enable()
     if strict:
-        check(data.videos, data.problems)
-    return data
+        check(found.videos, found.problems)
+    return found
 
 
-def _in_utf8(data):
-    """A `Dataset` without the videos whose names are not in UTF-8, which TensorFlow and records cannot hold."""
-    videos, problems = [], list(data.problems)
-    for source in data.videos:
+def check(videos: Iterable[Video], problems: Iterable[str]) -> None:
+    """Raise an error for any problem, or for a label or a key frame past the end of its video.
+
+    Args:
+        videos: of a `Split`; those whose lists tell times are opened.
+        problems: of a `Split`.
+
+    Raises:
+        InputError: with the first problem.
+    """
+    problems = list(problems)
+    for video in videos:
+        # Only these lists tell times, or may lack images; the other videos need not be opened.
+        times = video.key is not None or any(math.isfinite(end) for _, _, end in video.labels)
+        if times or video.rate is not None:
+            try:
+                problems += resolve(video).problems
+            except OutsideError as error:
+                problems.append(str(error))
+            except VideoError:
+                pass  # skipped and listed when it is read
+    problems = list(dict.fromkeys(problems))  # a film has hundreds of key frames
+    if problems:
+        raise InputError(f"{problems[0]} (the first of {len(problems)} problems)", argument="strict")
+
+
+def own_metrics(name: str, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Return metrics, by name, that only this data set has; most have none.
+
+    Args:
+        name: of the data set; an unknown one has none.
+        truth: class indices, int `[N]`.
+        predicted: class indices, int `[N]`.
+    """
+    return DATASETS.get(name, DataSet).own_metrics(truth, predicted)
+
+
+def annotation_files(name: str, root: str | os.PathLike) -> AnnotationFiles | tuple[()]:
+    """Return the files that the detection metric of "val" is computed from; empty for data sets without boxes.
+
+    Args:
+        name: of the data set; an unknown one has none.
+        root: directory of the data set or of records made of it. Records may be at an address such as
+            `s3://bucket/records`; the files are then local copies.
+
+    Raises:
+        InputError: if they are not there.
+        RunError: if they cannot be downloaded.
+
+    Example:
+        >>> annotation_files("ava", "data/ava").label_map.name
+        'ava_action_list_v2.2_for_activitynet_2019.pbtxt'
+    """
+    return DATASETS.get(name, DataSet).annotation_files(root)
+
+
+def _in_utf8(found: Split) -> Split:
+    """Leave out the videos whose names are not UTF-8: neither TensorFlow nor records can hold them."""
+    videos, problems = [], list(found.problems)
+    for video in found.videos:
         try:
-            source.path.encode()
-            source.id.encode()
+            video.path.encode()
+            video.id.encode()
         except UnicodeEncodeError:
-            problems.append(f"{_legible(source.path)}: a name that is not in UTF-8; rename it")
+            problems.append(f"{_legible(video.path)}: a name that is not in UTF-8; rename it")
         else:
-            videos.append(source)
-    for label in data.labels:
+            videos.append(video)
+    for label in found.labels:
         if label != _legible(label):
             raise InputError(f"class {_legible(label)!r}: a name that is not in UTF-8; rename it")
     if not videos:
         raise InputError(f"no video is left; the first of {len(problems)} problems: {problems[0]}")
-    return dataclasses.replace(data, videos=tuple(videos), problems=tuple(problems))
+    return dataclasses.replace(found, videos=tuple(videos), problems=tuple(problems))
 
 
-def _legible(text):
+def _legible(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="replace")
-
-
-def check(videos, problems):
-    """What `--strict` asks for: no problems, nor any label or key frame past the end of its video.
-
-    Raises:
-        InputError: with the first one.
-    """
-    problems = list(problems)
-    for source in videos:
-        # Only these lists tell times, or may lack images; others need no look at each video.
-        times = source.key is not None or any(math.isfinite(end) for _, _, end in source.labels)
-        if times or source.rate is not None:
-            try:
-                problems += resolve(source).problems
-            except OutsideError as error:
-                problems.append(str(error))
-            except VideoError:
-                pass  # is skipped when it is read, and listed
-    problems = list(dict.fromkeys(problems))  # a film has hundreds of key frames
-    if problems:
-        raise InputError(f"{problems[0]} (the first of {len(problems)} problems; mend them or drop --strict)")
-
-
-def own_metrics(dataset, truth, predicted):
-    """Figures that only this data set has, by name; none for most.
-
-    Args:
-        dataset: name of a module of this package.
-        truth, predicted: class indices `[N]`.
-    """
-    own = getattr(_module(dataset), "own_metrics", None)
-    return own(truth, predicted) if own else {}
-
-
-def annotation_files(dataset, root):
-    """Annotations, label map and excluded time stamps of "val", paths of AVA's form, of a data set of boxes or of
-    records made of one; none of other data sets.
-
-    Raises:
-        InputError: where they are not there.
-    """
-    own = getattr(_module(dataset), "annotation_files", None)
-    return own(root) if own else ()
-
-
-def _module(dataset):
-    made = {"demo": "synthetic.shapes", "demo_detection": "synthetic.people", "movers": "synthetic.movers"}
-    return importlib.import_module(f"{__name__}.{made.get(dataset, dataset)}")

@@ -4,16 +4,20 @@ One `Video` a key frame. Reads the official lists, the boxes of people that a de
 MMAction2 publish them, and frames, films or cuts of films, laid out as both do.
 """
 
-import itertools
+import os
 import pathlib
 import re
+import typing
+from collections.abc import Iterable
 
 import numpy as np
 
 from ...errors import InputError
-from ...files import unpickle
+from ...files import remote, unpickle
+from ..boxes import iou
 from ..reference import Box, Video
 from . import files
+from .base import AnnotationFiles, DataSet, Split
 
 CLASSES = 80  # ids 1 to 80; the benchmark counts 60 of them, networks score all
 SECONDS = range(902, 1799)
@@ -34,76 +38,93 @@ LEAST_SCORE = {"train": 0.9, "val": 0.8}  # section 5 of the paper
 SAME_PERSON = 0.9  # as where PySlowFast's files have labels (iou90)
 ADVICE = "unpack ava_v2.2.zip from https://research.google.com/ava/download.html there, without folders"
 
+Key: typing.TypeAlias = tuple[str, int]  # a film and a second of it
+Corners: typing.TypeAlias = tuple[float, float, float, float]
+Boxes: typing.TypeAlias = dict[Corners, tuple[float, list[int]]]  # the score and the class indices of each box
+KeyFrames: typing.TypeAlias = dict[Key, Boxes]
 
-def load(root, split):
-    """See `datasets.load_split`. Version 2.2 is read where 2.1 is there as well.
 
-    The key frames of "train" are the annotated ones. Their boxes are the annotated ones and, where there is a file of
-    predicted boxes, those of a score of at least 0.9. The key frames of "val" are those with predicted boxes of a
-    score of at least 0.8, and these are their boxes; without a file of predicted boxes the annotated ones are.
-    A predicted box has the labels that its file gives it; or those of the annotated box that it overlaps by more than
-    0.9, since it is the same person; or else none. Excluded time stamps are left out.
+class Ava(DataSet):
+    """AVA. Version 2.2 is read if both are there.
 
-    A video's `labels` are empty: they are its boxes'. Its `id` is "FILM,SECOND", such as "-5KQ66BBWC4,0902".
+    The key frames of "train" are the annotated ones. Their boxes are the annotated ones and, if there is a file of
+    predicted boxes, those with a score of at least 0.9. The key frames of "val" are those with predicted boxes of a
+    score of at least 0.8, with these boxes; without a file of predicted boxes, the annotated ones. A predicted box has
+    the labels that its file gives it. Without any, it takes those of the annotated box that it overlaps by more than
+    0.9, since it is the same person. Excluded time stamps are left out.
+
+    A video's `labels` are empty: they belong to its boxes. Its `id` is "FILM,SECOND", such as "-5KQ66BBWC4,0902".
     """
-    root = pathlib.Path(root)
-    lists = root / "annotations"
-    version = _version(lists, split)
-    annotations, exclusions = f"ava_{split}_{version}.csv", f"ava_{split}_excluded_timestamps_{version}.csv"
-    files.need("AVA", lists, (annotations, exclusions), ADVICE)
-    problems = []
-    excluded = _excluded(lists / exclusions, problems)
-    origins = {}  # of each key frame, the first line that names it
-    annotated = _annotated(lists / annotations, excluded, problems, origins)
-    predicted = {}
-    source = lists / annotations
-    for name in PREDICTED:
-        path = lists / name.format(split=split, version=version)
-        if path.is_file():
+
+    has_boxes = True
+
+    def read(self, split: str) -> Split:
+        """See `DataSet.read`."""
+        lists = self.root / "annotations"
+        version = _version(lists, split)
+        annotations, exclusions = f"ava_{split}_{version}.csv", f"ava_{split}_excluded_timestamps_{version}.csv"
+        files.need("AVA", lists, (annotations, exclusions), ADVICE)
+        found = _Lists(lists / exclusions)
+        annotated = _annotated(lists / annotations, found)
+        source, predicted = lists / annotations, {}
+        names = (name.format(split=split, version=version) for name in PREDICTED)
+        path = next((lists / name for name in names if (lists / name).is_file()), None)
+        if path:
             read = _predicted_pickle if path.suffix == ".pkl" else _predicted
-            predicted = read(path, LEAST_SCORE[split], excluded, problems, origins)
+            predicted = read(path, LEAST_SCORE[split], found)
             if not predicted and split == "val":
-                reason = f"; {problems[-1]}" if problems else ""
+                reason = f"; {found.problems[-1]}" if found.problems else ""
                 raise InputError(f"{path}: no box of a score of at least {LEAST_SCORE[split]} in any key frame{reason}")
             source = path if split == "val" else source
-            break
-    for key, boxes in predicted.items():
-        _take_labels(boxes, annotated.get(key, {}))
-    if split == "train" or not predicted:
-        frames = {key: {**predicted.get(key, {}), **boxes} for key, boxes in annotated.items()}
-    else:
-        frames = predicted
-
-    place, first, rate, there = _pictures(root)
-    videos, missing = [], {}
-    for (film, second), boxes in frames.items():
-        if film in there:
-            key = float(second - first)
-            boxes = tuple(Box(corners, tuple(actions), score) for corners, (score, actions) in boxes.items())
-            span = (max(key - MARGIN, 0.0), key + MARGIN)
-            name, origin = f"{film},{second:04d}", origins[film, second]
-            videos.append(Video(there[film], (), name, rate, span, key, boxes, origin))
+        for key, boxes in predicted.items():
+            _take_labels(boxes, annotated.get(key, {}))
+        if split == "train" or not predicted:
+            frames = {key: {**predicted.get(key, {}), **boxes} for key, boxes in annotated.items()}
         else:
-            missing[film] = None
-    return files.dataset(source, place, videos, _labels(lists, version), problems, list(missing))
+            frames = predicted
+
+        pictures = _pictures(self.root)
+        videos = [pictures.video(key, boxes, found.origins[key]) for key, boxes in frames.items()]
+        missing = list(dict.fromkeys(film for (film, _), video in zip(frames, videos) if video is None))
+        videos = filter(None, videos)
+        return files.make_split(source, pictures.place, videos, _labels(lists, version), found.problems, missing)
+
+    @staticmethod
+    def annotation_files(root: str | os.PathLike) -> AnnotationFiles:
+        """See `DataSet.annotation_files`. The label map is that of the benchmark's 60 classes, if it is there."""
+        if remote.is_remote(root):
+            return _fetched(str(root))
+        lists = pathlib.Path(root) / "annotations"
+        version = _version(lists, "val")
+        names = [f"ava_val_{version}.csv", f"ava_val_excluded_timestamps_{version}.csv"]
+        files.need("AVA", lists, names, ADVICE)
+        return AnnotationFiles(lists / names[0], _label_map(lists, version, first=1), lists / names[1])
 
 
-def annotation_files(root):
-    """What the benchmark's figure comes from: paths of the annotations of "val", the label map (that of the benchmark's
-    60 classes, where it is there) and the excluded time stamps; of a data set, or of records made of one.
+def _fetched(root: str) -> AnnotationFiles:
+    """Return local copies of the annotation files of records at an address.
 
     Raises:
-        InputError: where they are not there.
+        InputError, RunError: as `remote.fetch_file`.
     """
-    lists = pathlib.Path(root) / "annotations"
-    version = _version(lists, "val")
-    names = [f"ava_val_{version}.csv", f"ava_val_excluded_timestamps_{version}.csv"]
-    files.need("AVA", lists, names, ADVICE)
-    return lists / names[0], _label_map(lists, version, first=1), lists / names[1]
+
+    def first(names: Iterable[str]) -> pathlib.Path:
+        failures = []
+        for name in names:
+            try:
+                return remote.fetch_file(f"{root.rstrip('/')}/annotations/{name}")
+            except InputError as error:
+                failures.append(error)
+        raise failures[0]
+
+    annotations = first(f"ava_val_{version}.csv" for version in VERSIONS)
+    version = annotations.stem.removeprefix("ava_val_")
+    label_map = first(reversed(_label_maps(version)))
+    return AnnotationFiles(annotations, label_map, first([f"ava_val_excluded_timestamps_{version}.csv"]))
 
 
-def read_label_map(path):
-    """Class names by their ids, of a label map of AVA (`.pbtxt`).
+def read_label_map(path: pathlib.Path) -> dict[int, str]:
+    """Return the class names of one of AVA's label maps (`.pbtxt`), by their ids.
 
     Raises:
         InputError: for a file of another form.
@@ -123,49 +144,126 @@ def read_label_map(path):
     return names
 
 
-def _labels(lists, version):
-    """The 80 class names: the map of all of them, or that of the benchmark, where 20 are not named."""
+def _labels(lists: pathlib.Path, version: str) -> list[str]:
+    """Return the 80 class names; those that the label map does not name are "action N"."""
     names = read_label_map(_label_map(lists, version, first=0))
     return [names.get(i, f"action {i}") for i in range(1, CLASSES + 1)]
 
 
-def _label_map(lists, version, first):
-    """The label map that is there: of all 80 classes (0) or of the benchmark's 60 (1), whichever is wanted first."""
-    maps = [f"ava_action_list_{version}.pbtxt", f"ava_action_list_{version}_for_activitynet_{VERSIONS[version]}.pbtxt"]
+def _label_maps(version: str) -> list[str]:
+    """Return the names of the label maps of all 80 classes and of the benchmark's 60."""
+    return [f"ava_action_list_{version}.pbtxt", f"ava_action_list_{version}_for_activitynet_{VERSIONS[version]}.pbtxt"]
+
+
+def _label_map(lists: pathlib.Path, version: str, first: int) -> pathlib.Path:
+    """Return the label map that is there: of all 80 classes (0) or of the benchmark's 60 (1), `first` if both are."""
+    maps = _label_maps(version)
     maps = [name for name in (maps[first], maps[1 - first]) if (lists / name).is_file()] or maps[1:]
     files.need("AVA", lists, maps[:1], ADVICE)
     return lists / maps[0]
 
 
-def _version(lists, split):
+def _version(lists: pathlib.Path, split: str) -> str:
     return next((v for v in VERSIONS if (lists / f"ava_{split}_{v}.csv").is_file()), "v2.2")
 
 
-def _pictures(root):
-    """The first directory of pictures that is there, its first second, its frame rate and the path of each film."""
-    for name, first in itertools.chain(FRAMES.items(), FILMS.items()):
-        place = root / name
-        if place.is_dir():
-            frames = name in FRAMES
-            return place, first, RATE if frames else None, (files.find_folders if frames else files.find_videos)(place)
+class _Pictures(typing.NamedTuple):
+    """Where the pictures of the films are.
+
+    Attributes:
+        place: their directory.
+        first: the second of a film that its first picture shows.
+        rate: frames a second of directories of frames; None for films.
+        films: paths, by the name of the film.
+    """
+
+    place: pathlib.Path
+    first: int
+    rate: float | None
+    films: dict[str, str]
+
+    def video(self, key: Key, boxes: Boxes, origin: str) -> Video | None:
+        """Return the reference to a key frame; None if its film is not there."""
+        film, second = key
+        if film not in self.films:
+            return None
+        time = float(second - self.first)
+        found = tuple(Box(corners, tuple(actions), score) for corners, (score, actions) in boxes.items())
+        span = (max(time - MARGIN, 0.0), time + MARGIN)
+        return Video(self.films[film], (), f"{film},{second:04d}", self.rate, span, time, found, origin)
+
+
+def _pictures(root: pathlib.Path) -> _Pictures:
+    """Return the first directory of pictures that is there."""
+    for name, first in FRAMES.items():
+        if (root / name).is_dir():
+            return _Pictures(root / name, first, RATE, files.find_folders(root / name))
+    for name, first in FILMS.items():
+        if (root / name).is_dir():
+            return _Pictures(root / name, first, None, files.find_videos(root / name))
     names = ", ".join((*FRAMES, *FILMS))
     raise InputError(f"none of the directories {names} is in {root}; see docs/datasets.md for what each holds")
 
 
-def _excluded(path, problems):
-    excluded = set()
-    for line, row in files.lines(path):
-        try:
-            film, second = row
-            excluded.add((film, int(second)))
-        except ValueError:
-            problems.append(f"{path}:{line}: expected a film and a second, such as -5KQ66BBWC4,0902; received {row}")
-    return excluded
+class _Lists:
+    """What the lists of a split say so far.
+
+    Attributes:
+        excluded: key frames to leave out.
+        problems: lines on what was left out.
+        origins: of each key frame, "FILE:LINE" of the first line that names it.
+    """
+
+    def __init__(self, path: pathlib.Path):
+        """Read the excluded time stamps."""
+        self.problems: list[str] = []
+        self.origins: dict[Key, str] = {}
+        self.excluded: set[Key] = set()
+        for line, row in files.lines(path):
+            try:
+                film, second = row
+                self.excluded.add((film, int(second)))
+            except ValueError:
+                self.problems.append(
+                    f"{path}:{line}: expected a film and a second, such as -5KQ66BBWC4,0902; received {row}"
+                )
+
+    def add(self, frames: KeyFrames, key: Key, corners: Corners, score: float, action: int | None, place: str) -> None:
+        """Add a box, or a label of it, to its key frame, unless it is excluded or something is wrong with it.
+
+        Args:
+            frames: the key frames to extend.
+            key: film and second.
+            corners: x1, y1, x2, y2, as shares of width and height.
+            score: of the box, 0 to 1.
+            action: id of its class, 1 to 80; None if it is not known.
+            place: "FILE:LINE".
+        """
+        if key in self.excluded:
+            return
+        x1, y1, x2, y2 = corners
+        if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
+            self.problems.append(f"{place}: corners {corners} do not rise from 0 to 1")
+        elif key[1] not in SECONDS:
+            self.problems.append(f"{place}: second {key[1]} is no key frame; they are {SECONDS[0]} to {SECONDS[-1]}")
+        elif action is not None and not 1 <= action <= CLASSES:
+            self.problems.append(f"{place}: action {action} is none of 1 to {CLASSES}")
+        elif not 0 <= score <= 1:
+            self.problems.append(f"{place}: score {score} is not from 0 to 1")
+        else:
+            boxes = frames.setdefault(key, {})
+            self.origins.setdefault(key, place)
+            if corners not in boxes:
+                boxes[corners] = (score, [] if action is None else [action - 1])
+            elif action is None or action - 1 in boxes[corners][1]:
+                self.problems.append(f"{place}: listed again")
+            else:
+                boxes[corners][1].append(action - 1)
 
 
-def _annotated(path, excluded, problems, origins):
-    """{(film, second): {corners: (1.0, [class index, ...])}} of film, second, x1, y1, x2, y2, action, person."""
-    frames = {}
+def _annotated(path: pathlib.Path, lists: _Lists) -> KeyFrames:
+    """Read lines of film, second, x1, y1, x2, y2, action, person; all scores are 1."""
+    frames: KeyFrames = {}
     for line, row in files.lines(path):
         if len(row) == 2:  # nobody is there
             continue
@@ -174,18 +272,17 @@ def _annotated(path, excluded, problems, origins):
             corners = float(row[2]), float(row[3]), float(row[4]), float(row[5])
             action = int(row[6])
         except (ValueError, IndexError):
-            problems.append(
+            lists.problems.append(
                 f"{path}:{line}: expected film,second,x1,y1,x2,y2,action,person; received {','.join(row)!r}"
             )
             continue
-        if key not in excluded:
-            _add(frames, key, corners, 1.0, action, path, line, problems, origins)
+        lists.add(frames, key, corners, 1.0, action, f"{path}:{line}")
     return frames
 
 
-def _predicted(path, least, excluded, problems, origins):
-    """As `_annotated`, of film, second, x1, y1, x2, y2, action (-1 or empty: not known), score."""
-    frames = {}
+def _predicted(path: pathlib.Path, least: float, lists: _Lists) -> KeyFrames:
+    """Read lines of film, second, x1, y1, x2, y2, action (-1 or empty: not known), score; scores from `least` on."""
+    frames: KeyFrames = {}
     for line, row in files.lines(path):
         try:
             score = float(row[7])
@@ -195,70 +292,39 @@ def _predicted(path, least, excluded, problems, origins):
             corners = float(row[2]), float(row[3]), float(row[4]), float(row[5])
             action = None if row[6] in ("", "-1") else int(row[6])
         except (ValueError, IndexError):
-            problems.append(f"{path}:{line}: expected film,second,x1,y1,x2,y2,action,score; received {','.join(row)!r}")
+            lists.problems.append(
+                f"{path}:{line}: expected film,second,x1,y1,x2,y2,action,score; received {','.join(row)!r}"
+            )
             continue
-        if key not in excluded:
-            _add(frames, key, corners, score, action, path, line, problems, origins)
+        lists.add(frames, key, corners, score, action, f"{path}:{line}")
     return frames
 
 
-def _predicted_pickle(path, least, excluded, problems, origins):
-    """As `_predicted`, of a dictionary from "FILM,SECOND" to arrays `[N, 5]` of x1, y1, x2, y2, score."""
+def _predicted_pickle(path: pathlib.Path, least: float, lists: _Lists) -> KeyFrames:
+    """Read a dictionary from "FILM,SECOND" to arrays `[N, 5]` of x1, y1, x2, y2, score; scores from `least` on."""
     content = unpickle.read_pickle(path, "file of boxes")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}; expected a dictionary of boxes by 'FILM,SECOND'")
-    frames = {}
+    frames: KeyFrames = {}
     for name, boxes in content.items():
         try:
             film, second = name.split(",")
             key = film, int(second)
             boxes = np.asarray(boxes, float).reshape(-1, np.shape(boxes)[-1])
-            x1, y1, x2, y2, scores = boxes.T
+            _, _, _, _, scores = boxes.T
         except (AttributeError, ValueError, TypeError, IndexError):
-            problems.append(f"{path}:{name}: expected an array [N, 5] of x1, y1, x2, y2, score")
+            lists.problems.append(f"{path}:{name}: expected an array [N, 5] of x1, y1, x2, y2, score")
             continue
-        if key not in excluded:
-            for *corners, score in boxes[~(scores < least)].tolist():
-                _add(frames, key, tuple(corners), score, None, path, name, problems, origins)
+        for x1, y1, x2, y2, score in boxes[~(scores < least)].tolist():
+            lists.add(frames, key, (x1, y1, x2, y2), score, None, f"{path}:{name}")
     return frames
 
 
-def _add(frames, key, corners, score, action, path, line, problems, origins):
-    """Adds a box, or a label to it, unless something is wrong with it."""
-    x1, y1, x2, y2 = corners
-    if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
-        problems.append(f"{path}:{line}: corners {corners} do not rise from 0 to 1")
-    elif key[1] not in SECONDS:
-        problems.append(f"{path}:{line}: second {key[1]} is no key frame; they are {SECONDS[0]} to {SECONDS[-1]}")
-    elif action is not None and not 1 <= action <= CLASSES:
-        problems.append(f"{path}:{line}: action {action} is none of 1 to {CLASSES}")
-    elif not 0 <= score <= 1:
-        problems.append(f"{path}:{line}: score {score} is not from 0 to 1")
-    else:
-        boxes = frames.setdefault(key, {})
-        origins.setdefault(key, f"{path}:{line}")
-        if corners not in boxes:
-            boxes[corners] = (score, [] if action is None else [action - 1])
-        elif action is None or action - 1 in boxes[corners][1]:
-            problems.append(f"{path}:{line}: listed again")
-        else:
-            boxes[corners][1].append(action - 1)
-
-
-def _take_labels(boxes, annotated):
-    """Gives predicted boxes without labels those of the annotated box of the same person."""
-    for corners, (_, actions) in boxes.items():
-        if not actions and annotated:
-            best = max(annotated, key=lambda other: _overlap(corners, other))
-            if _overlap(corners, best) > SAME_PERSON:
-                actions += annotated[best][1]
-
-
-def _overlap(box, other):
-    """Intersection over union."""
-    width = min(box[2], other[2]) - max(box[0], other[0])
-    height = min(box[3], other[3]) - max(box[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (box, other)]
-    return width * height / (sum(areas) - width * height)
+def _take_labels(boxes: Boxes, annotated: Boxes) -> None:
+    """Give predicted boxes without labels those of the annotated box of the same person."""
+    unlabeled = [corners for corners, (_, actions) in boxes.items() if not actions]
+    if unlabeled and annotated:
+        overlaps = iou(np.array(unlabeled)[:, None], list(annotated))
+        for corners, row in zip(unlabeled, overlaps):
+            if row.max() > SAME_PERSON:
+                boxes[corners][1].extend(list(annotated.values())[row.argmax()][1])

@@ -1,10 +1,9 @@
 """Charades (Sigurdsson et al., ECCV 2016) as its owners publish it: 157 actions, many of them in a video."""
 
-import pathlib
-
 from ...errors import InputError
 from ..reference import SLACK, Video
 from . import files
+from .base import DataSet, Split
 
 LISTS = {"train": "Charades_v1_train.csv", "val": "Charades_v1_test.csv"}
 # "c000 Holding some clothes" a line. Charades_v1_mapping.txt has no names: it gives each action's object and verb.
@@ -18,40 +17,45 @@ ADVICE = (
 )
 
 
-def load(root, split):
-    """See `datasets.load_split`. "val" is the official test list."""
-    root = pathlib.Path(root)
-    place = next((root / name for name in (FRAMES, *VIDEOS) if (root / name).is_dir()), root / VIDEOS[0])
-    files.need("Charades", root, [CLASSES, *LISTS.values(), place.name], ADVICE)
-    frames = place.name == FRAMES
-    there = files.find_folders(place) if frames else files.find_videos(place)
-    classes = _classes(root / CLASSES)
-    index = {name: i for i, name in enumerate(classes)}
-    path = root / LISTS[split]
-    videos, problems, missing, seen = [], [], [], set()
-    for line, (name, actions, length) in files.table(path, ("id", "actions", "length"), problems):
-        labels = []
-        for action in filter(None, actions.split(";")):
-            try:
-                label, start, end = action.split()
-                label, start, end = index[label], float(start), float(end)
-            except (ValueError, KeyError):
-                problems.append(
-                    f"{path}:{line}: {action!r} is not a class of {CLASSES} and two times, such as c092 11.90 21.20"
-                )
-                continue
-            if 0 <= start < end <= _seconds(length) + SLACK:
-                labels.append((label, start, end))
+class Charades(DataSet):
+    """Charades. "val" is the official test list."""
+
+    def read(self, split: str) -> Split:
+        """See `DataSet.read`."""
+        root = self.root
+        place = next((root / name for name in (FRAMES, *VIDEOS) if (root / name).is_dir()), root / VIDEOS[0])
+        files.need("Charades", root, [CLASSES, *LISTS.values(), place.name], ADVICE)
+        frames = place.name == FRAMES
+        there = files.find_folders(place) if frames else files.find_videos(place)
+        classes = _classes(root / CLASSES)
+        index = {name: i for i, name in enumerate(classes)}
+        path = root / LISTS[split]
+        videos, problems, missing, seen = [], [], [], set()
+        for line, (name, actions, length) in files.table(path, ("id", "actions", "length"), problems):
+            labels = []
+            for action in filter(None, actions.split(";")):
+                try:
+                    label, start, end = action.split()
+                    label, start, end = index[label], float(start), float(end)
+                except (ValueError, KeyError):
+                    problems.append(
+                        f"{path}:{line}: {action!r} is not a class of {CLASSES} and two times, such as c092 11.90 21.20"
+                    )
+                    continue
+                if 0 <= start < end <= _seconds(length) + SLACK:
+                    labels.append((label, start, end))
+                else:
+                    problems.append(f"{path}:{line}: {action!r} is not within the video's {length!r} seconds")
+            if name in seen:
+                problems.append(f"{path}:{line}: {name} is listed again")
+            elif name not in there:
+                missing.append(name)
             else:
-                problems.append(f"{path}:{line}: {action!r} is not within the video's {length!r} seconds")
-        if name in seen:
-            problems.append(f"{path}:{line}: {name} is listed again")
-        elif name not in there:
-            missing.append(name)
-        else:
-            videos.append(Video(there[name], tuple(labels), name, RATE if frames else None, origin=f"{path}:{line}"))
-        seen.add(name)
-    return files.dataset(path, place, videos, classes.values(), problems, missing)
+                videos.append(
+                    Video(there[name], tuple(labels), name, RATE if frames else None, origin=f"{path}:{line}")
+                )
+            seen.add(name)
+        return files.make_split(path, place, videos, classes.values(), problems, missing)
 
 
 def _seconds(text):

@@ -4,30 +4,43 @@ import codecs
 import contextlib
 import csv
 import os
+import pathlib
+import typing
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...errors import InputError
-from . import Dataset
+from ..reference import Video
+from .base import Split
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp")
 ALWAYS = (0.0, float("inf"))
 
 
-def need(dataset, root, names, advice):
-    """Raises a InputError that names those of some files and directories of `root` that are not there."""
+def need(dataset: str, root: pathlib.Path, names: Iterable[str], advice: str) -> None:
+    """Raise an error that names the missing ones of some files and directories.
+
+    Args:
+        dataset: name of the data set, for the message.
+        root: the directory that they should be in.
+        names: of the files and directories.
+        advice: where to get them, for the message.
+
+    Raises:
+        InputError: if any is missing.
+    """
     missing = [str(root / name) for name in names if not (root / name).exists()]
     if missing:
         raise InputError(
-            f"{dataset} is not in {root}: no {', '.join(missing)}; {advice}, or name another place with"
-            f" --set data.root=DIR"
+            f"{dataset} is not in {root}: no {', '.join(missing)}; {advice}, or set data.root to another directory"
         )
 
 
 @contextlib.contextmanager
-def opened(path):
-    """A text file in UTF-8; spreadsheets begin it with a byte order mark.
+def open_text(path: str | os.PathLike) -> Iterator[typing.TextIO]:
+    """Open a text file in UTF-8, with or without the byte order mark that spreadsheets write.
 
     Raises:
-        InputError: where it cannot be read.
+        InputError: if it cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -39,8 +52,12 @@ def opened(path):
         raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
-def lines(path):
-    """Yields (line number, values) of each line of a csv file that is not blank."""
+def lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, values) of each line of a csv file that is not blank.
+
+    Raises:
+        InputError: if the file cannot be read, and for a quote without an end.
+    """
     last, number, quotes = 0, 1, 0
 
     def counted(file):
@@ -50,7 +67,7 @@ def lines(path):
             yield line
 
     try:
-        with opened(path) as file:
+        with open_text(path) as file:
             reader = csv.reader(counted(file))
             for row in reader:
                 if len(row) > 1 or "".join(row).strip():
@@ -62,13 +79,16 @@ def lines(path):
         raise InputError(f"{path}:{last}: a quote that nothing ends takes the {number - last - 1} lines after it too")
 
 
-def table(path, columns, problems):
-    """Yields (line number, values of some columns) of a csv file whose first line names its columns.
+def table(path: str | os.PathLike, columns: Sequence[str], problems: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, values of some columns) of a csv file whose first line names its columns.
 
     Args:
         path: of the file.
-        columns: names of those that are wanted.
-        problems: a list, which a line for each row of a wrong length is added to.
+        columns: names of the columns to take.
+        problems: a list that this extends with a line for each row of a wrong length.
+
+    Raises:
+        InputError: for a column that is not there, and as `lines`.
     """
     rows = lines(path)
     _, header = next(rows, (1, []))
@@ -83,19 +103,22 @@ def table(path, columns, problems):
             problems.append(f"{path}:{number}: {len(row)} columns in place of {len(header)}")
 
 
-def find_videos(directory):
-    """Paths of the videos anywhere in a directory, by name without suffix; the first in the alphabet of several."""
-    found = {}
+def find_videos(directory: str | os.PathLike) -> dict[str, str]:
+    """Return the paths of all videos in a directory and below it, by name without suffix.
+
+    Of several videos of one name the first in alphabetical order counts.
+    """
+    found: dict[str, str] = {}
     for path in walk(directory):
         found.setdefault(os.path.splitext(os.path.basename(path))[0], path)
     return found
 
 
-def walk(directory):
-    """Yields the paths of all videos in a directory and those below it, also where symbolic links lead.
+def walk(directory: str | os.PathLike) -> Iterator[str]:
+    """Yield the paths of all videos in a directory and below it; follow symbolic links.
 
     Raises:
-        OSError: where a directory cannot be read.
+        OSError: if a directory cannot be read.
     """
 
     def fail(error):
@@ -114,21 +137,23 @@ def walk(directory):
                 yield os.path.join(folder, name)
 
 
-def find_folders(directory):
-    """Paths of the directories in a directory, by name."""
+def find_folders(directory: str | os.PathLike) -> dict[str, str]:
+    """Return the paths of the directories in a directory, by name."""
     with os.scandir(directory) as entries:
         return {entry.name: entry.path for entry in entries if entry.is_dir() and not is_hidden(entry.name)}
 
 
-def is_hidden(name):
-    """Whether a file or directory is some program's own: `.ipynb_checkpoints`, or macOS's `._a.mp4` beside `a.mp4`."""
+def is_hidden(name: str) -> bool:
+    """Return whether a program keeps a file or directory for itself, such as `.ipynb_checkpoints` or macOS's `._a.mp4`."""
     return name.startswith(".") or name == "lost+found"
 
 
-def present(paths):
-    """Those paths that are there, and whether each is a directory. A list of their directories is far cheaper than a
-    look at each file."""
-    names = {}
+def present(paths: Iterable[str]) -> dict[str, bool]:
+    """Return the paths that exist, with whether each is a directory.
+
+    It lists their directories, which is far cheaper than to look at each file.
+    """
+    names: dict[str, dict[str, bool]] = {}
     there = {}
     for path in paths:
         folder, name = os.path.split(path)
@@ -143,23 +168,33 @@ def present(paths):
     return there
 
 
-def dataset(source, place, videos, labels, problems, missing):
-    """A `Dataset`, with a last problem that counts the missing videos: thousands are normal for Kinetics.
+def make_split(
+    source: pathlib.Path,
+    place: pathlib.Path,
+    videos: Iterable[Video],
+    labels: Iterable[str],
+    problems: Sequence[str],
+    missing: Sequence[str],
+) -> Split:
+    """Return a `Split` whose last problem counts the missing videos: thousands are normal for Kinetics.
 
     Args:
-        source: the file that names the videos.
-        place: where they were looked for.
-        videos, labels, problems: as `Dataset` has them.
+        source: the file that lists the videos.
+        place: the directory that they should be in.
+        videos: references to the videos that are there.
+        labels: the class names.
+        problems: lines on what was left out.
         missing: names of the videos that are not there.
 
     Raises:
-        InputError: where no video is left.
+        InputError: if no video is left.
     """
+    videos = tuple(videos)
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         problems = [*problems, f"{source}: {len(missing)} of its videos not found in {place}: {shown}"]
     if not videos:
-        # Of all problems missing videos are the likeliest to leave none.
+        # Missing videos are the likeliest reason.
         reason = problems[-1 if missing else 0] if problems else f"{source}: names none"
         raise InputError(f"no video is left of {source}; one of {max(len(problems), 1)} problems: {reason}")
-    return Dataset(tuple(videos), tuple(labels), tuple(problems))
+    return Split(videos, tuple(labels), tuple(problems))

@@ -5,14 +5,26 @@ import pathlib
 
 from ...errors import InputError
 from ..reference import Video
-from . import Dataset, files
+from . import files
+from .base import DataSet, Split
 
 LAYOUT = "lay it out as {root}/train/CLASS/*.mp4 and {root}/val/CLASS/*.mp4"
 
 
-def load(root, split):
-    """See `datasets.load_split`. The classes are the folders of `root/train`, in alphabetical order."""
-    root = pathlib.Path(root)
+class Folder(DataSet):
+    """Videos in a folder for each class. The classes are the folders of `root/train`, in alphabetical order."""
+
+    def read(self, split: str) -> Split:
+        """See `DataSet.read`."""
+        return read_folders(self.root, split)
+
+
+def read_folders(root: pathlib.Path, split: str) -> Split:
+    """Return the videos of `root/SPLIT/CLASS`.
+
+    Raises:
+        InputError: if there is none, or a class that `root/train` does not have.
+    """
     classes = _folders(root / "train", root)
     videos = []
     for folder in _folders(root / split, root):
@@ -25,10 +37,10 @@ def load(root, split):
         raise InputError(
             f"{root / split}: no video ({', '.join(files.SUFFIXES)}) in its folders; {LAYOUT.format(root=root)}"
         )
-    return Dataset(tuple(videos), tuple(classes))
+    return Split(tuple(videos), tuple(classes))
 
 
-def _folders(directory, root):
+def _folders(directory: pathlib.Path, root: pathlib.Path) -> list[str]:
     if not directory.is_dir():
         raise InputError(f"{directory}: no such directory; {LAYOUT.format(root=root)}")
     return sorted(files.find_folders(directory))

@@ -3,12 +3,12 @@
 Reads the lists as DeepMind, CVDF, ActivityNet's crawler and MMAction2 name them, and the trimmed videos as they all do.
 """
 
-import pathlib
 import re
 
 from ...errors import InputError
 from ..reference import Video
 from . import files
+from .base import DataSet, Split
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end")
 SPLITS = {"train": "train", "val": "val(id|idate|idation)?"}
@@ -18,41 +18,44 @@ ADVICE = (
 )
 
 
-def load(root, split):
-    """See `datasets.load_split`. The classes are the labels of the training list, in alphabetical order.
+class Kinetics(DataSet):
+    """Kinetics. The classes are the labels of the training list, in alphabetical order.
 
     A video of the list is any file below `root` that is called ID_START_END, such as `0wR5jVB-WPk_000417_000427.mp4`.
     """
-    root = pathlib.Path(root)
-    problems = []
-    path = _list(root, split)
-    rows = list(files.table(path, COLUMNS, problems))
-    training = rows if split == "train" else files.table(_list(root, "train"), COLUMNS, [])
-    labels = sorted({row[0] for _, row in training} - {""})
-    index = {label: i for i, label in enumerate(labels)}
-    # CVDF's replacements of corrupted videos are in a folder "replacement", which comes before "train" and "val".
-    there = files.find_videos(root)
-    videos, missing, seen = [], [], set()
-    for line, (label, youtube, start, end) in rows:
-        try:
-            start, end = int(float(start)), int(float(end))
-        except (ValueError, OverflowError):
-            problems.append(f"{path}:{line}: time_start and time_end are seconds; received {start!r} and {end!r}")
-            continue
-        name = f"{youtube}_{start:06d}_{end:06d}"
-        if label not in index:
-            problems.append(f"{path}:{line}: no class {label!r} in the training list")
-        elif not 0 <= start < end:
-            problems.append(f"{path}:{line}: a video from second {start} to {end}")
-        elif name in seen:
-            problems.append(f"{path}:{line}: {name} is listed again")
-        else:
-            seen.add(name)
-            if name in there:
-                videos.append(Video(there[name], ((index[label], *files.ALWAYS),), name))
+
+    def read(self, split: str) -> Split:
+        """See `DataSet.read`."""
+        root = self.root
+        problems = []
+        path = _list(root, split)
+        rows = list(files.table(path, COLUMNS, problems))
+        training = rows if split == "train" else files.table(_list(root, "train"), COLUMNS, [])
+        labels = sorted({row[0] for _, row in training} - {""})
+        index = {label: i for i, label in enumerate(labels)}
+        # CVDF's replacements of corrupted videos are in a folder "replacement", which comes before "train" and "val".
+        there = files.find_videos(root)
+        videos, missing, seen = [], [], set()
+        for line, (label, youtube, start, end) in rows:
+            try:
+                start, end = int(float(start)), int(float(end))
+            except (ValueError, OverflowError):
+                problems.append(f"{path}:{line}: time_start and time_end are seconds; received {start!r} and {end!r}")
+                continue
+            name = f"{youtube}_{start:06d}_{end:06d}"
+            if label not in index:
+                problems.append(f"{path}:{line}: no class {label!r} in the training list")
+            elif not 0 <= start < end:
+                problems.append(f"{path}:{line}: a video from second {start} to {end}")
+            elif name in seen:
+                problems.append(f"{path}:{line}: {name} is listed again")
             else:
-                missing.append(name)
-    return files.dataset(path, root, videos, labels, problems, missing)
+                seen.add(name)
+                if name in there:
+                    videos.append(Video(there[name], ((index[label], *files.ALWAYS),), name))
+                else:
+                    missing.append(name)
+        return files.make_split(path, root, videos, labels, problems, missing)
 
 
 def _list(root, split):
@@ -64,7 +67,7 @@ def _list(root, split):
     if not found:
         raise InputError(
             f"no list such as {split}.csv or kinetics-400_{split}.csv in {root} or {root / 'annotations'}; {ADVICE},"
-            f" or name another place with --set data.root=DIR"
+            " or set data.root to another directory"
         )
     if len(found) > 1:
         raise InputError(f"several lists of {split}: {', '.join(map(str, found))}; keep one of them in {root}")

@@ -11,12 +11,12 @@ if not, all are names, in alphabetical order.
 """
 
 import os
-import pathlib
 import re
 
 from ...errors import InputError
 from ..reference import Video
 from . import files
+from .base import DataSet, Split
 
 LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
 # Without classes.txt a number from here on is a mistake if it is, too, more than ten times that of the labels in use.
@@ -28,35 +28,38 @@ LABELS = "labels?|class|classes|class_id|label_id|category|target|action|actions
 ADVICE = "a line of it is a path and its labels, such as 'videos/a.mp4,3' or 'videos/a.mp4,run;jump'"
 
 
-def load(root, split):
-    """See `datasets.load_split`. "val" is `val.csv`, or `test.csv` where that is not there."""
-    root = pathlib.Path(root)
-    problems = []
-    path = _list(root, split)
-    rows = _rows(root, path, problems)
-    classes, index = _classes(root, rows if split == "train" else _rows(root, _list(root, "train"), []))
-    real = root.resolve()  # ".." leads elsewhere from where a symbolic link stands
-    paths = {line: os.path.normpath((real if ".." in name.split("/") else root) / name) for line, name, _ in rows}
-    there = files.present(paths.values())
-    videos, missing, seen = [], [], set()
-    for line, name, names in rows:
-        labels = [index.get(name) for name in names]
-        if None in labels:
-            unknown = names[labels.index(None)]
-            known = f"{len(classes)} classes, {classes[0]!r} to {classes[-1]!r}"
-            problems.append(f"{path}:{line}: {unknown!r} is none of the {known}")
-        elif len(set(labels)) < len(labels):
-            problems.append(f"{path}:{line}: a label twice: {';'.join(names)}")
-        elif paths[line] in seen:
-            problems.append(f"{path}:{line}: {name} is listed again")
-        else:
-            seen.add(paths[line])
-            if paths[line] in there:
-                labels = tuple((label, *files.ALWAYS) for label in labels)
-                videos.append(Video(paths[line], labels, name, RATE if there[paths[line]] else None))
+class Lists(DataSet):
+    """Videos in lists. "val" is `val.csv`, or `test.csv` if there is none."""
+
+    def read(self, split: str) -> Split:
+        """See `DataSet.read`."""
+        root = self.root
+        problems = []
+        path = _list(root, split)
+        rows = _rows(root, path, problems)
+        classes, index = _classes(root, rows if split == "train" else _rows(root, _list(root, "train"), []))
+        real = root.resolve()  # ".." leads elsewhere from where a symbolic link stands
+        paths = {line: os.path.normpath((real if ".." in name.split("/") else root) / name) for line, name, _ in rows}
+        there = files.present(paths.values())
+        videos, missing, seen = [], [], set()
+        for line, name, names in rows:
+            labels = [index.get(name) for name in names]
+            if None in labels:
+                unknown = names[labels.index(None)]
+                known = f"{len(classes)} classes, {classes[0]!r} to {classes[-1]!r}"
+                problems.append(f"{path}:{line}: {unknown!r} is none of the {known}")
+            elif len(set(labels)) < len(labels):
+                problems.append(f"{path}:{line}: a label twice: {';'.join(names)}")
+            elif paths[line] in seen:
+                problems.append(f"{path}:{line}: {name} is listed again")
             else:
-                missing.append(name)
-    return files.dataset(path, root, videos, classes, problems, missing)
+                seen.add(paths[line])
+                if paths[line] in there:
+                    labels = tuple((label, *files.ALWAYS) for label in labels)
+                    videos.append(Video(paths[line], labels, name, RATE if there[paths[line]] else None))
+                else:
+                    missing.append(name)
+        return files.make_split(path, root, videos, classes, problems, missing)
 
 
 def _list(root, split):
@@ -68,7 +71,7 @@ def _list(root, split):
 
 def _rows(root, path, problems):
     """(line number, path, labels) of each line."""
-    with files.opened(path) as file:
+    with files.open_text(path) as file:
         text = file.read().splitlines()
     # A comma may be one of the path, which a space separates.
     if text and "," in text[0] and not os.path.isfile(root / text[0].rsplit(None, 1)[0]):
@@ -110,7 +113,7 @@ def _classes(root, rows):
     """Class names, and the class index of each label that a list may hold."""
     path = root / "classes.txt"
     if path.is_file():
-        with files.opened(path) as file:
+        with files.open_text(path) as file:
             classes = [name.strip() for name in file.read().rstrip().splitlines()]
         numbers = {str(i): i for i in range(len(classes))}
         for i, name in enumerate(classes):

@@ -1,15 +1,18 @@
-"""A harder built-in data set, for ablations: of several objects, which one moves?
+"""The built-in data set "movers", harder and for ablations: which of several objects moves?
 
-The objects of a video have different shapes, and one of them goes round a small circle in 16 frames; its shape is the
-class. At the Slow pathway's stride of 16 it stands still, so that the shapes are seen there but not which one moves. At
-the Fast pathway's stride of 2 the motion is seen, and so is a shape, by as many channels as there are. Only where both
-meet at the same place is it known what moves: what lateral connections are for.
+The objects of a video have different shapes. One of them goes round a small circle in 16 frames, and its shape is the
+class. At the Slow pathway's stride of 16 frames it stands still: the shapes are seen, but not which of them moves. At
+the Fast pathway's stride of 2 the motion is seen, and the shapes as far as its few channels tell them apart. Only both
+together, at the same place, tell what moves; lateral connections are for this.
 """
+
+import os
 
 import numpy as np
 
-from .. import folder
-from . import shapes as demo
+from ..base import DataSet, Split
+from ..folder import read_folders
+from . import shapes
 
 CLASSES = ("bar", "cross", "disk", "ring", "tee", "triangle")
 OBJECTS, CIRCLE, PERIOD = 2, 3.0, 16  # how many, radius in pixels, frames
@@ -17,27 +20,30 @@ TILT = 0.3  # radians at most; like a camera that moves, shapes at any angle tak
 MARGINS, APART = (13, 22), 27  # pixels from the middle of an object to the edges of a frame, and to another object
 
 
-def load(root, split):
-    """See `datasets.load_split`; the videos are made where they are not there yet."""
-    make(root)
-    return folder.load(root, split)
+class Movers(DataSet):
+    """The data set of movers; its videos are made on first use."""
+
+    def read(self, split: str) -> Split:
+        """See `DataSet.read`."""
+        make(self.root)
+        return read_folders(self.root, split)
 
 
-def make(root, train=960, validation=240, seed=0):
-    """As `demo.make`: H.264 videos of 80 x 64 pixels, 48 frames at 30 a second."""
-    demo.write(root, CLASSES, render, train, validation, seed)
+def make(root: str | os.PathLike, train: int = 960, validation: int = 240, seed: int = 0) -> None:
+    """Write the data set, unless `root` exists; the arguments and the videos' form are those of `shapes.make`."""
+    shapes.write(root, CLASSES, render, train, validation, seed)
 
 
-def render(name, random):
-    """One video in which the object of class `name` moves, uint8 `[48, 64, 80, 3]`, from a NumPy random generator."""
-    height, width, frames = demo.HEIGHT, demo.WIDTH, demo.FRAMES
-    shapes = [name, *random.choice([other for other in CLASSES if other != name], OBJECTS - 1, replace=False)]
+def render(name: str, random: np.random.Generator) -> np.ndarray:
+    """Return one video in which the object of class `name` moves, uint8 `[48, 64, 80, 3]`."""
+    height, width, frames = shapes.HEIGHT, shapes.WIDTH, shapes.FRAMES
+    names = [name, *random.choice([other for other in CLASSES if other != name], OBJECTS - 1, replace=False)]
     while True:
         centers = random.uniform(MARGINS, np.subtract((height, width), MARGINS), (OBJECTS, 2))
         gaps = centers[:, None] - centers
         if np.hypot(gaps[..., 0], gaps[..., 1])[np.triu_indices(OBJECTS, 1)].min() > APART:
             break
-    background = demo.window(demo.texture(random, height, width), np.array([32, 32]), height, width)
+    background = shapes.window(shapes.texture(random, height, width), np.array([32, 32]), height, width)
     background = background.mean() + 0.3 * (background - background.mean())  # faint
     colors = random.uniform(150, 255, (OBJECTS, 3))
     radii, angles = random.uniform(10, 13, OBJECTS), random.uniform(-TILT, TILT, OBJECTS)
@@ -47,7 +53,7 @@ def render(name, random):
     rows, columns = np.mgrid[:height, :width].astype(float)
     for t in range(frames):
         image = background
-        for i, shape in enumerate(shapes):
+        for i, shape in enumerate(names):
             place = centers[i]
             if i == 0:
                 place = place + CIRCLE * np.array([np.sin(turn[t]), np.cos(turn[t])])
@@ -70,7 +76,7 @@ def _distance(shape, u, v):
         return np.minimum(_box(u + 0.7, v, 0.25, 0.9), _box(u, v, 0.95, 0.22))
     if shape == "triangle":
         return np.maximum.reduce([-u, 0.5 * u + 0.866 * v, 0.5 * u - 0.866 * v]) - 0.5
-    return demo._distance(shape, u, v)
+    return shapes.distance(shape, u, v)
 
 
 def _box(u, v, width, height):

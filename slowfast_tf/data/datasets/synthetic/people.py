@@ -1,8 +1,8 @@
-"""The demo for detection: made films of several shapes at a time, each with an action of its own, in AVA's files.
+"""The built-in data set "demo_detection": films of several shapes, each with an action of its own, in AVA's form.
 
 Every second of a film is another scene of three or four shapes. A shape has two labels, as people in AVA have a pose
-and an action: what it is, which the Slow pathway sees, and how it moves, which needs the Fast one (see `demo`). Both
-are drawn for each shape alone, so that nothing in a frame but the shape itself tells its labels.
+and an action: its form, which the Slow pathway sees, and its motion, which needs the Fast pathway (see `shapes`). Both
+are drawn for each shape alone, so that only the shape itself tells its labels.
 """
 
 import concurrent.futures
@@ -13,35 +13,42 @@ import numpy as np
 import tqdm
 
 from ....files.atomic import atomic
-from .. import ava
-from . import shapes as demo
+from ....machine import core_count
+from ..ava import Ava
+from ..base import Split
+from . import shapes
 
-ACTIONS = (*demo.SHAPES, *demo.MOTIONS)  # ids 1 to 6
+ACTIONS = (*shapes.SHAPES, *shapes.MOTIONS)  # ids 1 to 6
 SIZE, RATE = 96, 40  # height and width; frames a second, and so frames of a scene
 FIRST = 902
 KEY_FRAMES = 20  # of a film
 
-annotation_files = ava.annotation_files
+
+class DemoDetection(Ava):
+    """The demo data set for detection; its films are made on first use."""
+
+    def read(self, split: str) -> Split:
+        """See `DataSet.read`."""
+        make(self.root)
+        return super().read(split)
 
 
-def load(root, split):
-    """See `datasets.load_split`; the films are made where they are not there yet."""
-    make(root)
-    return ava.load(root, split)
+def make(
+    root: str | os.PathLike, train: int = 20, validation: int = 6, key_frames: int = KEY_FRAMES, seed: int = 0
+) -> None:
+    """Write the data set in the form of AVA v2.2, unless `root` exists.
 
-
-def make(root, train=20, validation=6, key_frames=KEY_FRAMES, seed=0):
-    """Writes the data set in the form of AVA v2.2, unless it is there: lists and label map in `root/annotations`, the
-    films from second 900 on as `root/videos_15min/FILM.mp4`.
+    The lists and the label map are in `root/annotations`. The films, from second 900 on, are
+    `root/videos_15min/FILM.mp4`: H.264, 96 x 96 pixels, 40 frames a second. For validation there are predicted boxes,
+    which networks are tested on: the annotated ones, slightly moved, with scores from 0.8 on, and wrong ones with
+    lower scores.
 
     Args:
         root: the directory to make; made whole or not at all.
-        train, validation: numbers of films.
+        train: number of training films.
+        validation: number of validation films.
         key_frames: of each film, one a second from second 902 on.
-        seed: with the same seed the same films come out. No draw is shared by two films.
-
-    Films are H.264, 96 x 96 pixels, 40 frames a second. For validation there are predicted boxes as well, which
-    networks are tested on: the annotated ones a little moved, with scores from 0.8 on, and wrong ones of lower scores.
+        seed: the same seed gives the same films. No two films share a draw.
     """
     root = pathlib.Path(root)
     if root.exists():
@@ -55,7 +62,7 @@ def make(root, train=20, validation=6, key_frames=KEY_FRAMES, seed=0):
             for number, (split, count) in enumerate((("train", train), ("val", validation)))
             for i in range(count)
         ]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
             films = list(tqdm.tqdm(pool.map(_write, jobs), "making films", len(jobs), disable=None))
         for split in ("train", "val"):
             rows = [rows for (_, of, *_), rows in zip(jobs, films) if of == split]
@@ -67,19 +74,19 @@ def make(root, train=20, validation=6, key_frames=KEY_FRAMES, seed=0):
         (lists / "ava_action_list_v2.2.pbtxt").write_text("".join(items))
 
 
-def _write(job):
-    """Writes a film; gives its rows of annotated and of predicted boxes."""
+def _write(job: tuple[str, str, int, tuple[int, ...]]) -> tuple[str, str]:
+    """Write a film; return its lines of annotated and of predicted boxes."""
     folder, split, key_frames, seed = job
     random = np.random.default_rng(seed)
     film = f"demo_{split}_{seed[-1]:02d}"
     images, annotated, predicted = [], [], []
     for second in range(FIRST, FIRST + key_frames):
-        frames, shapes = render(random)
+        frames, drawn = render(random)
         if not images:
             # The film is there from second 900 on, and the first key frame is the middle of the first scene.
             images += [frames[0]] * (2 * RATE - RATE // 2)
         images += list(frames)
-        for person, (corners, labels) in enumerate(shapes):
+        for person, (corners, labels) in enumerate(drawn):
             place = ",".join(f"{x:.3f}" for x in corners)
             annotated += [f"{film},{second:04d},{place},{label + 1},{person}\n" for label in labels]
             moved = np.clip(corners + random.normal(0, 0.006, 4), 0, 1)
@@ -89,38 +96,38 @@ def _write(job):
         predicted.append(
             f"{film},{second:04d},{x:.3f},{y:.3f},{x + 0.3:.3f},{y + 0.3:.3f},,{random.uniform(0.1, 0.7):.4f}\n"
         )
-    demo.encode(f"{folder}/{film}.mp4", RATE, (SIZE, SIZE), images)
+    shapes.encode(f"{folder}/{film}.mp4", RATE, (SIZE, SIZE), images)
     return "".join(annotated), "".join(predicted)
 
 
-def render(random):
-    """A scene of a second, from a NumPy random generator.
+def render(random: np.random.Generator) -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, int]]]]:
+    """Draw a scene of a second.
 
     Returns:
-        uint8 `[40, 96, 96, 3]`; and for each shape its corners in the middle frame (x1, y1, x2, y2 as shares of width
-        and height, `[4]`) and its two labels, as indices in `ACTIONS`.
+        The frames, uint8 `[40, 96, 96, 3]`; and for each shape its corners in the middle frame (x1, y1, x2, y2 as
+        shares of width and height, `[4]`) and its two labels, as indices in `ACTIONS`.
     """
     time = np.arange(RATE)
-    shake = 0.6 * demo.walk(random, RATE)
+    shake = 0.6 * shapes.walk(random, RATE)
     drift = random.uniform(-0.7, 0.7, 2) * time[:, None]
-    background = demo.texture(random, SIZE, SIZE)
-    images = np.stack([demo.window(background, 32 + drift[t] + shake[t], SIZE, SIZE) for t in time])
+    background = shapes.texture(random, SIZE, SIZE)
+    images = np.stack([shapes.window(background, 32 + drift[t] + shake[t], SIZE, SIZE) for t in time])
     rows, columns = np.mgrid[:SIZE, :SIZE].astype(float)
-    shapes = []
+    drawn = []
     # Each in a quarter of the frame of its own, so that none covers another.
     for quarter in random.permutation(4)[: random.integers(3, 5)]:
-        shape, motion = random.integers(len(demo.SHAPES)), random.integers(len(demo.MOTIONS))
+        shape, motion = random.integers(len(shapes.SHAPES)), random.integers(len(shapes.MOTIONS))
         color, radius = random.uniform(150, 255, 3), random.uniform(13, 18)
         middle = SIZE / 4 + SIZE / 2 * np.array(divmod(quarter, 2)) + random.uniform(-1, 1, 2) * (SIZE / 4 - radius - 2)
         path = middle + random.uniform(-0.1, 0.1, 2) * (time[:, None] - RATE // 2) - shake
-        angle, visible = demo.move(demo.MOTIONS[motion], random, RATE)
+        angle, visible = shapes.move(shapes.MOTIONS[motion], random, RATE)
         top, left = (slice(max(int(p.min() - radius) - 1, 0), int(p.max() + radius) + 3) for p in path.T)
         for t in time:
             y, x = rows[top, left] - path[t, 0], columns[top, left] - path[t, 1]
-            share = demo.cover(demo.SHAPES[shape], y, x, radius, angle[t])[..., None] * visible[t]
+            share = shapes.cover(shapes.SHAPES[shape], y, x, radius, angle[t])[..., None] * visible[t]
             images[t, top, left] += (color - images[t, top, left]) * share
         y, x = path[RATE // 2]
         corners = np.clip(np.array([x - radius, y - radius, x + radius, y + radius]) / SIZE, 0, 1)
-        shapes.append((corners, (shape, len(demo.SHAPES) + motion)))
+        drawn.append((corners, (int(shape), len(shapes.SHAPES) + motion)))
     images += random.normal(0, 4, images.shape)
-    return np.uint8(np.clip(images, 0, 255)), shapes
+    return np.uint8(np.clip(images, 0, 255)), drawn

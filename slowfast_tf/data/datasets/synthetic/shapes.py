@@ -1,20 +1,23 @@
-"""The built-in data set: made videos whose classes are an appearance times a motion that needs the Fast pathway.
+"""The built-in data set "demo": made videos whose classes are a shape times a motion that needs the Fast pathway.
 
-Every motion repeats after 4, 8 or 16 frames, so that at the Slow pathway's stride of 16 it stands still: what is
-seen there is the shape alone. At the Fast pathway's stride of 2 the motions of a pair differ.
+Every motion repeats after 4, 8 or 16 frames. At the Slow pathway's stride of 16 frames it stands still, and only the
+shape is seen. At the Fast pathway's stride of 2 the motions of a pair differ.
 """
 
 import concurrent.futures
 import json
 import os
 import pathlib
+from collections.abc import Callable, Iterable, Sequence
 
 import av
 import numpy as np
 import tqdm
 
 from ....files.atomic import atomic
-from .. import folder
+from ....machine import core_count
+from ..base import DataSet, Split
+from ..folder import read_folders
 
 SHAPES = ("bar", "ring")
 MOTIONS = ("spins_left", "spins_right", "blinks_slowly", "blinks_fast")
@@ -22,34 +25,54 @@ CLASSES = tuple(sorted(f"{shape}_{motion}" for shape in SHAPES for motion in MOT
 HEIGHT, WIDTH, FRAMES, RATE = 64, 80, 48, 30
 
 
-def load(root, split):
-    """See `datasets.load_split`; the videos are made where they are not there yet."""
-    make(root)
-    return folder.load(root, split)
+class Demo(DataSet):
+    """The demo data set; its videos are made on first use."""
+
+    def read(self, split: str) -> Split:
+        """See `DataSet.read`."""
+        make(self.root)
+        return read_folders(self.root, split)
+
+    @staticmethod
+    def own_metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        """Return the accuracies of the shape alone ("appearance") and of the motion alone ("motion")."""
+        parts = np.array([name.split("_", 1) for name in CLASSES])
+        appearance, motion = (parts[truth] == parts[predicted]).mean(0)
+        return {"appearance": float(appearance), "motion": float(motion)}
 
 
-def own_metrics(truth, predicted):
-    """Shares of videos whose `appearance` was told right, and whose `motion` was. See `datasets.own_metrics`."""
-    parts = np.array([name.split("_", 1) for name in CLASSES])
-    appearance, motion = (parts[truth] == parts[predicted]).mean(0)
-    return {"appearance": float(appearance), "motion": float(motion)}
+def make(root: str | os.PathLike, train: int = 720, validation: int = 240, seed: int = 0) -> None:
+    """Write the data set as `root/train/CLASS/NUMBER.mp4` and `root/val/CLASS/NUMBER.mp4`, unless `root` exists.
 
-
-def make(root, train=720, validation=240, seed=0):
-    """Writes the data set as `root/train/CLASS/NUMBER.mp4` and `root/val/CLASS/NUMBER.mp4`, unless it is there.
+    The videos are H.264, 80 x 64 pixels, 48 frames at 30 a second.
 
     Args:
         root: the directory to make; made whole or not at all.
-        train, validation: numbers of videos, the same for every class to within one.
-        seed: with the same seed the same videos come out. No draw is shared by two videos.
-
-    The videos are H.264, 80 x 64 pixels, 48 frames at 30 a second.
+        train: number of training videos, the same for every class to within one.
+        validation: number of validation videos.
+        seed: the same seed gives the same videos. No two videos share a draw.
     """
     write(root, CLASSES, render, train, validation, seed)
 
 
-def write(root, classes, render, train, validation, seed):
-    """As `make`, of any classes and a function like `render`."""
+def write(
+    root: str | os.PathLike,
+    classes: Sequence[str],
+    render: Callable[[str, np.random.Generator], np.ndarray],
+    train: int,
+    validation: int,
+    seed: int,
+) -> None:
+    """Write a data set of any classes, as `make` does.
+
+    Args:
+        root: see `make`.
+        classes: the class names.
+        render: draws a video, uint8 `[48, 64, 80, 3]`, of a class name.
+        train: see `make`.
+        validation: see `make`.
+        seed: see `make`.
+    """
     root = pathlib.Path(root)
     if root.exists():
         return
@@ -66,16 +89,23 @@ def write(root, classes, render, train, validation, seed):
             for i in range(count):
                 name = classes[i % len(classes)]
                 jobs.append((str(temporary / split / name / f"{i:04d}.mp4"), name, (seed, number, i)))
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
             list(tqdm.tqdm(pool.map(draw, jobs), "making videos", len(jobs), disable=None))
         about = {"train": train, "val": validation, "seed": seed, "classes": classes}
         (temporary / "about.json").write_text(json.dumps(about, indent=2))
 
 
-def encode(path, rate, size, images):
-    """Writes an H.264 video of images, uint8 `[H, W, 3]` each, of a size (height, width)."""
+def encode(path: str, rate: int, size: tuple[int, int], images: Iterable[np.ndarray]) -> None:
+    """Write an H.264 video.
+
+    Args:
+        path: of the file.
+        rate: frames a second.
+        size: height and width.
+        images: the frames, uint8 `[H, W, 3]` each.
+    """
     with av.open(path, "w") as container:
-        # x264's macroblock tree does not give the same bytes twice; nor may the number of cores matter.
+        # The same bytes every time: x264's macroblock tree is not deterministic, and threads change the result.
         options = {"crf": "23", "preset": "veryfast", "x264-params": "threads=1:mbtree=0"}
         stream = container.add_stream("libx264", rate, options=options)
         (stream.height, stream.width), stream.pix_fmt = size, "yuv420p"
@@ -84,8 +114,8 @@ def encode(path, rate, size, images):
         container.mux(stream.encode())
 
 
-def render(name, random):
-    """One video of class `name`, uint8 `[48, 64, 80, 3]`, from a NumPy random generator."""
+def render(name: str, random: np.random.Generator) -> np.ndarray:
+    """Return one video of class `name`, uint8 `[48, 64, 80, 3]`."""
     shape, motion = name.split("_", 1)
     time = np.arange(FRAMES)
 
@@ -110,8 +140,8 @@ def render(name, random):
     return images
 
 
-def move(motion, random, frames):
-    """Angle and visibility (0 to 1) of a shape in each frame, `[frames]` each, from a random phase on."""
+def move(motion: str, random: np.random.Generator, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the angle and the visibility (0 to 1) of a shape in each frame, `[frames]`, from a random phase on."""
     time, phase = np.arange(frames), random.uniform(0, 2 * np.pi)
     if motion.startswith("spins"):
         return phase + 2 * np.pi / 16 * time * (1 if motion == "spins_left" else -1), np.ones(frames)
@@ -120,36 +150,44 @@ def move(motion, random, frames):
     return np.full(frames, phase), np.where(on, 1.0, 0.3)
 
 
-def cover(shape, y, x, radius, angle):
-    """How much of each pixel, by its distance from the middle of a shape, the shape covers: 0 to 1."""
+def cover(shape: str, y: np.ndarray, x: np.ndarray, radius: float, angle: float) -> np.ndarray:
+    """Return how much of each pixel a shape covers, 0 to 1.
+
+    Args:
+        shape: its name.
+        y: distances of the pixels from the middle of the shape, downwards.
+        x: distances to the right.
+        radius: of the shape, in pixels.
+        angle: that the shape is turned by, in radians.
+    """
     u = (x * np.cos(angle) - y * np.sin(angle)) / radius
     v = (x * np.sin(angle) + y * np.cos(angle)) / radius
-    return np.clip(0.5 - radius * _distance(shape, u, v), 0, 1)
+    return np.clip(0.5 - radius * distance(shape, u, v), 0, 1)
 
 
-def _distance(shape, u, v):
-    """How far outside the shape, which fills a circle of radius 1, a point is; below 0 inside."""
+def distance(shape: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Return how far outside the shape, which fills a circle of radius 1, points are; below 0 inside."""
     if shape == "bar":
         return np.maximum(np.abs(u) - 1, np.abs(v) - 0.22)
     ring = np.abs(np.hypot(u, v) - 0.75) - 0.25
     return np.maximum(ring, np.minimum(u, 0.5 - np.abs(v)))  # open on one side
 
 
-def texture(random, height, width):
-    """A background of three colors, `[height + 96, width + 96, 3]`: room for 48 pixels of motion each way."""
+def texture(random: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Return a background in color, `[height + 96, width + 96, 3]`: room for 48 pixels of motion each way."""
     return np.stack([noise(random, (height + 96, width + 96)) + random.uniform(40, 110) for _ in range(3)], -1)
 
 
-def noise(random, size):
-    """Smooth noise of a standard deviation of 15, of a size (height, width)."""
+def noise(random: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Return smooth noise with a standard deviation of 15, of a size (height, width)."""
     frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1])[None])
     spectrum = np.fft.fft2(random.normal(size=size)) * np.exp(-((frequency * random.uniform(5, 12)) ** 2))
     found = np.fft.ifft2(spectrum).real
     return 15 * (found - found.mean()) / found.std()
 
 
-def window(background, offset, height, width):
-    """The frame's part of a `texture`, moved by a fraction of a pixel."""
+def window(background: np.ndarray, offset: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a frame's part of a `texture`, interpolated at an offset (y, x) that need not be whole."""
     offset = np.clip(offset, 0, 94)
     y, x = offset.astype(int)
     fy, fx = offset - (y, x)
@@ -158,8 +196,8 @@ def window(background, offset, height, width):
     return part[:, :-1] * (1 - fx) + part[:, 1:] * fx
 
 
-def walk(random, length):
-    """A hand's unrest: a random walk in two dimensions that is pulled back, in pixels."""
+def walk(random: np.random.Generator, length: int) -> np.ndarray:
+    """Return the shake of a hand-held camera, `[length, 2]`: a random walk that is pulled back, in pixels."""
     position, walk = np.zeros(2), []
     for _ in range(length):
         position = 0.8 * position + random.normal(size=2)
