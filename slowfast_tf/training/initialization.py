@@ -6,7 +6,7 @@ import keras
 
 from ..checkpoints.loading import variables
 from ..errors import InputError
-from ..models.slowfast import load
+from ..models.slowfast import load_model
 
 
 def initialize(model: keras.Model, path: str) -> None:
@@ -19,7 +19,7 @@ def initialize(model: keras.Model, path: str) -> None:
     Raises:
         InputError: if the architecture, channel order or normalization differs.
     """
-    source = load(path)
+    source = load_model(path)
     names = {layer.name for layer in source.layers}
     for name in ("channel_order", "mean", "std"):
         there, here = getattr(source.spec, name), getattr(model.spec, name)

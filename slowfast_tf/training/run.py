@@ -15,7 +15,7 @@ from ..evaluation.report import plots
 from ..evaluation.run import evaluate
 from ..exporting import saved_model
 from ..files.atomic import write_text
-from ..models.slowfast import SlowFast, load
+from ..models.slowfast import SlowFast, load_model
 from . import losses, optimizers, schedules, strategies
 from .checkpointing import Checkpoints, latest_checkpoint
 from .fitting import fit
@@ -60,7 +60,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
     with strategy.scope():
         if checkpoint:
             print(f"resuming after epoch {position.epoch} of {clips.phases[-1].epochs.stop}, from {checkpoint}")
-            model = load(checkpoint, compile=True)
+            model = load_model(checkpoint, compile=True)
         else:
             model = build(settings, clips)
     if chief:  # not before: until here the advice for a mistake is to change the configuration
@@ -72,7 +72,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
 
     history = read_history(workdir)
     plots.save_curves(history, workdir / "curves.png")
-    best = load(workdir)
+    best = load_model(workdir)
     metrics = test(best, validation, workdir, settings.name)
     show_prediction(best, validation, workdir / "prediction.png")
     write_text(workdir / "metrics.json", json.dumps(metrics, indent=2) + "\n")
