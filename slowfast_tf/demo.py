@@ -25,9 +25,9 @@ def main(arguments=None):
 
     runtime.import_tensorflow()
     from .inference.page import serve
-    from .models.slowfast import load
+    from .models.slowfast import load_model
 
-    model = load(options.model)
+    model = load_model(options.model)
     if model.spec.head != "pool":
         raise InputError(f"{options.model} is a detection model, which the page does not show; see predict --boxes")
     check_takes_video(model.spec, options.model)

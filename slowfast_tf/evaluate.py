@@ -35,11 +35,11 @@ def main(arguments: list[str] | None = None) -> None:
         _check_files(files, options.overwrite)
         runtime.import_tensorflow()
         plugins.load(settings.plugins)
-        from . import load
         from .data import Clips
         from .evaluation.run import evaluate
+        from .models.slowfast import load_model
 
-        model = load(options.checkpoint)  # pyright: ignore[reportCallIssue]
+        model = load_model(options.checkpoint)
         clips = Clips(settings, "val")
         for problem in clips.problems:
             print(f"left out: {problem}", file=sys.stderr)

@@ -22,9 +22,9 @@ def main(arguments=None):
     check(options)
     runtime.import_tensorflow()
     from .inference import Predictor, live, people, prediction
-    from .models.slowfast import load
+    from .models.slowfast import load_model
 
-    model = load(options.model)
+    model = load_model(options.model)
     labels = class_names(model.spec, options.labels)
     check_model(model.spec, options)
     if model.spec.head == "roi":

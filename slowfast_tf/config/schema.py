@@ -334,7 +334,8 @@ class Config(Section):
         longest = self.train.epochs * (multigrid.EPOCH_FACTOR if self.train.multigrid else 1)
         if self.train.warmup_epochs > longest:
             raise InputError(
-                f"train.warmup_epochs {self.train.warmup_epochs:g} is longer than the run of {longest:g} epochs; lower it"
+                f"train.warmup_epochs {self.train.warmup_epochs:g} is longer than the run of {longest:g} epochs;"
+                " lower it"
             )
         if "saved_model" in self.export and not self.spec().takes_video:
             raise InputError(

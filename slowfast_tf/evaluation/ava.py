@@ -292,7 +292,6 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
     return Boxes(np.array(videos, object), table[:, 0], table[:, 1:5], actions, table[:, 6])
 
 
-
 def read_exclusions(path: File) -> set[tuple[str, float]]:
     """Read the excluded frames, pairs of video and second, of a csv file."""
     excluded = set()

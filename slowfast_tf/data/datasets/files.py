@@ -144,7 +144,7 @@ def find_folders(directory: str | os.PathLike) -> dict[str, str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a program keeps a file or directory for itself, such as `.ipynb_checkpoints` or macOS's `._a.mp4`."""
+    """Return whether a file or directory is a program's own, such as `.ipynb_checkpoints` or macOS's `._a.mp4`."""
     return name.startswith(".") or name == "lost+found"
 
 
