@@ -1,0 +1,196 @@
+"""What files and records have in common: each video has a number and is read alone."""
+
+import abc
+import atexit
+import logging
+import threading
+import time
+import typing
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from ...errors import VideoError
+from ..clips import Clip
+from ..sampling import Sampling
+
+MAX_FAILURES = 3  # a disk or a network may fail once; after as many failures a video is given up
+_log = logging.getLogger("slowfast_tf")
+
+
+class Reader(typing.Protocol):
+    """Read clips of one video, outside of TensorFlow's graph."""
+
+    def __call__(self, number: int, starts: np.ndarray, rate_ratio: float) -> Clip:
+        """Return the clips, with arrays for tensors.
+
+        Args:
+            number: of the video.
+            starts: float64 `[K]`, see `sampling.clip_frames`.
+            rate_ratio: see `Sampling`.
+
+        Raises:
+            VideoError: if the video cannot be read.
+        """
+        ...
+
+
+class Source(abc.ABC):
+    """The videos of a split.
+
+    Args:
+        names: ids of the videos.
+        rate: frames a second that the network's stride counts; None for each video's own.
+        at_once: videos to read side by side; None for as many as `tf.data` finds useful.
+
+    Attributes:
+        names: as given.
+        count: number of videos.
+        rate: as given.
+        at_once: as given, or `tf.data.AUTOTUNE`.
+        skipped: for each video that could not be read, the reason; grows while reading. A video is tried again when it
+            comes up next, until it has failed `MAX_FAILURES` times.
+    """
+
+    def __init__(self, names: Sequence[str], rate: float | None, at_once: int | None = None):
+        self.names, self.count, self.rate = names, len(names), rate
+        self.at_once = at_once or tf.data.AUTOTUNE
+        self.skipped: dict[str, str] = {}
+        self._failures: dict[str, int] = {}
+
+    @abc.abstractmethod
+    def signature(self, frames: int) -> Clip:
+        """Return the `tf.TensorSpec`s of clips of so many frames."""
+
+    @abc.abstractmethod
+    def reader(self, sampling: Sampling) -> Reader:
+        """Return what reads the clips that `sampling` asks for; starts and rate ratio come with each call."""
+
+    def shard(self, shard: tuple[int, int], done: Collection[str] = ()) -> list[int]:
+        """Return the numbers of the videos of a shard, without those whose ids are in `done`.
+
+        Args:
+            shard: its number, and how many there are.
+            done: ids of videos.
+        """
+        done = set(done)
+        return [number for number in range(shard[0], self.count, shard[1]) if self.names[number] not in done]
+
+    def read(self, number: tf.Tensor, sampling: Sampling, stand_in: bool = False) -> Clip:
+        """Read clips of a video, in a graph.
+
+        Args:
+            number: of the video, an integer scalar.
+            sampling: which clips.
+            stand_in: read the next readable video in place of one that cannot be read, so that batches stay whole.
+
+        Returns:
+            The clips. An empty id means that the video cannot be read; with `stand_in` that is an
+            InvalidArgumentError, since then no video can be.
+        """
+        signature = self.signature(sampling.spec.clip_frames)
+        specs = tf.nest.flatten(signature)
+        read = self.reader(sampling)
+
+        def first_readable(number, starts, rate_ratio):
+            with _readers:
+                clip = self._first_readable(read, int(number), starts.numpy(), float(rate_ratio), stand_in)
+            return tf.nest.flatten(clip or _nothing(signature))
+
+        starts, rate_ratio = (tf.convert_to_tensor(x, tf.float64) for x in (sampling.starts, sampling.rate_ratio))
+        found = tf.py_function(first_readable, [number, starts, rate_ratio], [spec.dtype for spec in specs])
+        found = [tf.ensure_shape(x, spec.shape) for x, spec in zip(found, specs)]
+        if stand_in:
+            readable = tf.debugging.assert_greater(
+                tf.strings.length(found[0]), 0, "none of the training videos can be read"
+            )
+            with tf.control_dependencies([readable]):
+                found[1] = tf.identity(found[1])  # the frames: nobody may need the id
+        return typing.cast(Clip, tf.nest.pack_sequence_as(signature, found))
+
+    def _first_readable(
+        self, read: Reader, number: int, starts: np.ndarray, rate_ratio: float, stand_in: bool
+    ) -> Clip | None:
+        for following in range(self.count if stand_in else 1):
+            index = (number + following) % self.count
+            name = self.names[index]
+            if self._failures.get(name, 0) >= MAX_FAILURES:
+                continue
+            try:
+                clip = read(index, starts, rate_ratio)
+            except VideoError as error:
+                self._failures[name] = self._failures.get(name, 0) + 1
+                if name not in self.skipped:
+                    self.skipped[name] = str(error)
+                    _log.warning("skipped: %s", error)
+            else:
+                self.skipped.pop(name, None)
+                return clip
+        return None
+
+
+def clip_signature(frames: tf.TensorSpec, flow: tf.TensorSpec | tuple = ()) -> Clip:
+    """Return the `tf.TensorSpec`s of clips with such frames (and optical flow)."""
+    return Clip(
+        id=tf.TensorSpec([], tf.string),
+        frames=frames,
+        spans=tf.TensorSpec([None, 2], tf.float32),
+        labels=tf.TensorSpec([None], tf.int64),
+        starts=tf.TensorSpec([None], tf.float32),
+        ends=tf.TensorSpec([None], tf.float32),
+        boxes=tf.TensorSpec([None, 4], tf.float32),
+        box_labels=tf.TensorSpec([None, None], tf.int64),
+        box_scores=tf.TensorSpec([None], tf.float32),
+        flow=flow,
+    )
+
+
+def _nothing(signature: Clip) -> Clip:
+    """Return a clip of no video: an empty id, and arrays without elements."""
+    empty = [np.zeros([n or 0 for n in spec.shape], spec.dtype.as_numpy_dtype) for spec in tf.nest.flatten(signature)]
+    return tf.nest.pack_sequence_as(signature, empty)._replace(id="")
+
+
+class _Readers:
+    """Reading that is under way, and its end when the interpreter ends.
+
+    A thread of TensorFlow that needs Python while the interpreter shuts down waits forever, and the iterator that waits
+    for that thread hangs the process. So reading ends first, at exit: reads that are under way are waited for, and
+    those that TensorFlow still asks for fail at once, until it asks for no more.
+    """
+
+    def __init__(self):
+        self._changed = threading.Condition()
+        self._active = 0
+        self._last = 0.0
+        self._ending = False
+        self._registered = False
+
+    def __enter__(self):
+        with self._changed:
+            self._last = time.monotonic()
+            if self._ending:
+                raise RuntimeError("Python is shutting down")
+            if not self._registered:
+                atexit.register(self._end)
+                self._registered = True
+            self._active += 1
+
+    def __exit__(self, *_):
+        with self._changed:
+            self._active -= 1
+            self._last = time.monotonic()
+            self._changed.notify_all()
+
+    def _end(self, quiet: float = 0.2, patience: float = 10.0) -> None:
+        """Stop reading, and return when nothing has been asked for during `quiet` seconds."""
+        began = time.monotonic()
+        with self._changed:
+            self._ending = True
+            self._changed.wait_for(lambda: not self._active, patience)
+        while time.monotonic() - max(self._last, began) < quiet and time.monotonic() - began < patience:
+            time.sleep(quiet / 4)
+
+
+_readers = _Readers()

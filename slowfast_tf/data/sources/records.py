@@ -1,0 +1,219 @@
+"""Clips of the records that `slowfast_tf.data.records.prepare` writes."""
+
+import contextlib
+import functools
+import os
+import typing
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from ...errors import InputError, RunError, VideoError
+from ...files import remote
+from ..clips import Clip
+from ..random_clips import RandomClips
+from ..records import format
+from ..records.shards import RecordHead, read_index
+from ..sampling import Sampling
+from .base import Reader, Source, clip_signature
+
+AT_ONCE = 16  # of a tf.data service, shards; of remote records, videos, most of whose time is waiting
+SHUFFLED_CLIPS = 256
+
+
+class _Place(typing.NamedTuple):
+    """Where a video's record is: the path of its shard, and where in it its head is."""
+
+    path: str
+    head: RecordHead
+
+
+class Records(Source):
+    """Records of videos. Only a record's head is read, and its bytes from the first image of the clips to the last.
+
+    Args:
+        root: directory of the records, local or an address.
+        split: "train" or "val".
+        rate: see `Source`.
+        flow: whether to read optical flow.
+
+    Attributes:
+        labels: the class names.
+        dataset: name of the data set that the records were made of.
+
+    Raises:
+        InputError: if there are no records in `root`, or none with optical flow.
+    """
+
+    def __init__(self, root: str, split: str, rate: float | None, flow: bool = False):
+        index = read_index(root)
+        if flow and not index.flow:
+            raise InputError(
+                f"{root}: its records hold no optical flow, which model.fast_input flow needs; prepare others with"
+                " prepare.flow true"
+            )
+        shards = index.splits[split].shards
+        self._paths = [f"{root}/{shard.file}" for shard in shards]
+        self._places = [_Place(path, head) for path, shard in zip(self._paths, shards) for head in shard.records]
+        super().__init__([place.head.id for place in self._places], rate, AT_ONCE if remote.is_remote(root) else None)
+        self.labels, self.dataset, self._flow = index.labels, index.dataset, flow
+
+    def signature(self, frames: int) -> Clip:
+        images = tf.TensorSpec([None, frames], tf.string)
+        return clip_signature(images, images if self._flow else ())
+
+    def reader(self, sampling: Sampling) -> Reader:
+        return functools.partial(self._read, self._head_parser(sampling))
+
+    def _head_parser(self, sampling: Sampling):
+        """Return a graph of a head, starts and a rate ratio that gives clips without images, and tables of images."""
+        numbers = tf.float64
+        arguments = [tf.TensorSpec([], tf.string), tf.TensorSpec([None], numbers), tf.TensorSpec([], numbers)]
+
+        @tf.function(input_signature=arguments, autograph=False)
+        def parse(head, starts, rate_ratio):
+            parsed = format.parse_head(head, self._flow)
+            clip, indices = self._located(parsed, sampling._replace(starts=starts, rate_ratio=rate_ratio))
+            return clip, indices, [parsed[kind] for kind in self._kinds]
+
+        return parse.get_concrete_function()  # TensorFlow warns of a new one for each dataset
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return ("frames", "flow") if self._flow else ("frames",)
+
+    def _located(self, parsed: dict[str, tf.Tensor], sampling: Sampling) -> tuple[Clip, tf.Tensor]:
+        """Return the clips of a parsed record without images, and the indices of their images, `[K, F]`."""
+        times, key = parsed["times"], parsed["key_time"]
+        key = tf.where(key < 0, -1, tf.argmin(tf.abs(times - key), output_type=tf.int32))
+        indices = sampling.indices(tf.size(times), parsed["rate"], self.rate, key)
+        ends = tf.gather(times, indices[:, -1]) + 1 / parsed["rate"]
+        clip = Clip(
+            id=parsed["id"],
+            frames=(),
+            spans=tf.stack([tf.gather(times, indices[:, 0]), ends], 1),
+            labels=parsed["labels"],
+            starts=parsed["starts"],
+            ends=parsed["ends"],
+            boxes=parsed["boxes"],
+            box_labels=parsed["box_labels"],
+            box_scores=parsed["box_scores"],
+        )
+        return clip, indices
+
+    def _read(self, parse, number: int, starts: np.ndarray, rate_ratio: float) -> Clip:
+        path, head = self._places[number]
+        damaged = f"{path}: the record of {head.id} is damaged; remove that file and prepare the data again"
+        data = _read_range(path, head.offset, head.size)
+        try:
+            clip, indices, tables = parse(tf.constant(_whole(data, head.crc32, damaged)), starts, rate_ratio)
+        except tf.errors.OpError as error:
+            raise VideoError(damaged) from error
+        images = [
+            _read_images(path, head.offset + head.size, table.numpy(), indices.numpy(), damaged) for table in tables
+        ]
+        return clip._replace(id=head.id, frames=images[0], flow=images[1] if self._flow else ())
+
+    def serve(self, shard: tuple[int, int], clips: RandomClips) -> tf.data.Dataset:
+        """Return clips of one epoch for a tf.data service, whose workers share the files: each time in another order.
+
+        Workers run TensorFlow's own ops alone, which read whole records. What is damaged is left out; their logs tell.
+
+        Args:
+            shard: its number and how many there are. Shards have no file in common, unless there are fewer files.
+            clips: what is drawn of a video.
+
+        Returns:
+            A dataset of `Clip`s with K = 1.
+
+        Raises:
+            InputError: if TensorFlow itself cannot read where the records are.
+        """
+        if not all(map(remote.is_native, self._paths)):
+            raise InputError(
+                f"{self._paths[0]}: a tf.data service reads only where TensorFlow itself can; copy the records there"
+            )
+
+        def parse(record):
+            parsed = format.parse(record, self._flow)
+            clip, indices = self._located(parsed, clips.sampling(any_number()))
+            images = {kind: tf.gather(parsed[kind], indices) for kind in self._kinds}
+            return clip._replace(**images)
+
+        # Workers have a working directory of their own.
+        paths = self._paths[shard[0] :: shard[1]] or self._paths
+        paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in paths]
+        # A record is megabytes: a buffer only copies it once more, unless each access is a remote one.
+        buffer = None if any(map(remote.is_remote, self._paths)) else 0
+        with without_seed():
+            files = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
+            files = files.map(_readable).ignore_errors(log_warning=True)
+            data = files.interleave(
+                lambda path: tf.data.TFRecordDataset(path, buffer_size=buffer).ignore_errors(log_warning=True),
+                AT_ONCE,
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            return data.map(parse, tf.data.AUTOTUNE).ignore_errors(log_warning=True).shuffle(SHUFFLED_CLIPS)
+
+
+def any_number() -> tf.Tensor:
+    """Return the number of a clip that a worker of a service draws, int64."""
+    return tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
+
+
+@contextlib.contextmanager
+def without_seed() -> Iterator[None]:
+    """Take back the seed of a run inside: with it all workers of a service, and all epochs, would draw the same."""
+    seed, _ = tf.compat.v1.get_seed(None)
+    tf.random.set_seed(None)
+    try:
+        yield
+    finally:
+        tf.random.set_seed(seed)
+
+
+def _readable(path: tf.Tensor) -> tf.Tensor:
+    """Return a path, or fail: TensorFlow retries an unreadable file forever, so check it here."""
+    byte = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1)
+    count = byte.reduce(0, lambda count, _: count + 1)
+    with tf.control_dependencies([tf.debugging.Assert(count > 0, [path, "is empty"])]):
+        return tf.identity(path)
+
+
+def _read_range(path: str, start: int, size: int) -> bytes:
+    try:
+        return remote.read_range(path, start, size)
+    except (InputError, RunError) as error:
+        raise VideoError(str(error)) from error
+
+
+def _whole(data: bytes, crc32: int, damaged: str) -> bytes:
+    if zlib.crc32(data) != crc32:
+        raise VideoError(damaged)
+    return data
+
+
+def _read_images(path: str, start: int, table: np.ndarray, indices: np.ndarray, damaged: str) -> np.ndarray:
+    """Return the images of clips.
+
+    Args:
+        path: of the shard.
+        start: the byte after the head of the record.
+        table: of all images: first byte after the head, bytes and CRC-32, int64 `[N, 3]`.
+        indices: of the images that are wanted, `[K, F]`.
+        damaged: message for an image with another checksum.
+
+    Returns:
+        bytes, object `[K, F]`.
+    """
+    wanted = np.unique(indices)
+    rows = table[wanted].tolist()
+    first, end = rows[0][0], sum(rows[-1][:2])
+    data = _read_range(path, start + first, end - first)
+    found = {
+        index: _whole(data[offset - first : offset - first + size], crc32, damaged)
+        for index, (offset, size, crc32) in zip(wanted, rows)
+    }
+    return np.array([found[index] for index in indices.ravel()], object).reshape(indices.shape)
