@@ -123,7 +123,7 @@ def test_boxes_follow_the_middle_crop():
 def test_validation_batches(configure):
     clips = Clips(configure(), "val")
     (inputs, labels, weights), *rest = clips.validation()
-    frames = clips._source.videos[:2]
+    frames = clips.source.videos[:2]
     count = max(len(frame.boxes) for frame in frames)
     assert inputs["boxes"].shape == (2, count, 4) and labels.shape == (2, count, 80) and len(rest) == 2
     for i, frame in enumerate(frames):

@@ -20,11 +20,11 @@ from PIL import Image
 from scipy import ndimage
 
 import slowfast_tf
-from slowfast_tf import train
 from slowfast_tf.data import Clips, service
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
+from slowfast_tf.training import run
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -402,7 +402,7 @@ def test_service_that_cannot_read(some_damaged, tmp_path, monkeypatch, hidden):
     for path in pathlib.Path(config.data.root).glob("train*.tfrecord"):
         path.unlink() if hidden else path.write_bytes(b"")
     with pytest.raises(InputError, match=f"the workers of the tf.data service gave no batch: .*{config.data.root}"):
-        train.train(config, tmp_path / "run")
+        run.train(config, tmp_path / "run")
     del worker, dispatcher
 
 
@@ -451,7 +451,7 @@ def test_damaged_records_are_made_up_for(some_damaged, damaged):
 
 def test_all_records_are_damaged(some_damaged, tmp_path):
     with pytest.raises(InputError, match="none of the 40 training videos can be read: .* is damaged; remove that file"):
-        train.train(some_damaged(4, 'model.pathways=["slow"]'), tmp_path / "run")
+        run.train(some_damaged(4, 'model.pathways=["slow"]'), tmp_path / "run")
 
 
 # Optical flow

@@ -18,7 +18,9 @@ from helpers.coded_video import coded, write
 from PIL import Image
 
 from slowfast_tf import runtime
-from slowfast_tf.data import Clips, sampling, sources
+from slowfast_tf.data import Clips, sampling
+from slowfast_tf.data.sources import Files
+from slowfast_tf.data.sources.files import read_images
 from slowfast_tf.errors import VideoError
 from slowfast_tf.video.decode import read_frames
 
@@ -218,11 +220,11 @@ def test_absurd_images(configure, tmp_path):
     assert struct.unpack_from(">HH", data, place) == (32, 64)
     struct.pack_into(">HH", data, place, 20_000, 20_000)
     paths[1].write_bytes(data)
-    images = sources._read_images([str(path) for path in paths])
+    images = read_images([str(path) for path in paths])
     assert images.shape == (3, 32, 64, 3)
     np.testing.assert_array_equal(images[1], images[0])
     with pytest.raises(VideoError, match=r"1\.jpg: cannot be decoded"):
-        sources._read_images([str(paths[1])])
+        read_images([str(paths[1])])
 
 
 @pytest.mark.parametrize("frames", [False, True])
@@ -240,14 +242,14 @@ def test_large_frames_are_made_smaller(configure, tmp_path, monkeypatch, frames)
         (tmp_path / "v.mp4").rename(tmp_path / "v")
     overrides = ["data.dataset=lists", f"data.root={tmp_path}", "data.short_sides=[32, 40]", "train.batch_size=1"]
     settings = configure(*overrides, "test.clips=2")
-    found, made = [], sources.Files._read
+    found, made = [], Files.read
 
     def noted(*arguments, **options):
         clip = made(*arguments, **options)
-        tf.py_function(lambda x: found.append(x.numpy()), [clip["frames"]], [])
+        tf.py_function(lambda x: found.append(x.numpy()), [clip.frames], [])
         return clip
 
-    monkeypatch.setattr(sources.Files, "_read", noted)
+    monkeypatch.setattr(Files, "read", noted)
     clips = Clips(settings, "val")
     assert len(list(clips.views())) == 2
     assert len(list(Clips(settings, "train").train())) == 1

@@ -15,7 +15,8 @@ from helpers.pictures import CLASSES, picture
 from sklearn.metrics import average_precision_score
 
 from slowfast_tf import SlowFast, load
-from slowfast_tf.data import Clips, sources
+from slowfast_tf.data import Clips, datasets
+from slowfast_tf.data.sources import Files
 from slowfast_tf.errors import InputError, RunError
 from slowfast_tf.evaluation import metrics, views
 from slowfast_tf.evaluation.report import plots
@@ -160,15 +161,16 @@ def test_fused_views_are_those_of_single_ones(configure, model, infer, folder, f
 
 
 @pytest.mark.legacy
-def test_a_video_is_decoded_once_for_30_views(configure, folder, monkeypatch):
+def test_a_video_is_decoded_once_for_30_views(configure, folder):
     read, calls = read_frames, []
 
     def counted(path, indices, short_side):
         calls.append(pathlib.Path(path).name)
         return read(path, indices, short_side)
 
-    monkeypatch.setattr(sources.Files, "decoder", staticmethod(counted))
-    shapes = [inputs["fast"].shape for inputs, _, _ in Clips(configure("test.clips=10"), "val").views()]
+    source = Files(datasets.load_split("folder", folder, "val").videos, None, decode=counted)
+    clips = Clips(configure("test.clips=10"), "val", source=source)
+    shapes = [inputs["fast"].shape for inputs, _, _ in clips.views()]
     assert shapes == [(3, 16, 32, 32, 3)] * 40
     assert sorted(calls) == ["08.mp4", "09.mp4", "10.mp4", "11.mp4"]
 
