@@ -337,7 +337,7 @@ def test_charades_that_is_not_there(tmp_path, monkeypatch):
         "data/charades/Charades_v1_classes.txt",
         "data/charades/Charades_v1_480",
         "https://prior.allenai.org/projects/charades",
-        "data.root=",
+        "data.root",
     ):
         assert text in line
     # What the message advises can be done: no run was begun that another configuration would clash with.

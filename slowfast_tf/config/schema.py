@@ -286,7 +286,7 @@ class Config(Section):
     @pydantic.model_validator(mode="after")
     def _boxes_fit(self):
         spec, data = self.spec(), self.data
-        with_boxes = [name for name, dataset in DATASETS.items() if dataset.has_boxes]
+        with_boxes = sorted(name for name, dataset in DATASETS.items() if dataset.has_boxes)
         if spec.head != "roi":
             if data.dataset in with_boxes:
                 raise ValueError(f"dataset {data.dataset!r} has labels of boxes only, which need head 'roi'")
