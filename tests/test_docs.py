@@ -26,7 +26,9 @@ def test_site(tmp_path):
         "inference.explain.grad_cam",
     ):
         assert f'id="slowfast_tf.{name}"' in page
-    assert "Heat maps of a class, one for each pathway" in page
+    assert "heat maps of a class, one for each pathway" in page
+    # Examples are code. As notes in Markdown they would be quotes in quotes.
+    assert '<span class="gp">&gt;&gt;&gt; </span>' in page and "<blockquote>" not in page
 
 
 def test_a_broken_link_is_told(tmp_path):
@@ -39,19 +41,48 @@ def test_a_broken_link_is_told(tmp_path):
     assert done.returncode == 1 and "none.md" in done.stderr and "#none" in done.stderr
 
 
+def names_in(text):
+    """Return what a text calls `slowfast_tf.X.Y` or imports `from slowfast_tf.X import Y`."""
+    found = set(re.findall(r"\bslowfast_tf(?:\.(?!X\b)[A-Za-z]\w*)+", text))
+    for module, names in re.findall(r"\bfrom (slowfast_tf[\w.]*) import (\w+(?: as \w+)?(?:, \w+(?: as \w+)?)*)", text):
+        found |= {f"{module}.{name.split()[0]}" for name in names.split(", ")}
+    return sorted(found)
+
+
 def test_names_exist():
-    """What pages and docstrings call `slowfast_tf.X.Y` can be imported by that name."""
+    """What pages, notebooks and docstrings call `slowfast_tf.X.Y` can be imported by that name."""
     pages = [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("notebooks/*.ipynb"),
         *ROOT.glob("slowfast_tf/**/*.py"),
     ]
     missing = []
     for page in pages:
-        for name in sorted(set(re.findall(r"\bslowfast_tf(?:\.(?!X\b)[A-Za-z]\w*)+", page.read_text()))):
+        for name in names_in(page.read_text()):
             try:
                 pkgutil.resolve_name(name)
             except (ImportError, AttributeError):
                 missing.append(f"{page.relative_to(ROOT)}: {name}")
     assert not missing, "\n".join(["", *missing])
+
+
+def test_imports_are_names():
+    """Also several in a line, under another name, and behind the `\\n` of a notebook."""
+    text = r'"from slowfast_tf.data import Clips, load\n", "from slowfast_tf.video import probe as look"; slowfast_tf.X'
+    assert names_in(text) == [
+        "slowfast_tf.data",
+        "slowfast_tf.data.Clips",
+        "slowfast_tf.data.load",
+        "slowfast_tf.video",
+        "slowfast_tf.video.probe",
+    ]
+
+
+def test_paths_exist():
+    """The files of the package that pages name are there."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    named = {(page, path) for page in pages for path in re.findall(r"\bslowfast_tf/[\w/]+\.py\b", page.read_text())}
+    missing = [f"{page.relative_to(ROOT)}: {path}" for page, path in sorted(named) if not (ROOT / path).is_file()]
+    assert named and not missing, "\n".join(["", *missing])
