@@ -58,7 +58,7 @@ def test_the_command_goes_on(tmp_path, capsys):
     text = output.read_text()
     assert "| Slow-only | 27.3 | 72.6 |" in text and "| Fast-only | 6.9 | 51.7 |" in text and "(table.png)" in text
     assert output.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
-    assert "on 6 videos (6 views), after" in capsys.readouterr().out  # each run's own summary
+    assert "on 6 videos (" in capsys.readouterr().out  # each run's own summary
     with pytest.raises(SystemExit) as end:
         changed = [*words, "--set", "train.learning_rate=0.2", "--rows", "Slow-only"]
         runtime.run(lambda: ablate.main(changed), ablate.ADVICE)
