@@ -11,8 +11,10 @@ from .errors import InputError
 from .files.atomic import write_text
 from .runtime import run
 
+ADVICE = {"output": "choose another --output"}
 
-def main(arguments=None):
+
+def main(arguments: list[str] | None = None) -> int | None:
     """The command."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
@@ -75,16 +77,14 @@ def _parser():
         command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
         command.add_argument("--engine", nargs="+", choices=engines, default=list(engines), help="(default: all)")
         command.add_argument("--precision", nargs="+", choices=precisions, default=precisions, help="(default: all)")
-        command.add_argument(
-            "--size", type=int, default=defaults["size"], help="height and width (default: %(default)s)"
-        )
+        command.add_argument("--size", type=int, default=defaults.size, help="height and width (default: %(default)s)")
         command.add_argument(
             "--limit",
             type=float,
-            default=defaults["limit"],
+            default=defaults.limit,
             help="seconds of a step, beyond which an engine is left out (default: %(default)s)",
         )
-        command.set_defaults(batch=defaults["batch"], workdir=None)
+        command.set_defaults(batch=defaults.batch, workdir=None)
         if task == "training":
             command.add_argument("--batch", type=int, help="clips (default: %(default)s)")
         else:
@@ -115,4 +115,4 @@ def _without_output(arguments):
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, ADVICE)

@@ -1,7 +1,7 @@
-"""What the benchmark times: training steps, and exported files in their own runtimes, beside PyTorch.
+"""The engines that the benchmark times: training steps, and exported files in their own runtimes, beside PyTorch.
 
-Every function here runs in a process of its own and imports its runtime and no other, so that peak memory is the
-runtime's. Weights are random.
+Each engine is a function from a `Job` to a step. It runs in a process of its own and imports only its own runtime, so
+that peak memory is the runtime's. Weights are random.
 """
 
 import dataclasses
@@ -10,13 +10,17 @@ import importlib.util
 import os
 import pathlib
 import tempfile
+import typing
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from ..files.atomic import atomic
 from ..models.presets import get_spec
 from ..models.spec import SlowFastSpec
-from ..runtime import import_tensorflow
+from ..runtime import import_tensorflow, without_remarks
+
+Step = Callable[[], typing.Any]  # runs one step; an inference step returns its scores, float32 `[B, classes]`
 
 # The PyTorch network is the tests' oracle: it comes with a checkout of the repository, not with the wheel.
 PEER = pathlib.Path(__file__).with_name("torch_slowfast.py")
@@ -24,24 +28,35 @@ PEER = pathlib.Path(__file__).with_name("torch_slowfast.py")
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What a process times; plain values, to be sent as JSON."""
+    """What a process times: plain values, which are sent as JSON.
 
-    task: str  # "training" or "inference"
-    engine: str  # a key of `ENGINES[task]`
+    Attributes:
+        task: "training" or "inference".
+        engine: a key of `ENGINES[task]`.
+        precision: one of the engine's.
+        preset: name of the network.
+        size: height and width of a frame, pixels.
+        batch: clips of a step.
+        threads: of the engine.
+        file: path of the exported file, for engines that run one.
+    """
+
+    task: str
+    engine: str
     precision: str
     preset: str
-    size: int  # height and width
+    size: int
     batch: int
     threads: int
-    file: str = ""  # the exported file, of engines that run one
+    file: str = ""
 
     @property
-    def spec(self):
+    def spec(self) -> SlowFastSpec:
         return get_spec(self.preset, crop_size=self.size)
 
 
-def tensorflow_training(job):
-    """A function that does one training step (forward, backward, SGD with Nesterov momentum)."""
+def tensorflow_training(job: Job) -> Step:
+    """Train with TensorFlow: forward, backward, SGD with Nesterov momentum."""
     tf = _tensorflow(job)
     import keras
 
@@ -57,24 +72,24 @@ def tensorflow_training(job):
     return lambda: model.train_on_batch(clips, labels)
 
 
-def saved_model(job):
-    """The SavedModel's `clips` signature."""
+def saved_model(job: Job) -> Step:
+    """Run the `clips` signature of a SavedModel."""
     tf = _tensorflow(job)
     function = tf.saved_model.load(job.file).signatures["clips"]
     inputs = {name: tf.constant(x) for name, x in _inputs(job).items()}
     return lambda: function(**inputs)["scores"].numpy()
 
 
-def tflite(job):
-    """LiteRT."""
+def tflite(job: Job) -> Step:
+    """Run a TFLite file with LiteRT."""
     from ai_edge_litert.interpreter import Interpreter
 
     function, inputs = Interpreter(model_path=job.file, num_threads=job.threads).get_signature_runner(), _inputs(job)
     return lambda: function(**inputs)["logits"]
 
 
-def onnxruntime(job):
-    """ONNX Runtime."""
+def onnxruntime(job: Job) -> Step:
+    """Run an ONNX file with ONNX Runtime."""
     import onnxruntime
 
     options, inputs = onnxruntime.SessionOptions(), _inputs(job)
@@ -83,9 +98,9 @@ def onnxruntime(job):
     return lambda: session.run(["logits"], inputs)[0]
 
 
-def openvino(job):
-    """OpenVINO on the ONNX file, compiled for one clip of this size."""
-    import openvino
+def openvino(job: Job) -> Step:
+    """Run an ONNX file with OpenVINO, compiled for one clip of this size."""
+    import openvino  # pyright: ignore[reportMissingImports]
 
     core, inputs = openvino.Core(), _inputs(job)
     model = core.read_model(job.file)
@@ -96,8 +111,8 @@ def openvino(job):
     return lambda: function(inputs)[0]
 
 
-def torch_training(job):
-    """As `tensorflow_training`, for PyTorch eager."""
+def torch_training(job: Job) -> Step:
+    """Train with PyTorch eager, as `tensorflow_training` does."""
     import torch
 
     network, clips = _torch_network(job)
@@ -116,13 +131,13 @@ def torch_training(job):
     return step
 
 
-def torch_eager(job):
-    """PyTorch as it is, channels last."""
+def torch_eager(job: Job) -> Step:
+    """Run PyTorch eager, channels last."""
     import torch
 
     network, clips = _torch_network(job)
     network.eval()
-    if job.precision == "bfloat16":  # weights in bfloat16 spare autocast's casts
+    if job.precision == "bfloat16":  # weights in bfloat16 save autocast's casts
         network, clips = network.to(torch.bfloat16), [clip.to(torch.bfloat16) for clip in clips]
 
     def step():
@@ -132,8 +147,8 @@ def torch_eager(job):
     return step
 
 
-def torch_compiled(job):
-    """PyTorch by torch.compile with freezing, which folds BatchNorm as well; needs a C++ compiler."""
+def torch_compiled(job: Job) -> Step:
+    """Run PyTorch with torch.compile and freezing, which folds BatchNorm as well; it needs a C++ compiler."""
     import torch
     import torch._inductor.config
 
@@ -148,23 +163,32 @@ def torch_compiled(job):
         with torch.no_grad():  # freezing does nothing in inference mode
             return network(*clips).float().numpy()
 
-    step()  # compiles for minutes, which is none of the time of a step
+    step()  # compiles for minutes, which must not count as a step
     return step
 
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """A way to run a network."""
+    """A way to run a network.
+
+    Attributes:
+        title: its name in the table.
+        package: name of the package that must be installed, as it is imported.
+        build: makes a step for a job.
+        precisions: that it has.
+        form: of the exported file that it runs: "saved_model", "tflite" or "onnx"; empty if it runs none.
+        peer: whether it is independent of TensorFlow.
+    """
 
     title: str
-    package: str  # that must be installed: its name for import
-    build: object  # from a `Job` to a function without arguments that runs one step
-    precisions: tuple = ("float32", "bfloat16")
-    form: str = ""  # of the exported file that it runs
-    peer: bool = True  # whether it is none of TensorFlow's
+    package: str
+    build: Callable[[Job], Step]
+    precisions: tuple[str, ...] = ("float32", "bfloat16")
+    form: str = ""
+    peer: bool = True
 
 
-ENGINES = {
+ENGINES: dict[str, dict[str, Engine]] = {
     "training": {
         "tensorflow": Engine("TensorFlow (slowfast_tf)", "tensorflow", tensorflow_training, peer=False),
         "pytorch": Engine("PyTorch eager", "torch", torch_training),
@@ -184,15 +208,15 @@ ENGINES = {
 }
 
 
-def unavailable(job):
-    """Why an engine cannot run here, in one line with what to do; None if it can."""
+def unavailable(job: Job) -> str | None:
+    """Return why an engine cannot run here, in one line with what to do; None if it can."""
     package = ENGINES[job.task][job.engine].package
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed: pip install 'slowfast_tf[bench]'"
     return _no_peer(job.spec) if package == "torch" else None
 
 
-def _no_peer(spec):
+def _no_peer(spec: SlowFastSpec) -> str | None:
     fields = "depth", "width", "frames", "stride", "alpha", "beta_inv", "lateral_kernel", "num_classes", "dropout"
     plain = {"crop_size": spec.crop_size, **{name: getattr(spec, name) for name in fields}}
     if dataclasses.replace(SlowFastSpec(), **plain) != spec:
@@ -200,52 +224,62 @@ def _no_peer(spec):
     return None
 
 
-def file_of(job, directory):
-    """Where in `directory` the exported file is that a job runs; "" for engines without one."""
+def file_of(job: Job, directory: str | os.PathLike) -> str:
+    """Return the path of the exported file in `directory` that a job runs; "" for engines without one."""
     form = ENGINES[job.task][job.engine].form
-    precision = "float32" if job.engine == "openvino" else job.precision  # it makes what it runs of the float32 file
+    precision = "float32" if job.engine == "openvino" else job.precision  # it converts the float32 file
     return form and str(pathlib.Path(directory) / f"{job.preset}_{job.size}_{precision}.{form}")
 
 
-def export(jobs):
-    """Writes the files of jobs that differ in engine and precision only; yields after each, why it could not or None.
+def export(jobs: Sequence[Job]) -> Iterator[str | None]:
+    """Write the files of jobs that differ only in engine and precision.
 
-    int8 is calibrated on noise: only its time means anything.
+    int8 is calibrated on noise, so only its time means anything.
+
+    Yields:
+        After each file None, or why it could not be written.
     """
     _tensorflow(jobs[0])
     import keras
 
-    from ..exporting import onnx, saved_model, tflite
     from ..exporting.freeze import Network
     from ..models.slowfast import SlowFast
 
-    keras.utils.set_random_seed(0)  # files that are kept, and those that are added later, hold one network
+    keras.utils.set_random_seed(0)  # files of earlier and later runs in one directory hold the same network
     model, random = SlowFast(jobs[0].spec), np.random.default_rng(0)
-    for variable in model.variables:  # of a fresh BatchNorm, folding leaves zeros that are optimised away
+    for variable in model.variables:  # folding a new BatchNorm leaves zeros, which runtimes optimize away
         if "/norm/" in variable.path:
             variable.assign(random.uniform(0.5, 1.0, variable.shape))
-    flat = functools.cache(lambda: Network(model, lowering="conv2d", batch=1, size=jobs[0].size))
+    frozen = functools.cache(lambda: Network(model, lowering="conv2d", batch=1, size=jobs[0].size))
     for job in jobs:
-        form = ENGINES[job.task][job.engine].form
-        quantize = "none" if job.precision == "float32" else job.precision
         try:
-            if form == "saved_model":
-                saved_model.export(model, job.file, job.precision)
-            elif form == "tflite":
-                with atomic(job.file) as temporary:
-                    temporary.write_bytes(tflite.convert(flat(), quantize, [_inputs(job)]))
-            elif quantize == "float16":
-                _onnx_float16(model, job.file)
-            else:
-                onnx.export(model, job.file, quantize, [_inputs(job)])
-        except Exception as error:  # whatever it is, the other files may come out well
+            with without_remarks():  # of the converters, which would bury the reason of a failure
+                _export_file(job, model, frozen)
+        except Exception as error:  # the other files may still be written
             yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
         else:
             yield None
 
 
-def _onnx_float16(model, path):
-    """An ONNX file in float16, by ONNX Runtime's converter; `slowfast_tf.export` has none, for it gains little."""
+def _export_file(job: Job, model: typing.Any, frozen: Callable[[], typing.Any]) -> None:
+    """Write the file of a job; `frozen` returns the `exporting.freeze.Network` of the model."""
+    from ..exporting import onnx, saved_model, tflite
+
+    form = ENGINES[job.task][job.engine].form
+    quantize = "none" if job.precision == "float32" else job.precision
+    if form == "saved_model":
+        saved_model.export(model, job.file, job.precision)
+    elif form == "tflite":
+        with atomic(job.file) as temporary:
+            temporary.write_bytes(tflite.convert(frozen(), quantize, [_inputs(job)]))
+    elif quantize == "float16":
+        _onnx_float16(model, job.file)
+    else:
+        onnx.export(model, job.file, quantize, [_inputs(job)])
+
+
+def _onnx_float16(model: typing.Any, path: str) -> None:
+    """Write an ONNX file in float16 with ONNX Runtime's converter; the library has none because it gains little."""
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -257,8 +291,8 @@ def _onnx_float16(model, path):
         onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), temporary)
 
 
-def _inputs(job):
-    """A batch as if normalised, float32, by input."""
+def _inputs(job: Job) -> dict[str, np.ndarray]:
+    """Return a batch of noise with the statistics of normalized clips, float32 `[B, T, S, S, C]`, by input."""
     spec, random = job.spec, np.random.default_rng(0)
     frames = {"slow": spec.frames, "fast": spec.clip_frames}
     return {
@@ -269,7 +303,7 @@ def _inputs(job):
     }
 
 
-def _tensorflow(job):
+def _tensorflow(job: Job) -> typing.Any:
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(job.threads)
     import_tensorflow()
     import tensorflow as tf
@@ -277,17 +311,18 @@ def _tensorflow(job):
     return tf
 
 
-def _torch_network(job):
+def _torch_network(job: Job) -> tuple[typing.Any, list]:
     import torch
 
     torch.set_num_threads(job.threads)
     module = importlib.util.spec_from_file_location("torch_slowfast", PEER)
+    assert module and module.loader
     peer = importlib.util.module_from_spec(module)
     module.loader.exec_module(peer)
     spec = job.spec
     network = peer.SlowFast(
         spec.depth, spec.width, spec.alpha, spec.beta_inv, spec.lateral_kernel, spec.num_classes, spec.dropout
     )
-    # Channels last, which is what its convolutions run fastest in.
+    # PyTorch's convolutions run fastest with channels last.
     clips = [torch.from_numpy(x).movedim(-1, 1) for x in _inputs(job).values()]
     return network.to(memory_format=torch.channels_last_3d), clips

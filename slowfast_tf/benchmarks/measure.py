@@ -3,12 +3,15 @@
 import dataclasses
 import itertools
 import json
+import os
 import pathlib
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
+import typing
+from collections.abc import Mapping, Sequence
 
 import tqdm
 
@@ -21,7 +24,15 @@ from .engines import ENGINES, Job
 PRECISIONS = ("float32", "bfloat16", "float16", "dynamic", "int8")
 
 
-def make_jobs(task, names, precisions, preset, size, batch, directory):
+def make_jobs(
+    task: str,
+    names: Sequence[str],
+    precisions: Sequence[str],
+    preset: str,
+    size: int,
+    batch: int,
+    directory: str | os.PathLike,
+) -> list[Job]:
     """Return the jobs of a task for every asked engine in every asked precision that it has.
 
     Args:
@@ -51,44 +62,46 @@ def make_jobs(task, names, precisions, preset, size, batch, directory):
     return found
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
-        seconds: of each round.
-        peak: memory of its process at most, bytes.
-        reason: why there are none, in one line.
+        job: the job.
+        seconds: of each round; empty if the job was left out.
+        peak: the most memory that its process took, bytes.
+        reason: why the job was left out, in one line.
     """
 
     job: Job
-    seconds: list = dataclasses.field(default_factory=list)
+    seconds: Sequence[float] = ()
     peak: int = 0
     reason: str = ""
 
     @property
-    def engine(self):
+    def engine(self) -> engines.Engine:
         return ENGINES[self.job.task][self.job.engine]
 
     @property
-    def median(self):
+    def median(self) -> float:
         return statistics.median(self.seconds)
 
 
 class _Gone(Exception):
-    """A worker's process has ended, with the reason in one line."""
+    """A worker's process has ended; the message is the reason, in one line."""
 
 
 class _Worker:
-    """A process with one engine. Not multiprocessing: its children import the whole package, so that PyTorch's would
-    hold TensorFlow.
+    """A process with one engine.
+
+    It is no child of multiprocessing: those import the whole package, so PyTorch's process would hold TensorFlow.
 
     Args:
         mode: "worker", to run steps of one job when asked, or "export", to write the files of several.
         jobs: `Job`s.
     """
 
-    def __init__(self, mode, *jobs):
+    def __init__(self, mode: str, *jobs: Job):
         self.errors = tempfile.TemporaryFile("w+", errors="replace")
         command = [
             sys.executable,
@@ -100,13 +113,19 @@ class _Worker:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
         )
+        assert self.process.stdin and self.process.stdout
+        self._requests, self._answers = self.process.stdin, self.process.stdout
 
-    def answer(self, limit=None):
-        """Its next line, decoded; `_Gone` where there comes none, or none within `limit` seconds."""
+    def answer(self, limit: float | None = None) -> typing.Any:
+        """Return its next line, decoded.
+
+        Raises:
+            _Gone: if there is none, or none within `limit` seconds.
+        """
         timer = threading.Timer(limit, self.process.kill) if limit else None
         if timer:
             timer.start()
-        line = self.process.stdout.readline()
+        line = self._answers.readline()
         if line:
             if timer:
                 timer.cancel()
@@ -123,86 +142,92 @@ class _Worker:
         tqdm.tqdm.write(words, sys.stderr)
         raise _Gone(([line for line in words.splitlines() if line.strip()] or ["ended"])[-1].strip()[:200])
 
-    def step(self, limit):
-        """Runs a step; its seconds, and peak memory in bytes."""
+    def step(self, limit: float) -> tuple[float, int]:
+        """Run a step and return its seconds, and peak memory in bytes."""
         try:
-            self.process.stdin.write("\n")
-            self.process.stdin.flush()
+            self._requests.write("\n")
+            self._requests.flush()
         except BrokenPipeError:
             pass  # `answer` says why
         return self.answer(limit)
 
-    def close(self):
+    def close(self) -> None:
         self.process.kill()
         self.process.communicate()
         self.errors.close()
 
 
-def measure(jobs, rounds, limit):
-    """Times every job, each in a process of its own, one step of each in turn, after two to warm up.
+def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
+    """Time every job, each in a process of its own, one step of each in turn, after two to warm up.
 
     Args:
-        jobs: `Job`s of one task.
+        jobs: of one task, all different.
         rounds: steps of each that count.
-        limit: seconds of a step, beyond which a job is left out: without instructions of its own for it, a CPU takes
-            minutes for what is one second in another precision.
+        limit: seconds of a step, beyond which a job is left out: a CPU without instructions for a precision takes
+            minutes for what takes a second in another one.
 
     Returns:
-        A list of `Result`s, one a job. One that cannot run has a reason, and the others go on.
+        A result for each job. One that cannot run has a reason, and the others are timed.
     """
-    results = [Result(job, reason=engines.unavailable(job) or "") for job in jobs]
-    files = {}
-    for result in results:
-        if result.job.file and not result.reason and not pathlib.Path(result.job.file).exists():
-            files.setdefault(result.job.file, []).append(result)
+    results = {job: Result(job, reason=engines.unavailable(job) or "") for job in jobs}
+    files: dict[str, list[Job]] = {}
+    for job, result in results.items():
+        if job.file and not result.reason and not pathlib.Path(job.file).exists():
+            files.setdefault(job.file, []).append(job)
     with tqdm.tqdm(total=len(files) + len(results) * (rounds + 2), unit="step", file=sys.stderr) as progress:
-        _export(files, progress)
-        # Training holds 7 GB a process (a step of SlowFast 8x8 R50 in float32), so that precisions come one after
-        # the other; inference has its turns all together.
-        for _, group in itertools.groupby(results, lambda r: r.job.task == "training" and r.job.precision):
-            _take_turns([r for r in group if not r.reason], rounds, limit, progress)
-    return results
+        for job, reason in _export(files, progress).items():
+            results[job] = Result(job, reason=reason)
+        # A training process holds 7 GB (a step of SlowFast 8x8 R50 in float32), so precisions are timed one after the
+        # other; all inference jobs take turns together.
+        ready = [result.job for result in results.values() if not result.reason]
+        for _, group in itertools.groupby(ready, lambda job: job.task == "training" and job.precision):
+            results.update(_take_turns(list(group), rounds, limit, progress))
+    return list(results.values())
 
 
-def _export(files, progress):
-    """Writes files that are missing, `{path: results}`; into the results goes why one could not be written."""
+def _export(files: Mapping[str, Sequence[Job]], progress: tqdm.tqdm) -> dict[Job, str]:
+    """Write missing files, each with the jobs that run it, and return why jobs have none."""
+    failed = {}
     if not files:
-        return
-    worker = _Worker("export", *(results[0].job for results in files.values()))
+        return failed
+    worker = _Worker("export", *(jobs[0] for jobs in files.values()))
     try:
-        for file, results in files.items():
+        for file, jobs in files.items():
             progress.set_description(pathlib.Path(file).name)
             try:
                 reason = worker.answer()
             except _Gone as error:
                 reason = f"export: {error}"
-            for result in results:
-                result.reason = reason or ""
+            if reason:
+                failed.update(dict.fromkeys(jobs, reason))
             progress.update()
     finally:
         worker.close()
+    return failed
 
 
-def _take_turns(results, rounds, limit, progress):
-    workers = {}
+def _take_turns(jobs: Sequence[Job], rounds: int, limit: float, progress: tqdm.tqdm) -> dict[Job, Result]:
+    """Time jobs side by side."""
+    workers: dict[Job, _Worker] = {}
+    results = {job: Result(job) for job in jobs}
     try:
         for turn in range(-2, rounds):  # two to warm up
-            for number, result in enumerate(results):
+            for job, result in results.items():
                 if result.reason:
                     continue
-                progress.set_description(f"{result.job.engine} {result.job.precision}")
+                progress.set_description(f"{job.engine} {job.precision}")
                 try:
-                    if number not in workers:
-                        workers[number] = _Worker("worker", result.job)
-                        workers[number].answer()
-                    seconds, result.peak = workers[number].step(limit)
-                    progress.update()
+                    if job not in workers:
+                        workers[job] = _Worker("worker", job)
+                        workers[job].answer()
+                    seconds, peak = workers[job].step(limit)
                 except _Gone as error:
-                    result.reason, result.seconds = str(error), []
-                    workers.pop(number).close()
+                    results[job] = Result(job, peak=result.peak, reason=str(error))
+                    workers.pop(job).close()
                     continue
-                if turn >= 0:
-                    result.seconds.append(seconds)
+                progress.update()
+                results[job] = Result(job, (*result.seconds, seconds) if turn >= 0 else (), peak)
     finally:
         for worker in workers.values():
             worker.close()
+    return results

@@ -4,16 +4,27 @@ import dataclasses
 import importlib.metadata
 import io
 import json
+import os
 import pathlib
 import platform
 import re
+import typing
+from collections.abc import Sequence
 
 from ..errors import InputError
 from ..files.atomic import atomic, write_text
-from .measure import PRECISIONS
+from .measure import PRECISIONS, Result
 
-DEFAULTS = {"training": {"batch": 4, "size": 224, "limit": 120}, "inference": {"batch": 1, "size": 256, "limit": 30}}
 
+class Defaults(typing.NamedTuple):
+    """What the command takes unless a user says otherwise: clips, pixels, and seconds of a step."""
+
+    batch: int
+    size: int
+    limit: float
+
+
+DEFAULTS = {"training": Defaults(4, 224, 120), "inference": Defaults(1, 256, 30)}
 
 ABOUT = {
     "training": "a training step (forward, backward, SGD with Nesterov momentum and weight decay)",
@@ -24,9 +35,10 @@ ABOUT = {
 HEAD = "# Benchmarks\n\nWritten by `python -m slowfast_tf.benchmark`; do not edit. Ratios hold better than seconds."
 
 
-def table(results):
-    """Results of `measure` as a Markdown table."""
-    own, best = {}, {}
+def table(results: Sequence[Result]) -> str:
+    """Return results of `measure` as a Markdown table."""
+    own: dict[str, float] = {}
+    best: dict[str, float] = {}
     for result in results:
         precision = result.job.precision
         if result.seconds and precision == "float32":
@@ -54,8 +66,8 @@ def table(results):
     return "\n".join(lines)
 
 
-def chart(results):
-    """A bar for each result of `measure` that has a time, as PNG."""
+def chart(results: Sequence[Result]) -> bytes:
+    """Return a PNG with a bar for each result of `measure` that has a time."""
     from matplotlib.figure import Figure
 
     shown = [result for result in results if result.seconds]
@@ -77,8 +89,15 @@ def chart(results):
     return file.getvalue()
 
 
-def section(results, rounds, limit, command):
-    """A Markdown section: what was timed, where, and the table."""
+def section(results: Sequence[Result], rounds: int, limit: float, command: str) -> str:
+    """Return a Markdown section: what was timed, where, and the table.
+
+    Args:
+        results: of `measure`, at least one.
+        rounds: steps of each that count.
+        limit: seconds of a step, beyond which an engine was left out.
+        command: that writes it.
+    """
     job = results[0].job
     packages = dict.fromkeys(r.engine.package for r in results if r.seconds)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
@@ -100,25 +119,37 @@ def section(results, rounds, limit, command):
     )
 
 
-def cpu_name():
+def cpu_name() -> str:
     """Return the CPU's model name and which of the vector instructions that matter here it has."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text()
-        name = re.search(r"model name\s*: (.*)", text)[1].strip()
-    except (OSError, TypeError):
+    except OSError:
+        text = ""
+    found = re.search(r"model name\s*: (.*)", text)
+    if not found:
         return platform.processor() or platform.machine()
     flags = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx512_bf16": "bfloat16"}
-    return f"{name} ({', '.join(flags[flag] for flag in flags if flag in text.split()) or 'no AVX2'})"
+    return f"{found[1].strip()} ({', '.join(flags[flag] for flag in flags if flag in text.split()) or 'no AVX2'})"
 
 
-def write(path, task, text, results):
-    """Writes a section to a Markdown file, in place of one of the same task; and measurements and chart beside it."""
+def write(path: str | os.PathLike, task: str, text: str, results: Sequence[Result]) -> None:
+    """Write a section to a Markdown file, in place of one of the same task; write measurements and chart beside it.
+
+    Args:
+        path: of the Markdown file.
+        task: of the section.
+        text: the section.
+        results: of `measure`; without any there are no measurements and no chart.
+
+    Raises:
+        InputError: if the file is no page of this benchmark.
+    """
     path = pathlib.Path(path)
     sections = {}
     if path.exists():
         head, *rest = path.read_text().split("\n## ")
         if not head.startswith("# Benchmarks"):
-            raise InputError(f"{path} exists already and is no page of this benchmark; choose another place")
+            raise InputError(f"{path} exists already and is no page of this benchmark", argument="output")
         sections = {part.split("\n")[0].lower(): f"## {part.strip()}" for part in rest}
     if any(result.seconds for result in results):
         picture = path.with_name(f"{path.stem}_{task}.png")

@@ -1,4 +1,4 @@
-"""Times preparing (`slowfast_tf.prepare`) beside ffmpeg and a JPEG encoder."""
+"""Time preparing (`slowfast_tf.prepare`) beside ffmpeg and a JPEG encoder."""
 
 import concurrent.futures
 import os
@@ -6,93 +6,153 @@ import pathlib
 import shutil
 import subprocess
 import time
+import typing
+from collections.abc import Callable, Sequence
 
+from .. import config
 from ..errors import RunError
 from ..machine import core_count
 
+ENCODED = 8  # frames of each video that are encoded again and again: all of them need not fit into memory
 
-def prepare_speed(paths, settings, scratch):
-    """Times preparing, beside ffmpeg and a JPEG encoder that get the same frames and the same cores.
+
+class Times(typing.NamedTuple):
+    """How long it takes to prepare the same videos in several ways.
+
+    Attributes:
+        frames: of all videos.
+        prepare: seconds of `slowfast_tf.prepare`.
+        ffmpeg: seconds of decoding and scaling with ffmpeg, a process a core.
+        ffmpeg_jpeg: seconds of decoding, scaling and encoding with ffmpeg, a process a core.
+        jpeg: seconds of encoding the frames with libjpeg-turbo, a thread a core.
+    """
+
+    frames: int
+    prepare: float
+    ffmpeg: float
+    ffmpeg_jpeg: float
+    jpeg: float
+
+
+class Taken(typing.NamedTuple):
+    """What preparing takes of a video: how many frames, and their height and width."""
+
+    path: pathlib.Path
+    frames: int
+    size: tuple[int, int]
+
+
+def prepare_speed(paths: Sequence[pathlib.Path], settings: config.Prepare, scratch: pathlib.Path) -> Times:
+    """Time preparing, beside ffmpeg and a JPEG encoder that get the same frames and the same cores.
 
     Args:
         paths: of video files.
-        settings: a `slowfast_tf.config.Prepare`, with the videos' own rate and without flow.
+        settings: with the videos' own rate and without flow.
         scratch: an empty directory to work in.
 
-    Returns:
-        A dictionary: "frames", their number; seconds of "prepare", of "ffmpeg" (decoding and scaling, a process a
-        core), of "jpeg" (encoding those frames with libjpeg-turbo, a thread a core), and of
-        "ffmpeg_jpeg" (decoding, scaling and encoding in ffmpeg, a process a core).
-
     Raises:
-        RunError: where there is no ffmpeg, or it fails.
+        RunError: if there is no ffmpeg, or it fails.
     """
-    import simplejpeg
+    time_prepare(paths[:1], settings, scratch / "warm_up")  # imports, and Beam's first start
+    prepare = time_prepare(paths, settings, scratch / "all")
+    videos = [take(path, settings) for path in paths]
+    ffmpeg = in_parallel([lambda video=video: run_ffmpeg(video, "-f", "null") for video in videos])
+    encoding = "-f", "mjpeg", "-q:v", "2"
+    ffmpeg_jpeg = in_parallel([lambda video=video: run_ffmpeg(video, *encoding) for video in videos])
+    jpeg = time_jpeg(videos, settings.quality)
+    return Times(sum(video.frames for video in videos), prepare, ffmpeg, ffmpeg_jpeg, jpeg)
 
-    from ..data.records import beam, frames, plan
+
+def in_parallel(work: Sequence[Callable[[], object]]) -> float:
+    """Return the seconds that functions take, in a thread a core."""
+    began = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
+        list(pool.map(lambda function: function(), work))
+    return time.perf_counter() - began
+
+
+def time_prepare(paths: Sequence[pathlib.Path], settings: config.Prepare, place: pathlib.Path) -> float:
+    """Return the seconds that writing the shards of videos takes, without reading the data set's lists.
+
+    Args:
+        paths: of video files.
+        settings: how videos are stored.
+        place: a directory to work in, which does not exist.
+    """
+    from ..data.records import beam, plan
     from ..data.records.output import WORK
     from ..data.records.shards import Contents
+
+    root, output = place / "videos", place / "records"
+    (root / "train" / "all").mkdir(parents=True)
+    for i, path in enumerate(paths):
+        (root / "train" / "all" / f"{i}{path.suffix}").symlink_to(os.path.abspath(path))
+    (output / WORK).mkdir(parents=True)
+    began = time.perf_counter()
+    data = {"train": plan.load_source("folder", str(root), "train")}
+    contents = Contents("folder", data["train"].labels, settings.model_dump(), {"train": data["train"].digest})
+    work = plan.Plan.of(contents, {"train": min(plan.MIN_SHARDS, len(paths))})
+    beam.run(plan.Job(str(root), str(output), settings, work), data, work.all_shards())
+    return time.perf_counter() - began
+
+
+def take(path: pathlib.Path, settings: config.Prepare) -> Taken:
+    """Return which frames preparing takes of a video, and their size."""
+    from ..data.records.frames import Frames
     from ..data.reference import Video
+
+    frames = Frames(Video(str(path), ()), settings)
+    frames.middle()  # the size is known after a frame
+    return Taken(path, len(frames), frames.size)
+
+
+def run_ffmpeg(video: Taken, *target: str) -> None:
+    """Decode and scale a video with ffmpeg, in one thread.
+
+    Args:
+        video: which frames, and the size to scale them to.
+        target: options that say what ffmpeg writes.
+
+    Raises:
+        RunError: if ffmpeg fails, or there is none.
+    """
+    height, width = video.size
+    command = [ffmpeg_program(), "-v", "error", "-threads", "1", "-filter_threads", "1", "-i", str(video.path)]
+    command += ["-vf", f"scale={width}:{height}:flags=bicubic,format=yuvj420p", *target, "-threads", "1", "-"]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise RunError(f"ffmpeg failed: {done.stderr.strip()}")
+
+
+def time_jpeg(videos: Sequence[Taken], quality: int) -> float:
+    """Return the seconds that encoding the frames of videos with libjpeg-turbo takes."""
+    import simplejpeg
+
     from ..video.decode import decode_frames
 
-    def in_parallel(work):
-        began = time.perf_counter()
-        with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
-            list(pool.map(work, range(len(paths))))
-        return time.perf_counter() - began
+    def encode(video: Taken, images: Sequence) -> None:
+        for i in range(video.frames):
+            simplejpeg.encode_jpeg(images[i % len(images)], quality, "RGB", "420")
 
-    def prepared(name, paths):
-        root, output = pathlib.Path(scratch, name), pathlib.Path(scratch, f"{name}_records")
-        (root / "train" / "all").mkdir(parents=True)
-        for i, path in enumerate(paths):
-            (root / "train" / "all" / f"{i}{pathlib.Path(path).suffix}").symlink_to(os.path.abspath(path))
-        (output / WORK).mkdir(parents=True)
-        began = time.perf_counter()
-        data = {"train": plan.load_source("folder", str(root), "train")}
-        contents = Contents("folder", data["train"].labels, settings.model_dump(), {"train": data["train"].digest})
-        work = plan.Plan.of(contents, {"train": min(plan.MIN_SHARDS, len(paths))})
-        beam.run(plan.Job(str(root), str(output), settings, work), data, work.all_shards())
-        return time.perf_counter() - began
-
-    prepared("warm_up", paths[:1])  # imports, and Beam's first start
-    seconds = {"prepare": prepared("all", paths)}
-
-    sizes, counts = [], []
-    for path in paths:
-        taken = frames.Frames(Video(str(path), ()), settings)
-        counts.append(len(taken))
-        taken.middle()
-        sizes.append(taken.size)
-
-    def ffmpeg(number, target):
-        height, width = sizes[number]
-        command = [ffmpeg_program(), "-v", "error", "-threads", "1", "-filter_threads", "1", "-i", str(paths[number])]
-        command += ["-vf", f"scale={width}:{height}:flags=bicubic,format=yuvj420p", *target, "-threads", "1", "-"]
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise RunError(f"ffmpeg failed: {done.stderr.strip()}")
-
-    seconds["ffmpeg"] = in_parallel(lambda number: ffmpeg(number, ["-f", "null"]))
-    seconds["ffmpeg_jpeg"] = in_parallel(lambda number: ffmpeg(number, ["-f", "mjpeg", "-q:v", "2"]))
-
-    # A few frames of each video, encoded again and again: all of them need not fit into memory.
-    def rgb(frame, size):
-        return frame.reformat(size[1], size[0], "rgb24").to_ndarray()
-
-    images = []
-    for path, size in zip(paths, sizes):
-        images.append([image for image, _ in decode_frames(path, range(8), lambda frame, size=size: rgb(frame, size))])
-
-    def encode(number):
-        for i in range(counts[number]):
-            simplejpeg.encode_jpeg(images[number][i % 8], settings.quality, "RGB", "420")
-
-    seconds["jpeg"] = in_parallel(encode)
-    return {"frames": sum(counts), **seconds}
+    work = []
+    for video in videos:
+        height, width = video.size
+        scaled = decode_frames(
+            str(video.path),
+            range(ENCODED),
+            lambda frame, height=height, width=width: frame.reformat(width, height, "rgb24").to_ndarray(),
+        )
+        images = [image for image, _ in scaled]
+        work.append(lambda video=video, images=images: encode(video, images))
+    return in_parallel(work)
 
 
-def ffmpeg_program():
-    """The system's ffmpeg, or the one that the package imageio-ffmpeg brings."""
+def ffmpeg_program() -> str:
+    """Return the system's ffmpeg, or the one in the package imageio-ffmpeg.
+
+    Raises:
+        RunError: if there is neither.
+    """
     if found := shutil.which("ffmpeg"):
         return found
     try:

@@ -11,7 +11,7 @@ KERNELS = ((1, 1, 1, 3, 3), (5, 3, 3, 3, 3))  # in time, of conv1 and res2 to re
 
 
 def conv(inputs, outputs, kernel, stride=(1, 1, 1)):
-    layer = nn.Conv3d(inputs, outputs, kernel, stride, [k // 2 for k in kernel], bias=False)
+    layer = nn.Conv3d(inputs, outputs, kernel, stride, tuple(k // 2 for k in kernel), bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return layer
 

@@ -11,13 +11,13 @@ from . import engines
 from .engines import ENGINES, Job
 
 
-def work(mode, request):
-    """A worker's life. Answers are lines of JSON on stdout.
+def work(mode: str, request: str) -> None:
+    """Answer a benchmark's requests with lines of JSON on stdout.
 
     Args:
         mode: "worker", "export" or "scaling".
-        request: JSON. For "scaling" what `scaling.measure` asks, otherwise jobs. "export" answers with a reason or
-            null for each file; "worker" with "ready", and then for each line on stdin with a step's seconds and the
+        request: JSON. For "scaling" the request of `scaling.measure`, otherwise jobs. "export" answers with a reason
+            or null for each file; "worker" with "ready", and then for each line on stdin with a step's seconds and the
             peak memory in bytes.
     """
     if mode == "scaling":
@@ -25,10 +25,10 @@ def work(mode, request):
 
         return scaling.serve(request)
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # libraries have their own things to say there
+    os.dup2(2, 1)  # libraries write to stdout as well
     jobs = [Job(**values) for values in json.loads(request)]
 
-    def answer(value):
+    def answer(value: object) -> None:
         print(json.dumps(value), file=answers, flush=True)
 
     if mode == "export":
@@ -41,10 +41,8 @@ def work(mode, request):
         began = time.perf_counter()
         step()
         seconds = time.perf_counter() - began
-        # In kB, but on a Mac in bytes.
-        answer(
-            [seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)]
-        )
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in kB, but in bytes on macOS
+        answer([seconds, peak * (1 if sys.platform == "darwin" else 1024)])
 
 
 if __name__ == "__main__":

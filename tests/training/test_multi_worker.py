@@ -17,7 +17,7 @@ import pytest
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 
 ROOT = pathlib.Path(__file__).parents[2]
-# One pathway; tests/test_benchmark_scaling.py has two workers train both.
+# One pathway; tests/benchmarks/test_scaling.py has two workers train both.
 TINY = [
     'model.pathways=["slow"]',
     "model.depth=10",

@@ -1,0 +1,57 @@
+"""How other libraries, or no library at all, decode a clip: peers of `slowfast_tf.video.decode.read_frames`.
+
+Each function takes the path of a video and rising frame indices, and returns uint8 `[N, H, W, 3]`, RGB.
+"""
+
+import importlib.util
+from collections.abc import Callable
+
+import av
+import numpy as np
+
+from ..video.decode import read_frames
+from ..video.probe import probe
+
+Decode = Callable[..., np.ndarray]
+
+
+def available() -> dict[str, Decode]:
+    """Return the decoders that are installed, by the name that the table shows."""
+    decoders = {"slowfast_tf": read_frames, "PyAV, plain loop": plain_loop}
+    if importlib.util.find_spec("decord"):
+        decoders["decord"] = with_decord
+    return decoders
+
+
+def plain_loop(path: str, frames: np.ndarray, short_side: int | None = None) -> np.ndarray:
+    """Decode from the start of the file, as users of PyAV write it."""
+    images, wanted = [], set(frames.tolist())
+    with av.open(path) as container:
+        container.streams.video[0].thread_count = 1
+        for i, frame in enumerate(container.decode(video=0)):
+            if i in wanted:
+                images.append(frame.to_ndarray(format="rgb24"))
+            if i == frames[-1]:
+                break
+    return np.stack(images)
+
+
+def with_decord(path: str, frames: np.ndarray, short_side: int | None = None) -> np.ndarray:
+    """Decode with decord, in one thread."""
+    import decord  # pyright: ignore[reportMissingImports]
+
+    return decord.VideoReader(path, num_threads=1).get_batch(frames).asnumpy()
+
+
+def without_rgb(path: str, frames: np.ndarray) -> None:
+    """Decode every frame from the last key frame before the clip to its end, without a conversion to RGB."""
+    info = probe(path)
+    assert info.keys is not None and info.times is not None  # the benchmark writes its videos with key frames
+    key = int(info.keys[np.searchsorted(info.keys, frames[0], "right") - 1])
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        container.seek(int(info.times[key]), stream=stream)
+        for i, _ in enumerate(container.decode(stream), key):
+            if i >= frames[-1]:
+                break

@@ -1,0 +1,13 @@
+"""How much two masks differ."""
+
+import numpy as np
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> float:
+    """Return how much of two masks is not shared, at the shift (a hand shakes) where they agree best: 0 to 1."""
+    shares = []
+    for dy in range(-4, 5):
+        for dx in range(-4, 5):
+            moved = np.roll(second, (dy, dx), (0, 1))
+            shares.append((first != moved).sum() / max((first | moved).sum(), 1))
+    return min(shares)
