@@ -215,7 +215,8 @@ def test_truncated(tmp_path):
 
 READ_ALL = """
 import json, sys
-from slowfast_tf.data import video
+from slowfast_tf.errors import VideoError
+from slowfast_tf.video.decode import read_frames
 for path in sys.argv[1:]:
     try:
         frames = read_frames(path, range(0, 60, 3))
