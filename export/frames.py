@@ -1,6 +1,8 @@
 """From a video file to a network's inputs and from logits to labels, with NumPy and PyAV alone."""
 
 import av
+import av.error
+import av.logging
 import numpy as np
 
 av.logging.set_level(av.logging.PANIC)
@@ -102,7 +104,7 @@ def _fast_input(clip, about):
         return np.ascontiguousarray(clip)
     if kind not in ("gray", "difference"):
         raise ValueError(f"the network's Fast input is of kind {kind!r}, which this program cannot make of a video")
-    weights = np.float32([0.299, 0.587, 0.114][:: -1 if about["channel_order"] == "bgr" else 1])
+    weights = np.array([0.299, 0.587, 0.114][:: -1 if about["channel_order"] == "bgr" else 1], np.float32)
     gray = (clip * weights).sum(-1, keepdims=True)
     return gray if kind == "gray" else np.diff(gray, axis=1, prepend=gray[:, :1])
 

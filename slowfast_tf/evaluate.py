@@ -15,6 +15,7 @@ ADVICE = {
     "labels": "--scores saves them",
     "shard": "take a smaller M in --part N/M",
     "detections": "leave out --detections",
+    "overrides": "--set takes KEY=VALUE, such as --set test.clips=1",
 }
 
 

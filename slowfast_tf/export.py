@@ -91,27 +91,26 @@ def _check(options: argparse.Namespace) -> tuple[int, int]:
         if value not in formats[form]:
             others = ", ".join(key for key, values in formats.items() if value in values)
             raise InputError(f"--{name} {value} is for --format {others}; received --format {form}")
-    views = re.fullmatch(r"([1-9]\d{0,2})x([1-9]\d?)", options.views)
-    if not views:
+    if not re.fullmatch(r"[1-9]\d{0,2}x[1-9]\d?", options.views):
         raise InputError(f"--views takes CLIPSxCROPS, such as 10x3; received {options.views!r}")
-    clips, crops = map(int, views.groups())
+    clips, crops = map(int, options.views.split("x"))
     if (clips, crops) != (1, 1) and form != "saved_model":
         raise InputError(f"--views is for --format saved_model; received --format {form}")
     if options.quantize == "int8" and not options.calibration:
         raise InputError("--quantize int8 needs --calibration: some videos like those that the network will see")
     for name in ("calibration", "int8_io", "report"):
+        option = "--" + name.replace("_", "-")
         if getattr(options, name) and options.quantize != "int8":
-            raise InputError(f"--{name.replace('_', '-')} goes with --quantize int8; received {options.quantize}")
-    for name in ("int8_io", "report"):
-        if getattr(options, name) and form != "tflite":
-            raise InputError(f"--{name.replace('_', '-')} is for --format tflite; received --format {form}")
+            raise InputError(f"{option} goes with --quantize int8; received {options.quantize}")
+        if getattr(options, name) and name != "calibration" and form != "tflite":
+            raise InputError(f"{option} is for --format tflite; received --format {form}")
     if form in SUFFIX and options.output.suffix != SUFFIX[form]:
         raise InputError(f"--output must end in {SUFFIX[form]} for --format {form}; received {options.output}")
     for path in filter(None, (options.output, options.report)):
         if path.exists():
             raise InputError(f"{path} exists already; choose another place or remove it")
-    there = pathlib.Path(options.checkpoint).exists() or remote.is_remote(options.checkpoint)
-    if not there and options.checkpoint not in PRESETS:
+    known = options.checkpoint in PRESETS or remote.is_remote(options.checkpoint)
+    if not known and not pathlib.Path(options.checkpoint).exists():
         raise InputError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
     return clips, crops
 

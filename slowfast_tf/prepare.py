@@ -9,7 +9,8 @@ from .errors import InputError
 
 ADVICE = {
     "output": "give another directory as --output, or remove this one",
-    "strict": "correct them, or omit --strict",
+    "overrides": "--set takes KEY=VALUE, such as --set prepare.short_side=256",
+    "strict": "mend them or drop --strict",
 }
 
 

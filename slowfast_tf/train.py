@@ -6,7 +6,11 @@ import pathlib
 from . import config, runtime
 from .training.workdir import check_workdir
 
-ADVICE = {"workdir": "choose another --workdir or remove it"}
+ADVICE = {
+    "overrides": "--set takes KEY=VALUE, such as --set train.epochs=3",
+    "strict": "mend them or drop --strict",
+    "workdir": "choose another --workdir or remove it",
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

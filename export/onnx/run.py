@@ -26,4 +26,4 @@ def load(path, threads):
 
 
 if __name__ == "__main__":
-    runner.main(__doc__.splitlines()[0], load)
+    runner.main(str(__doc__).splitlines()[0], load)

@@ -33,7 +33,7 @@ class ServerError(Exception):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("videos", nargs="+", metavar="VIDEO")
     parser.add_argument("--server", default="localhost:8500", help="HOST:PORT (gRPC) or http://HOST:PORT (REST)")
     parser.add_argument("--model", default="slowfast", help="its name on the server (%(default)s)")
@@ -59,7 +59,7 @@ def main():
             print(f"error: {error}", file=sys.stderr)
             failed = True
             continue
-        labels = ", ".join(f"{label} {score:.3f}" for label, score in found)
+        labels = ", ".join(f"{label} {score:.3f}" for label, score in found)  # tries never run out  # pyright: ignore[reportOptionalIterable]
         print(f"{path}: {labels} ({1000 * (time.perf_counter() - began):.0f} ms)", flush=True)
     sys.exit(1 if failed else 0)
 
@@ -86,7 +86,7 @@ def ask_grpc(server, model, clip, raw, deadline):
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-    request = predict_pb2.PredictRequest()
+    request = predict_pb2.PredictRequest()  # pyright: ignore[reportAttributeAccessIssue]
     request.model_spec.name = model
     request.model_spec.signature_name = "serving_default" if raw else "jpeg"
     value = clip[None] if raw else np.array([encode(clip)], object)

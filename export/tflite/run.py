@@ -48,4 +48,4 @@ def _dequantized(x, details):
 
 
 if __name__ == "__main__":
-    runner.main(__doc__.splitlines()[0], load)
+    runner.main(str(__doc__).splitlines()[0], load)

@@ -50,7 +50,7 @@ def rand_augment(clip, layers, magnitude, seed):
         float32 `[T, H, W, 3]`, 0 to 255. What moves in from outside the picture is gray (128).
     """
     shape = clip.shape
-    seeds = tf.random.experimental.stateless_split(seed, 2)
+    seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
     draws = tf.random.stateless_uniform([layers, 3], seeds[0])
     strengths = (magnitude + 0.5 * tf.random.stateless_normal([layers], seeds[1])) / 10
     for i in range(layers):
@@ -201,7 +201,7 @@ def random_erasing(clip, probability, seed):
     Returns:
         float32 `[T, H, W, C]`.
     """
-    seeds = tf.random.experimental.stateless_split(seed, 3)
+    seeds = tf.random.experimental.stateless_split(seed, 3)  # pyright: ignore[reportAttributeAccessIssue]
     frames, height, width, channels = tf.unstack(tf.shape(clip))
     sides = tf.cast(tf.stack([height, width]), tf.float32)
     # The first of ten draws that lies within; a rectangle of 33 % may be longer than the frame.
@@ -230,7 +230,7 @@ def mix(inputs, labels, mixup_alpha, cutmix_alpha, seed):
     """
     if not (mixup_alpha and cutmix_alpha):
         return cutmix(inputs, labels, cutmix_alpha, seed) if cutmix_alpha else mixup(inputs, labels, mixup_alpha, seed)
-    seeds = tf.random.experimental.stateless_split(seed, 2)
+    seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
     return tf.cond(
         tf.random.stateless_uniform([], seeds[0]) < 0.5,
         lambda: cutmix(inputs, labels, cutmix_alpha, seeds[1]),
@@ -263,7 +263,7 @@ def cutmix(inputs, labels, alpha, seed):
 
     Args and returns as for `mixup`; alpha is 1 in PySlowFast.
     """
-    seeds = tf.random.experimental.stateless_split(seed, 2)
+    seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
     sizes = {name: tf.shape(x)[2:4] for name, x in inputs.items()}
     # On the coarsest grid, so that whole pixels are the same place in every pathway.
     grid = functools.reduce(tf.minimum, sizes.values())

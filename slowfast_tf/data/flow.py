@@ -32,7 +32,8 @@ def compute(previous, gray, quality):
     # Its coarsest scale needs a few patches of 8 pixels.
     if previous is not None and min(gray.shape) >= 16:
         frames = np.ascontiguousarray(previous), np.ascontiguousarray(gray)
-        flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*frames, None)
+        search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # pyright: ignore[reportAttributeAccessIssue]
+        flow = search.calc(*frames, None)
         image[..., :2] = np.round(np.clip(flow, -LIMIT, LIMIT) / _STEP + 128)
     # Without subsampling of chroma, which the displacements would be.
     return simplejpeg.encode_jpeg(image, quality, "RGB", "444")

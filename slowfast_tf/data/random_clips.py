@@ -1,6 +1,7 @@
 """How training clips are drawn: which video, which frames, which crop. The seed and a clip's number decide it all."""
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
@@ -77,5 +78,6 @@ def shuffled(place: tf.Tensor, epoch: tf.Tensor, seed: int, count: int) -> tf.Te
     """
     # `index_shuffle` uses only a few bits of its seed, so hash it first.
     seeds = tf.stack([tf.constant(seed, tf.int64), epoch])
-    seeds = tf.random.stateless_uniform([2], seeds, minval=None, maxval=None, dtype=tf.int32)
-    return tf.random.experimental.index_shuffle(place, seeds, count - 1)
+    whole: Any = None  # draw from all integers, which the stubs do not know
+    seeds = tf.random.stateless_uniform([2], seeds, minval=whole, maxval=whole, dtype=tf.int32)
+    return tf.random.experimental.index_shuffle(place, seeds, count - 1)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,6 +1,6 @@
 """From raw frames to what a network sees: resizing, cropping, flipping, normalising. TensorFlow ops throughout."""
 
-import typing
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +25,7 @@ def resized_shape(shape, short_side):
     return tf.cast(tf.where(shape == shorter, short_side, tf.floor(shape / shorter * short_side)), tf.float32)
 
 
-class Window(typing.NamedTuple):
+class Window(NamedTuple):
     """What a crop shows, in whole pixels of the frame, so that frames, optical flow and boxes follow the same draws.
 
     Attributes:
@@ -227,7 +227,7 @@ def denormalize(frames, spec):
     """
     frames = np.asarray(frames) * spec.std + spec.mean
     frames = frames[..., ::-1] if spec.channel_order == "bgr" else frames
-    return np.uint8(np.clip(frames * 255, 0, 255).round())
+    return np.clip(frames * 255, 0, 255).round().astype(np.uint8)
 
 
 def pathways(clip, spec, flow=None):
@@ -264,7 +264,7 @@ def _fast_input(clip, spec, flow):
         return tf.reshape(frames, tf.concat([shape[:-3], half, shape[-1:]], 0))
     if spec.fast_input in ("gray", "difference"):
         weights = tf.constant([0.299, 0.587, 0.114][:: -1 if spec.channel_order == "bgr" else 1])
-        gray = tf.reduce_sum(clip * weights, -1, keepdims=True)
+        gray: Any = tf.reduce_sum(clip * weights, -1, keepdims=True)  # the stubs know fewer slices than it does
         if spec.fast_input == "gray":
             return gray
         # The first frame has none before it, and no motion.

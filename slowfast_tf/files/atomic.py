@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     The content is on the disk before it counts: a power cut leaves the old file or the new one, never a part of it.
     The temporary path is in a hidden directory beside `path`. A process that is killed leaves that directory behind;
-    the next write to the same path on this machine removes it.
+    the next write to the same path on this machine removes it, and so does `remove_stale`.
 
     Args:
         path: the file or directory to write. Its parent directories are made.
@@ -35,8 +36,8 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path)
-        prefix = f"{_prefix(path)}{os.getpid()}.{_start_time(os.getpid())}."
+        _remove_scratch(path.parent, re.escape(path.name))
+        prefix = f".{path.name}.{platform.node()}.{os.getpid()}.{_start_time(os.getpid())}."
         scratch = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
@@ -54,6 +55,19 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     """Write a text file whole or not at all (see `atomic`)."""
     with atomic(path) as temporary:
         temporary.write_text(text)
+
+
+def remove_stale(directory: str | os.PathLike) -> None:
+    """Remove what killed processes of this machine left in a directory: the temporary paths of `atomic`.
+
+    Args:
+        directory: need not exist.
+
+    Example:
+        >>> remove_stale("runs/demo/checkpoints")
+    """
+    with contextlib.suppress(OSError):  # missing, or not ours to clean
+        _remove_scratch(directory, ".+")
 
 
 def sync(path: str | os.PathLike) -> None:
@@ -106,23 +120,20 @@ def _replace(temporary: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> 
         raise
 
 
-def _prefix(path: pathlib.Path) -> str:
-    """Return how the names of this machine's scratch directories for a path begin."""
-    return f".{path.name}.{platform.node()}."
-
-
-def _remove_leftovers(path: pathlib.Path) -> None:
-    """Remove the scratch directories that killed processes of this machine left for a path.
+def _remove_scratch(directory: str | os.PathLike, targets: str) -> None:
+    """Remove the scratch directories that killed processes of this machine left in a directory.
 
     Another machine may share the file system, so its directories stay.
+
+    Args:
+        directory: where to look.
+        targets: regular expression for the names that were to be written.
     """
-    prefix = _prefix(path)
-    with os.scandir(path.parent) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(prefix)]
-    for name in names:
-        number, _, rest = name.removeprefix(prefix).partition(".")
-        if number.isdecimal() and rest.count(".") == 1 and not _is_alive(int(number), rest.partition(".")[0]):
-            shutil.rmtree(path.parent / name, ignore_errors=True)
+    scratch = re.compile(rf"\.{targets}\.{re.escape(platform.node())}\.(\d+)\.(\d*)\.[^.]+", re.DOTALL)
+    for name in os.listdir(directory):
+        match = scratch.fullmatch(name)
+        if match and not _is_alive(int(match[1]), match[2]):
+            shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
 
 
 def _is_alive(process: int, start_time: str) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import keras
 
-from ..files.atomic import atomic
+from ..files.atomic import atomic, remove_stale
 from . import averaging, strategies
 from .history import best_epoch, read_history, write_history
 
@@ -38,6 +38,9 @@ class Checkpoints(keras.callbacks.Callback):
     step, saves and stops. After the last step of an epoch it validates first, because no steps are left to resume with.
     Several workers are each in another step, so they stop without saving and resume after the last finished epoch.
 
+    A run that is killed while it saves leaves a half-written checkpoint, often of a step that none saves again. It is
+    removed here.
+
     Args:
         model: the model to save.
         workdir: the run's work directory.
@@ -61,6 +64,8 @@ class Checkpoints(keras.callbacks.Callback):
         self.position = position
         self.rows = read_history(self.workdir)[: position.epoch]
         self._signal: int | None = None
+        for directory in (self.workdir, self.workdir / "checkpoints"):
+            remove_stale(directory)
 
     def on_signal(self, number: int, frame: types.FrameType | None) -> None:
         """Handle a signal: stop soon; at the second Ctrl-C, at once."""

@@ -33,7 +33,7 @@ class Progress(keras.callbacks.Callback):
         self._warned = quiet
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        step = step_on_batch(self.model)
+        step = step_on_batch(self.model)  # pyright: ignore[reportArgumentType]
 
         def timed(batches: Iterator) -> Any:
             began = time.perf_counter()

@@ -5,8 +5,8 @@ import pathlib
 from typing import Any
 
 ABOUT = {
-    "metrics.json": "these figures",
-    "report.html": "the figures of each class, and what is taken for what; scores.npz holds the scores",
+    "metrics.json": "the metrics of the test",
+    "report.html": "metrics by class and the most confused pairs; scores.npz holds the scores",
     "curves.png": "loss and accuracy by epoch, from history.csv",
     "confusion.png": "which classes are taken for which",
     "detections.csv": "boxes and scores in AVA's form",

@@ -130,7 +130,14 @@ def test(model: keras.Model, validation: Clips, workdir: pathlib.Path, name: str
     Returns:
         Metrics by name.
     """
-    kind = {"detections": "detections.csv"} if model.spec.head == "roi" else {"confusion": "confusion.png"}
-    files = {"report": "report.html", "scores": "scores.npz", **kind}
-    metrics, _ = evaluate(model, validation, title=name, **{key: workdir / file for key, file in files.items()})
+    boxes = model.spec.head == "roi"
+    metrics, _ = evaluate(
+        model,
+        validation,
+        report=workdir / "report.html",
+        scores=workdir / "scores.npz",
+        detections=workdir / "detections.csv" if boxes else None,
+        confusion=None if boxes else workdir / "confusion.png",
+        title=name,
+    )
     return metrics

@@ -1,6 +1,8 @@
 """Frames out of a video file, with PyAV (FFmpeg's libraries)."""
 
 import av
+import av.error
+import av.video.reformatter
 import numpy as np
 
 from ..errors import VideoError
@@ -125,7 +127,7 @@ def _decode(container, stream, info, wanted):
     position, context = 0, stream.codec_context
     # With one thread a packet is decoded as it comes. Other codecs mean less by it than that nothing refers to a frame.
     skips = context.name == "h264" and info.times is not None
-    times = set(info.times[wanted].tolist()) if skips else ()
+    times = set(info.times[wanted].tolist()) if skips else ()  # pyright: ignore[reportOptionalSubscript]
     for packet in demux(container, stream):
         if skips:
             context.skip_frame = "DEFAULT" if packet.pts in times else "NONREF"

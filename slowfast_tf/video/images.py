@@ -38,9 +38,9 @@ def _list_images(directory, _):
     if len(set(map(len, names))) > 1:  # a film has thousands, almost always of one length
         names.sort(key=lambda name: [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))])
     order = np.arange(len(names))
-    ends = [_number(name) for name in names[:1] + names[-1:]]
+    first, last = (_number(name) for name in (names[0], names[-1])) if names else (None, None)
     # Numbers of another step are not those of consecutive frames, nor are a few that lie far apart.
-    if names and None not in ends and len(names) <= ends[1] - ends[0] < 2 * len(names):
+    if first is not None and last is not None and len(names) <= last - first < 2 * len(names):
         steps = np.diff(np.array([_number(name) for name in names], float))  # NaN where a name ends with none
         if (steps > 0).all() and (steps == 1).sum() >= len(steps) / 2:
             order = np.concatenate([[0], steps.cumsum()]).astype(int)

@@ -6,6 +6,9 @@ import functools
 import os
 
 import av
+import av.error
+import av.logging
+import av.stream
 import numpy as np
 
 from ..errors import VideoError

@@ -20,7 +20,7 @@ def reader():
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a warning for each version of FFmpeg that it tries
-            from tensorflow_io.python.ops import ffmpeg_ops
+            from tensorflow_io.python.ops import ffmpeg_ops  # pyright: ignore[reportMissingImports]
     except NotImplementedError as error:
         raise InputError(
             'data.reader "tensorflow_io" needs the libraries of FFmpeg 3 or 4 (libavformat.so.57 or .58), and they are'

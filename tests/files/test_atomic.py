@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from slowfast_tf.errors import InputError
-from slowfast_tf.files.atomic import atomic, write_text
+from slowfast_tf.files.atomic import atomic, remove_stale, write_text
 
 # Writes half of a file or of a directory, says so, and waits.
 HALF = """
@@ -63,6 +63,27 @@ def test_what_others_are_writing_stays(tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+def test_what_killed_processes_left_can_be_removed_at_once(tmp_path):
+    """Also of a target that is never written again; not what a process that runs, or another machine, is writing."""
+    remove_stale(tmp_path / "missing")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / f".model.keras.not-{platform.node()}.999999999.5.abcdefgh").mkdir()
+    write_text(tmp_path / "epoch_0001.keras", "whole")
+    running = start_half(tmp_path / "epoch_0002.keras")
+    kept = set(os.listdir(tmp_path))
+    for name, kind in (("epoch_0001_step_000003.keras", "file"), ("saved.model.v1", "directory")):
+        killed = start_half(tmp_path / name, kind)
+        killed.kill()
+        killed.wait()
+    try:
+        assert len(os.listdir(tmp_path)) == len(kept) + 2
+        remove_stale(tmp_path)
+        assert set(os.listdir(tmp_path)) == kept and len(kept) == 4
+    finally:
+        running.kill()
+        running.wait()
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to tell when a process started")

@@ -1,7 +1,10 @@
 """What happens while a run goes on: interruptions, and what is said of its speed."""
 
 import os
+import platform
 import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -54,6 +57,19 @@ class Signal(keras.callbacks.Callback):
         if not self.left:
             os.kill(os.getpid(), self.number)
         self.left -= 1
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path):
+    """A checkpoint within an epoch has a name that no later one has, so no later save removes the half of it."""
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    left = f".{platform.node()}.{ended.stdout.strip()}.5.abcdefgh"
+    for path in (f".model.keras{left}", f"checkpoints/.epoch_0001_step_000003.keras{left}"):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "half").touch()
+    (tmp_path / "checkpoints" / "epoch_0001.keras").touch()
+    checkpointing.Checkpoints(linear(), tmp_path, "val_mae")
+    assert os.listdir(tmp_path) == ["checkpoints"]
+    assert os.listdir(tmp_path / "checkpoints") == ["epoch_0001.keras"]
 
 
 @pytest.mark.legacy

@@ -58,9 +58,6 @@ def encode(
     path = video.path if path is None else path
     stamps = np.round(np.asarray(times) * 1e6).astype(np.int64)
     end = int(stamps[-1]) + round(1e6 / rate)
-    segments: list[tuple[int, float, float]] = list(video.labels)
-    classes = sorted({label for label, _, _ in segments})
-    names = [labels[i] for i in classes]
     image = {"format": "JPEG", "channels": 3, "height": size[0], "width": size[1], "frame_rate": float(rate)}
     context = {
         "example/id": video.id or path,
@@ -69,13 +66,7 @@ def encode(
         "clip/media_id": video.id or path,
         "clip/start/timestamp": int(stamps[0]),
         "clip/end/timestamp": end,
-        "clip/label/index": _ints(classes),
-        "clip/label/string": _texts(names),
-        "clip/label/text": _texts(names),
-        "segment/start/timestamp": _ints(round(start * 1e6) for _, start, _ in segments),
-        "segment/end/timestamp": _ints(end if math.isinf(stop) else round(stop * 1e6) for _, _, stop in segments),
-        "segment/label/index": _ints(label for label, _, _ in segments),
-        "segment/label/string": _texts(labels[label] for label, _, _ in segments),
+        **_label_context(video.labels, labels, end),
         "image/colorspace": "RGB",
         **{f"image/{name}": value for name, value in image.items()},
     }
@@ -221,6 +212,29 @@ def _parse(serialized: tf.Tensor | bytes, more_context: dict, more_lists: dict) 
         "key_time": seconds(key),
     }
     return parsed, context, lists
+
+
+def _label_context(
+    segments: Sequence[tuple[int, float, float]], labels: Sequence[str], end: int
+) -> dict[str, tf.train.Feature]:
+    """Return the features of the labels.
+
+    Args:
+        segments: class index, start and end in seconds of each label; an infinite end is that of the video.
+        labels: the class names.
+        end: of the video, in microseconds.
+    """
+    classes = sorted({label for label, _, _ in segments})
+    names = [labels[i] for i in classes]
+    return {
+        "clip/label/index": _ints(classes),
+        "clip/label/string": _texts(names),
+        "clip/label/text": _texts(names),
+        "segment/start/timestamp": _ints(round(start * 1e6) for _, start, _ in segments),
+        "segment/end/timestamp": _ints(end if math.isinf(stop) else round(stop * 1e6) for _, _, stop in segments),
+        "segment/label/index": _ints(label for label, _, _ in segments),
+        "segment/label/string": _texts(labels[label] for label, _, _ in segments),
+    }
 
 
 def _image_list(context: dict, prefix: str, images: Sequence[bytes], offset: int) -> list[bytes]:

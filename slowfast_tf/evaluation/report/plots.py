@@ -95,7 +95,8 @@ def save_classes(values: np.ndarray, labels: Sequence[str], name: str, path: Fil
     if many:
         axis.set_xlabel(f"{len(order)} classes, the best first")
     else:
-        axis.set_xticks(range(len(order)), [labels[i] for i in order], rotation=60, ha="right", rotation_mode="anchor")
+        names: list[str] = [labels[int(i)] for i in order]
+        axis.set_xticks(range(len(order)), names, rotation=60, ha="right", rotation_mode="anchor")
     axis.set_xlim(-0.6, len(order) - 0.4)
     axis.set_ylim(0, 1.02)
     axis.set_ylabel(name)

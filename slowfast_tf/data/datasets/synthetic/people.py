@@ -130,4 +130,4 @@ def render(random: np.random.Generator) -> tuple[np.ndarray, list[tuple[np.ndarr
         corners = np.clip(np.array([x - radius, y - radius, x + radius, y + radius]) / SIZE, 0, 1)
         drawn.append((corners, (int(shape), len(shapes.SHAPES) + motion)))
     images += random.normal(0, 4, images.shape)
-    return np.uint8(np.clip(images, 0, 255)), drawn
+    return np.clip(images, 0, 255).astype(np.uint8), drawn
