@@ -84,7 +84,7 @@ def computed(volumes, gpus, machine):
     decode = machine.clips * volumes.seconds / machine.cores
     read = machine.clips * min(gpus, machine.gpus) * volumes.record / machine.network
     parts = {"compute": compute + all_reduce, "decoding": decode, "reading over the network": read}
-    limit = max(parts, key=parts.get)
+    limit = max(parts, key=lambda name: parts[name])
     step = parts[limit]
     if limit == "compute" and all_reduce > compute:
         limit = "all-reduce"
@@ -162,7 +162,11 @@ def serve(request):
     note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: times.append(time.perf_counter()))
     steps = WARM_UP + request["rounds"]
     model.fit(
-        strategy.distribute_datasets_from_function(read), steps_per_epoch=steps, epochs=1, callbacks=[note], verbose=0
+        strategy.distribute_datasets_from_function(read),
+        steps_per_epoch=steps,
+        epochs=1,
+        callbacks=[note],
+        verbose=0,  # pyright: ignore[reportArgumentType]
     )
     gradients = [tf.zeros(v.shape) for v in model.trainable_variables]
 

@@ -212,11 +212,12 @@ class Clips:
             )
         if not mixes:
             return batches
-        # Seeded by the batch's first clip, past the clip's own draws.
-        return batches.map(
-            lambda numbers, batch: augment.mix(*batch, data.mixup, data.cutmix, draws.mixing_seed(numbers[0])),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+
+        def mixed(numbers, batch):  # seeded by the batch's first clip, past the clip's own draws
+            inputs, labels = batch
+            return augment.mix(inputs, labels, data.mixup, data.cutmix, draws.mixing_seed(numbers[0]))
+
+        return batches.map(mixed, num_parallel_calls=tf.data.AUTOTUNE)
 
     @_without_autograph
     def validation(self) -> tf.data.Dataset:
@@ -254,7 +255,7 @@ class Clips:
             return clips.test_inputs(frames, self.spec, test.crops), labels, name
 
         data = self._test_clips(self._test_sampling(test.clips, test.to_the_end), shard, done)
-        data = data.map(decoded, tf.data.AUTOTUNE).flat_map(one_by_one)
+        data = data.map(decoded, tf.data.AUTOTUNE).flat_map(one_by_one)  # pyright: ignore[reportArgumentType]
         return data.map(inputs, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     @_without_autograph
@@ -354,7 +355,8 @@ class _Layout:
     def slot(self, position: tf.Tensor) -> tf.Tensor:
         """Return the index in `shapes` of the batch that the clip at a position of the run is in."""
         ends = self._ends()
-        return tf.searchsorted(tf.constant(ends), [position % self.clips() % ends[-1]], "right")[0]
+        place = tf.math.floormod(tf.math.floormod(position, self.clips()), ends[-1])
+        return tf.searchsorted(tf.constant(ends), [place], "right")[0]
 
     def _ends(self) -> np.ndarray:
         return np.cumsum([shape.batch for shape in self.shapes])

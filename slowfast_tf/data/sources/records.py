@@ -167,7 +167,7 @@ def any_number() -> tf.Tensor:
 def without_seed() -> Iterator[None]:
     """Take back the seed of a run inside: with it all workers of a service, and all epochs, would draw the same."""
     seed, _ = tf.compat.v1.get_seed(None)
-    tf.random.set_seed(None)
+    tf.random.set_seed(None)  # pyright: ignore[reportArgumentType]
     try:
         yield
     finally:
