@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 import slowfast_tf
 from slowfast_tf import convert
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[3]
 CHECKPOINT = ROOT.parent / "shared" / "golden" / "pyslowfast_slowfast_8x8_r50_w16.pkl"
 # The checkpoint is 16 wide; the rest is time.
 SMALLER = [

@@ -24,7 +24,7 @@ from slowfast_tf.data.sources.files import read_images
 from slowfast_tf.errors import VideoError
 from slowfast_tf.video.decode import read_frames
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 ENCODERS = {
     ".mp4": {"bf": 2},
     ".avi": {"codec": "mpeg4"},

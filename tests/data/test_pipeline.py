@@ -26,7 +26,7 @@ from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
 from slowfast_tf.training import run
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def write_picture(path, number, count=40, rate=30):

@@ -24,7 +24,7 @@ from slowfast_tf.data import Clips, load, sampling, transforms
 from slowfast_tf.errors import InputError
 from slowfast_tf.models.presets import get_spec
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 # Time

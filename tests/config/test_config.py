@@ -10,7 +10,7 @@ import pytest
 from slowfast_tf import config
 from slowfast_tf.errors import InputError
 
-ROOT = pathlib.Path(__file__).parents[1]
+ROOT = pathlib.Path(__file__).parents[2]
 
 MINIMAL = {
     "name": "n",

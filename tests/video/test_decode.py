@@ -20,7 +20,7 @@ from slowfast_tf.video.images import list_images
 from slowfast_tf.video.probe import probe
 
 COUNT = 50
-CLIPS = pathlib.Path(__file__).parents[2] / "shared" / "videos"
+CLIPS = pathlib.Path(__file__).parents[3] / "shared" / "videos"
 
 FORMATS = {
     "h264.mp4": {"bf": 3, "g": 12, "x264-params": "scenecut=0:b-adapt=0"},
