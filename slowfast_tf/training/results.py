@@ -8,7 +8,7 @@ ABOUT = {
     "metrics.json": "the metrics of the test",
     "report.html": "metrics by class and the most confused pairs; scores.npz holds the scores",
     "curves.png": "loss and accuracy by epoch, from history.csv",
-    "confusion.png": "which classes are taken for which",
+    "confusion.png": "the confusion matrix",
     "detections.csv": "boxes and scores in AVA's form",
     "prediction.png": "a video and what the network says of it",
     "saved_model/1": "for TF Serving",
