@@ -9,7 +9,10 @@ from . import runtime
 from .errors import InputError
 from .training import ablations
 
-ADVICE = {"workdir": "choose another --workdir or remove it"}
+ADVICE = {
+    "overrides": "--set takes KEY=VALUE, such as --set train.epochs=3",
+    "workdir": "choose another --workdir or remove it",
+}
 
 
 def main(arguments: list[str] | None = None) -> None:

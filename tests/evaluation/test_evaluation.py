@@ -292,10 +292,8 @@ def drawn(monkeypatch):
     return figures
 
 
-@pytest.mark.parametrize("first", [0.0, 1])
-def test_curves_count_epochs_from_1(drawn, first):
-    """Whether `history.csv` is an earlier version's, which counted from 0, or not."""
-    plots.save_curves([{"epoch": first + i, "loss": 2.0, "val_loss": 2.0} for i in range(3)], "curves.png")
+def test_curves_count_epochs_from_1(drawn):
+    plots.save_curves([{"epoch": 1 + i, "loss": 2.0, "val_loss": 2.0} for i in range(3)], "curves.png")
     lines = drawn[0].axes[0].lines
     assert [list(line.get_xdata()) for line in lines] == [[1, 2, 3]] * 2
 

@@ -22,7 +22,7 @@ CHECKPOINT = ROOT.parent / "shared" / "golden" / "pyslowfast_slowfast_8x8_r50_w1
 SMALLER = [
     "model.width=16",
     *("model.crop_size=32", "data.crop_size=32", "data.short_sides=[32, 40]"),
-    *("train.epochs=1", "train.batch_size=2"),
+    *("train.epochs=1", "train.warmup_epochs=1", "train.batch_size=2"),
 ]
 # Of 157 classes, by video of the test list.
 HAPPENING = {"TEST0": (3, 92, 156), "TEST1": (3,), "TEST2": (), "TEST3": (92, 147), "TEST4": (147, 3)}
