@@ -115,7 +115,8 @@ class Source(abc.ABC):
         for following in range(self.count if stand_in else 1):
             index = (number + following) % self.count
             name = self.names[index]
-            if self._failures.get(name, 0) >= MAX_FAILURES:
+            # Never as a stand-in: an outage of a second would use up the attempts of every video.
+            if name in self.skipped and (following or self._failures.get(name, 0) >= MAX_FAILURES):
                 continue
             try:
                 clip = read(index, starts, rate_ratio)

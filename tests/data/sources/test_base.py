@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.pictures import CLASSES
 from helpers.tags import copy_with_latin_title
 
 from slowfast_tf.data import Clips, datasets
+from slowfast_tf.data.sampling import Sampling
 from slowfast_tf.data.sources import Files
 from slowfast_tf.data.sources.base import MAX_FAILURES
 from slowfast_tf.errors import VideoError
@@ -60,6 +62,30 @@ def test_the_next_video_stands_in_once(configure, folder):
     counts = [labels.numpy().sum(0).tolist() for _, labels in clips.train(range(2))]
     # The next video is the first bee.
     assert counts == [[1, 3, 2, 2], [2, 2, 2, 2]]
+
+
+def test_an_outage_gives_up_no_video(configure, folder):
+    """Each clip looks for a stand-in among all videos, so that one pass could use up the attempts of all."""
+    out = [True]
+
+    def decode(path, frames, short_side=None):
+        if out[0]:
+            raise VideoError(f"{path}: cannot be read as a video: Input/output error")
+        return read_frames(path, frames, short_side)
+
+    config = configure("train.batch_size=8")
+    source = Files(datasets.load_split("folder", folder, "train").videos, None, decode=decode)
+    clips = Clips(config, "train", source=source)
+    for _ in range(MAX_FAILURES - 1):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="none of the training videos can be read"):
+            source.read(tf.constant(0, tf.int64), Sampling(clips.spec, [0.5]), stand_in=True)
+    for number in range(source.count):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            source.read(tf.constant(number, tf.int64), Sampling(clips.spec, [0.5]), stand_in=True)
+    assert len(source.skipped) == source.count == 8
+    out[0] = False
+    counts = [labels.numpy().sum(0).tolist() for _, labels in clips.train(range(1))]
+    assert sum(counts[0]) == 8 and len(source.skipped) <= 1
 
 
 @pytest.mark.parametrize("frames", [[0], [5, 6]])
