@@ -12,6 +12,7 @@ import tensorflow as tf
 from slowfast_tf import config
 from slowfast_tf import evaluate as command
 from slowfast_tf.data import Clips, datasets, transforms
+from slowfast_tf.data.clips import with_boxes
 from slowfast_tf.data.datasets.synthetic import people as demo_detection
 from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
@@ -140,7 +141,7 @@ def test_validation_batches(configure):
 def test_a_batch_without_boxes_has_no_loss(configure):
     """What a crop shows that nobody is in: a row of padding, which counts for nothing."""
     clips = Clips(configure(), "val")
-    inputs, labels, weights = clips._with_boxes({}, tf.zeros([2, 4]), tf.zeros([2, 1], tf.int64))
+    inputs, labels, weights = with_boxes({}, tf.zeros([2, 4]), tf.zeros([2, 1], tf.int64), 80)
     assert inputs["boxes"].shape == (1, 4) and labels.shape == (1, 80) and weights.numpy().tolist() == [0]
     loss, _, _ = losses.from_config(clips.config.train, clips.spec)
     assert float(loss(labels[None], tf.ones([1, 1, 80]), weights[None])) == 0

@@ -13,7 +13,7 @@ from helpers.coded_video import coded, numbers, write
 from slowfast_tf import load, plugins, runtime, train
 from slowfast_tf.errors import InputError
 from slowfast_tf.models import keras_compat as compat
-from slowfast_tf.training import optimizers, schedules
+from slowfast_tf.training import optimizers, run, schedules
 from slowfast_tf.video import tensorflow_io
 
 pytestmark = pytest.mark.legacy
@@ -107,7 +107,7 @@ def test_lamb_of_addons_trains_and_goes_on(configure, tmp_path):
     settings = configure(
         'plugins=["tensorflow_addons"]', 'train.optimizer={"class_name": "Addons>LAMB", "config": {"beta_1": 0.8}}'
     )
-    train.train(settings, tmp_path / "run")
+    run.train(settings, tmp_path / "run")
     (path,) = (tmp_path / "run/checkpoints").iterdir()
     optimizer = load(path, compile=True).optimizer
     weights = optimizer.get_weights()
