@@ -45,7 +45,7 @@ def download(address: str, path: pathlib.Path) -> None:
 
 
 def _fetch(address: str, part: pathlib.Path) -> int | None:
-    """Download behind what is there already; return the whole size, or None if it is unknown."""
+    """Append the bytes that a partial file lacks; return the whole size, or None if the server does not say it."""
     from keras.utils import Progbar  # TensorFlow comes with it
 
     have = part.stat().st_size if part.exists() else 0

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers import published
 from helpers.coded_video import coded, decode, numbers, write
+from helpers.masks import difference
 from helpers.pictures import CLASSES, told
 from helpers.published import FAR, FILM, NEAR, TRAIN, VAL, ava, kinetics, put
 from PIL import Image
@@ -120,16 +121,6 @@ def test_demo_videos_share_no_draw(made, tmp_path):
     demo.make(tmp_path / "other", train=1, validation=0, seed=1)
     other = next((tmp_path / "other").rglob("*.mp4"))
     assert np.abs(decode(other)[0].astype(float) - decode(made / other.relative_to(tmp_path / "other"))[0]).mean() > 8
-
-
-def difference(first, second):
-    """How much of two masks is not shared, at the shift (a hand shakes) where they agree best: 0 to 1."""
-    shares = []
-    for dy in range(-4, 5):
-        for dx in range(-4, 5):
-            moved = np.roll(second, (dy, dx), (0, 1))
-            shares.append((first != moved).sum() / max((first | moved).sum(), 1))
-    return min(shares)
 
 
 @pytest.mark.parametrize("name", demo.CLASSES)
