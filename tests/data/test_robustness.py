@@ -89,7 +89,7 @@ def main(path):
 def run(path, timeout=280):
     done = subprocess.run(
         [sys.executable, "-c", f"import test_robustness; test_robustness.main({str(path)!r})"],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests/data'}", "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,
         timeout=timeout,
