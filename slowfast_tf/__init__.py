@@ -16,7 +16,7 @@ _HOMES = {
     "SlowFast": ".models.slowfast",
     "SlowFastSpec": ".models.spec",
     "from_pretrained": ".checkpoints",
-    "load": ".models.slowfast",
+    "load": ".checkpoints.names",
 }
 _MODULES = ("checkpoints", "config", "data", "evaluation", "exporting", "inference", "models", "training")
 
@@ -25,7 +25,7 @@ __all__ = [*_HOMES, *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name], __name__), "load_model" if name == "load" else name)
+        return getattr(importlib.import_module(_HOMES[name], __name__), name)
     if name in _MODULES:
         return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -36,12 +36,16 @@ def main(arguments: list[str] | None = None) -> None:
         _check_files(files, options.overwrite)
         runtime.import_tensorflow()
         plugins.load(settings.plugins)
+        from .checkpoints.names import load
         from .data import Clips
+        from .evaluation import protocol
         from .evaluation.run import evaluate
-        from .models.slowfast import load_model
 
-        model = load_model(options.checkpoint)
-        clips = Clips(settings, "val")
+        model = load(options.checkpoint)
+        spec, lines = protocol.choose(model.spec, settings.spec(), config.overridden(options.set), model.unstated)
+        for line in lines:
+            print(line, file=sys.stderr)
+        clips = Clips(settings, "val", spec=spec)
         for problem in clips.problems:
             print(f"left out: {problem}", file=sys.stderr)
         found, _ = evaluate(model, clips, shard, **files)

@@ -2,7 +2,6 @@
 
 import argparse
 import pathlib
-import re
 import signal
 
 from . import runtime
@@ -10,6 +9,7 @@ from .errors import InputError
 from .files import remote
 from .interrupts import handle_signals
 from .models.presets import PRESETS, nearest
+from .models.spec import Views
 
 # Which options a format has, and their values.
 ONLY = {
@@ -22,12 +22,12 @@ SUFFIX = {"tflite": ".tflite", "onnx": ".onnx"}
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     options = _parser().parse_args(arguments)
-    views = _check(options)
+    _check(options)
 
     runtime.import_tensorflow()
     # As Ctrl-C: what is half-written goes away.
     with handle_signals(signal.default_int_handler, signal.SIGTERM):
-        _export(options, views)
+        _export(options)
     print(f"wrote {options.output}")
 
 
@@ -58,19 +58,25 @@ def _parser() -> argparse.ArgumentParser:
         "--report", type=pathlib.Path, metavar="FILE", help="tflite int8: also write what each layer loses, as CSV"
     )
     parser.add_argument(
-        "--views", default="1x1", metavar="CLIPSxCROPS", help="saved_model only: views of each video, such as 10x3"
+        "--views",
+        metavar="VIEWS",
+        help="saved_model only: clips and crops of each video, KxC such as 10x3, or middle (1x1, the fastest); by"
+        " default those of the model's own test",
     )
     return parser
 
 
-def _export(options: argparse.Namespace, views: tuple[int, int]) -> None:
-    from .models.slowfast import SlowFast, load_model
+def _export(options: argparse.Namespace) -> None:
+    from .checkpoints.names import load
+    from .inference.prediction import with_views
+    from .models.slowfast import SlowFast
 
     preset = options.checkpoint in PRESETS and not pathlib.Path(options.checkpoint).exists()
-    model = SlowFast(options.checkpoint) if preset else load_model(options.checkpoint)
+    model = SlowFast(options.checkpoint) if preset else load(options.checkpoint)
     if options.format == "saved_model":
         from .exporting import saved_model
 
+        views = with_views(model.spec, options.views).views
         saved_model.export(model, options.output, options.precision, views)
     else:
         from .exporting import calibration, onnx, tflite
@@ -83,19 +89,21 @@ def _export(options: argparse.Namespace, views: tuple[int, int]) -> None:
                 tflite.export(model, options.output, options.quantize, clips, options.int8_io, options.report)
 
 
-def _check(options: argparse.Namespace) -> tuple[int, int]:
-    """Refuse what does not fit together, before TensorFlow is imported; return the views."""
+def _check(options: argparse.Namespace) -> None:
+    """Refuse what does not fit together, before TensorFlow is imported."""
     form = options.format
     for name, formats in ONLY.items():
         value = getattr(options, name)
         if value not in formats[form]:
             others = ", ".join(key for key, values in formats.items() if value in values)
             raise InputError(f"--{name} {value} is for --format {others}; received --format {form}")
-    if not re.fullmatch(r"[1-9]\d{0,2}x[1-9]\d?", options.views):
-        raise InputError(f"--views takes CLIPSxCROPS, such as 10x3; received {options.views!r}")
-    clips, crops = map(int, options.views.split("x"))
-    if (clips, crops) != (1, 1) and form != "saved_model":
+    if options.views and form != "saved_model":
         raise InputError(f"--views is for --format saved_model; received --format {form}")
+    if options.views:
+        try:
+            Views().parse(options.views)
+        except ValueError as error:
+            raise InputError(f"--views: {error}") from error
     if options.quantize == "int8" and not options.calibration:
         raise InputError("--quantize int8 needs --calibration: some videos like those that the network will see")
     for name in ("calibration", "int8_io", "report"):
@@ -112,7 +120,6 @@ def _check(options: argparse.Namespace) -> tuple[int, int]:
     known = options.checkpoint in PRESETS or remote.is_remote(options.checkpoint)
     if not known and not pathlib.Path(options.checkpoint).exists():
         raise InputError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
-    return clips, crops
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ ADVICE = {
     "directory": "give another --output",
     "output": "give another --output, or --overwrite to replace it",
     "videos": "give them one by one, with --output",
+    "views": "give --views middle, KxC or sliding",
     **dict.fromkeys(("video", "timeline", "explain"), "give another name, or --overwrite to replace it"),
 }
 
@@ -21,10 +22,10 @@ def main(arguments=None):
     options = parse(arguments)
     check(options)
     runtime.import_tensorflow()
+    from .checkpoints.names import load
     from .inference import Predictor, live, people, prediction
-    from .models.slowfast import load_model
 
-    model = load_model(options.model)
+    model = load(options.model)
     labels = class_names(model.spec, options.labels)
     check_model(model.spec, options)
     if model.spec.head == "roi":
@@ -33,8 +34,8 @@ def main(arguments=None):
     elif options.camera:
         results = live.watch(Predictor(model), options.camera, labels)
     else:
-        settings = {**options.outputs, "count": min(options.top_k, 3)}
-        results = prediction.predict_files(model, options.videos, labels, **settings)
+        outputs = prediction.Outputs(**options.outputs, count=min(options.top_k, 3))
+        results = prediction.predict_files(model, options.videos, labels, options.views, outputs)
     try:
         return min(print_results(results, options.top_k, options.json), 1)
     except KeyboardInterrupt:
@@ -46,10 +47,13 @@ def check_model(spec, options):
     check_takes_video(spec, options.model)
     detects, where = spec.head == "roi", options.boxes or options.detector
     missing = "say where people are, by --boxes or --detector"
-    others = "--camera, --video, --timeline and --explain are for others"
+    others = "--camera, --views, --video, --timeline and --explain are for others"
     refuse(
         (where and not detects, f"{options.model} is no detection model; leave --boxes and --detector out"),
-        (detects and (options.camera or options.outputs), f"{options.model} is a detection model; {others}"),
+        (
+            detects and (options.camera or options.views or options.outputs),
+            f"{options.model} is a detection model; {others}",
+        ),
         (detects and not where, f"{options.model} is a detection model: {missing}"),
     )
 
@@ -78,9 +82,11 @@ def parse(arguments):
     add("--top-k", type=int, default=5, help="how many classes to print (5)")
     add("--json", action="store_true", help="print one JSON object a video")
     add("--overwrite", action="store_true", help="replace files that exist")
+    doc = "clips and crops to score: KxC, such as 10x3, middle (1x1), or sliding (windows over the whole video);"
+    add("--views", metavar="VIEWS", help=f"{doc} by default those of the model's own test")
     doc = "in place of VIDEO: the number of a camera, or a stream's address; a line for each clip, as it happens"
     add("--camera", metavar="SOURCE", help=doc)
-    doc = "what happens when in one video, by a window that slides; the scores printed are then the mean of all windows"
+    doc = "what happens when in one video, by a window that slides; the printed scores stay those of the views"
     add = parser.add_argument_group("over time", doc).add_argument
     add("--video", metavar="FILE.mp4", help="write the video with the best classes on its frames")
     add("--timeline", metavar="FILE.png", help="write a plot of the scores over time")
@@ -103,6 +109,7 @@ def check(options):
     refuse(
         (options.top_k < 1, f"--top-k must be at least 1; received {options.top_k}"),
         (bool(count) == bool(options.camera), "give VIDEO or --camera, and not both"),
+        (options.views and options.camera, "--views is for VIDEO; --camera scores the latest clip"),
         (options.outputs and count != 1, f"--video, --timeline and --explain are for one VIDEO; {found}"),
         (options.boxes and options.detector, "give --boxes or --detector, not both"),
         (options.boxes and count > 1, f"--boxes is for one video; received {count}"),

@@ -20,7 +20,7 @@ class ImagesInMemory(Records):
     """
 
     def __init__(self, root: str | os.PathLike, images: tf.Tensor, span: float, length: float):
-        super().__init__(str(root), "train", None)
+        super().__init__(str(root), "train")
         self.held, self.span, self.length = images, span, length
 
     def read(self, number: tf.Tensor, sampling: Sampling, stand_in: bool = False) -> Clip:

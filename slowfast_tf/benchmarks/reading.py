@@ -206,7 +206,7 @@ def video_readers(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> dict[Rea
     videos = tuple(datasets.load_split("folder", str(root), "train").videos) * (EPOCH // VIDEOS)
 
     def training(decode: "Decode") -> Timer:
-        return time_training("folder", root, Files(videos, None, decode=decode))
+        return time_training("folder", root, Files(videos, decode=decode))
 
     available, name = decoders.available(), "H.264"
     limit = f"every frame from the key frame, no RGB {LIMIT}"

@@ -3,7 +3,19 @@
 No TensorFlow here: a mistake in a configuration is answered at once.
 """
 
-from .loading import find, load, shipped
+from .loading import find, load, overridden, shipped
 from .schema import Config, Data, Evaluation, Model, Prepare, Section, Train
 
-__all__ = ["Config", "Data", "Evaluation", "Model", "Prepare", "Section", "Train", "find", "load", "shipped"]
+__all__ = [
+    "Config",
+    "Data",
+    "Evaluation",
+    "Model",
+    "Prepare",
+    "Section",
+    "Train",
+    "find",
+    "load",
+    "overridden",
+    "shipped",
+]

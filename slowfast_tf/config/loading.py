@@ -18,6 +18,10 @@ from .schema import Config
 SHIPPED = pathlib.Path(__file__).parents[1] / "configs"
 
 
+# Keys of earlier versions, and where their values are now.
+_MOVED = {"data.frame_rate": "model.frame_rate"}
+
+
 def shipped() -> list[str]:
     """Return the names of the configurations that come with the package, such as "kinetics400/slowfast_8x8_r50"."""
     return sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.rglob("*.json"))
@@ -79,6 +83,12 @@ def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Config:
         raise InputError(f"{path}: {_explain(error.errors()[0])}") from error
 
 
+def overridden(overrides: Iterable[str]) -> set[str]:
+    """Return the keys that overrides set, such as {"model.frame_rate"}."""
+    keys = (override.partition("=")[0].strip() for override in overrides)
+    return {_MOVED.get(key, key) for key in keys}
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     """Set one value, in place."""
     key, equals, text = override.partition("=")
@@ -88,7 +98,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = json.loads(text)
     except ValueError:
         value = text
-    *parents, last = key.strip().split(".")
+    *parents, last = _MOVED.get(key.strip(), key.strip()).split(".")
     section = values
     for parent in parents:
         section = section.setdefault(parent, {})
@@ -111,6 +121,7 @@ def _read(path: pathlib.Path, readers: tuple[pathlib.Path, ...]) -> dict[str, An
         raise InputError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"{path}: a configuration is an object {{...}}; got {type(values).__name__}")
+    _move(values)
     if "base" in values:
         base = values.pop("base")
         if not isinstance(base, str):
@@ -121,6 +132,14 @@ def _read(path: pathlib.Path, readers: tuple[pathlib.Path, ...]) -> dict[str, An
             raise InputError(f"{path}: base: {error}") from error
         values = _merge(_read(found, (*readers, path.resolve())), values)
     return values
+
+
+def _move(values: dict[str, Any]) -> None:
+    """Move the values of an earlier version's keys to where they are now, in place."""
+    for old, new in _MOVED.items():
+        (section, key), (target, name) = old.split("."), new.split(".")
+        if isinstance(values.get(section), dict) and key in values[section]:
+            values.setdefault(target, {}).setdefault(name, values[section].pop(key))
 
 
 def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

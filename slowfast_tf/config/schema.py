@@ -12,7 +12,7 @@ from ..data.datasets import DATASETS
 from ..errors import InputError
 from ..files.atomic import write_text
 from ..models.presets import get_spec
-from ..models.spec import SlowFastSpec
+from ..models.spec import SlowFastSpec, Views
 
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Rate = Annotated[float, pydantic.Field(ge=0)]
@@ -45,7 +45,8 @@ def _is_optimizer(value: Any) -> Any:
 class Model(Section):
     """The network: a preset, and any field of `slowfast_tf.SlowFastSpec` to change in it.
 
-    Number and names of the classes come from the data set.
+    The data set gives the number and the names of the classes, and the section `test` the views. A trained model keeps
+    all of it, and `evaluate` follows the model.
     """
 
     model_config = pydantic.ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
@@ -60,7 +61,6 @@ class Data(Section):
         or "ava"; docs/datasets.md.
         "records" is what `slowfast_tf.prepare` made of any of them.
     root: directory of the data set, from where the command is run.
-    frame_rate: frames a second that the network's stride counts (30 for Kinetics); null counts those of each video.
     reader: what decodes video files: "pyav", or "tensorflow_io" (docs/stacks.md).
     service: address of a tf.data service that reads the training records, such as "grpc://host:5000".
     crop_size: height and width of a training crop, in pixels.
@@ -77,7 +77,6 @@ class Data(Section):
 
     dataset: Annotated[str, pydantic.AfterValidator(_is_dataset)]
     root: str
-    frame_rate: Annotated[float, pydantic.Field(gt=0)] | None = None
     reader: Literal["pyav", "tensorflow_io"] = "pyav"
     service: str | None = None
     crop_size: Positive = 224
@@ -197,15 +196,9 @@ class Train(Section):
 
 
 class Evaluation(Section):
-    """Views of a video in testing, and how their scores become one.
+    """The views of a video in the test of a run, which the trained model keeps; see `slowfast_tf.models.spec.Views`.
 
-    clips, crops: clips uniform in time, and crops of each along its longer side. 0 crops: a single pass over the whole
-        width, of which every crop-sized window counts as a view.
     A detection network has one view of each key frame: 1 clip around it, and 0 crops, the whole frame.
-    to_the_end: the last clip ends with the video, as PySlowFast has it on Charades, where on Kinetics the k-th of K
-        clips starts at k / K of the room that there is. Starts are within two raw frames of PySlowFast's, which rounds
-        them and has a clip end with its last sampled frame.
-    fuse: "mean" or "max" over the views' scores.
     """
 
     clips: Positive = 10
@@ -250,6 +243,8 @@ class Config(Section):
     @pydantic.model_validator(mode="after")
     def _network_fits(self):
         for name, value in (self.model.model_extra or {}).items():
+            if name == "views":
+                raise ValueError("model.views is not a key of a configuration; set the section test")
             default = getattr(SlowFastSpec, name, None)
             kinds = {tuple: (list,), float: (int, float)}.get(type(default), (type(default),))
             if default is not None and type(value) not in kinds:
@@ -315,12 +310,12 @@ class Config(Section):
             )
 
     def spec(self, labels: Sequence[str] = ()) -> SlowFastSpec:
-        """Return the spec of the network.
+        """Return the spec of the network, with its protocol.
 
         Args:
             labels: class names, which decide the number of classes; without any, the preset's.
         """
-        changes: dict[str, Any] = dict(self.model.model_extra or {})
+        changes: dict[str, Any] = {**(self.model.model_extra or {}), "views": Views(**self.test.model_dump())}
         if labels:
             changes.update(labels=tuple(labels), num_classes=len(labels))
         return get_spec(self.model.preset, **changes)

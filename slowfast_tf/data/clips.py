@@ -230,6 +230,13 @@ def key_frame_inputs(clip: Clip, spec: SlowFastSpec) -> Inputs:
     return {**inputs, "boxes": (clip.boxes * tf.tile(sides[::-1], [2]))[None]}
 
 
+def boxes_from(clip: Clip, score: float) -> Clip:
+    """Return a clip without the boxes of a lower score."""
+    kept = clip.box_scores >= score
+    boxes, labels, scores = (tf.boolean_mask(x, kept) for x in (clip.boxes, clip.box_labels, clip.box_scores))
+    return clip._replace(boxes=boxes, box_labels=labels, box_scores=scores)
+
+
 def _has_flow(clip: Clip) -> bool:
     return not isinstance(clip.flow, tuple)
 

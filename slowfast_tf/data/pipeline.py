@@ -13,6 +13,7 @@ import tensorflow as tf
 from .. import plugins
 from ..config import Config
 from ..errors import InputError
+from ..models.spec import MIDDLE, SlowFastSpec, Views
 from . import augment, clips, datasets, multigrid, service
 from .random_clips import RandomClips, shuffled
 from .sampling import Sampling, test_starts
@@ -63,6 +64,8 @@ class Clips:
         config: a `slowfast_tf.config.Config`.
         split: "train" or "val".
         strict: raise an error if anything is wrong in the data set's lists.
+        spec: of the network that the clips are for; the configuration's by default. Its protocol (frame rate, views,
+            crop size, colors) decides how clips are taken.
         source: where to read the videos of the split in place of the configured place, such as `sources.Files` with
             another decoder.
 
@@ -72,7 +75,7 @@ class Clips:
         labels: the class names.
         dataset: name of the data set; for records, of the one that they were made of.
         problems: a line for each thing that is wrong in the data set's lists and was left out.
-        spec: the `SlowFastSpec` of the network, with these labels.
+        spec: of the network; the configuration's has these labels.
         phases: see `multigrid.schedule`; a single phase without multigrid training.
 
     Raises:
@@ -83,14 +86,21 @@ class Clips:
         ...     scores = tf.nn.softmax(model(inputs))
     """
 
-    def __init__(self, config: Config, split: str, strict: bool = False, source: Source | None = None):
+    def __init__(
+        self,
+        config: Config,
+        split: str,
+        strict: bool = False,
+        spec: SlowFastSpec | None = None,
+        source: Source | None = None,
+    ):
         self.config = config
         if config.data.service and split == "train":
             service.wait(config.data.service)
-        opened = _open(config, split, strict)
+        opened = _open(config, split, strict, spec or config.spec())
         self.source = source or opened.source
         self.labels, self.dataset, self.problems = opened.labels, opened.dataset, opened.problems
-        self.spec = config.spec(self.labels)
+        self.spec = spec or config.spec(self.labels)
         self.phases = _phases(config)
 
     @property
@@ -222,7 +232,7 @@ class Clips:
     @_without_autograph
     def validation(self) -> tf.data.Dataset:
         """Return the middle clip and crop of every video, in order, in batches (see `load`)."""
-        data = self._test_clips(self._test_sampling(1))
+        data = self._test_clips(self._test_sampling())
         data = data.map(lambda clip: clips.middle_example(clip, self.spec), tf.data.AUTOTUNE)
         return data.padded_batch(self.config.train.batch_size).prefetch(2)
 
@@ -239,11 +249,11 @@ class Clips:
             done: ids of videos to leave out.
 
         Yields:
-            Inputs of the crops of one clip, `[crops, T, S, S, C]` (with `test.crops` 0 a single one, of the whole width
+            Inputs of the crops of one clip, `[crops, T, S, S, C]` (with 0 crops a single one, of the whole width
             and height); labels of the video, float32 `[classes]`; and its id. The clips of a video follow each other.
             Videos that cannot be read are left out, and are in `skipped` after the pass.
         """
-        test, classes = self.config.test, self.spec.num_classes
+        views, classes = self.spec.views, self.spec.num_classes
 
         def decoded(clip):
             return clips.test_frames(clip), clips.labels_during(clip, clips.ALWAYS, classes), clip.id
@@ -252,9 +262,9 @@ class Clips:
             return tf.data.Dataset.from_tensor_slices(frames).map(lambda one: (one, labels, name))
 
         def inputs(frames, labels, name):
-            return clips.test_inputs(frames, self.spec, test.crops), labels, name
+            return clips.test_inputs(frames, self.spec, views.crops), labels, name
 
-        data = self._test_clips(self._test_sampling(test.clips, test.to_the_end), shard, done)
+        data = self._test_clips(self._test_sampling(views), shard, done)
         data = data.map(decoded, tf.data.AUTOTUNE).flat_map(one_by_one)  # pyright: ignore[reportArgumentType]
         return data.map(inputs, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
@@ -272,13 +282,14 @@ class Clips:
         """
 
         def example(clip):
+            clip = clips.boxes_from(clip, self.spec.person_score)
             labels = clips.one_hot_labels(clip.box_labels, self.spec.num_classes)
             return clips.key_frame_inputs(clip, self.spec), labels, clip.boxes, clip.id
 
-        return self._test_clips(self._test_sampling(1), shard, done).map(example, tf.data.AUTOTUNE).prefetch(2)
+        return self._test_clips(self._test_sampling(), shard, done).map(example, tf.data.AUTOTUNE).prefetch(2)
 
-    def _test_sampling(self, count: int, to_the_end: bool = False) -> Sampling:
-        return Sampling(self.spec, test_starts(count, to_the_end), short_side=self.spec.crop_size)
+    def _test_sampling(self, views: Views = MIDDLE) -> Sampling:
+        return Sampling(self.spec, test_starts(self.spec, views), short_side=self.spec.crop_size)
 
     def _test_clips(
         self, sampling: Sampling, shard: tuple[int, int] = (0, 1), done: Collection[str] = ()
@@ -298,11 +309,11 @@ class _Opened(typing.NamedTuple):
     problems: tuple[str, ...]
 
 
-def _open(config: Config, split: str, strict: bool) -> _Opened:
-    data, spec = config.data, config.spec()
+def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Opened:
+    data = config.data
     flow = not spec.takes_video
     if data.dataset == "records":
-        records = Records(data.root, split, data.frame_rate, flow)
+        records = Records(data.root, split, flow)
         return _Opened(records, records.labels, records.dataset, ())
     if flow:
         raise InputError(
@@ -313,9 +324,9 @@ def _open(config: Config, split: str, strict: bool) -> _Opened:
     if data.reader == "tensorflow_io":
         from ..video import tensorflow_io
 
-        files = Files(found.videos, data.frame_rate, tensorflow_io.reader())
+        files = Files(found.videos, tensorflow_io.reader())
     else:
-        files = Files(found.videos, data.frame_rate)
+        files = Files(found.videos)
     return _Opened(files, found.labels, data.dataset, found.problems)
 
 

@@ -9,7 +9,7 @@ from ..config import Data
 from ..models.spec import SlowFastSpec
 from . import clips, multigrid
 from .clips import Clip, Crop
-from .sampling import Sampling
+from .sampling import Sampling, draw_count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +38,13 @@ class RandomClips:
         return tf.stack([tf.constant(self.seed, tf.int64), number])
 
     def sampling(self, number: tf.Tensor) -> Sampling:
-        """Return which frames the clip has: a random start, and a random stride with multigrid training."""
+        """Return which frames the clip has: a random start (or a frame of each segment), and a random stride
+        with multigrid training."""
         slowest, fastest = multigrid.strides(self.spec.stride, self.spec.frames, self.shapes[0])
-        draws = tf.random.stateless_uniform([2], self.seeds(number), dtype=tf.float64)
-        stride = tf.floor(slowest + draws[1] * (fastest - slowest + 1))
-        return Sampling(self.clip_spec, draws[:1], stride / self.spec.stride, self.data.short_sides[1])
+        count = draw_count(self.clip_spec)
+        draws = tf.random.stateless_uniform([count + 1], self.seeds(number), dtype=tf.float64)
+        stride = tf.floor(slowest + draws[-1] * (fastest - slowest + 1))
+        return Sampling(self.clip_spec, draws[:-1], stride / self.spec.stride, self.data.short_sides[1])
 
     def example(self, clip: Clip, number: tf.Tensor, slot: tf.Tensor) -> tuple:
         """Return inputs and labels (see `clips.training_example`).

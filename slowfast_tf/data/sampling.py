@@ -2,115 +2,176 @@
 
 import typing
 
+import numpy as np
 import tensorflow as tf
 
-# Float64 and this make the whole numbers of exact arithmetic whole, which float32 takes for less, now and then.
+from ..models.spec import MIDDLE, SlowFastSpec, Views
+
+# Float64 arithmetic may give a hair less than a whole number; this makes it whole again before rounding down.
 _ROUNDING = 1e-4
+# The middle of a part of an even number of frames is the earlier one of two, as PySlowFast has it.
+_MIDDLE_OF_PART = 0.5 - 1e-9
+
+Number: typing.TypeAlias = float | tf.Tensor
 
 
 class Sampling(typing.NamedTuple):
     """Which clips of a video to take.
 
     Attributes:
-        spec: a `SlowFastSpec`.
-        starts: of K clips, see `clip_frames`; a video with a key frame gives the clip around it instead.
-        rate_ratio: a factor on the spec's stride, float64 if a tensor.
-        short_side: the most pixels that anything that follows needs of a frame's shorter side; None: all.
+        spec: of the network. Its `frame_rate` is the rate that its stride counts.
+        starts: of K clips, see `clip_frames`. A video with a key frame gives the clip around the key frame instead.
+        rate_ratio: a factor on the spec's stride; float64 if a tensor.
+        short_side: pixels of the shorter side that later steps need; None for all.
     """
 
-    spec: typing.Any
+    spec: SlowFastSpec
     starts: typing.Any
-    rate_ratio: typing.Any = 1.0
+    rate_ratio: Number = 1.0
     short_side: int | None = None
 
-    def indices(self, frames, rate, nominal_rate, key):
-        """Raw frame indices, int32 `[K, count]`.
+    def indices(self, frames: typing.Any, rate: typing.Any, key: typing.Any) -> tf.Tensor:
+        """Return raw frame indices, int32 `[K, count]`.
 
         Args:
             frames: number of frames of the video.
-            rate: of the video, frames a second.
-            nominal_rate: what the stride is meant for; None: any.
+            rate: frames a second of the video.
             key: index of the key frame; below 0 without one.
         """
-        rate_ratio = tf.cast(self.rate_ratio, tf.float64) * (
-            tf.cast(rate, tf.float64) / nominal_rate if nominal_rate else 1.0
-        )
+        ratio = tf.cast(self.rate_ratio, tf.float64) * rate_ratio(self.spec, rate)
         return tf.cond(
             key < 0,
-            lambda: clip_frames(self.starts, frames, self.spec, rate_ratio),
-            lambda: key_frames(key, frames, self.spec, rate_ratio),
+            lambda: clip_frames(self.starts, frames, self.spec, ratio),
+            lambda: key_frames(key, frames, self.spec, ratio),
         )
 
 
-def test_starts(clips, to_the_end=False):
-    """Where test clips lie: `clips` of them uniform over the video.
-
-    The k-th of K starts at k / K of the room that there is, as PySlowFast starts them on Kinetics, or at k / (K - 1),
-    as it does on Charades. A single clip lies in the middle, as in MMAction2 (PySlowFast takes the very start).
+def rate_ratio(spec: SlowFastSpec, rate: typing.Any) -> tf.Tensor:
+    """Return how many frames of a video pass for one frame of a network's stride, a float64 scalar.
 
     Args:
-        clips: how many.
-        to_the_end: the last clip ends with the video.
+        spec: of the network.
+        rate: frames a second of the video, a number or a scalar tensor; 0 or less if it is not known.
 
     Returns:
-        A list of floats in `[0, 1]`, for `clip_frames`.
+        `rate / spec.frame_rate`; 1 if the network counts each video's own frames or the rate is not known.
+
+    Example:
+        >>> float(rate_ratio(get_spec("slowfast_8x8_r50", frame_rate=30.0), 60.0))
+        2.0
     """
-    return [0.5] if clips == 1 else [k / (clips - to_the_end) for k in range(clips)]
+    rate = tf.cast(rate, tf.float64)
+    if spec.frame_rate is None:
+        return tf.ones_like(rate)
+    return tf.where(rate > 0, rate / spec.frame_rate, tf.ones_like(rate))
 
 
-def clip_frames(starts, frames, spec, rate_ratio=1.0):
-    """Raw frame indices of clips, for the densest pathway (alpha * T frames, or T for Slow-only).
+def test_starts(spec: SlowFastSpec, views: Views = MIDDLE) -> list[float]:
+    """Return where the clips of a test lie, for `clip_frames`.
 
-    "strided" takes every (tau / alpha)-th frame, "linspace" divides the T * tau raw frames evenly, first and
-    last included, as PySlowFast does. Past the end of the video the last frame is repeated.
+    The k-th of K clips starts at k / K of the room, as PySlowFast has it on Kinetics, or at k / (K - 1) if the last
+    clip ends with the video, as PySlowFast has it on Charades. A single clip lies in the middle, as in MMAction2
+    (PySlowFast takes the start of the video).
 
     Args:
-        starts: where a clip starts, as a share of the room that there is: float64 `[K]`, 0 (the start of the
-            video) to 1 (the clip ends with it). Uniform draws give random clips.
+        spec: of the network.
+        views: how many clips, and whether the last one ends with the video.
+
+    Example:
+        >>> test_starts(get_spec("slowfast_8x8_r50"), Views(clips=4))
+        [0.0, 0.25, 0.5, 0.75]
+    """
+    if spec.frame_index == "segments":
+        return [_MIDDLE_OF_PART] * spec.clip_frames
+    return [0.5] if views.clips == 1 else [k / (views.clips - views.to_the_end) for k in range(views.clips)]
+
+
+def draw_count(spec: SlowFastSpec) -> int:
+    """Return how many uniform draws make a random clip for `clip_frames`."""
+    return spec.clip_frames if spec.frame_index == "segments" else 1
+
+
+def clip_frames(starts: typing.Any, frames: typing.Any, spec: SlowFastSpec, ratio: Number = 1.0) -> tf.Tensor:
+    """Return raw frame indices of clips, for the densest pathway (alpha * T frames, or T for Slow-only).
+
+    "strided" takes every (tau / alpha)-th frame. "linspace" divides the T * tau raw frames evenly, first and last
+    included, as PySlowFast does. Past the end of the video the last frame is repeated. "segments" divides the whole
+    video into equal parts and takes a frame of each, as PySlowFast does on Something-Something.
+
+    Args:
+        starts: float64 shares, 0 to 1; uniform draws give random clips. For each of K clips its start in the room that
+            the video has: 0 is the start of the video, 1 lets the clip end with it. For "segments", the place of each
+            frame in its part, `[K * count]`.
         frames: number of frames of the video, an integer or a scalar tensor.
-        spec: a `SlowFastSpec`; a clip covers its T * tau raw frames.
-        rate_ratio: raw frames that pass for one of the spec's: the video's rate over the one that tau is meant for.
+        spec: of the network; a clip covers its T * tau raw frames.
+        ratio: raw frames that pass for one frame of the stride, see `rate_ratio`.
 
     Returns:
         int32 `[K, count]`, within `[0, frames)`.
+
+    Example:
+        >>> clip_frames([0.0], 300, get_spec("slow_8x8_r50"))[0].numpy().tolist()
+        [0, 8, 16, 24, 32, 40, 48, 56]
     """
-    rate_ratio = tf.cast(rate_ratio, tf.float64)
-    span = spec.clip_span * rate_ratio
+    ratio = tf.cast(ratio, tf.float64)
+    starts, count = tf.convert_to_tensor(starts, tf.float64), spec.clip_frames
+    if spec.frame_index == "segments":
+        part = tf.cast(frames - 1, tf.float64) / count
+        edges = tf.round(part * tf.range(count + 1, dtype=tf.float64))  # halves to even, as NumPy rounds
+        return _within(edges[:-1] + tf.floor(tf.reshape(starts, [-1, count]) * (edges[1:] - edges[:-1] + 1)), frames)
+    span = spec.clip_span * ratio
     room = tf.maximum(tf.cast(frames, tf.float64) - span, 0)
-    start = tf.convert_to_tensor(starts, tf.float64)[:, None] * room
-    count = spec.clip_frames
+    start = starts[:, None] * room
     if spec.frame_index == "strided":
-        index = tf.floor(start + _ROUNDING) + tf.range(count, dtype=tf.float64) * spec.clip_stride * rate_ratio
+        index = tf.floor(start + _ROUNDING) + tf.range(count, dtype=tf.float64) * spec.clip_stride * ratio
     else:
         index = start + tf.linspace(tf.constant(0, tf.float64), span - 1, count)
     return _within(index, frames)
 
 
-def middle_clip(frames, spec, rate_ratio=1.0):
-    """Return the raw frame indices of the middle clip of a video, int32 `[F]`.
+def middle_clip(frames: typing.Any, rate: typing.Any, spec: SlowFastSpec) -> tf.Tensor:
+    """Return the raw frame indices of the middle clip of a video, int32 `[count]`.
 
     Args:
         frames: number of frames of the video, an integer or a scalar tensor.
-        spec: a `SlowFastSpec`.
-        rate_ratio: as for `clip_frames`.
+        rate: frames a second of the video; 0 if it is not known.
+        spec: of the network.
     """
-    return clip_frames(test_starts(1), frames, spec, rate_ratio)[0]
+    return clip_frames(test_starts(spec), frames, spec, rate_ratio(spec, rate))[0]
 
 
-def key_frames(key, frames, spec, rate_ratio=1.0):
-    """Raw frame indices of the clip around a key frame, as PySlowFast takes them on AVA.
+def key_frames(key: typing.Any, frames: typing.Any, spec: SlowFastSpec, ratio: Number = 1.0) -> tf.Tensor:
+    """Return raw frame indices of the clip around a key frame, as PySlowFast takes them on AVA.
 
     Args:
         key: index of the key frame.
-        frames, spec, rate_ratio: as for `clip_frames`.
+        frames, spec, ratio: as for `clip_frames`.
 
     Returns:
-        int32 `[1, count]`, within `[0, frames)`: from half a clip before the key frame on, every (tau / alpha)-th.
+        int32 `[1, count]`, within `[0, frames)`: every (tau / alpha)-th frame, from half a clip before the key frame.
     """
     steps = tf.range(spec.clip_frames, dtype=tf.float64) * spec.clip_stride - spec.clip_span // 2
-    return _within(tf.cast(key, tf.float64) + steps * tf.cast(rate_ratio, tf.float64), frames)[None]
+    return _within(tf.cast(key, tf.float64) + steps * tf.cast(ratio, tf.float64), frames)[None]
 
 
-def _within(index, frames):
-    """Whole indices of the frames of a video."""
+def window_offsets(spec: SlowFastSpec, rate: float) -> np.ndarray:
+    """Return the frames of a window that slides over a video, counted from the start of the window, int `[count]`.
+
+    Args:
+        spec: of the network.
+        rate: frames a second of the video.
+    """
+    frames = window_span(spec, rate)
+    ratio = rate_ratio(spec, rate)
+    starts = test_starts(spec) if spec.frame_index == "segments" else [0.0]
+    return clip_frames(starts, frames, spec, ratio)[0].numpy()
+
+
+def window_span(spec: SlowFastSpec, rate: float) -> int:
+    """Return the raw frames that a clip covers in a video of so many frames a second."""
+    return max(int(np.ceil(spec.clip_span * float(rate_ratio(spec, rate)) - _ROUNDING)), 1)
+
+
+def _within(index: tf.Tensor, frames: typing.Any) -> tf.Tensor:
+    """Return whole indices of the frames of a video."""
     return tf.cast(tf.clip_by_value(tf.floor(index + _ROUNDING), 0, tf.cast(frames - 1, tf.float64)), tf.int32)

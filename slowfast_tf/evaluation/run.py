@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..errors import InputError
 from ..files.atomic import write_text
 from . import ava, metrics, views
+from .protocol import check_labels
 from .report import html, plots
 from .scores import Scores, fuse_scores, partial_file
 
@@ -38,7 +39,8 @@ def evaluate(
 
     Args:
         model: a `SlowFast` with the classes of `clips`.
-        clips: a `slowfast_tf.data.Clips`.
+        clips: a `slowfast_tf.data.Clips` whose `spec` says what is tested: the model's own, or one from
+            `protocol.choose`.
         shard: number of the shard of the videos to test, and how many shards there are. One of several shards has no
             metrics of its own.
         output: JSON file for the metrics.
@@ -59,8 +61,9 @@ def evaluate(
         RunError: if scores are not finite, or the test was interrupted.
 
     Example:
-        >>> clips = slowfast_tf.data.Clips(slowfast_tf.config.load("configs/demo.json"), "val")
-        >>> found, scores = evaluate(slowfast_tf.load("runs/demo"), clips, output="metrics.json")
+        >>> model = slowfast_tf.load("runs/demo")
+        >>> clips = slowfast_tf.data.Clips(slowfast_tf.config.load("configs/demo.json"), "val", spec=model.spec)
+        >>> found, scores = evaluate(model, clips, output="metrics.json")
         >>> found["top1"]
         0.979
     """
@@ -147,14 +150,20 @@ def write_results(
 
 
 def _check(model: "keras.Model", clips: "Clips") -> None:
-    """Raise an InputError unless the model and the data set fit together."""
+    """Raise an InputError unless the model, the clips and the data set fit together."""
     if model.spec.num_classes != len(clips.labels):
         raise InputError(
             f"the model has {model.spec.num_classes} classes and the data set {len(clips.labels)};"
             f" give the checkpoint of a run on this data set"
         )
-    if model.spec.head != clips.spec.head:
+    check_labels(model.spec.labels, clips.labels)
+    configured = clips.config.spec().head
+    if model.spec.head != configured:
         raise InputError(
-            f"the model has head {model.spec.head!r} and the configuration {clips.spec.head!r}; give the configuration"
+            f"the model has head {model.spec.head!r} and the configuration {configured!r}; give the configuration"
             " that it was trained with"
         )
+    for name in ("pathways", "frames", "alpha", "fast_input"):
+        ours, theirs = getattr(model.spec, name), getattr(clips.spec, name)
+        if ours != theirs:
+            raise InputError(f"the model has {name} {ours!r} and the clips {theirs!r}; make Clips with model.spec")

@@ -18,6 +18,7 @@ SHARED = {
     "weights": "is of other weights",
     "classes": "has other classes",
     "test": "has other views",
+    "protocol": "was scored by another protocol",
     "videos": "is of another number of videos",
 }
 
@@ -32,9 +33,10 @@ class About:
         dataset: name of the data set; of records, the data set that they were made of.
         classes: names.
         config: the whole configuration, as JSON holds it.
-        test: its section of that name.
+        test: the views, see `slowfast_tf.models.spec.Views`.
         shard: number of the shard, from 0, and how many there are.
         videos: how many videos all shards have together.
+        protocol: the fields of the spec that decided the scores; empty in files of earlier versions.
     """
 
     weights: str
@@ -45,6 +47,7 @@ class About:
     test: dict[str, typing.Any]
     shard: tuple[int, int]
     videos: int
+    protocol: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the JSON text that a file of scores holds. The shard's key is "part", as in files of all versions."""
@@ -58,7 +61,7 @@ class About:
         Raises:
             ValueError, KeyError, TypeError: for other text.
         """
-        fields = json.loads(text)
+        fields = {"protocol": {}, **json.loads(text)}
         first, count = fields["part"]
         values = {field.name: fields[field.name] for field in dataclasses.fields(cls) if field.name != "shard"}
         return cls(**{**values, "classes": tuple(values["classes"]), "shard": (first, count)})

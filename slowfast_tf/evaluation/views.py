@@ -1,13 +1,13 @@
 """Testing with several views of each video (section 4), whose scores are fused into one a class."""
 
-import functools
+import dataclasses
 import hashlib
 import json
 import os
 import pathlib
 import time
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
@@ -15,7 +15,9 @@ import tensorflow as tf
 import tqdm
 
 from ..errors import InputError, RunError
-from ..models.heads import activate
+from ..inference.predictor import Predictor
+from ..inference.views import fuse
+from .protocol import OVERRIDABLE
 from .scores import About, Scores, load_scores
 
 if typing.TYPE_CHECKING:
@@ -91,7 +93,7 @@ def score_videos(
 
     Args:
         model: a `SlowFast` with the classes of `clips`.
-        clips: a `slowfast_tf.data.Clips`. `clips.config.test` sets the views and how their scores are fused.
+        clips: a `slowfast_tf.data.Clips`. `clips.spec` sets the views, how their scores are fused, and the activation.
         shard: number of the shard of the videos to test, and how many shards there are.
         partial: a file for the scores so far, written once a minute. The test resumes from it if it exists. The caller
             removes it once the scores are safe. None keeps nothing.
@@ -110,7 +112,8 @@ def score_videos(
         raise InputError(
             f"shard {shard[0]} of {shard[1]} holds no video: there are fewer videos than shards", argument="shard"
         )
-    detects = model.spec.head == "roi"
+    detects = clips.spec.head == "roi"
+    predictor = Predictor(model, clips.spec)
     progress = _Progress(_about(model, clips, shard), pathlib.Path(partial) if partial else None, detects)
     clips.skipped.update(progress.skipped)
     progress.skipped = clips.skipped  # which the clips add to
@@ -118,10 +121,10 @@ def score_videos(
     scored = _score_boxes if detects else _score_views
     try:
         with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video", disable=None) as bar:
-            for name, labels, scores, boxes in scored(model, clips, shard, done):
+            for name, labels, scores, boxes in scored(predictor, clips, shard, done):
                 if not np.isfinite(scores).all():
                     raise RunError(f"the scores of {name} are not finite; train the model again")
-                if model.spec.activation == "softmax" and labels.sum() > 1:
+                if clips.spec.activation == "softmax" and labels.sum() > 1:
                     raise InputError(f"{name} has several labels; train a model with model.activation sigmoid")
                 progress.add([name] * len(labels), labels, scores, boxes)
                 done.add(name)
@@ -136,63 +139,40 @@ def score_videos(
 
 
 def _about(model: keras.Model, clips: "Clips", shard: tuple[int, int]) -> About:
-    config = json.loads(json.dumps(clips.config.model_dump(mode="json")))  # as a file gives it back
+    spec = clips.spec
     return About(
         _digest(model),
-        model.spec.activation,
+        spec.activation,
         clips.dataset,
         tuple(clips.labels),
-        config,
-        config["test"],
+        _as_json(clips.config.model_dump(mode="json")),
+        dataclasses.asdict(spec.views),
         (shard[0], shard[1]),
         clips.count,
+        _as_json({name: value for name, value in spec.as_dict().items() if name in OVERRIDABLE}),
     )
 
 
-def _score_views(model: keras.Model, clips: "Clips", shard: tuple[int, int], done: set[str]) -> Iterator[Scored]:
+def _as_json(values: dict[str, typing.Any]) -> dict[str, typing.Any]:
+    """Return values as a JSON file gives them back."""
+    return json.loads(json.dumps(values))
+
+
+def _score_views(predictor: Predictor, clips: "Clips", shard: tuple[int, int], done: set[str]) -> Iterator[Scored]:
     """Yield the id, labels `[1, classes]` and fused scores `[1, classes]` of each video, and no boxes."""
-    test, views = clips.config.test, []
-    view_scores = _view_scores(model, whole=test.crops == 0)
-    fuse = {"mean": np.mean, "max": np.max}[test.fuse]
+    views, scores = clips.spec.views, []
     for inputs, truth, name in clips.views(shard, done):
-        views.append(view_scores(inputs).numpy())
-        if len(views) == test.clips:
-            yield name.numpy().decode(), truth.numpy()[None], fuse(np.concatenate(views), 0, keepdims=True), ()
-            views = []
+        scores.append(predictor.score_views(inputs).numpy())
+        if len(scores) == views.clips:
+            yield name.numpy().decode(), truth.numpy()[None], fuse(np.concatenate(scores), views)[None], ()
+            scores = []
 
 
-def _score_boxes(model: keras.Model, clips: "Clips", shard: tuple[int, int], done: set[str]) -> Iterator[Scored]:
+def _score_boxes(predictor: Predictor, clips: "Clips", shard: tuple[int, int], done: set[str]) -> Iterator[Scored]:
     """Yield the id, labels `[N, classes]`, scores `[N, classes]` and boxes `[N, 4]` of each key frame."""
-    box_scores = _view_scores(model, whole=False)
+    box_scores = tf.function(predictor.score_inputs, reduce_retracing=True, autograph=False, jit_compile=False)
     for inputs, truth, boxes, name in clips.key_frames(shard, done):
         yield name.numpy().decode(), truth.numpy(), box_scores(inputs)[0].numpy(), boxes.numpy()
-
-
-def _view_scores(model: keras.Model, whole: bool) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    """Return a function from the inputs of some views to their scores, `[views, classes]`.
-
-    With `whole`, inputs are as wide (or high) as the video, and every crop-sized window of the features of res5 is a
-    view. Crops sample these windows; here a single pass gives all of them.
-    """
-    activation = functools.partial(activate, activation=model.spec.activation)
-    if not whole:
-        return tf.function(
-            lambda views: activation(model(views, training=False)), reduce_retracing=True, autograph=False
-        )
-    head = model.get_layer("head")
-    features = keras.Model(model.inputs, head.input)
-    window = model.spec.feature_shape(model.spec.pathways[0], 5, model.spec.crop_size)[1]
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def window_scores(views):
-        pooled = [
-            tf.nn.avg_pool2d(tf.reduce_mean(x, 1), window, 1, "VALID")
-            for x in tf.nest.flatten(features(views, training=False))
-        ]
-        pooled = tf.concat(pooled, -1)
-        return activation(head.classifier(tf.reshape(pooled, [-1, pooled.shape[-1]])))
-
-    return window_scores
 
 
 def _digest(model: keras.Model) -> str:

@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from ..data import sampling, transforms
 from ..errors import InputError, VideoError
+from ..inference.clip import read_clip
 from ..models.spec import SlowFastSpec
-from ..video.decode import read_frames
-from ..video.probe import probe
 
 
 def refuse_boxes(spec: SlowFastSpec) -> None:
@@ -46,7 +45,7 @@ def read(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[st
             if str(path).endswith(".tfrecord"):
                 found = list(_records(str(path), spec))
             else:
-                found = [read_frames(path, _middle(probe(path).frames, spec))]
+                found = [read_clip(path, spec)]
         except (VideoError, tf.errors.OpError) as error:
             message = str(error).splitlines()[0]
             message = message if str(path) in message else f"{path}: {message}"
@@ -57,15 +56,14 @@ def read(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[st
     return clips
 
 
-def _middle(frames: int, spec: SlowFastSpec) -> np.ndarray:
-    return sampling.middle_clip(frames, spec).numpy()
-
-
 def _records(path: str, spec: SlowFastSpec) -> Iterator[tf.Tensor]:
+    context = {"image/frame_rate": tf.io.FixedLenFeature([], tf.float32, 0.0)}
     features = {"image/encoded": tf.io.FixedLenSequenceFeature([], tf.string)}
     for record in tf.data.TFRecordDataset(path):
-        encoded = tf.io.parse_single_sequence_example(record, sequence_features=features)[1]["image/encoded"]
-        yield tf.stack([transforms.decode(encoded[i]) for i in _middle(len(encoded), spec)])
+        video, sequence = tf.io.parse_single_sequence_example(record, context, features)
+        encoded = sequence["image/encoded"]
+        middle = sampling.middle_clip(len(encoded), video["image/frame_rate"], spec)
+        yield tf.stack([transforms.decode(encoded[i]) for i in middle])
 
 
 def _inputs(frames: Any, spec: SlowFastSpec) -> dict[str, np.ndarray]:

@@ -11,52 +11,54 @@ from ..errors import InputError
 from ..files.atomic import atomic
 from ..models import keras_compat as compat
 from ..models.slowfast import SlowFast
-from ..models.spec import SlowFastSpec
+from ..models.spec import SlowFastSpec, Views
 from .signatures import signatures
 
 
-def export(
-    model: SlowFast, path: str | os.PathLike, precision: str = "float32", views: tuple[int, int] = (1, 1)
-) -> None:
-    """Write a SavedModel with three signatures, of a batch of any size.
+def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32", views: Views | None = None) -> None:
+    """Write a SavedModel with these signatures, of a batch of any size.
 
-    `serving_default`: `video` uint8 `[B, frames, H, W, 3]`, any number of frames and any size (sides of at most 16 to
-    1); samples, resizes, crops and normalizes as `slowfast_tf.predict` does. Gives `scores` float32 `[B, classes]`, and
-    the top five (or fewer, if there are fewer classes) `labels` (strings) and `label_scores` `[B, 5]`.
+    `rated`: `video` uint8 `[B, frames, H, W, 3]`, any number of frames and any size (sides of at most 16 to 1), and
+    `rate` float32 `[B]`, the frames a second of each video; samples, resizes, crops and normalizes as
+    `slowfast_tf.predict` does. Gives `scores` float32 `[B, classes]`, and the top five (or fewer, if there are fewer
+    classes) `labels` (strings) and `label_scores` `[B, 5]`.
 
-    `jpeg`: `frames` string `[B, frames]`, each a JPEG of any size; gives the same.
+    `serving_default`: `video` alone, at the frame rate that the network's stride counts.
+
+    `rated_jpeg` and `jpeg`: the same with `frames` string `[B, frames]`, each a JPEG of any size, for `video`.
 
     `clips`: the model's own inputs, `slow` and `fast`; gives `scores`.
 
-    A detection network has two signatures. `serving_default` takes `boxes` as well, float32 `[B, N, 4]`: x1, y1, x2,
-    y2 as shares of width and height in frame `frames // 2` of `video`, which the clip lies around; zeros are padding,
-    whose scores are 0. It gives `scores` `[B, N, classes]`, `labels` and `label_scores` `[B, N, 5]`, as
-    `slowfast_tf.predict` does for a key frame. `clips` has `boxes` in pixels.
+    A detection network has no JPEG signatures, and `serving_default` and `rated` take `boxes` as well, float32
+    `[B, N, 4]`: x1, y1, x2, y2 as shares of width and height in frame `frames // 2` of `video`, which the clip lies
+    around; zeros are padding, whose scores are 0. They give `scores` `[B, N, classes]`, `labels` and `label_scores`
+    `[B, N, 5]`, as `slowfast_tf.predict` does for a key frame. `clips` has `boxes` in pixels.
 
-    Where `tensorflow_serving` is installed, warm-up requests of `serving_default` and `jpeg` go along.
+    If `tensorflow_serving` is installed, warm-up requests of `serving_default` and `rated_jpeg` go along.
 
     Args:
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
         path: the directory to make; for TF Serving it ends in a version number. It appears whole, in one rename.
         precision: "float32", or "bfloat16" for CPUs and GPUs that have it.
-        views: clips in time and crops in space of each video, such as (10, 3); (1, 1) is the middle one. Their
-            scores are averaged (softmax) or the highest is taken (sigmoid), as the paper's tests do.
+        views: clips and crops of each video, and how their scores are fused; by default those of the model's own test.
+            Ten clips of three crops take thirty times as long as the middle one, `Views(1, 1)`.
 
     Raises:
-        InputError: where `path` exists or cannot be written, the network does not take RGB video, or a detection
-            network is to have several views.
+        InputError: if `path` exists or cannot be written, the network does not take RGB video, or the views have whole
+            frames in place of crops.
         RunError: where the folded network differs.
 
     Example:
-        >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=(10, 3))
+        >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=Views(1, 1))
     """
     if pathlib.Path(path).exists():
         raise InputError(f"{path} exists already; choose another place or remove it", argument="output")
     if not model.spec.takes_video:
         raise InputError("a SavedModel takes video, and this network optical flow; export it as tflite or onnx")
-    if model.spec.head == "roi" and views != (1, 1):
+    if model.spec.head == "pool" and not (views or model.spec.views).crops:
         raise InputError(
-            f"a detection network has one view, the clip around the boxes; got {views[0]}x{views[1]} views"
+            f"a SavedModel scores crops, and the views are {views or model.spec.views}; give others, such as 10x3",
+            argument="views",
         )
     with atomic(path) as temporary:
         tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures(model, precision, views))
@@ -86,7 +88,11 @@ def _write_warmup(path: pathlib.Path, spec: SlowFastSpec) -> None:
     detects, boxes = spec.head == "roi", np.array([[[0.2, 0.2, 0.8, 0.8]]], np.float32)
     signatures = [
         ("serving_default", {"video": video, **({"boxes": boxes} if detects else {})}),
-        *([] if detects else [("jpeg", {"frames": encoded})]),
+        *(
+            []
+            if detects
+            else [("rated_jpeg", {"frames": encoded, "rate": np.array([spec.frame_rate or 30], np.float32)})]
+        ),
     ]
     requests = path / "assets.extra" / "tf_serving_warmup_requests"
     requests.parent.mkdir()

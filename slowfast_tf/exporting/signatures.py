@@ -1,5 +1,6 @@
 """The graph of a SavedModel: from raw video, JPEG frames or clips to scores and labels, TensorFlow's own ops only."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -9,84 +10,134 @@ import tensorflow as tf
 from ..data import sampling, transforms
 from ..inference.predictor import Predictor
 from ..models.slowfast import SlowFast
-from ..models.spec import SlowFastSpec
+from ..models.spec import SlowFastSpec, Views
 from ..video.probe import MAX_ASPECT, MAX_PIXELS
 from .freeze import Network, input_specs
 
 TOP = 5  # labels
+_VIDEO = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")
+_JPEG = tf.TensorSpec([None, None], tf.string, "frames")
+_RATE = tf.TensorSpec([None], tf.float32, "rate")
+_BOXES = tf.TensorSpec([None, None, 4], tf.float32, "boxes")
 
 
-def signatures(model: SlowFast, precision: str = "float32", views: tuple[int, int] = (1, 1)) -> dict[str, Any]:
+def signatures(model: SlowFast, precision: str = "float32", views: Views | None = None) -> dict[str, Any]:
     """Return the signatures of a SavedModel by name, as `saved_model.export` describes them.
 
     Args:
         model: a `SlowFast` that takes video.
         precision: "float32" or "bfloat16".
-        views: clips in time and crops in space.
+        views: clips and crops of each video; the model's own by default.
 
     Returns:
-        `tf.function`s with input signatures: "serving_default", "clips", and "jpeg" unless the network takes boxes.
+        `tf.function`s with input signatures: "serving_default", "rated", "clips", and "jpeg" and "rated_jpeg" unless
+        the network takes boxes.
     """
-    predictor = Predictor(Network(model, precision))
-    inputs = {spec.name: spec for spec in input_specs(model.spec)}
-    jpeg_crops = functools.partial(_jpeg_crops, model.spec)
+    spec = dataclasses.replace(model.spec, views=views or model.spec.views)
+    predictor = Predictor(Network(model, precision), spec)
+    inputs = {tensor.name: tensor for tensor in input_specs(spec)}
+    jpeg_crops = functools.partial(_jpeg_crops, spec)
 
     @tf.function(input_signature=[inputs], jit_compile=False, autograph=False)
     def clips(inputs):
         return {"scores": predictor.score_inputs(inputs)}
 
-    raw = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")
-    if model.spec.head == "roi":
+    if spec.head == "roi":
+        return {**_detection(predictor), "clips": clips}
 
-        @tf.function(
-            input_signature=[raw, tf.TensorSpec([None, None, 4], tf.float32, "boxes")],
-            jit_compile=False,
-            autograph=False,
-        )
-        def detect(video, boxes):
-            with tf.control_dependencies([_check_size(tf.shape(video)[2:4]), _check_full(tf.shape(video))]):
-                frames = tf.shape(video)[1]
-                clip = tf.gather(video, sampling.key_frames(frames // 2, frames, predictor.spec)[0], axis=1)
-                scores = predictor.score_boxes(clip, boxes)
-            return _best(predictor, tf.where(tf.reduce_any(boxes != 0, -1, keepdims=True), scores, 0.0))
-
-        return {"serving_default": detect, "clips": clips}
-
-    @tf.function(input_signature=[raw], jit_compile=False, autograph=False)
+    @tf.function(input_signature=[_VIDEO], jit_compile=False, autograph=False)
     def serve(video):
-        with tf.control_dependencies([_check_size(tf.shape(video)[2:4])]):
-            return _answer(predictor, video, predictor.crop, views)
+        return _answer(predictor, _sane(video), None, predictor.crop)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.string, "frames")], jit_compile=False, autograph=False)
+    @tf.function(input_signature=[_VIDEO, _RATE], jit_compile=False, autograph=False)
+    def rated(video, rate):
+        return _answer(predictor, _sane(video), rate, predictor.crop)
+
+    @tf.function(input_signature=[_JPEG], jit_compile=False, autograph=False)
     def jpeg(frames):
-        return _answer(predictor, frames, jpeg_crops, views)
+        return _answer(predictor, frames, None, jpeg_crops)
 
-    return {"serving_default": serve, "jpeg": jpeg, "clips": clips}
+    @tf.function(input_signature=[_JPEG, _RATE], jit_compile=False, autograph=False)
+    def rated_jpeg(frames, rate):
+        return _answer(predictor, frames, rate, jpeg_crops)
+
+    return {"serving_default": serve, "rated": rated, "jpeg": jpeg, "rated_jpeg": rated_jpeg, "clips": clips}
 
 
-def _answer(predictor: Predictor, video: tf.Tensor, crops_of: Callable, views: tuple[int, int]) -> dict[str, tf.Tensor]:
-    """Return scores and best labels of videos `[B, frames, ...]`; `crops_of` crops clips as `Predictor.crop` does."""
-    shape = tf.shape(video)
-    with tf.control_dependencies([_check_full(shape)]):
-        video = tf.identity(video)
-    indices = sampling.clip_frames(sampling.test_starts(views[0]), shape[1], predictor.spec)
+def _answer(
+    predictor: Predictor, video: tf.Tensor, rate: tf.Tensor | None, crops_of: Callable[[tf.Tensor, int], tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Return scores and best labels of videos.
 
-    def crops(index):
-        return crops_of(tf.gather(video, index, axis=1), views[1])
-
-    if views == (1, 1):
-        scores = predictor.score_crops(crops(indices[0])[0])
+    Args:
+        predictor: its `spec` says which views.
+        video: `[B, frames, ...]`.
+        rate: frames a second of each video, float32 `[B]`; None for the rate that the network's stride counts.
+        crops_of: crops clips as `Predictor.crop` does.
+    """
+    spec, frames = predictor.spec, tf.shape(video)[1]
+    starts = sampling.test_starts(spec, spec.views)
+    clips = _clips(video, rate, lambda ratio: sampling.clip_frames(starts, frames, spec, ratio), spec)
+    if (spec.views.clips, spec.views.crops) == (1, 1):
+        scores = predictor.score_crops(crops_of(clips(0), 1)[0])
     else:
         # One view at a time, so that memory is that of one.
         scores = tf.map_fn(
-            lambda index: tf.map_fn(predictor.score_crops, crops(index), parallel_iterations=1),
-            indices,
+            lambda k: tf.map_fn(predictor.score_crops, crops_of(clips(k), spec.views.crops), parallel_iterations=1),
+            tf.range(spec.views.clips),
             parallel_iterations=1,
             fn_output_signature=tf.float32,
         )
-        fuse = tf.reduce_mean if predictor.spec.activation == "softmax" else tf.reduce_max
-        scores = tf.ensure_shape(fuse(scores, [0, 1]), [None, predictor.spec.num_classes])
+        fuse = {"mean": tf.reduce_mean, "max": tf.reduce_max}[spec.views.fuse]
+        scores = tf.ensure_shape(fuse(scores, [0, 1]), [None, spec.num_classes])
     return _best(predictor, scores)
+
+
+def _clips(
+    video: tf.Tensor,
+    rate: tf.Tensor | None,
+    indices: Callable[[tf.Tensor], tf.Tensor],
+    spec: SlowFastSpec,
+) -> Callable[[Any], tf.Tensor]:
+    """Return a function from k to the k-th clip of each video, `[B, F, ...]`.
+
+    Args:
+        video: `[B, frames, ...]`.
+        rate: as for `_answer`.
+        indices: from the raw frames that pass for one (see `sampling.rate_ratio`) to `[K, F]` frames of a video.
+        spec: of the network.
+    """
+    shape = tf.shape(video)
+    with tf.control_dependencies([_check_full(shape)]):
+        video = tf.identity(video)
+    if rate is None:
+        shared = indices(tf.constant(1.0, tf.float64))
+        return lambda k: tf.gather(video, shared[k], axis=1)
+    with tf.control_dependencies([_check_rate(rate, shape)]):
+        ratios = tf.map_fn(lambda one: sampling.rate_ratio(spec, one), rate, fn_output_signature=tf.float64)
+    own = tf.ensure_shape(tf.map_fn(indices, ratios, fn_output_signature=tf.int32), [None, None, spec.clip_frames])
+    return lambda k: tf.gather(video, own[:, k], axis=1, batch_dims=1)
+
+
+def _detection(predictor: Predictor) -> dict[str, Any]:
+    """Return the signatures of raw video with boxes, without and with a frame rate."""
+
+    def answer(video: tf.Tensor, boxes: tf.Tensor, rate: tf.Tensor | None) -> dict[str, tf.Tensor]:
+        video, spec = _sane(video), predictor.spec
+        frames = tf.shape(video)[1]
+        clips = _clips(video, rate, lambda ratio: sampling.key_frames(frames // 2, frames, spec, ratio), spec)
+        scores = predictor.score_boxes(clips(0), boxes)
+        return _best(predictor, tf.where(tf.reduce_any(boxes != 0, -1, keepdims=True), scores, 0.0))
+
+    @tf.function(input_signature=[_VIDEO, _BOXES], jit_compile=False, autograph=False)
+    def detect(video, boxes):
+        return answer(video, boxes, None)
+
+    @tf.function(input_signature=[_VIDEO, _BOXES, _RATE], jit_compile=False, autograph=False)
+    def rated(video, boxes, rate):
+        return answer(video, boxes, rate)
+
+    return {"serving_default": detect, "rated": rated}
 
 
 def _best(predictor: Predictor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -98,6 +149,18 @@ def _best(predictor: Predictor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
 def _check_full(shape: tf.Tensor) -> tf.Operation:
     """Return an operation that fails if a request is empty."""
     return tf.debugging.Assert(tf.reduce_all(shape > 0), ["a request needs a video, a frame and a pixel; got", shape])
+
+
+def _check_rate(rate: tf.Tensor, shape: tf.Tensor) -> tf.Operation:
+    """Return an operation that fails unless each video has one finite rate of at least 0 (0: not known)."""
+    good = tf.equal(tf.size(rate), shape[0]) & tf.reduce_all((rate >= 0) & (rate < 1e6))
+    return tf.debugging.Assert(good, ["rate is one number for each video, frames a second; got", rate])
+
+
+def _sane(video: tf.Tensor) -> tf.Tensor:
+    """Return videos `[B, frames, H, W, 3]` whose frames are not too large."""
+    with tf.control_dependencies([_check_size(tf.shape(video)[2:4])]):
+        return tf.identity(video)
 
 
 def _check_size(shape: tf.Tensor) -> tf.Operation:

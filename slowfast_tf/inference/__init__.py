@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .clip import read_clip
     from .predictor import Predictor
+    from .views import score_video
 
-__all__ = ["Predictor", "read_clip"]
+__all__ = ["Predictor", "read_clip", "score_video"]
 
 
 def __getattr__(name: str):
@@ -15,6 +16,10 @@ def __getattr__(name: str):
         from .predictor import Predictor
 
         return Predictor
+    if name == "score_video":
+        from .views import score_video
+
+        return score_video
     if name == "read_clip":
         from .clip import read_clip
 

@@ -11,7 +11,9 @@ from ..video.probe import probe
 
 
 def read_clip(path: str | os.PathLike, spec: SlowFastSpec) -> np.ndarray:
-    """Decode the middle clip of a video: the frames of its densest pathway.
+    """Decode the middle clip of a video: the frames of its densest pathway, at the network's frame rate.
+
+    Frames of twice the crop size or more are made smaller as they are decoded, as in a test.
 
     Args:
         path: a video file that FFmpeg can open.
@@ -26,4 +28,5 @@ def read_clip(path: str | os.PathLike, spec: SlowFastSpec) -> np.ndarray:
     Example:
         >>> scores = Predictor(model).score_clips(read_clip("holiday.mp4", model.spec)[None])[0]
     """
-    return read_frames(path, sampling.middle_clip(probe(path).frames, spec).numpy())
+    info = probe(path)
+    return read_frames(path, sampling.middle_clip(info.frames, info.rate, spec).numpy(), spec.crop_size)

@@ -102,8 +102,7 @@ class _Reader(threading.Thread):
         self.stopped = False
         self.error: Exception | None = None
         self._source, self._spec = source, spec
-        # Frames from the first of a clip on.
-        self._offsets: np.ndarray = sampling.clip_frames([0.0], spec.clip_span, spec)[0].numpy()
+        self._offsets = np.zeros(1, int)  # of the frames of a clip, from its first
         self._changed = threading.Condition()  # guards what follows
         self._held: collections.deque[tuple[float, tf.Tensor]] = collections.deque()  # (time, crop)
         self._rate = 25.0
@@ -143,9 +142,12 @@ class _Reader(threading.Thread):
                 self._changed.notify_all()
 
     def _read(self) -> None:
-        stride = float(np.median(np.diff(self._offsets))) if len(self._offsets) > 1 else 0.0
         with open_stream(self._source) as stream:
             self._rate = stream.rate
+            offsets = sampling.window_offsets(self._spec, stream.rate)
+            self._offsets = offsets - offsets[0]
+            stride = max(int(np.diff(self._offsets).min(initial=offsets[-1])), 1)
+            most = int(self._offsets[-1]) // stride + 2
             for frame in stream.frames(stride):
                 if self.stopped:
                     return
@@ -154,7 +156,7 @@ class _Reader(threading.Thread):
                     if frame.restarted:
                         self._held.clear()  # a clip does not mix two takes
                     self._held.append((frame.time, crop))
-                    while len(self._held) > self._spec.clip_frames + 1:
+                    while len(self._held) > most:
                         self._held.popleft()
                     self._arrival = frame.arrival
                     self._changed.notify_all()

@@ -15,6 +15,7 @@ from .labels import class_names
 from .predictor import Predictor
 from .sliding import Slider
 from .videos import write_heat
+from .views import score_video
 
 # The page fetches nothing from other machines, whatever Gradio would like to.
 _POLICY = (
@@ -91,7 +92,8 @@ class Answers:
     def __init__(self, model: Any, scratch: str | os.PathLike):
         self._spec = model.spec
         self._labels = class_names(model.spec)
-        self._slider = Slider(Predictor(model), explain=True)
+        self._predictor = Predictor(model)
+        self._slider = Slider(self._predictor, explain=True)
         self._slider.warm_up()
         self._timeline, self._heat = pathlib.Path(scratch, "timeline.png"), pathlib.Path(scratch, "heat.mp4")
 
@@ -102,6 +104,7 @@ class Answers:
         name = pathlib.Path(path).name
         try:
             start = time.perf_counter()
+            scores = score_video(self._predictor, path)
             timeline = self._slider.slide(path)
             scored = time.perf_counter() - start
             plots.save_timeline(timeline, self._labels, name, self._timeline)
@@ -111,12 +114,11 @@ class Answers:
             return None, None, None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
         count = len(timeline.scores)
         words = (
-            f"{timeline.edges[-1]:.1f} s of video in {scored:.2f} s, decoding included: {count} window"
-            f"{'s' if count > 1 else ''} of {self._spec.clip_frames} frames, {1000 * scored / count:.0f} ms each."
+            f"{timeline.edges[-1]:.1f} s of video in {scored:.2f} s, decoding included: {self._spec.views} views for"
+            f" the best classes, {count} window{'s' if count > 1 else ''} of {self._spec.clip_frames} frames over time."
             f" With the pictures {time.perf_counter() - start:.2f} s."
         )
-        scores = dict(zip(self._labels, timeline.scores.mean(0).tolist()))
-        return scores, str(self._timeline), str(self._heat), words
+        return dict(zip(self._labels, scores.tolist())), str(self._timeline), str(self._heat), words
 
 
 def _layout(answers: Answers) -> Any:
@@ -128,7 +130,7 @@ def _layout(answers: Answers) -> Any:
         with gr.Row():
             source = gr.Video(label="Drop a video here", sources=["upload"], height=320, elem_id="source")
             with gr.Column():
-                classes = gr.Label(label="Best classes, mean over the video", num_top_classes=5, elem_id="classes")
+                classes = gr.Label(label="Best classes", num_top_classes=5, elem_id="classes")
                 words = gr.Markdown(elem_id="words")
         # Separate headings: a component's label would cover the picture.
         gr.Markdown("### Scores over time")

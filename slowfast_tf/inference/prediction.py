@@ -1,4 +1,4 @@
-"""Predictions of video files: of the middle clip, or over time with the files that show it."""
+"""Predictions of video files, and the files that show what happens when."""
 
 import dataclasses
 import os
@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import VideoError
-from .clip import read_clip
+from ..errors import InputError, VideoError
+from ..models.spec import SlowFastSpec
 from .labels import best_as_json, best_in_words
 from .predictor import Predictor
-from .sliding import Slider
+from .sliding import Slider, Timeline
+from .views import fuse, score_video
+
+SLIDING = "sliding"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,31 +34,41 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says of a video.
+    """The scores of a video.
 
     Attributes:
         video: path of the video.
         labels: a name for each class.
-        scores: float32 `[classes]`, of the middle clip, or the mean of all windows.
-        windows: one after the other in time; empty for a prediction of one clip.
+        scores: float32 `[classes]`, fused over the views.
+        views: what was scored: clips and crops, such as "10x3", or "sliding".
+        windows: scores over time, if they were asked for.
 
     Example:
-        >>> predict_clip(Predictor(model), "holiday.mp4", class_names(model.spec)).line(2)
-        'holiday.mp4: surfing water 0.931, swimming 0.024'
+        >>> next(predict_files(model, ["holiday.mp4"], class_names(model.spec))).line(2)
+        'holiday.mp4 (10x3 views): surfing water 0.931, swimming 0.024'
     """
 
     video: str
     labels: Sequence[str]
     scores: np.ndarray
+    views: str
     windows: tuple[Window, ...] = ()
 
     def line(self, count: int) -> str:
-        """Return a line with the `count` best classes."""
-        return f"{self.video}: {best_in_words(self.scores, self.labels, count)}"
+        """Return a line with what was scored and the `count` best classes."""
+        if self.views == SLIDING:
+            scored = f"{len(self.windows)} sliding window{'s' if len(self.windows) > 1 else ''}"
+        else:
+            scored = f"{self.views} view{'s' if self.views != '1x1' else ''}"
+        return f"{self.video} ({scored}): {best_in_words(self.scores, self.labels, count)}"
 
     def as_json(self, count: int) -> dict[str, Any]:
         """Return a dictionary that JSON can hold, with the `count` best classes, and those of each window if any."""
-        found: dict[str, Any] = {"video": self.video, "predictions": best_as_json(self.scores, self.labels, count)}
+        found = {
+            "video": self.video,
+            "views": self.views,
+            "predictions": best_as_json(self.scores, self.labels, count),
+        }
         if self.windows:
             found["windows"] = [
                 {
@@ -68,14 +81,33 @@ class Prediction:
         return found
 
 
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """Files that show a prediction over time; None for those that are not wanted.
+
+    Attributes:
+        video: MP4 file for the video with the best classes on its frames.
+        timeline: PNG file for a plot of the scores over time.
+        explain: MP4 file for the video with Grad-CAM heat, a picture for each pathway.
+        count: how many classes to draw on the frames of `video`.
+    """
+
+    video: str | os.PathLike | None = None
+    timeline: str | os.PathLike | None = None
+    explain: str | os.PathLike | None = None
+    count: int = 3
+
+    def any(self) -> bool:
+        """Return whether a file is wanted."""
+        return bool(self.video or self.timeline or self.explain)
+
+
 def predict_files(
     model: Any,
     paths: Iterable[str | os.PathLike],
     labels: Sequence[str],
-    video: str | os.PathLike | None = None,
-    timeline: str | os.PathLike | None = None,
-    explain: str | os.PathLike | None = None,
-    count: int = 3,
+    views: str | None = None,
+    outputs: Outputs = Outputs(),
 ) -> Iterator[Prediction | VideoError]:
     """Predict videos one after the other; one that cannot be read does not stop the others.
 
@@ -83,84 +115,93 @@ def predict_files(
         model: a `SlowFast` with head "pool".
         paths: video files.
         labels: a name for each class.
-        video, timeline, explain, count: as for `predict_over_time`, which is used if one of the files is asked for;
-            otherwise the middle clip is scored.
+        views: what to score: None for the views of the model's own test, "middle" for one clip and crop, "KxC" for K
+            clips and C crops, or "sliding" for windows over all of the video.
+        outputs: files to write; they do not change the scores.
 
     Yields:
         For each path its prediction, or the error with the reason why it cannot be read.
+
+    Raises:
+        InputError: for other views.
 
     Example:
         >>> for found in predict_files(model, ["holiday.mp4", "dance.avi"], class_names(model.spec)):
         ...     print(found if isinstance(found, VideoError) else found.line(5))
     """
-    predictor = Predictor(model)
+    predictor = Predictor(model, with_views(model.spec, views))
     for path in paths:
         try:
-            if video or timeline or explain:
-                yield predict_over_time(predictor, path, labels, video, timeline, explain, count)
-            else:
-                yield predict_clip(predictor, path, labels)
+            yield predict_file(predictor, path, labels, views == SLIDING, outputs)
         except VideoError as error:
             yield error
 
 
-def predict_clip(predictor: Predictor, path: str | os.PathLike, labels: Sequence[str]) -> Prediction:
-    """Score the middle clip of a video.
+def with_views(spec: SlowFastSpec, views: str | None) -> SlowFastSpec:
+    """Return a spec with other test views.
 
     Args:
-        predictor: a `slowfast_tf.inference.Predictor`.
-        path: a video file.
-        labels: a name for each class.
+        spec: of the network.
+        views: as for `predict_files`.
 
     Raises:
-        VideoError: if the video cannot be read.
+        InputError: for other views, or views that do not fit the network.
 
     Example:
-        >>> predict_clip(Predictor(model), "holiday.mp4", class_names(model.spec)).scores.shape
-        (400,)
+        >>> with_views(model.spec, "4x1").views.clips
+        4
     """
-    clip = read_clip(path, predictor.spec)
-    return Prediction(str(path), labels, predictor.score_clips(clip[None])[0].numpy())
+    if views in (None, SLIDING):
+        return spec
+    try:
+        return dataclasses.replace(spec, views=spec.views.parse(views))
+    except ValueError as error:
+        raise InputError(f"{error}, or {SLIDING}", argument="views") from error
 
 
-def predict_over_time(
+def predict_file(
     predictor: Predictor,
     path: str | os.PathLike,
     labels: Sequence[str],
-    video: str | os.PathLike | None = None,
-    timeline: str | os.PathLike | None = None,
-    explain: str | os.PathLike | None = None,
-    count: int = 3,
+    sliding: bool = False,
+    outputs: Outputs = Outputs(),
 ) -> Prediction:
-    """Score a window that slides over a video, and write the files that are asked for.
+    """Score a video, and write the files that are asked for.
 
     Args:
-        predictor: a `slowfast_tf.inference.Predictor`.
+        predictor: its `spec` says which views to score.
         path: a video file.
         labels: a name for each class.
-        video: the MP4 file for the video with the best classes on its frames.
-        timeline: the PNG file for a plot of the scores over time.
-        explain: the MP4 file for the video with Grad-CAM heat, a picture for each pathway.
-        count: how many classes to draw on the frames of `video`.
-
-    Returns:
-        The prediction with all windows; its scores are their mean.
+        sliding: score windows that slide over the video in place of the views.
+        outputs: files to write.
 
     Raises:
         VideoError: if the video cannot be read.
 
     Example:
-        >>> predict_over_time(Predictor(model), "long.mp4", class_names(model.spec), timeline="long.png").windows[0].end
-        2.1
+        >>> predict_file(Predictor(model), "holiday.mp4", class_names(model.spec)).scores.shape
+        (400,)
     """
+    windows, timeline = (), None
+    if sliding or outputs.any():
+        timeline = Slider(predictor, explain=bool(outputs.explain)).slide(path)
+        _write(path, timeline, labels, predictor.spec, outputs)
+        windows = tuple(
+            Window(times[0], times[-1], row) for times, row in zip(timeline.times.tolist(), timeline.scores)
+        )
+    if sliding and timeline:
+        return Prediction(str(path), labels, fuse(timeline.scores, predictor.spec.views), SLIDING, windows)
+    return Prediction(str(path), labels, score_video(predictor, path), str(predictor.spec.views), windows)
+
+
+def _write(
+    path: str | os.PathLike, timeline: Timeline, labels: Sequence[str], spec: SlowFastSpec, outputs: Outputs
+) -> None:
     from . import plots, videos  # Matplotlib takes half a second to import
 
-    found = Slider(predictor, explain=bool(explain)).slide(path)
-    if timeline:
-        plots.save_timeline(found, labels, pathlib.Path(path).name, timeline)
-    if video:
-        videos.write_labels(path, found, labels, video, count)
-    if explain:
-        videos.write_heat(path, found, labels, explain, predictor.spec)
-    windows = [Window(times[0], times[-1], row) for times, row in zip(found.times.tolist(), found.scores)]
-    return Prediction(str(path), labels, found.scores.mean(0), tuple(windows))
+    if outputs.timeline:
+        plots.save_timeline(timeline, labels, pathlib.Path(path).name, outputs.timeline)
+    if outputs.video:
+        videos.write_labels(path, timeline, labels, outputs.video, outputs.count)
+    if outputs.explain:
+        videos.write_heat(path, timeline, labels, outputs.explain, spec)

@@ -1,7 +1,10 @@
 """The one way from frames to scores, in TensorFlow ops: `predict`, the SavedModel, training and the page share it."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from ..data import transforms
@@ -14,6 +17,7 @@ class Predictor(tf.Module):
 
     Args:
         model: a `SlowFast`, or anything else with a `spec` that is called as one.
+        spec: the protocol to score by; the model's own by default.
 
     Attributes:
         spec: its `SlowFastSpec`.
@@ -25,10 +29,10 @@ class Predictor(tf.Module):
         TensorShape([1, 8])
     """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any, spec: SlowFastSpec | None = None):
         super().__init__("predictor")
         self.model = model
-        self.spec: SlowFastSpec = model.spec
+        self.spec: SlowFastSpec = spec or model.spec
         self.labels = tf.constant(self.spec.labels or [str(i) for i in range(self.spec.num_classes)])
         # A decorated method would hold the object weakly, and `Predictor(model).score_clips(clips)` would fail.
         self._score_clips = tf.function(
@@ -63,16 +67,7 @@ class Predictor(tf.Module):
         batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
         images = transforms.resize(tf.reshape(clips, [batch * frames, height, width, 3]), self.spec.crop_size)
         height, width = tf.unstack(tf.shape(images)[1:3])
-        return self.score_resized(tf.reshape(images, [batch, self.spec.clip_frames, height, width, 3]), boxes)
-
-    def score_resized(self, images: Any, boxes: Any) -> Any:
-        """Return what `score_boxes` does, for frames that are resized already.
-
-        Args:
-            images: float32 `[B, F, H, W, 3]`, 0 to 255, with a shorter side of `spec.crop_size`.
-            boxes: float32 `[B, N, 4]`, x1, y1, x2, y2 as shares of width and height.
-        """
-        height, width = tf.unstack(tf.shape(images)[2:4])
+        images = tf.reshape(images, [batch, self.spec.clip_frames, height, width, 3])
         inputs = transforms.pathways(transforms.normalize(images, self.spec), self.spec)
         return self.score_inputs({**inputs, "boxes": boxes * tf.cast([width, height, width, height], tf.float32)})
 
@@ -83,3 +78,27 @@ class Predictor(tf.Module):
     def activate(self, logits: Any) -> Any:
         """Return the scores of logits, by the spec's `activation`."""
         return activate(logits, self.spec.activation)
+
+    @functools.cached_property
+    def score_views(self) -> Callable[[dict[str, Any]], Any]:
+        """A function from the inputs of the crops of a clip, `[crops, T, S, S, C]`, to scores `[views, classes]`.
+
+        With 0 crops, the inputs are as wide (or high) as the video, and every crop-sized window of the features of res5
+        is a view. Crops sample these windows; here a single pass gives all of them.
+        """
+        if self.spec.views.crops:
+            return tf.function(self.score_inputs, reduce_retracing=True, autograph=False, jit_compile=False)
+        head = self.model.get_layer("head")
+        features = keras.Model(self.model.inputs, head.input)
+        window = self.spec.feature_shape(self.spec.pathways[0], 5, self.spec.crop_size)[1]
+
+        @tf.function(reduce_retracing=True, autograph=False)
+        def window_scores(views: Any) -> Any:
+            pooled = [
+                tf.nn.avg_pool2d(tf.reduce_mean(x, 1), window, 1, "VALID")
+                for x in tf.nest.flatten(features(views, training=False))
+            ]
+            pooled = tf.concat(pooled, -1)
+            return self.activate(head.classifier(tf.reshape(pooled, [-1, pooled.shape[-1]])))
+
+        return window_scores

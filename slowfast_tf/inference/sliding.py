@@ -64,9 +64,9 @@ class Slider:
             VideoError: if the video cannot be read.
         """
         info = probe(path)
-        windows = self._windows(info.frames)
+        windows = self._windows(info.frames, info.rate)
         wanted = np.unique(windows)
-        images = zip(wanted, iterate_frames(path, wanted))
+        images = zip(wanted, iterate_frames(path, wanted, self.spec.crop_size))
         held: dict[int, Any] = {}
         scores, heat = [], {name: [] for name in self.spec.pathways if self.explain}
         for window in tqdm.tqdm(windows, pathlib.Path(path).name, unit="window", disable=None):
@@ -83,13 +83,12 @@ class Slider:
         edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [duration(info)]])
         return Timeline(edges, times, np.stack(scores), {name: np.stack(maps) for name, maps in heat.items()})
 
-    def _windows(self, frames: int) -> np.ndarray:
-        """Return the frames of each window of a video with so many frames, int `[W, F]`."""
-        spec = self.spec
-        clip = sampling.clip_frames([0.0], spec.clip_span, spec)[0].numpy()
-        last = max(frames - spec.clip_span, 0)
-        starts = np.unique([*range(0, last, max(spec.clip_span // 2, 1)), last])
-        return np.minimum(starts[:, None] + clip, frames - 1)
+    def _windows(self, frames: int, rate: float) -> np.ndarray:
+        """Return the frames of each window of a video of `frames` frames, `rate` a second, int `[W, F]`."""
+        span = sampling.window_span(self.spec, rate)
+        last = max(frames - span, 0)
+        starts = np.unique([*range(0, last, max(span // 2, 1)), last])
+        return np.minimum(starts[:, None] + sampling.window_offsets(self.spec, rate), frames - 1)
 
     def warm_up(self) -> None:
         """Score zeros once, so that the first video does not wait for TensorFlow to trace the graph."""

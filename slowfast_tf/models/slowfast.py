@@ -17,7 +17,10 @@ from .keras_compat import FitModel, dtype_policy
 from .lateral import Lateral
 from .pathways import Stage, Stem
 from .presets import get_spec
-from .spec import SlowFastSpec
+from .spec import MIDDLE, SlowFastSpec
+
+# What models meant that were saved before the spec had these fields: `predict` took the middle clip of any rate.
+_EARLIER = {"frame_rate": None, "views": MIDDLE, "person_score": 0.8}
 
 
 @register
@@ -42,6 +45,7 @@ class SlowFast(FitModel):
 
     Attributes:
         spec: the `SlowFastSpec`, with everything that prediction needs.
+        unstated: fields of the spec that the file of an earlier version does not state; empty for others.
 
     Raises:
         ValueError: for an unknown preset or field, or fields that do not fit each other; when called, for
@@ -70,6 +74,7 @@ class SlowFast(FitModel):
         inputs, outputs = _network(spec, {"options": options, "dtype": dtype})
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.spec = spec
+        self.unstated: tuple[str, ...] = ()
         self._build = {**options, "frozen": list(frozen), "dtype": dtype}
         self._freeze(frozen)
 
@@ -87,8 +92,10 @@ class SlowFast(FitModel):
         return {"preset": self.spec.as_dict(), "name": self.name, **self._build}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**{**config, "preset": SlowFastSpec(**config["preset"])})
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SlowFast":
+        model = cls(**{**config, "preset": SlowFastSpec(**{**_EARLIER, **config["preset"]})})
+        model.unstated = tuple(name for name in _EARLIER if name not in config["preset"])
+        return model
 
 
 def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:

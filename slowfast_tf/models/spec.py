@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -10,8 +11,67 @@ LATERAL = ("conv", "sample", "channel_concat", "channel_sum", "none")
 
 
 @dataclasses.dataclass(frozen=True)
+class Views:
+    """The views of a video in a test, and how their scores are fused (section 4 of the paper: 10 clips, 3 crops).
+
+    Attributes:
+        clips: clips, uniform in time; a single clip lies in the middle of the video.
+        crops: square crops of each clip along its longer side. 0: a single pass over the whole width and height, in
+            which every crop-sized window counts as a view.
+        to_the_end: whether the last clip ends with the video. PySlowFast does so on Charades; on Kinetics the k-th of K
+            clips starts at k / K of the room. Starts are within two raw frames of PySlowFast's, which rounds them.
+        fuse: "mean" or "max" over the scores of the views.
+
+    Raises:
+        ValueError: for values out of range.
+
+    Example:
+        >>> str(Views(clips=10, crops=3))
+        '10x3'
+    """
+
+    clips: int = 10
+    crops: int = 3
+    to_the_end: bool = False
+    fuse: str = "mean"
+
+    def __post_init__(self):
+        for name, least in (("clips", 1), ("crops", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"views: {name} must be a whole number of at least {least}; got {value!r}")
+        if self.fuse not in ("mean", "max"):
+            raise ValueError(f"views: fuse must be mean or max; got {self.fuse!r}")
+
+    def __str__(self) -> str:
+        return f"{self.clips}x{self.crops or 'whole'}"
+
+    def parse(self, text: str) -> "Views":
+        """Return views of other clips and crops, which are fused as these are.
+
+        Args:
+            text: "middle" (one clip and one crop) or "KxC" (K clips, C crops, or "whole"), such as "10x3".
+
+        Raises:
+            ValueError: for another text.
+
+        Example:
+            >>> Views(fuse="max").parse("4x1")
+            Views(clips=4, crops=1, to_the_end=False, fuse='max')
+        """
+        found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,2}|whole)", "1x1" if text == "middle" else text)
+        if not found:
+            raise ValueError(f"views are middle or KxC, such as 10x3; got {text!r}")
+        crops = 0 if found[2] == "whole" else int(found[2])
+        return dataclasses.replace(self, clips=int(found[1]), crops=crops)
+
+
+MIDDLE = Views(1, 1)
+
+
+@dataclasses.dataclass(frozen=True)
 class SlowFastSpec:
-    """A SlowFast, Slow-only or Fast-only network and the clips that it was made for.
+    """A SlowFast, Slow-only or Fast-only network and its protocol: all that decides a score besides the pixels.
 
     Notation is the paper's (arXiv 1812.03982, section 3): the Slow pathway sees `frames` = T frames at a
     stride of `stride` = tau raw frames, the Fast pathway alpha * T frames at a stride of tau / alpha.
@@ -41,9 +101,14 @@ class SlowFastSpec:
         dropout: rate before the classifier.
         num_classes: outputs of the classifier.
 
-    What it was made for (`slowfast_tf.load` gives these back, so that prediction needs nothing else):
-        frame_index: "strided" (the paper, MMAction2) or "linspace" (PySlowFast, PyTorchVideo): how frames
-            are taken from a clip of T * tau raw frames.
+    The protocol (`slowfast_tf.load` gives it back, so that evaluation, prediction and export need nothing else):
+        frame_rate: frames a second that `stride` counts (30 for Kinetics): from a video of another rate, more or fewer
+            raw frames are skipped. None counts the frames of each video, whatever its rate.
+        frame_index: how the frames of a clip are taken: "strided" (the paper, MMAction2) or "linspace" (PySlowFast,
+            PyTorchVideo) from T * tau raw frames; "segments" spreads them over the whole video, one from the middle
+            of each of alpha * T equal parts (PySlowFast on Something-Something).
+        views: see `Views`. A detection network has one view, the whole frame around each key frame, whatever is given.
+        person_score: least score of a person detector's box that counts (head "roi"; 0.8 in section 5 of the paper).
         crop_size: height and width in pixels of a test crop; the shorter side is resized to it.
         mean, std: of each input channel, on a 0..1 scale; applied as (x - mean) / std.
         channel_order: "rgb" or "bgr".
@@ -75,7 +140,10 @@ class SlowFastSpec:
     dropout: float = 0.5
     num_classes: int = 400
 
+    frame_rate: float | None = None
     frame_index: str = "strided"
+    views: Views = Views()
+    person_score: float = 0.8
     crop_size: int = 256
     mean: tuple[float, ...] = (0.45, 0.45, 0.45)
     std: tuple[float, ...] = (0.225, 0.225, 0.225)
@@ -86,8 +154,13 @@ class SlowFastSpec:
     def __post_init__(self):
         for field in dataclasses.fields(self):  # JSON has lists where a frozen spec wants tuples
             object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
+        if isinstance(self.views, dict):
+            object.__setattr__(self, "views", Views(**self.views))
+        if self.head == "roi":
+            object.__setattr__(self, "views", Views(1, 0))
         self._check_values()
         self._check_lengths()
+        self._check_protocol()
         self._check_fast()
         self._check_nonlocal()
         self.check_size(self.crop_size)
@@ -100,7 +173,7 @@ class SlowFastSpec:
             "nonlocal_kind": ("none", "dot_product", "softmax"),
             "fast_input": tuple(CHANNELS),
             "head": ("pool", "roi"),
-            "frame_index": ("strided", "linspace"),
+            "frame_index": ("strided", "linspace", "segments"),
             "channel_order": ("rgb", "bgr"),
             "activation": ("softmax", "sigmoid"),
         }
@@ -131,6 +204,18 @@ class SlowFastSpec:
             raise ValueError("mean and std take 3 numbers, std above 0")
         if self.labels and len(self.labels) != self.num_classes:
             raise ValueError(f"labels has {len(self.labels)} names for num_classes {self.num_classes}")
+
+    def _check_protocol(self) -> None:
+        rate = self.frame_rate
+        if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate < math.inf):
+            raise ValueError(f"frame_rate must be above 0, or null for each video's own; got {rate!r}")
+        if not 0 <= self.person_score <= 1:
+            raise ValueError(f"person_score must be from 0 to 1; got {self.person_score!r}")
+        if self.frame_index == "segments" and (self.views.clips > 1 or self.head == "roi"):
+            raise ValueError(
+                "frame_index segments spreads a clip over the whole video: it has one clip (test.clips 1) and head"
+                f" 'pool'; got {self.views.clips} clips and head {self.head!r}"
+            )
 
     def _check_fast(self) -> None:
         if "fast" in self.pathways:
@@ -196,7 +281,7 @@ class SlowFastSpec:
     @property
     def slow_index(self) -> tuple[int, ...]:
         """Which frames of the Fast clip the Slow pathway sees, a tuple of T indices."""
-        if self.frame_index == "strided" or self.frames == 1:
+        if self.frame_index == "strided" or self.frames == 1:  # "segments" is PySlowFast's, as "linspace"
             return tuple(range(0, self.clip_frames, self.clip_frames // self.frames))
         last = self.clip_frames - 1
         return tuple(math.floor(last * i / (self.frames - 1)) for i in range(self.frames))

@@ -41,20 +41,18 @@ class Source(abc.ABC):
 
     Args:
         names: ids of the videos.
-        rate: frames a second that the network's stride counts; None for each video's own.
         at_once: videos to read side by side; None for as many as `tf.data` finds useful.
 
     Attributes:
         names: as given.
         count: number of videos.
-        rate: as given.
         at_once: as given, or `tf.data.AUTOTUNE`.
         skipped: for each video that could not be read, the reason; grows while reading. A video is tried again when it
             comes up next, until it has failed `MAX_FAILURES` times.
     """
 
-    def __init__(self, names: Sequence[str], rate: float | None, at_once: int | None = None):
-        self.names, self.count, self.rate = names, len(names), rate
+    def __init__(self, names: Sequence[str], at_once: int | None = None):
+        self.names, self.count = names, len(names)
         self.at_once = at_once or tf.data.AUTOTUNE
         self.skipped: dict[str, str] = {}
         self._failures: dict[str, int] = {}

@@ -30,23 +30,22 @@ class Files(Source):
 
     Args:
         videos: references to them.
-        rate: see `Source`.
         decode: what decodes files.
 
     Example:
-        >>> files = Files(load_split("folder", "data/mine", "val").videos, rate=None)
-        >>> clip = files.read(0, Sampling(spec, test_starts(1)))
+        >>> files = Files(load_split("folder", "data/mine", "val").videos)
+        >>> clip = files.read(0, Sampling(spec, test_starts(spec)))
     """
 
-    def __init__(self, videos: Sequence[Video], rate: float | None, decode: Decode = read_frames):
-        super().__init__([video.id or video.path for video in videos], rate)
+    def __init__(self, videos: Sequence[Video], decode: Decode = read_frames):
+        super().__init__([video.id or video.path for video in videos])
         self.videos, self.decode = videos, decode
 
     def signature(self, frames: int) -> Clip:
         return clip_signature(tf.TensorSpec([None, frames, None, None, 3], tf.uint8))
 
     def reader(self, sampling: Sampling) -> Reader:
-        return functools.partial(self._read, _frame_indices(sampling, self.rate), sampling.short_side)
+        return functools.partial(self._read, _frame_indices(sampling), sampling.short_side)
 
     def _read(self, indices_of, short_side: int | None, number: int, starts: np.ndarray, rate_ratio: float) -> Clip:
         video = self.videos[number]
@@ -76,13 +75,13 @@ class Files(Source):
         return self.decode(video.path, indices, short_side)
 
 
-def _frame_indices(sampling: Sampling, nominal_rate: float | None):
+def _frame_indices(sampling: Sampling):
     """Return `Sampling.indices` as one graph of five arguments; op by op takes twice as long."""
     scalar, whole = tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float64), scalar, whole, scalar, whole], autograph=False)
     def indices(starts, rate_ratio, frames, rate, key):
-        return sampling._replace(starts=starts, rate_ratio=rate_ratio).indices(frames, rate, nominal_rate, key)
+        return sampling._replace(starts=starts, rate_ratio=rate_ratio).indices(frames, rate, key)
 
     return indices.get_concrete_function()  # TensorFlow warns of a new one for each dataset
 

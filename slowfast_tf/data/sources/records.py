@@ -36,7 +36,6 @@ class Records(Source):
     Args:
         root: directory of the records, local or an address.
         split: "train" or "val".
-        rate: see `Source`.
         flow: whether to read optical flow.
 
     Attributes:
@@ -47,7 +46,7 @@ class Records(Source):
         InputError: if there are no records in `root`, or none with optical flow.
     """
 
-    def __init__(self, root: str, split: str, rate: float | None, flow: bool = False):
+    def __init__(self, root: str, split: str, flow: bool = False):
         index = read_index(root)
         if flow and not index.flow:
             raise InputError(
@@ -57,7 +56,7 @@ class Records(Source):
         shards = index.splits[split].shards
         self._paths = [f"{root}/{shard.file}" for shard in shards]
         self._places = [_Place(path, head) for path, shard in zip(self._paths, shards) for head in shard.records]
-        super().__init__([place.head.id for place in self._places], rate, AT_ONCE if remote.is_remote(root) else None)
+        super().__init__([place.head.id for place in self._places], AT_ONCE if remote.is_remote(root) else None)
         self.labels, self.dataset, self._flow = index.labels, index.dataset, flow
 
     def signature(self, frames: int) -> Clip:
@@ -88,7 +87,7 @@ class Records(Source):
         """Return the clips of a parsed record without images, and the indices of their images, `[K, F]`."""
         times, key = parsed["times"], parsed["key_time"]
         key = tf.where(key < 0, -1, tf.argmin(tf.abs(times - key), output_type=tf.int32))
-        indices = sampling.indices(tf.size(times), parsed["rate"], self.rate, key)
+        indices = sampling.indices(tf.size(times), parsed["rate"], key)
         ends = tf.gather(times, indices[:, -1]) + 1 / parsed["rate"]
         clip = Clip(
             id=parsed["id"],

@@ -147,7 +147,7 @@ def annotate(
     if boxes:
         people = read_boxes(boxes, length)
     elif detector:
-        people = detect(path, detector, length)
+        people = detect(path, detector, length, scorer.spec.person_score)
     else:
         raise InputError("give boxes or a detector", argument="boxes")
     people = scorer.score(path, track(people), labels, top)

@@ -13,10 +13,11 @@ from ...video.probe import probe
 from .person import Person, nearest_frames
 
 PERSON = 1  # the class of TensorFlow's detectors (COCO)
-LEAST_SCORE = 0.8  # of a detector's box (section 5 of the paper)
 
 
-def detect(path: str | os.PathLike, detector: str | os.PathLike, duration: float) -> list[Person]:
+def detect(
+    path: str | os.PathLike, detector: str | os.PathLike, duration: float, least_score: float = 0.8
+) -> list[Person]:
     """Find people in one frame of each second of a video.
 
     One frame is held at a time, so memory does not depend on the length of the video.
@@ -25,8 +26,9 @@ def detect(path: str | os.PathLike, detector: str | os.PathLike, duration: float
         path: of the video.
         detector: directory of a SavedModel with the signature of TensorFlow's object detectors: an image, uint8
             `[1, H, W, 3]`, to `detection_boxes` `[1, N, 4]` (y1, x1, y2, x2 as shares), `detection_scores` and
-            `detection_classes` `[1, N]`. Boxes of class 1 (a person) with a score of at least 0.8 count.
+            `detection_classes` `[1, N]`. Boxes of class 1 (a person) count.
         duration: of the video, in seconds.
+        least_score: least score of a box that counts, the `person_score` of the action network's spec.
 
     Returns:
         The people, by time.
@@ -43,12 +45,12 @@ def detect(path: str | os.PathLike, detector: str | os.PathLike, duration: float
     people = []
     for time, image in zip(times, iterate_frames(path, nearest_frames(probe(path), times))):
         boxes, scores, classes = find(image)
-        for i in np.flatnonzero((scores >= LEAST_SCORE) & (classes == PERSON)):
+        for i in np.flatnonzero((scores >= least_score) & (classes == PERSON)):
             y1, x1, y2, x2 = np.clip(boxes[i], 0, 1).tolist()
             if x1 < x2 and y1 < y2:
                 people.append(Person(float(time), (x1, y1, x2, y2), float(scores[i])))
     if not people:
-        raise InputError(f"the detector {detector} finds nobody of a score of {LEAST_SCORE} in {path}")
+        raise InputError(f"the detector {detector} finds nobody of a score of {least_score} in {path}")
     return people
 
 

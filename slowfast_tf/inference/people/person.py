@@ -39,5 +39,5 @@ def key_times(people: Iterable[Person]) -> list[float]:
 
 
 def nearest_frames(info: VideoInfo, times: Sequence[float] | npt.NDArray) -> np.ndarray:
-    """Return the indices of the frames that are shown at some times in seconds, int64 `[len(times)]`."""
-    return np.clip(np.searchsorted(frame_times(info), np.asarray(times) + 1e-6) - 1, 0, info.frames - 1)
+    """Return the indices of the frames nearest to some times in seconds, int64 `[len(times)]`, as a test has them."""
+    return np.abs(frame_times(info) - np.reshape(times, (-1, 1))).argmin(1)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...data import transforms
-from ...video.decode import iterate_frames
-from ...video.probe import probe
+from ...data import clips
+from ...data.reference import Box, Video
+from ...data.sampling import Sampling, test_starts
+from ...data.sources import Files
+from ...models.spec import SlowFastSpec
 from ..labels import best_classes
 from ..predictor import Predictor
-from .person import Person, key_times, nearest_frames
+from .person import Person, key_times
 
 
 class Scorer:
@@ -29,13 +31,12 @@ class Scorer:
     """
 
     def __init__(self, model: Any):
-        self.predictor = Predictor(model)
-        self.spec = model.spec
+        predictor = Predictor(model)
+        self.spec = predictor.spec
+        self._score = tf.function(predictor.score_inputs, reduce_retracing=True, autograph=False, jit_compile=False)
 
     def score(self, path: str | os.PathLike, people: Sequence[Person], labels: Sequence[str], top: int) -> list[Person]:
         """Find the `top` best actions of people, from a clip around each key frame.
-
-        One frame at full size is held at a time: each is resized for the network as it is decoded.
 
         Args:
             path: of the video.
@@ -52,30 +53,30 @@ class Scorer:
         scored = []
         for time in key_times(people):
             here = [person for person in people if person.time == time]
-            corners = np.array([person.corners for person in here], np.float32)
-            scores = self._scores(self._read_clip(path, time), corners).numpy()
+            scores = self._score(read_key_frame(path, time, here, self.spec))[0].numpy()
             for person, row in zip(here, scores):
                 actions = tuple(best_classes(row, labels, top))
                 scored.append(dataclasses.replace(person, actions=actions))
         return scored
 
-    def _read_clip(self, path: str | os.PathLike, time: float) -> Any:
-        """Return the clip around a time in seconds, resized for the network, float32 `[F, H, W, 3]`, 0 to 255."""
-        info, spec = probe(path), self.spec
-        start = nearest_frames(info, [time])[0] - spec.clip_span // 2
-        frames = np.clip(start + np.arange(spec.clip_frames) * spec.clip_stride, 0, info.frames - 1)
-        wanted, inverse = np.unique(frames, return_inverse=True)
-        images = [transforms.resize(image[None], spec.crop_size)[0] for image in iterate_frames(path, wanted)]
-        return tf.stack([images[i] for i in inverse])
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None, 3], tf.float32, "clip"),
-            tf.TensorSpec([None, 4], tf.float32, "boxes"),
-        ],
-        jit_compile=False,
-        autograph=False,
-    )
-    def _scores(self, clip: Any, boxes: Any) -> Any:
-        """Return the scores `[N, classes]` of boxes (shares of width and height) in a resized clip `[F, H, W, 3]`."""
-        return self.predictor.score_resized(clip[None], boxes[None])[0]
+def read_key_frame(path: str | os.PathLike, time: float, people: Sequence[Person], spec: SlowFastSpec) -> clips.Inputs:
+    """Return the network's inputs for the clip around a key frame, as a test on key frames has them.
+
+    Args:
+        path: of the video.
+        time: of the key frame, in seconds.
+        people: N of them, whose boxes become the input "boxes".
+        spec: of the network.
+
+    Returns:
+        By pathway float32 `[1, T, H, W, C]`, and "boxes" `[1, N, 4]`.
+
+    Raises:
+        VideoError: if the video cannot be read.
+    """
+    starts = np.array(test_starts(spec))
+    video = Video(os.fspath(path), (), key=time, boxes=tuple(Box(person.corners) for person in people))
+    clip = Files([video]).reader(Sampling(spec, starts, short_side=spec.crop_size))(0, starts, 1.0)
+    boxes = tf.constant(clip.boxes, tf.float32)
+    return clips.key_frame_inputs(clip._replace(frames=tf.constant(clip.frames), boxes=boxes), spec)

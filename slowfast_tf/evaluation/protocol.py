@@ -1,0 +1,105 @@
+"""A test follows the protocol of the model. What a configuration says otherwise is told, or overrides it on purpose."""
+
+import dataclasses
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ..errors import InputError
+from ..models.spec import SlowFastSpec, Views
+
+# What decides a score besides the weights and can be overridden, and what belongs to the weights.
+OVERRIDABLE = (
+    "stride",
+    "frame_rate",
+    "frame_index",
+    "views",
+    "person_score",
+    "crop_size",
+    "mean",
+    "std",
+    "channel_order",
+    "activation",
+)
+FIXED = ("pathways", "frames", "alpha", "fast_input")
+
+
+def choose(
+    model: SlowFastSpec, configured: SlowFastSpec, overridden: Collection[str] = (), unstated: Collection[str] = ()
+) -> tuple[SlowFastSpec, list[str]]:
+    """Return the protocol of a test: the model's own, with what the user overrides.
+
+    Args:
+        model: the model's spec.
+        configured: the spec of the configuration, with its overrides.
+        overridden: keys that the user set on purpose, such as {"model.frame_rate", "test.clips"}.
+        unstated: fields that the model's file does not state, because an earlier version wrote it. For these the
+            configuration counts.
+
+    Returns:
+        The spec to test by, and at most two lines on where model and configuration differ and which counts.
+
+    Raises:
+        InputError: for an override of a field that the weights were made for.
+
+    Example:
+        >>> model = get_spec("slowfast_8x8_r50", frame_rate=30.0)
+        >>> choose(model, get_spec("slowfast_8x8_r50"), overridden={"model.frame_rate"})[0].frame_rate is None
+        True
+    """
+    changes, models, configurations = {}, [], []
+    for name in (*FIXED, *OVERRIDABLE):
+        ours, theirs = getattr(model, name), getattr(configured, name)
+        if ours == theirs or (name == "person_score" and model.head != "roi"):
+            continue
+        chosen = f"model.{name}" in overridden or (name == "views" and any(key[:5] == "test." for key in overridden))
+        if chosen and name in FIXED:
+            raise InputError(f"model.{name}: the weights are for {_text(ours)}; received {_text(theirs)}", "overrides")
+        if chosen or name in unstated:
+            changes[name] = theirs
+        if name in unstated and not chosen:
+            configurations.append(f"{name} {_text(theirs)}")
+        elif not chosen:
+            models.append(f"{name} {_text(ours)}, not {_text(theirs)}")
+    lines = []
+    if models:
+        lines.append(f"the model's own protocol counts: {'; '.join(models)}; --set overrides it")
+    if configurations:
+        stated = "; ".join(configurations)
+        lines.append(f"the configuration counts for what an earlier version did not save in the model: {stated}")
+    try:
+        return dataclasses.replace(model, **changes), lines
+    except ValueError as error:
+        raise InputError(f"the configuration does not fit the model: {error}") from error
+
+
+def check_labels(model: Sequence[str], dataset: Sequence[str]) -> None:
+    """Raise an InputError if the classes of a model are not those of a data set, in the same order.
+
+    Case, spaces and punctuation do not count. A model without names passes.
+
+    Args:
+        model: class names of the model.
+        dataset: class names of the data set.
+
+    Raises:
+        InputError: with the first class that differs.
+    """
+    for index, (ours, theirs) in enumerate(zip(model, dataset)):
+        if _plain(ours) != _plain(theirs):
+            same = sorted(map(_plain, model)) == sorted(map(_plain, dataset))
+            order = ", which has the same classes in another order" if same else ""
+            raise InputError(
+                f"the model's classes are not those of the data set: class {index} is {ours!r} in the model and"
+                f" {theirs!r} in the data set{order}; test the model on data with its own classes"
+            )
+
+
+def _plain(label: str) -> str:
+    return "".join(character for character in label.casefold() if character.isalnum())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Views):
+        return f"{value}{' to the end' if value.to_the_end else ''}, fused by {value.fuse}"
+    return json.dumps(value)

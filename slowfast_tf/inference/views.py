@@ -1,0 +1,61 @@
+"""The scores of a video file from its views: the way that `predict`, the page and a test have in common."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from ..data import clips
+from ..data.reference import Video
+from ..data.sampling import Sampling, test_starts
+from ..data.sources import Files
+from ..models.spec import SlowFastSpec, Views
+from .predictor import Predictor
+
+
+def score_video(predictor: Predictor, path: str | os.PathLike) -> np.ndarray:
+    """Return the fused scores of the views of a video file, as a test scores it.
+
+    Args:
+        predictor: its `spec` says which views, and how their scores are fused.
+        path: a video file, or a directory of JPEG images.
+
+    Returns:
+        float32 `[classes]`.
+
+    Raises:
+        VideoError: if the video cannot be read.
+
+    Example:
+        >>> score_video(Predictor(model), "holiday.mp4").shape
+        (400,)
+    """
+    scores = [predictor.score_views(inputs).numpy() for inputs in read_views(path, predictor.spec)]
+    return fuse(np.concatenate(scores), predictor.spec.views)
+
+
+def read_views(path: str | os.PathLike, spec: SlowFastSpec) -> Iterator[clips.Inputs]:
+    """Yield the inputs of the crops of each test clip, `[crops, T, S, S, C]`.
+
+    Args:
+        path: a video file, or a directory of JPEG images.
+        spec: of the network.
+
+    Raises:
+        VideoError: if the video cannot be read.
+    """
+    starts = np.array(test_starts(spec, spec.views))
+    read = Files([Video(os.fspath(path), ())]).reader(Sampling(spec, starts, short_side=spec.crop_size))
+    for frames in read(0, starts, 1.0).frames:
+        yield clips.test_inputs(clips.TestFrames(tf.constant(frames)), spec, spec.views.crops)
+
+
+def fuse(scores: np.ndarray, views: Views) -> np.ndarray:
+    """Return the scores `[classes]` of views `[N, classes]` as one.
+
+    Example:
+        >>> fuse(np.array([[0.2, 0.8], [0.4, 0.6]]), Views(fuse="max"))
+        array([0.4, 0.8])
+    """
+    return {"mean": np.mean, "max": np.max}[views.fuse](scores, 0)
