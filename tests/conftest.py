@@ -121,6 +121,27 @@ def signatures(served):
 
 
 @pytest.fixture(scope="session")
+def batch():
+    """Eight random clips for a small network and their one-hot labels."""
+    random = np.random.default_rng(1)
+    fast = random.normal(size=(8, 16, 32, 32, 3)).astype(np.float32)
+    return {"slow": fast[:, ::8], "fast": fast}, np.eye(4, dtype=np.float32)[np.arange(8) % 4]
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Writes a JSON file below `tmp_path` and gives its path."""
+
+    def put(values, name="c.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(values if isinstance(values, str) else json.dumps(values))
+        return path
+
+    return put
+
+
+@pytest.fixture(scope="session")
 def films(tmp_path_factory):
     """The detection demo: one film to train and two to validate, of three key frames each."""
     from slowfast_tf.data.datasets.synthetic import people
