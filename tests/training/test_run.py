@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.errors import InputError
 from slowfast_tf.training import run
+from slowfast_tf.training.run import build
 from slowfast_tf.training.workdir import check_workdir
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -93,7 +95,6 @@ def test_a_run_leaves_what_the_contract_says(whole, videos):
 
 @pytest.mark.legacy
 def test_the_best_epoch_is_kept(whole, videos):
-    import keras
 
     _, workdir = whole
     model = keras.models.load_model(workdir / "model.keras")
@@ -209,3 +210,10 @@ def test_a_work_directory_of_an_earlier_version(configure, tmp_path):
     del values["data"]["service"]
     (tmp_path / "config.json").write_text(json.dumps(values))
     check_workdir(tmp_path, configure())
+
+
+@pytest.mark.legacy
+def test_a_layer_that_is_not_there(configure):
+    settings = configure('train.freeze=["slow_res1"]')
+    with pytest.raises(InputError, match="train.freeze: no layer .* is called 'slow_res1'; layers: .*slow_res2"):
+        build(settings, Clips(settings, "train"))
