@@ -1,6 +1,7 @@
 """The batches of a small data set: the pixels of the videos say what the pipeline must say of them."""
 
 import collections
+import pathlib
 import shutil
 
 import numpy as np
@@ -10,8 +11,10 @@ from helpers.coded_video import decode
 from helpers.pictures import CLASSES, told
 
 import slowfast_tf
-from slowfast_tf.data import Clips, load
+from slowfast_tf.data import Clips, datasets, load
+from slowfast_tf.data.sources import Files
 from slowfast_tf.errors import InputError
+from slowfast_tf.video.decode import read_frames
 
 
 def test_validation_batches(configure_detection):
@@ -168,3 +171,18 @@ def test_files_that_cannot_be_read(configure, damaged):
     assert [name.numpy().decode() for *_, name in clips.views()] == [
         f"{CLASSES[n % 4]}/{n:02d}.mp4" for n in (8, 9, 10, 11) for _ in range(2)
     ]
+
+
+@pytest.mark.legacy
+def test_a_video_is_decoded_once_for_30_views(configure, folder):
+    read, calls = read_frames, []
+
+    def counted(path, indices, short_side):
+        calls.append(pathlib.Path(path).name)
+        return read(path, indices, short_side)
+
+    source = Files(datasets.load_split("folder", folder, "val").videos, None, decode=counted)
+    clips = Clips(configure("test.clips=10"), "val", source=source)
+    shapes = [inputs["fast"].shape for inputs, _, _ in clips.views()]
+    assert shapes == [(3, 16, 32, 32, 3)] * 40
+    assert sorted(calls) == ["08.mp4", "09.mp4", "10.mp4", "11.mp4"]

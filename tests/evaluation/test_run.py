@@ -1,11 +1,18 @@
 """An evaluation from videos to the files that it writes."""
 
 import csv
+import dataclasses
 import json
+import shutil
 
+import matplotlib.image
 import numpy as np
 import pytest
+from helpers.expected import single_views
+from helpers.pictures import CLASSES
+from sklearn.metrics import average_precision_score
 
+from slowfast_tf import SlowFast
 from slowfast_tf.data import Clips, datasets
 from slowfast_tf.data.datasets.synthetic import people as demo_detection
 from slowfast_tf.data.records.prepare import prepare
@@ -60,3 +67,65 @@ def test_annotations_are_checked_before_scoring(detection_model, configure_detec
     monkeypatch.setattr(datasets, "annotation_files", lambda name, root: ())
     with pytest.raises(InputError, match="'demo_detection' has no annotation files of boxes"):
         evaluate(detection_model, clips)
+
+
+@pytest.mark.legacy
+def test_many_labels_end_to_end(configure, model, tmp_path):
+    sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
+    sigmoid.set_weights(model.get_weights())
+    clips = Clips(configure("test.fuse=max", "test.clips=1"), "val")
+    figures, _ = evaluate(sigmoid, clips, report=tmp_path / "report.html", scores=tmp_path / "scores.npz")
+    with np.load(tmp_path / "scores.npz") as file:
+        expected = average_precision_score(file["labels"], file["scores"], average="macro")
+        assert not np.allclose(file["scores"].sum(1), 1)
+    assert figures == {"mAP": pytest.approx(expected), "videos": 4, "skipped": 0, "views": "1x3"}
+    assert "Average precision by class" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.legacy
+def test_evaluate(configure, model, infer, folder, tmp_path):
+    root = tmp_path / "data"
+    shutil.copytree(folder, root)
+    (root / "val" / "ant" / "broken.mp4").write_text("no video")
+    clips = Clips(configure(f"data.root={root}"), "val")
+    out = tmp_path / "out"
+    figures, tested = evaluate(
+        model,
+        clips,
+        output=out / "figures.json",
+        report=out / "report.html",
+        scores=out / "scores.npz",
+        confusion=out / "confusion.png",
+    )
+    expected = [
+        single_views(infer, folder / "val" / CLASSES[n % 4] / f"{n:02d}.mp4", 2, 3).mean(0) for n in range(8, 12)
+    ]
+    np.testing.assert_allclose(tested.scores, expected, atol=1e-4)
+    top1 = np.mean(np.argmax(expected, 1) == np.arange(4))
+    assert figures == {"top1": top1, "mean_class_accuracy": top1, "videos": 4, "skipped": 1, "views": "2x3"}
+    assert json.loads((out / "figures.json").read_text()) == figures
+    assert matplotlib.image.imread(out / "confusion.png").ndim == 3
+    with np.load(out / "scores.npz") as file:
+        np.testing.assert_array_equal(file["scores"], tested.scores)
+        assert file["ids"].tolist() == tested.ids and file["classes"].tolist() == list(CLASSES)
+        assert file["labels"].tolist() == np.eye(4).tolist() and file["views"] == "2x3"
+    assert "broken.mp4" in (out / "report.html").read_text()
+    assert sorted(path.name for path in out.iterdir()) == [
+        "confusion.png",
+        "figures.json",
+        "report.html",
+        "scores.npz",
+    ]
+
+
+def test_evaluate_mistakes(configure, model, tmp_path):
+    for name in ("ant", "bee"):
+        for split in ("train", "val"):
+            (tmp_path / split / name).mkdir(parents=True)
+            (tmp_path / split / name / "broken.mp4").write_text("no video")
+    with pytest.raises(InputError, match="4 classes and the data set 2"):
+        evaluate(model, Clips(configure(f"data.root={tmp_path}"), "val"))
+    for name in ("cat", "dog"):
+        (tmp_path / "train" / name).mkdir()
+    with pytest.raises(InputError, match="none of the 2 videos can be read: .*broken.mp4"):
+        evaluate(model, Clips(configure(f"data.root={tmp_path}"), "val"))

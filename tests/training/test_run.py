@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-import keras
 import numpy as np
 import pytest
 
@@ -95,6 +94,7 @@ def test_a_run_leaves_what_the_contract_says(whole, videos):
 
 @pytest.mark.legacy
 def test_the_best_epoch_is_kept(whole, videos):
+    import keras
 
     _, workdir = whole
     model = keras.models.load_model(workdir / "model.keras")
