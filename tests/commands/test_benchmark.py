@@ -13,11 +13,12 @@ import tensorflow as tf
 from helpers.coded_video import decode
 
 from slowfast_tf import benchmark, config
+from slowfast_tf.benchmarks import ava, measure, page, scaling
 from slowfast_tf.benchmarks import engines as benchmark_engines
-from slowfast_tf.benchmarks import measure, page
 from slowfast_tf.benchmarks import reading as benchmark_input
 from slowfast_tf.benchmarks.engines import ENGINES, Job
 from slowfast_tf.errors import InputError
+from slowfast_tf.runtime import run
 
 TINY = ("--preset", "slowfast_2x16_demo", "--size", "32", "--rounds", "1")
 
@@ -125,7 +126,7 @@ def test_table_and_page(tmp_path):
     assert "## Inference\n\nold\n\n![The table as bars](page_inference.png)" in text
     assert len(json.loads((tmp_path / "page_inference.json").read_text())) == len(results)
     (tmp_path / "mine.md").write_text("# My diary\n")
-    with pytest.raises(InputError, match="is no page of this benchmark"):
+    with pytest.raises(InputError, match="is not a page of this benchmark"):
         benchmark.write(tmp_path / "mine.md", "training", "## Training", [])
 
 
@@ -140,6 +141,28 @@ def test_table_and_page(tmp_path):
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         benchmark.main(arguments)
+
+
+@pytest.mark.parametrize("task", ["training", "inference", "input", "ava", "scaling"])
+def test_output_is_checked_before_measuring(task, tmp_path, monkeypatch, capsys):
+    """A directory, a path below a file, and (except for scaling) a file of the user's own."""
+
+    def measure_nothing(*arguments, **options):
+        raise AssertionError("measured before --output was checked")
+
+    for module, name in ((benchmark, "measure"), (benchmark_input, "section"), (ava, "section"), (scaling, "page")):
+        monkeypatch.setattr(module, name, measure_nothing)
+    (tmp_path / "mine.md").write_text("# My diary\n")
+    messages = {tmp_path: "cannot write", tmp_path / "mine.md" / "page.md": "cannot write"}
+    if task != "scaling":
+        messages[tmp_path / "mine.md"] = "is not a page of this benchmark"
+    for path, message in messages.items():
+        with pytest.raises(SystemExit) as end:
+            run(lambda path=path: benchmark.main([task, "--output", str(path)]), benchmark.ADVICE)
+        error = capsys.readouterr().err
+        assert end.value.code == 2 and error.count("\n") == 1
+        assert message in error and "choose another --output" in error
+    assert (tmp_path / "mine.md").read_text() == "# My diary\n"
 
 
 def test_made_videos_compress_as_real_ones_do(monkeypatch, tmp_path):
