@@ -38,5 +38,5 @@ def test_table_and_page(tmp_path):
     assert "## Inference\n\nold\n\n![The table as bars](page_inference.png)" in text
     assert len(json.loads((tmp_path / "page_inference.json").read_text())) == len(results)
     (tmp_path / "mine.md").write_text("# My diary\n")
-    with pytest.raises(InputError, match="is no page of this benchmark"):
+    with pytest.raises(InputError, match="is not a page of this benchmark"):
         benchmark.write(tmp_path / "mine.md", "training", "## Training", [])

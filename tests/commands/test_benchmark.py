@@ -8,7 +8,10 @@ import pytest
 from helpers.benchmarks import TINY, rows
 
 from slowfast_tf import benchmark
+from slowfast_tf.benchmarks import ava, scaling
+from slowfast_tf.benchmarks import reading as benchmark_input
 from slowfast_tf.errors import InputError
+from slowfast_tf.runtime import run
 
 
 def test_training_table(tmp_path):
@@ -40,3 +43,25 @@ def test_training_table(tmp_path):
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         benchmark.main(arguments)
+
+
+@pytest.mark.parametrize("task", ["training", "inference", "input", "ava", "scaling"])
+def test_output_is_checked_before_measuring(task, tmp_path, monkeypatch, capsys):
+    """A directory, a path below a file, and (except for scaling) a file of the user's own."""
+
+    def measure_nothing(*arguments, **options):
+        raise AssertionError("measured before --output was checked")
+
+    for module, name in ((benchmark, "measure"), (benchmark_input, "section"), (ava, "section"), (scaling, "page")):
+        monkeypatch.setattr(module, name, measure_nothing)
+    (tmp_path / "mine.md").write_text("# My diary\n")
+    messages = {tmp_path: "cannot write", tmp_path / "mine.md" / "page.md": "cannot write"}
+    if task != "scaling":
+        messages[tmp_path / "mine.md"] = "is not a page of this benchmark"
+    for path, message in messages.items():
+        with pytest.raises(SystemExit) as end:
+            run(lambda path=path: benchmark.main([task, "--output", str(path)]), benchmark.ADVICE)
+        error = capsys.readouterr().err
+        assert end.value.code == 2 and error.count("\n") == 1
+        assert message in error and "choose another --output" in error
+    assert (tmp_path / "mine.md").read_text() == "# My diary\n"

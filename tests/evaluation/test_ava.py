@@ -45,7 +45,7 @@ def test_official_numbers():
 @pytest.mark.parametrize("seed", range(3))
 def test_a_plain_loop_gives_the_same(seed):
     names = {i: str(i) for i in range(1, 13)}
-    truth, detections = ava_benchmark.made_boxes(50, people=3, classes=12, seed=seed)
+    truth, detections = ava_benchmark.make_boxes(50, people=3, classes=12, seed=seed)
     detections.scores[:] = detections.scores.round(1 + seed)  # with ties
     expected = ava_benchmark.loop(ava_benchmark.rows(truth), ava_benchmark.rows(detections), names)
     found = ava.average_precision(truth, detections, names)
@@ -140,7 +140,7 @@ def test_other_mistakes(evaluate, tmp_path):
 
 
 def test_csv_comes_back(tmp_path):
-    truth, detections = ava_benchmark.made_boxes(40, people=2, classes=5)
+    truth, detections = ava_benchmark.make_boxes(40, people=2, classes=5)
     for path, boxes in ((tmp_path / "t.csv", truth), (tmp_path / "d.csv", detections)):
         ava.write_csv(path, boxes)
     assert (tmp_path / "t.csv").read_text().startswith("video_00000,0902,0.")
