@@ -1,4 +1,4 @@
-"""Times training and inference beside other libraries, side by side in one run, and the input and AVA's evaluation."""
+"""Time training, inference, the input pipeline and AVA's evaluation beside other libraries, and training's scaling."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ import tempfile
 
 from .benchmarks.engines import ENGINES
 from .benchmarks.measure import PRECISIONS, make_jobs, measure
-from .benchmarks.page import DEFAULTS, section, write
+from .benchmarks.page import DEFAULTS, check_writable, read_sections, section, write
 from .errors import InputError
 from .files.atomic import write_text
 from .runtime import run
@@ -15,12 +15,16 @@ ADVICE = {"output": "choose another --output"}
 
 
 def main(arguments: list[str] | None = None) -> int | None:
-    """The command."""
+    """Run the command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     for name in ("rounds", "batch", "size", "limit"):
         if getattr(options, name, 1) <= 0:
             raise InputError(f"--{name} must be at least 1; got {getattr(options, name)}")
+    if options.output:
+        check_writable(options.output)
+        if options.task != "scaling":
+            read_sections(options.output)
     if options.task == "scaling":
         from .benchmarks import scaling
 
@@ -63,12 +67,12 @@ def _parser():
         command = commands.add_parser(
             task, help=about, description=about, epilog=f"example: python -m slowfast_tf.benchmark {task} --rounds 9"
         )
-        command.add_argument("--rounds", type=int, default=5, help="rounds that count (default: %(default)s)")
+        command.add_argument("--rounds", type=int, default=5, help="measured rounds (default: %(default)s)")
         command.add_argument(
             "--output",
             metavar="FILE",
-            help="write the Markdown here as well; where the file has a section of this task, in its place. A JSON"
-            " file and a bar chart go beside it",
+            help="also write the Markdown to this file, in place of its section of this task; a JSON file and a bar"
+            " chart are written beside it",
         )
         if task in ("input", "ava"):
             continue
@@ -82,14 +86,14 @@ def _parser():
             "--limit",
             type=float,
             default=defaults.limit,
-            help="seconds of a step, beyond which an engine is left out (default: %(default)s)",
+            help="leave out engines that take more seconds per step (default: %(default)s)",
         )
         command.set_defaults(batch=defaults.batch, workdir=None)
         if task == "training":
-            command.add_argument("--batch", type=int, help="clips (default: %(default)s)")
+            command.add_argument("--batch", type=int, help="clips per step (default: %(default)s)")
         else:
-            command.add_argument("--workdir", metavar="DIR", help="keep exported files here, and take those found")
-    about = "time training with one and with two workers on this machine, and compute what many GPUs should give"
+            command.add_argument("--workdir", metavar="DIR", help="keep exported files here, and reuse existing ones")
+    about = "time training with one and two workers on this machine, and estimate the throughput of many GPUs"
     command = commands.add_parser(
         "scaling",
         help=about,
@@ -97,15 +101,15 @@ def _parser():
         epilog="example: python -m slowfast_tf.benchmark scaling --output docs/multi_machine/scaling.md",
     )
     command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
-    command.add_argument("--batch", type=int, default=1, help="clips of each worker (default: %(default)s)")
+    command.add_argument("--batch", type=int, default=1, help="clips per worker and step (default: %(default)s)")
     command.add_argument("--size", type=int, default=112, help="height and width (default: %(default)s)")
-    command.add_argument("--rounds", type=int, default=5, help="steps that count (default: %(default)s)")
-    command.add_argument("--output", metavar="FILE", help="write the Markdown here as well")
+    command.add_argument("--rounds", type=int, default=5, help="measured steps (default: %(default)s)")
+    command.add_argument("--output", metavar="FILE", help="also write the Markdown to this file")
     return parser
 
 
 def _without_output(arguments):
-    """Arguments as a reader needs them to do the same: without where things were written."""
+    """Return the arguments that the page shows: without paths of this machine."""
     arguments = list(arguments)
     for name in ("--output", "--workdir"):
         if name in arguments:

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 from helpers.coded_video import write
+from helpers.detection import DEMO, SMALL, clip_inputs
 from helpers.pictures import CLASSES, SIZES, picture
 
 # Tests import TensorFlow before slowfast_tf, which sets this; training takes several times as long without oneDNN.
@@ -117,6 +118,77 @@ def signatures(served):
     import tensorflow as tf
 
     return tf.saved_model.load(str(served)).signatures
+
+
+@pytest.fixture(scope="session")
+def batch():
+    """Eight random clips for a small network and their one-hot labels."""
+    random = np.random.default_rng(1)
+    fast = random.normal(size=(8, 16, 32, 32, 3)).astype(np.float32)
+    return {"slow": fast[:, ::8], "fast": fast}, np.eye(4, dtype=np.float32)[np.arange(8) % 4]
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Writes a JSON file below `tmp_path` and gives its path."""
+
+    def put(values, name="c.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(values if isinstance(values, str) else json.dumps(values))
+        return path
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory):
+    """The detection demo: one film to train and two to validate, of three key frames each."""
+    from slowfast_tf.data.datasets.synthetic import people
+
+    root = tmp_path_factory.mktemp("films") / "demo"
+    people.make(root, train=1, validation=2, key_frames=3)
+    return root
+
+
+@pytest.fixture(scope="session")
+def configure_detection(films):
+    """Makes a `slowfast_tf.config.Config` of the detection demo on `films` and overrides."""
+    from slowfast_tf import config
+
+    return lambda *overrides: config.load(DEMO, [f"data.root={films}", *SMALL, *overrides])
+
+
+@pytest.fixture(scope="session")
+def detection_model(configure_detection):
+    """An untrained detection network whose weights are random everywhere."""
+    from slowfast_tf import SlowFast
+    from slowfast_tf.data import Clips
+
+    spec = Clips(configure_detection(), "val").spec
+    model, random = SlowFast(spec), np.random.default_rng(0)
+    model.set_weights([random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w for w in model.get_weights()])
+    # Logits of mean 0 and deviation 1 for each class.
+    random = np.random.default_rng(2)
+    inputs = [clip_inputs(spec, 48, 48, random.uniform(0, 0.5, (1, 20, 4)) + [0, 0, 0.5, 0.5]) for _ in range(4)]
+    logits = np.concatenate([model(x)[0] for x in inputs])
+    kernel, bias = model.get_layer("head").get_weights()
+    deviation = logits.std(0)
+    model.get_layer("head").set_weights([kernel / deviation, (bias - logits.mean(0)) / deviation])
+    return model
+
+
+@pytest.fixture(scope="session")
+def tested_detection(detection_model, configure_detection, tmp_path_factory):
+    """Figures and files of a test of `detection_model`: their directory, the figures, the scores."""
+    from slowfast_tf.data import Clips
+    from slowfast_tf.evaluation.run import evaluate
+
+    folder = tmp_path_factory.mktemp("tested")
+    files = {"output": "figures.json", "report": "report.html", "scores": "scores.npz", "detections": "detections.csv"}
+    clips = Clips(configure_detection(), "val")
+    figures, found = evaluate(detection_model, clips, **{name: folder / file for name, file in files.items()})
+    return folder, figures, found
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
-"""AVA's evaluation beside a plain loop over boxes, on made boxes: for `slowfast_tf.benchmark`."""
+"""Time AVA's evaluation beside a plain Python loop, on synthetic boxes."""
 
 import collections
+import dataclasses
 import statistics
 import tempfile
 import time
+import typing
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -11,12 +14,46 @@ from ..evaluation import ava
 
 FRAMES = 57_000  # key frames of AVA's validation set
 
+Row = tuple[str, float, list[float], int, float]  # video, second, corners, action, score
 
-def made_boxes(frames, people=2, classes=20, seed=0):
-    """Truth and detections of `frames` key frames, as two `ava.Boxes`.
 
-    In each frame some people with one to three actions each; detections of all classes for most of them, a little
-    moved, some twice, and for some that are not there.
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The processor seconds of the loop and of NumPy on the same boxes.
+
+    Attributes:
+        truth: number of annotated boxes.
+        detections: number of detections.
+        loop: seconds of `loop`, one value per round.
+        numpy: seconds of `ava.average_precision`, one value per round.
+        read: seconds of `ava.read_csv` for the detections, one value per round.
+        difference: largest absolute difference between a metric of the loop and of NumPy.
+    """
+
+    truth: int
+    detections: int
+    loop: list[float]
+    numpy: list[float]
+    read: list[float]
+    difference: float
+
+    @property
+    def ratio(self) -> float:
+        """The median seconds of the loop, divided by those of NumPy."""
+        return statistics.median(self.loop) / statistics.median(self.numpy)
+
+
+def make_boxes(frames: int, people: int = 2, classes: int = 20, seed: int = 0) -> tuple[ava.Boxes, ava.Boxes]:
+    """Return synthetic annotations and detections.
+
+    Each person has two actions on average. A detection has scores for all classes and moved corners. Some people are
+    detected twice, others not at all.
+
+    Args:
+        frames: number of key frames.
+        people: number of people per frame.
+        classes: number of classes.
+        seed: of the random generator.
     """
     random = np.random.default_rng(seed)
     persons = frames * people
@@ -25,13 +62,12 @@ def made_boxes(frames, people=2, classes=20, seed=0):
     corners = np.concatenate([center - size, center + size], 1)
     acts = random.uniform(size=(persons, classes)) < 2 / classes
 
-    def boxes(persons, corners, actions, scores):
+    def boxes(persons: np.ndarray, corners: np.ndarray, actions: np.ndarray, scores: np.ndarray) -> ava.Boxes:
         videos = np.array([f"video_{i:05d}" for i in range(frames // 897 + 1)], object)[frame[persons] // 897]
         return ava.Boxes(videos, 902.0 + frame[persons] % 897, corners.round(3), actions, scores)
 
     person, action = np.nonzero(acts)
     truth = boxes(person, corners[person], action + 1, np.ones(len(person)))
-    # Most are found, some twice; the others are replaced by somebody else's place.
     found = np.sort(random.integers(0, persons, persons))
     moved = np.clip(corners[found] + random.normal(0, 0.04, (persons, 4)), 0, 1)
     moved = np.sort(moved.reshape(-1, 2, 2), 1).reshape(-1, 4)
@@ -41,8 +77,14 @@ def made_boxes(frames, people=2, classes=20, seed=0):
     return truth, boxes(person, np.repeat(moved, classes, axis=0), actions, scores.reshape(-1))
 
 
-def loop(truth, detections, names):
-    """`ava.average_precision` as a loop over boxes in plain Python, of rows (video, second, box, action, score)."""
+def loop(truth: Iterable[Row], detections: Iterable[Row], names: Mapping[int, str]) -> ava.Precisions:
+    """Compute `ava.average_precision` with a loop over boxes in plain Python.
+
+    Args:
+        truth: annotated boxes.
+        detections: scored boxes.
+        names: class names by id.
+    """
     frames = collections.defaultdict(list)
     positives = collections.Counter()
     for video, second, box, action, _ in truth:
@@ -71,10 +113,10 @@ def loop(truth, detections, names):
             if right:
                 taken.add(best_place)
             outcomes[action].append((score, right))
-    figures = {}
+    metrics: ava.Precisions = {}
     for action, name in sorted(names.items()):
         if not positives[action]:
-            figures[name] = None
+            metrics[name] = None
             continue
         rights, precisions = 0, []
         outcomes[action].reverse()  # of equal scores the later come first
@@ -86,62 +128,65 @@ def loop(truth, detections, names):
         for precision in reversed(precisions):
             highest = max(highest, precision)
             area += highest / positives[action]
-        figures[name] = area
-    known = [figure for figure in figures.values() if figure is not None]
-    return {"mAP": sum(known) / len(known), **figures}
+        metrics[name] = area
+    known = [metric for metric in metrics.values() if metric is not None]
+    return {"mAP": sum(known) / len(known), **metrics}
 
 
-def rows(boxes):
-    """Rows for `loop`."""
+def rows(boxes: ava.Boxes) -> list[Row]:
+    """Return boxes as rows for `loop`."""
     columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
     return list(zip(*(column.tolist() for column in columns)))
 
 
-def measure(frames=FRAMES, people=2, classes=20, rounds=1):
-    """Processor seconds of both for the same boxes in memory, of reading these from csv, and how the figures differ.
+def measure(frames: int = FRAMES, people: int = 2, classes: int = 20, rounds: int = 1) -> Comparison:
+    """Time the plain loop and NumPy on the same boxes in memory, and reading the detections from a csv file.
 
-    Returns:
-        A dictionary: `truth` and `detections` (rows); `loop`, `numpy` and `read` (seconds, a list of `rounds` each);
-        `ratio` (of the medians of the first two); `difference` (the largest of any figure).
+    Args:
+        frames: number of key frames.
+        people: number of people per frame.
+        classes: number of classes.
+        rounds: measurements of each.
     """
     names = {i: f"action {i}" for i in range(1, classes + 1)}
-    truth, detections = made_boxes(frames, people, classes)
-    lists = rows(truth), rows(detections)
-    figures, seconds = {}, {"loop": [], "numpy": [], "read": []}
-
-    def timed(name, function, *arguments):
-        start = time.process_time()
-        figures[name] = function(*arguments)
-        seconds[name].append(time.process_time() - start)
-
+    truth, detections = make_boxes(frames, people, classes)
+    true_rows, found_rows = rows(truth), rows(detections)
+    looped, fast, read = [], [], []
+    by_loop: ava.Precisions = {}
+    by_numpy: ava.Precisions = {}
     with tempfile.TemporaryDirectory() as folder:
-        ava.write_csv(f"{folder}/detections.csv", detections)
+        path = f"{folder}/detections.csv"
+        ava.write_csv(path, detections)
         for _ in range(rounds):
-            timed("loop", loop, *lists, names)
-            timed("numpy", ava.average_precision, truth, detections, names)
-            timed("read", ava.read_csv, f"{folder}/detections.csv", classes)
-    return {
-        "truth": len(truth.times),
-        "detections": len(detections.times),
-        **seconds,
-        "ratio": statistics.median(seconds["loop"]) / statistics.median(seconds["numpy"]),
-        "difference": max(
-            abs(figures["numpy"][key] - figures["loop"][key])
-            for key in names.values()
-            if figures["loop"][key] is not None
-        ),
-    }
+            by_loop = timed(looped, lambda: loop(true_rows, found_rows, names))
+            by_numpy = timed(fast, lambda: ava.average_precision(truth, detections, names))
+            timed(read, lambda: ava.read_csv(path, classes))
+    pairs = [(metric, by_numpy[name]) for name, metric in by_loop.items()]
+    differences = [abs(a - b) for a, b in pairs if a is not None and b is not None]
+    return Comparison(len(truth.times), len(detections.times), looped, fast, read, max(differences))
 
 
-def section(rounds):
-    """Measures and gives a Markdown section for `slowfast_tf.benchmark`."""
+def timed(seconds: list[float], function: Callable[[], typing.Any]) -> typing.Any:
+    """Return the result of a function, and append its processor seconds to `seconds`."""
+    start = time.process_time()
+    result = function()
+    seconds.append(time.process_time() - start)
+    return result
+
+
+def section(rounds: int) -> str:
+    """Time AVA's evaluation and return a Markdown section.
+
+    Args:
+        rounds: measurements of each row of the table.
+    """
     found = measure(FRAMES, rounds=rounds)
-    lines = [
-        f"| {what} | {statistics.median(found[name]):.2f} | {min(found[name]):.2f} |"
-        for name, what in (
-            ("loop", "a loop over boxes in plain Python"),
-            ("numpy", "`ava.average_precision`"),
-            ("read", "`ava.read_csv` of the detections"),
+    table = [
+        f"| {name} | {statistics.median(seconds):.2f} | {min(seconds):.2f} |"
+        for name, seconds in (
+            ("a loop over boxes in plain Python", found.loop),
+            ("`ava.average_precision`", found.numpy),
+            ("`ava.read_csv` of the detections", found.read),
         )
     ]
     return "\n".join(
@@ -150,13 +195,13 @@ def section(rounds):
             "",
             f"    python -m slowfast_tf.benchmark ava --rounds {rounds}",
             "",
-            f"Mean average precision of {found['detections']} made detections against {found['truth']} made"
-            f" annotations in {FRAMES} key frames, 20 classes, in memory. Processor seconds of one thread, median of"
-            f" {rounds}, taking turns. NumPy is {found['ratio']:.1f} times as fast; figures differ by at most"
-            f" {found['difference']:.0e}.",
+            f"Mean average precision of {found.detections} synthetic detections against {found.truth} synthetic"
+            f" annotations in {FRAMES} key frames, 20 classes, in memory. Processor seconds of one thread: median and"
+            f" minimum of {rounds}, measured in turn. NumPy is {found.ratio:.1f} times as fast; metrics differ by"
+            f" at most {found.difference:.0e}.",
             "",
-            "| | seconds, median | fastest |",
+            "| | median, s | minimum, s |",
             "|---|---|---|",
-            *lines,
+            *table,
         ]
     )

@@ -1,4 +1,4 @@
-"""Write docs/benchmarks.md: tables and charts of what `measure` timed."""
+"""Write docs/benchmarks.md: tables and charts of the results of `measure`."""
 
 import dataclasses
 import importlib.metadata
@@ -17,7 +17,7 @@ from .measure import PRECISIONS, Result
 
 
 class Defaults(typing.NamedTuple):
-    """What the command takes unless a user says otherwise: clips, pixels, and seconds of a step."""
+    """Defaults of the command: clips, pixels, and seconds per step."""
 
     batch: int
     size: int
@@ -36,7 +36,7 @@ HEAD = "# Benchmarks\n\nWritten by `python -m slowfast_tf.benchmark`; do not edi
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return results of `measure` as a Markdown table."""
+    """Return results as a Markdown table."""
     own: dict[str, float] = {}
     best: dict[str, float] = {}
     for result in results:
@@ -67,7 +67,7 @@ def table(results: Sequence[Result]) -> str:
 
 
 def chart(results: Sequence[Result]) -> bytes:
-    """Return a PNG with a bar for each result of `measure` that has a time."""
+    """Return a PNG with a bar for each result that has a time."""
     from matplotlib.figure import Figure
 
     shown = [result for result in results if result.seconds]
@@ -90,13 +90,13 @@ def chart(results: Sequence[Result]) -> bytes:
 
 
 def section(results: Sequence[Result], rounds: int, limit: float, command: str) -> str:
-    """Return a Markdown section: what was timed, where, and the table.
+    """Return a Markdown section: the network, the machine, and the table.
 
     Args:
-        results: of `measure`, at least one.
-        rounds: steps of each that count.
-        limit: seconds of a step, beyond which an engine was left out.
-        command: that writes it.
+        results: results of `measure`, at least one.
+        rounds: measured steps per engine.
+        limit: seconds per step above which an engine was left out.
+        command: the command that writes the section.
     """
     job = results[0].job
     packages = dict.fromkeys(r.engine.package for r in results if r.seconds)
@@ -109,9 +109,9 @@ def section(results: Sequence[Result], rounds: int, limit: float, command: str) 
             "",
             f"`{job.preset}`, {ABOUT[job.task]}, batch {job.batch}, {job.spec.clip_frames} frames of"
             f" {job.size}x{job.size}, random weights.",
-            f"Seconds of one step, median of {rounds} after two to warm up; every engine in a process of its own,"
-            f" taking turns. One whose step takes more than {limit:g} s is left out. Peak memory is the process's, with"
-            " its runtime and the reading of the file.",
+            f"Seconds per step: median of {rounds}, after two to warm up. Each engine runs in a process of its own, one"
+            f" step of each in turn. Engines that take more than {limit:g} s per step are left out. Peak memory is that"
+            " of the process, with its runtime and with loading the file.",
             f"{job.threads} threads, {cpu_name()}; Python {platform.python_version()}, {versions}.",
             "",
             table(results),
@@ -120,7 +120,7 @@ def section(results: Sequence[Result], rounds: int, limit: float, command: str) 
 
 
 def cpu_name() -> str:
-    """Return the CPU's model name and which of the vector instructions that matter here it has."""
+    """Return the model name of the CPU, and those of its vector instructions that affect the benchmarks."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -132,25 +132,47 @@ def cpu_name() -> str:
     return f"{found[1].strip()} ({', '.join(flags[flag] for flag in flags if flag in text.split()) or 'no AVX2'})"
 
 
-def write(path: str | os.PathLike, task: str, text: str, results: Sequence[Result]) -> None:
-    """Write a section to a Markdown file, in place of one of the same task; write measurements and chart beside it.
-
-    Args:
-        path: of the Markdown file.
-        task: of the section.
-        text: the section.
-        results: of `measure`; without any there are no measurements and no chart.
+def check_writable(path: str | os.PathLike) -> None:
+    """Check before the measurement that a file can be written.
 
     Raises:
-        InputError: if the file is no page of this benchmark.
+        InputError: if the path is a directory, or no file can be written there.
     """
     path = pathlib.Path(path)
-    sections = {}
-    if path.exists():
-        head, *rest = path.read_text().split("\n## ")
-        if not head.startswith("# Benchmarks"):
-            raise InputError(f"{path} exists already and is no page of this benchmark", argument="output")
-        sections = {part.split("\n")[0].lower(): f"## {part.strip()}" for part in rest}
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise InputError(f"cannot write {path}", argument="output")
+
+
+def read_sections(path: str | os.PathLike) -> dict[str, str]:
+    """Return the sections of a page of this benchmark by task; empty if the file does not exist.
+
+    Raises:
+        InputError: if the file exists and is not a page of this benchmark.
+    """
+    path = pathlib.Path(path)
+    if not path.exists():
+        return {}
+    head, *rest = path.read_text(errors="replace").split("\n## ")
+    if not head.startswith("# Benchmarks"):
+        raise InputError(f"{path} exists and is not a page of this benchmark", argument="output")
+    return {part.split("\n")[0].lower(): f"## {part.strip()}" for part in rest}
+
+
+def write(path: str | os.PathLike, task: str, text: str, results: Sequence[Result]) -> None:
+    """Write a section to a Markdown file, in place of one of the same task, with a JSON file and a chart beside it.
+
+    Args:
+        path: path of the Markdown file.
+        task: the task of the section.
+        text: the section.
+        results: results of `measure`; if none has a time, there is no JSON file and no chart.
+
+    Raises:
+        InputError: if the file exists and is not a page of this benchmark, or cannot be written.
+    """
+    path = pathlib.Path(path)
+    sections = read_sections(path)
     if any(result.seconds for result in results):
         picture = path.with_name(f"{path.stem}_{task}.png")
         with atomic(picture) as temporary:

@@ -1,4 +1,4 @@
-"""Times training with one and with two workers on this machine, and computes what many GPUs should give."""
+"""Time training with one and two workers on this machine, and estimate the throughput of many GPUs."""
 
 import dataclasses
 import json
@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
+from collections.abc import Mapping
 
 from .. import config
 from ..data.records import prepare
@@ -20,23 +22,26 @@ from ..models.cost import total
 from ..models.presets import get_spec
 from ..runtime import import_tensorflow
 
+if typing.TYPE_CHECKING:
+    import tensorflow as tf
+
 WARM_UP = 2  # steps
-CLIPS = 32  # whose reading is timed
+CLIPS = 32  # read to time the input
 GPUS = (8, 64, 128)
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What the GPUs of the computed table are, and what is around them. Assumed, not measured.
+    """The hardware that `estimate` assumes; none of it is measured.
 
     Attributes:
-        gpus: of a machine.
-        tflops: multiplications and additions that a GPU does in a training step, in 10^12 a second.
-        link: bytes a second between the GPUs of a machine, each way.
-        network: bytes a second between machines, each way.
-        latency: seconds for one of the 2 (N - 1) turns of a ring.
-        cores: of the CPU, for each GPU.
-        clips: a step, of each GPU (the paper has 8).
+        gpus: GPUs of a machine.
+        tflops: multiplications and additions that a GPU sustains in a training step, 10^12 per second.
+        link: bandwidth between the GPUs of a machine, bytes per second and direction.
+        network: bandwidth between machines, bytes per second and direction.
+        latency: seconds of one of the 2 (N - 1) steps of a ring all-reduce.
+        cores: CPU cores per GPU.
+        clips: batch size per GPU (8 in the paper).
     """
 
     gpus: int = 8
@@ -50,13 +55,13 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class Volumes:
-    """What a training clip and a training step take, whatever does it.
+    """The work of a training clip and of a training step, whatever the hardware.
 
     Attributes:
-        operations: multiplications and additions of a clip: forward, and twice as many backward.
-        gradients: bytes of all gradients.
-        record: bytes that are read for a clip.
-        seconds: of one CPU core, to read a clip and make the network's input of it.
+        operations: multiplications and additions per clip: forward, and twice as many backward.
+        gradients: size of all gradients, bytes.
+        record: bytes read per clip.
+        seconds: seconds of one CPU core to read and decode a clip.
     """
 
     operations: float
@@ -65,17 +70,68 @@ class Volumes:
     seconds: float
 
 
-def computed(volumes, gpus, machine):
-    """What a step takes on so many GPUs, nothing of it overlapping but the input, and what limits it first.
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """The estimated training step of a number of GPUs.
+
+    Attributes:
+        compute: seconds of the forward and backward pass.
+        all_reduce: seconds of the all-reduce of the gradients.
+        decode: seconds to decode the clips of a step.
+        read: seconds to read the clips of a step over the network.
+        clips_per_second: throughput of all GPUs.
+        efficiency: throughput relative to GPUs that wait for neither the all-reduce nor the input, from 0 to 1.
+        limit: the slowest part, as the table names it.
+    """
+
+    compute: float
+    all_reduce: float
+    decode: float
+    read: float
+    clips_per_second: float
+    efficiency: float
+    limit: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """The work of one worker: plain values, which are sent as JSON.
+
+    Attributes:
+        cores: numbers of the CPU cores that the worker is bound to.
+        preset: name of the network.
+        batch: clips per step.
+        size: height and width of a frame, pixels.
+        rounds: measured steps.
+    """
+
+    cores: list[int]
+    preset: str
+    batch: int
+    size: int
+    rounds: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """The times of one worker, in seconds: medians over the measured steps.
+
+    Attributes:
+        step: a training step, with its all-reduce.
+        all_reduce: an all-reduce of the gradients alone.
+    """
+
+    step: float
+    all_reduce: float
+
+
+def estimate(volumes: Volumes, gpus: int, machine: Machine) -> Estimate:
+    """Estimate the training step of `gpus` GPUs, if nothing but the input overlaps with the computation.
 
     Args:
-        volumes: a `Volumes`.
-        gpus: how many; whole machines.
-        machine: a `Machine`.
-
-    Returns:
-        A dictionary: "compute", "all_reduce", "decode" and "read" (seconds), "clips_per_second" (of all GPUs), "share"
-        (of as many GPUs that neither wait for each other nor for the input) and "limit" (text).
+        volumes: the work of a clip and of a step.
+        gpus: number of GPUs, a multiple of `machine.gpus`.
+        machine: the assumed hardware.
     """
     machines = math.ceil(gpus / machine.gpus)
     compute = machine.clips * volumes.operations / (machine.tflops * 1e12)
@@ -88,51 +144,58 @@ def computed(volumes, gpus, machine):
     step = parts[limit]
     if limit == "compute" and all_reduce > compute:
         limit = "all-reduce"
-    return {
-        "compute": compute,
-        "all_reduce": all_reduce,
-        "decode": decode,
-        "read": read,
-        "clips_per_second": gpus * machine.clips / step,
-        "share": compute / step,
-        "limit": limit,
-    }
+    return Estimate(compute, all_reduce, decode, read, gpus * machine.clips / step, compute / step, limit)
 
 
-def input_volumes():
-    """Bytes read for a clip of SlowFast 8x8, and seconds of one core to make it, from records made for this."""
+def measure_input() -> tuple[float, float]:
+    """Return the bytes read per clip of SlowFast 8x8, and the seconds of one core to read and decode it.
+
+    The records are written for this measurement, from synthetic videos.
+    """
     from ..data import Clips
-    from . import reading as benchmark_input
+    from . import reading
 
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        benchmark_input.make_videos(scratch / "videos")
-        prepare.prepare(benchmark_input.settings("folder", scratch / "videos"), str(scratch / "records"))
+        reading.make_videos(scratch / "videos")
+        prepare.prepare(reading.settings("folder", scratch / "videos"), str(scratch / "records"))
         shards = (scratch / "records").glob("train-*")
-        videos = sum(path.stat().st_size for path in shards) / benchmark_input.VIDEOS
-        record = videos * benchmark_input.SPAN / benchmark_input.FRAMES  # the part that a clip spans
-        clips = Clips(benchmark_input.settings("records", scratch / "records"), "train")
+        videos = sum(path.stat().st_size for path in shards) / reading.VIDEOS
+        record = videos * reading.SPAN / reading.FRAMES  # only the part that a clip spans is read
+        clips = Clips(reading.settings("records", scratch / "records"), "train")
         batches = iter(clips.train(range(10**6)))
         next(batches)
         began = time.process_time()
-        for _ in range(CLIPS // benchmark_input.BATCH):
+        for _ in range(CLIPS // reading.BATCH):
             next(batches)
-        return record, (time.process_time() - began) / CLIPS
+        seconds = (time.process_time() - began) / CLIPS
+        del batches  # a live iterator prefetches, and warns of every record when the directory is gone
+        return record, seconds
 
 
-def cores_of(count):
-    """The processor cores of each of so many workers: an equal part of those that there are, none in two parts."""
-    there = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(there) < 2:
-        raise InputError(f"two workers need two processor cores that they can be bound to; there are {len(there)}")
-    share = len(there) // 2
-    return [there[i * share : (i + 1) * share] for i in range(count)]
+def cores_of(count: int) -> list[list[int]]:
+    """Return the numbers of the CPU cores for each of `count` workers: half of this machine's cores each.
+
+    Args:
+        count: number of workers, 1 or 2.
+
+    Raises:
+        InputError: if there are fewer than two cores, or processes cannot be bound to cores here.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < 2:
+        raise InputError(f"two workers need at least 2 CPU cores to be bound to; this machine offers {len(cores)}")
+    share = len(cores) // 2
+    return [cores[i * share : (i + 1) * share] for i in range(count)]
 
 
-def serve(request):
-    """A worker's life: prints, as JSON, the seconds of each training step and of each all-reduce of its gradients."""
-    request = json.loads(request)
-    os.sched_setaffinity(0, request["cores"])
+def serve(request: Request) -> None:
+    """Run a worker: print the `Timing` of its training steps as a line of JSON.
+
+    Args:
+        request: what to time. The environment variable `TF_CONFIG` names the workers.
+    """
+    os.sched_setaffinity(0, request.cores)
     import_tensorflow()
     from ..training import strategies
 
@@ -143,13 +206,13 @@ def serve(request):
     from ..models.slowfast import SlowFast
     from ..training.optimizers import SGD
 
-    spec, batch, size = get_spec(request["preset"]), request["batch"], request["size"]
+    spec, batch, size = get_spec(request.preset), request.batch, request.size
     with strategy.scope():
         model = SlowFast(spec)
         optimizer = SGD(0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
         model.compile(optimizer, keras.losses.CategoricalCrossentropy(from_logits=True))
 
-    def read(context):
+    def read(context: "tf.distribute.InputContext") -> "tf.data.Dataset":
         frames = {"slow": spec.frames, "fast": spec.clip_frames}
         clips = {
             name: tf.random.normal([batch, frames[name], *[spec.input_size(name, size)] * 2, spec.input_channels(name)])
@@ -160,7 +223,7 @@ def serve(request):
 
     times = [0.0]
     note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: times.append(time.perf_counter()))
-    steps = WARM_UP + request["rounds"]
+    steps = WARM_UP + request.rounds
     model.fit(
         strategy.distribute_datasets_from_function(read),
         steps_per_epoch=steps,
@@ -171,11 +234,8 @@ def serve(request):
     gradients = [tf.zeros(v.shape) for v in model.trainable_variables]
 
     @tf.function
-    def reduce():
-        def sums():
-            return tf.distribute.get_replica_context().all_reduce("sum", gradients)
-
-        return strategy.run(sums)
+    def reduce() -> typing.Any:
+        return strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", gradients))
 
     reduced = []
     for _ in range(steps):
@@ -183,17 +243,25 @@ def serve(request):
         strategy.experimental_local_results(reduce())[0][0].numpy()
         reduced.append(time.perf_counter() - began)
     stepped = [b - a for a, b in zip(times, times[1:])]
-    print(json.dumps({"steps": stepped[WARM_UP:], "all_reduces": reduced[WARM_UP:]}))
+    timing = Timing(statistics.median(stepped[WARM_UP:]), statistics.median(reduced[WARM_UP:]))
+    print(json.dumps(dataclasses.asdict(timing)))
 
 
-def measure(count, preset, batch, size, rounds):
-    """Times so many workers side by side, each with `batch` clips a step on its own part of the cores.
+def measure(count: int, preset: str, batch: int, size: int, rounds: int) -> Timing:
+    """Time `count` workers side by side, each on its own part of the cores.
+
+    Args:
+        count: number of workers, 1 or 2.
+        preset: name of the network.
+        batch: clips per worker and step.
+        size: height and width of a frame, pixels.
+        rounds: measured steps.
 
     Returns:
-        Seconds of a step and of an all-reduce alone: medians of the first worker.
+        The times of the first worker.
 
     Raises:
-        RunError: where a worker gives up; its own words are on stderr.
+        RunError: if a worker fails; the end of its stderr is written to stderr.
     """
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     cluster = {"worker": [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]}
@@ -202,58 +270,80 @@ def measure(count, preset, batch, size, rounds):
     workers = []
     try:
         for number, cores in enumerate(cores_of(count)):
-            request = {"cores": cores, "preset": preset, "batch": batch, "size": size, "rounds": rounds}
+            request = json.dumps(dataclasses.asdict(Request(cores, preset, batch, size, rounds)))
             task = {"cluster": cluster, "task": {"type": "worker", "index": number}}
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CONFIG": json.dumps(task)}
-            command = [sys.executable, "-m", "slowfast_tf.benchmarks.worker", "scaling", json.dumps(request)]
-            # Their TensorFlow says much that is of no interest; it is shown where one fails.
-            remarks = tempfile.TemporaryFile()
+            command = [sys.executable, "-m", "slowfast_tf.benchmarks.worker", "scaling", request]
+            log = tempfile.TemporaryFile()  # TensorFlow logs much; it is shown only if a worker fails
             workers.append(
-                (subprocess.Popen(command, stdout=subprocess.PIPE, stderr=remarks, text=True, env=environment), remarks)
+                (subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment), log)
             )
         answers = [worker.communicate()[0] for worker, _ in workers]
     finally:
         for worker, _ in workers:
             worker.send_signal(signal.SIGKILL)
             worker.wait()
-    for worker, remarks in workers:
+    for worker, log in workers:
         if worker.returncode:
-            remarks.seek(0)
-            sys.stderr.write(remarks.read().decode(errors="replace")[-3000:])
-            raise RunError(f"a worker of {count} gave up; if memory ran out, use a smaller batch or size")
-    found = json.loads(answers[0].splitlines()[-1])
-    return statistics.median(found["steps"]), statistics.median(found["all_reduces"])
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace")[-3000:])
+            raise RunError(f"one of {count} workers failed; if memory ran out, use a smaller batch or size")
+    return Timing(**json.loads(answers[0].splitlines()[-1]))
 
 
-def page(preset, batch, size, rounds):
-    """Measures and gives a Markdown page: the measured table, the volumes, and the computed table."""
+def measured_table(timings: Mapping[int, Timing], batch: int) -> str:
+    """Return the rows of the measured table.
+
+    Args:
+        timings: the times by number of workers, with those of one worker.
+        batch: clips per worker and step.
+    """
+    single = batch / timings[1].step
+    rows = []
+    for count, timing in timings.items():
+        rate = count * batch / timing.step
+        alone = f"{timing.all_reduce:.2f}" if count > 1 else ""
+        rows.append(f"| {count} | {timing.step:.2f} | {alone} | {rate:.2f} | {rate / single:.2f} |")
+    return "\n".join(rows)
+
+
+def estimated_table(volumes: Volumes, machine: Machine) -> str:
+    """Return the rows of the estimated table, one for each of `GPUS`."""
+    rows = []
+    for gpus in GPUS:
+        step = estimate(volumes, gpus, machine)
+        rows.append(
+            f"| {gpus} | {gpus * machine.clips} | {step.compute:.3f} | {step.all_reduce:.3f} | {step.decode:.3f}"
+            f" | {step.read:.3f} | {step.clips_per_second:.0f} | {step.efficiency:.2f} | {step.limit} |"
+        )
+    return "\n".join(rows)
+
+
+def page(preset: str, batch: int, size: int, rounds: int) -> str:
+    """Time one and two workers, estimate many GPUs, and return a Markdown page.
+
+    Args:
+        preset: name of the network.
+        batch: clips per worker and step.
+        size: height and width of a frame, pixels.
+        rounds: measured steps.
+
+    Raises:
+        InputError: if the network does not take this size, or this machine has fewer than two CPU cores.
+        RunError: if a worker fails.
+    """
     machine = Machine()
     try:
         spec = get_spec(preset)
         spec.check_size(size)
     except ValueError as error:
         raise InputError(str(error)) from error
-    cores_of(2)
+    share = len(cores_of(2)[0])
     prepare.check_installed(config.Prepare())
-    steps = {count: measure(count, preset, batch, size, rounds) for count in (1, 2)}
+    timings = {count: measure(count, preset, batch, size, rounds) for count in (1, 2)}
     import_tensorflow()
-    record, seconds = input_volumes()
     about = total(spec, 224)
-    volumes = Volumes(6 * about["multiply_adds"], 4 * about["parameters"], record, seconds)
-    share = len(cores_of(1)[0])
-    single = batch / steps[1][0]
-    measured = []
-    for count, (step, reduced) in steps.items():
-        rate = count * batch / step
-        alone = f"{reduced:.2f}" if count > 1 else ""
-        measured.append(f"| {count} | {step:.2f} | {alone} | {rate:.2f} | {rate / single:.2f} |")
-    predicted = []
-    for gpus in GPUS:
-        row = computed(volumes, gpus, machine)
-        predicted.append(
-            f"| {gpus} | {gpus * machine.clips} | {row['compute']:.3f} | {row['all_reduce']:.3f} | {row['decode']:.3f}"
-            f" | {row['read']:.3f} | {row['clips_per_second']:.0f} | {row['share']:.2f} | {row['limit']} |"
-        )
+    volumes = Volumes(6 * about["multiply_adds"], 4 * about["parameters"], *measure_input())
     balance = volumes.operations * machine.cores / volumes.seconds / 1e12
     return f"""# Scaling
 
@@ -261,37 +351,38 @@ def page(preset, batch, size, rounds):
 
 ## Measured: two workers on one machine
 
-`{preset}`, float32, {batch} x {size} x {size} clips a step and worker, MultiWorkerMirroredStrategy over the loopback. A
-worker is bound to {share} of the processor's cores, its own. The clips are there beforehand. Median of {rounds} steps
-after {WARM_UP}; the all-reduce of all gradients is timed alone, too.
+`{preset}` in float32, MultiWorkerMirroredStrategy over the loopback interface. Each worker trains on {batch} x {size} x
+{size} clips per step, which are in memory, and is bound to CPU cores of its own ({share} each). Times are medians over
+the measured steps ({rounds}, after {WARM_UP} to warm up). The all-reduce of all gradients is also timed alone.
 
-| workers | seconds of a step | all-reduce alone | clips/s | of one worker's |
+| workers | step, s | all-reduce alone, s | clips/s | speedup |
 |---|---|---|---|---|
-{chr(10).join(measured)}
+{measured_table(timings, batch)}
 
-## Computed: many GPUs
+## Estimated: many GPUs
 
-A training clip and a step, counted and measured here; then what is assumed:
+The first four rows are counted, or measured on this machine. The others are assumptions.
 
-| | |
+| quantity | value |
 |---|---|
-| `{preset}` at 224 x 224, forward and backward (three times forward) | {volumes.operations / 1e9:.0f} GFLOP a clip |
-| what a clip spans of a record with a shorter side of 256, measured | {record / 1e6:.1f} MB a clip |
-| reading and decoding it, measured on this machine | {1000 * seconds:.0f} ms of a core a clip |
-| gradients, 2 (N - 1) / N times through a ring of N | {volumes.gradients / 1e6:.0f} MB a step |
-| clips a step and GPU (the paper's) | {machine.clips} |
-| GPUs and cores a machine | {machine.gpus}, {machine.gpus * machine.cores} like this machine's |
-| a GPU sustains | {machine.tflops:g} TFLOP/s |
-| between the GPUs of a machine | {machine.link / 1e9:g} GB/s |
-| between machines, where records come from, too | {machine.network / 1e9:g} GB/s |
-| a turn of the ring, at least | {1e6 * machine.latency:g} microseconds |
+| `{preset}` at 224 x 224, forward and backward (3 x forward) | {volumes.operations / 1e9:.0f} GFLOP per clip |
+| records of a clip of SlowFast 8x8 (shorter side 256), measured | {volumes.record / 1e6:.1f} MB per clip |
+| reading and decoding that clip, measured | {1000 * volumes.seconds:.0f} ms of a core per clip |
+| gradients; a ring of N GPUs sends them 2 (N - 1) / N times | {volumes.gradients / 1e6:.0f} MB per step |
+| batch size per GPU (the paper's) | {machine.clips} |
+| GPUs per machine | {machine.gpus} |
+| CPU cores per machine, as fast as this machine's | {machine.gpus * machine.cores} |
+| sustained by a GPU | {machine.tflops:g} TFLOP/s |
+| bandwidth between the GPUs of a machine | {machine.link / 1e9:g} GB/s |
+| bandwidth between machines, and for reading records | {machine.network / 1e9:g} GB/s |
+| latency of a ring step | {1e6 * machine.latency:g} microseconds |
 
-The input is made during the step before. The all-reduce is taken to follow the computation; TensorFlow does some of it
-meanwhile.
+The input pipeline prepares the next batch during a step. The estimate adds the all-reduce to the computation;
+TensorFlow overlaps a part of it.
 
-| GPUs | batch | computing, s | all-reduce, s | decoding, s | reading, s | clips/s | of ideal | limited by |
+| GPUs | batch | compute, s | all-reduce, s | decoding, s | reading, s | clips/s | efficiency | limited by |
 |---|---|---|---|---|---|---|---|---|
-{chr(10).join(predicted)}
+{estimated_table(volumes, machine)}
 
-GPUs that sustain more than {balance:.1f} TFLOP/s wait for decoding first, with so many cores.
+With {machine.cores} CPU cores per GPU, decoding limits GPUs that sustain more than {balance:.1f} TFLOP/s.
 """

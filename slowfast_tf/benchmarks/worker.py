@@ -1,4 +1,4 @@
-"""The processes that benchmarks start: `python -m slowfast_tf.benchmarks.worker MODE REQUEST`."""
+"""Run a worker process of a benchmark: `python -m slowfast_tf.benchmarks.worker MODE REQUEST`."""
 
 import json
 import os
@@ -16,16 +16,20 @@ def work(mode: str, request: str) -> None:
 
     Args:
         mode: "worker", "export" or "scaling".
-        request: JSON. For "scaling" the request of `scaling.measure`, otherwise jobs. "export" answers with a reason
-            or null for each file; "worker" with "ready", and then for each line on stdin with a step's seconds and the
-            peak memory in bytes.
+        request: JSON: a `scaling.Request` for "scaling", a list of `Job`s otherwise.
+
+    Each mode has its answers:
+
+    * "worker": "ready"; then, for each line on stdin, the seconds of a step and the peak memory in bytes.
+    * "export": for each file null, or why it could not be written.
+    * "scaling": a `scaling.Timing`.
     """
     if mode == "scaling":
         from . import scaling
 
-        return scaling.serve(request)
+        return scaling.serve(scaling.Request(**json.loads(request)))
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # libraries write to stdout as well
+    os.dup2(2, 1)  # libraries write to stdout, which is kept for answers
     jobs = [Job(**values) for values in json.loads(request)]
 
     def answer(value: object) -> None:
@@ -41,7 +45,7 @@ def work(mode: str, request: str) -> None:
         began = time.perf_counter()
         step()
         seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in kB, but in bytes on macOS
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB; bytes on macOS
         answer([seconds, peak * (1 if sys.platform == "darwin" else 1024)])
 
 

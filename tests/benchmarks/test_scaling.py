@@ -1,10 +1,10 @@
-"""What many GPUs should give, against cases worked by hand; and two workers that are timed."""
+"""Check the estimate of many GPUs against cases worked by hand, and time two workers."""
 
 import pytest
 
 from slowfast_tf import benchmark
 from slowfast_tf.benchmarks import scaling as benchmark_scaling
-from slowfast_tf.benchmarks.scaling import Machine, Volumes, computed
+from slowfast_tf.benchmarks.scaling import Machine, Timing, Volumes, estimate
 from slowfast_tf.errors import InputError
 
 MACHINE = Machine(gpus=8, tflops=8, link=1e11, network=1.25e10, latency=2e-5, cores=6, clips=8)
@@ -17,13 +17,13 @@ def test_one_machine_and_many():
     (781.25 kB / 12.5 GB/s + 20 us) = 254 x 82.5 us = 20.955 ms over 16 of them.
     """
     volumes = Volumes(operations=1e12, gradients=1e8, record=1e6, seconds=0.06)
-    one, many = computed(volumes, 8, MACHINE), computed(volumes, 128, MACHINE)
-    assert one["compute"] == pytest.approx(1) and one["decode"] == pytest.approx(0.08)
-    assert one["read"] == many["read"] == pytest.approx(5.12e-3)
-    assert one["all_reduce"] == pytest.approx(2.03e-3) and many["all_reduce"] == pytest.approx(20.955e-3)
-    assert one["clips_per_second"] == pytest.approx(64 / 1.00203)
-    assert many["clips_per_second"] == pytest.approx(1024 / 1.020955) and many["share"] == pytest.approx(1 / 1.020955)
-    assert one["limit"] == many["limit"] == "compute"
+    one, many = estimate(volumes, 8, MACHINE), estimate(volumes, 128, MACHINE)
+    assert one.compute == pytest.approx(1) and one.decode == pytest.approx(0.08)
+    assert one.read == many.read == pytest.approx(5.12e-3)
+    assert one.all_reduce == pytest.approx(2.03e-3) and many.all_reduce == pytest.approx(20.955e-3)
+    assert one.clips_per_second == pytest.approx(64 / 1.00203)
+    assert many.clips_per_second == pytest.approx(1024 / 1.020955) and many.efficiency == pytest.approx(1 / 1.020955)
+    assert one.limit == many.limit == "compute"
 
 
 @pytest.mark.parametrize(
@@ -36,27 +36,27 @@ def test_one_machine_and_many():
 )
 def test_what_limits(change, limit, seconds):
     volumes = Volumes(**{"operations": 1e12, "gradients": 1e8, "record": 1e6, "seconds": 0.06, **change})
-    found = computed(volumes, 128, MACHINE)
-    assert found["limit"] == limit
-    assert found["clips_per_second"] == pytest.approx(1024 / seconds) and found["share"] == pytest.approx(1 / seconds)
+    found = estimate(volumes, 128, MACHINE)
+    assert found.limit == limit
+    assert found.clips_per_second == pytest.approx(1024 / seconds) and found.efficiency == pytest.approx(1 / seconds)
 
 
 @pytest.mark.slow
 def test_two_workers_are_timed():
-    step, reduced = benchmark_scaling.measure(2, "slowfast_2x16_demo", 1, 32, 1)
-    assert 0 < reduced and 0 < step
+    timing = benchmark_scaling.measure(2, "slowfast_2x16_demo", 1, 32, 1)
+    assert 0 < timing.all_reduce and 0 < timing.step
 
 
 def test_page(monkeypatch, tmp_path, capsys):
     """One worker at 2 s a step, two at 2.5 s: 0.5 and 0.8 clips a second, 1.6 times as many."""
-    monkeypatch.setattr(benchmark_scaling, "measure", lambda count, *rest: (1.5 + count / 2, 0.25))
-    monkeypatch.setattr(benchmark_scaling, "input_volumes", lambda: (8e6, 0.048))
+    monkeypatch.setattr(benchmark_scaling, "measure", lambda count, *rest: Timing(1.5 + count / 2, 0.25))
+    monkeypatch.setattr(benchmark_scaling, "measure_input", lambda: (8e6, 0.048))
     benchmark.main(["scaling", "--output", str(tmp_path / "scaling.md")])
     text = (tmp_path / "scaling.md").read_text()
     assert text in capsys.readouterr().out
     assert "| 1 | 2.00 |  | 0.50 | 1.00 |" in text and "| 2 | 2.50 | 0.25 | 0.80 | 1.60 |" in text
     # 65.71 G multiply-adds at 256^2 (docs/costs.md) are 50.3 at 224^2; 6 operations for each. 34.57 M parameters.
-    assert "| 302 GFLOP a clip |" in text and "| 138 MB a step |" in text and "| 8.0 MB a clip |" in text
+    assert "| 302 GFLOP per clip |" in text and "| 138 MB per step |" in text and "| 8.0 MB per clip |" in text
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
-"""Calibration clips from records."""
+"""Calibration clips from records, and the networks that cannot have them."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.exports import jpegs
 
-from slowfast_tf.exporting import calibration
+from slowfast_tf.errors import InputError
+from slowfast_tf.exporting import calibration, onnx, tflite
+from slowfast_tf.video.decode import read_frames
 
 
 @pytest.mark.legacy
 def test_records_are_calibration_clips(model, videos, clips, tmp_path):
     """The frames of a video as MediaSequence stores them."""
-    from slowfast_tf.video.decode import read_frames
 
     frames = read_frames(videos[0], range(40))
     feature = tf.train.Feature
@@ -25,3 +26,10 @@ def test_records_are_calibration_clips(model, videos, clips, tmp_path):
     # JPEG loses a little.
     np.testing.assert_allclose(found["fast"], clips[0]["fast"], atol=0.2)
     assert found["fast"].shape == clips[0]["fast"].shape and found["slow"].shape == clips[0]["slow"].shape
+
+
+def test_boxes_do_not_go_with_int8(detection_model, tmp_path):
+    for form in (tflite, onnx):
+        with pytest.raises(InputError, match="corners of boxes"):
+            form.export(detection_model, tmp_path / "model", "int8", [])
+    assert not list(tmp_path.iterdir())

@@ -9,12 +9,16 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.detection import BOXES, clip_inputs
 from helpers.exports import jpegs
 from helpers.pictures import picture
 
 from slowfast_tf import SlowFast
 from slowfast_tf.data import transforms
+from slowfast_tf.errors import InputError
 from slowfast_tf.exporting import freeze, saved_model
+from slowfast_tf.inference.predictor import Predictor
+from slowfast_tf.video.decode import read_frames
 
 
 def test_convolution_bias_residual_sum_and_relu_run_as_one(model):
@@ -235,3 +239,25 @@ def test_saved_model_cli_runs_it(served, signatures, tmp_path):
     expected = signatures["serving_default"](video=tf.constant(video))
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected["scores"], atol=1e-5)
     assert np.load(tmp_path / "labels.npy", allow_pickle=True).tolist() == expected["labels"].numpy().tolist()
+
+
+def test_saved_model(detection_model, films, tmp_path):
+    saved_model.export(detection_model, tmp_path / "1")
+    signatures = tf.saved_model.load(str(tmp_path / "1")).signatures
+    assert set(signatures) == {"serving_default", "clips"}
+    inputs = clip_inputs(detection_model.spec, 40, 72)
+    expected = tf.nn.sigmoid(detection_model(inputs))
+    found = signatures["clips"](**{name: tf.constant(x) for name, x in inputs.items()})["scores"]
+    np.testing.assert_allclose(found[:, ::2], expected[:, ::2], atol=1e-5)
+
+    raw = read_frames(films / "videos_15min" / "demo_val_00.mp4", range(60, 101))[:, :, :90]  # the middle one is 80
+    found = signatures["serving_default"](video=tf.constant(raw[None]), boxes=tf.constant(BOXES))
+    expected = Predictor(detection_model).score_boxes(tf.constant(raw[None, [20 - 16, 20]]), tf.constant(BOXES)).numpy()
+    np.testing.assert_allclose(found["scores"][0, ::2], expected[0, ::2], atol=1e-4)
+    assert not found["scores"][0, 1].numpy().any() and found["labels"].shape == (1, 3, 5)
+    best = expected[0, 0].argmax()
+    assert found["labels"][0, 0, 0].numpy().decode() == detection_model.spec.labels[best]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a request needs a video, a frame and a pixel"):
+        signatures["serving_default"](video=tf.zeros([1, 0, 8, 8, 3], tf.uint8), boxes=tf.constant(BOXES))
+    with pytest.raises(InputError, match="a detection network has one view"):
+        saved_model.export(detection_model, tmp_path / "2", views=(3, 1))

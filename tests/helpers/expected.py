@@ -35,3 +35,20 @@ def window_scores(infer, path, starts):
     clips = np.stack([frames[start : start + 32 : 2] for start in starts])
     clips = tf.image.resize(clips.reshape(-1, 40, 48, 3), (32, 38)).numpy()[:, :, 3:35].reshape(-1, 16, 32, 32, 3)
     return infer(((clips / 255 - 0.45) / 0.225).astype(np.float32))
+
+
+def single_views(infer, path, clips, crops):
+    """Scores of every view of a video, one forward pass each; frames, starts and pixels worked out plainly."""
+    frames = decode(path)
+    height, width = frames.shape[1:3]
+    shape = (32, width * 32 // height) if height <= width else (height * 32 // width, 32)
+    room = [side - 32 for side in shape]
+    scores = []
+    for clip in range(clips):
+        start = int((len(frames) - 32) * clip / clips)
+        resized = tf.image.resize(frames[start : start + 32 : 2], shape).numpy() / 255
+        for crop in range(crops):
+            top, left = (int(np.ceil(r * crop / (crops - 1))) for r in room)
+            view = (resized[None, :, top : top + 32, left : left + 32] - 0.45) / 0.225
+            scores.append(infer(view.astype(np.float32))[0])
+    return np.array(scores)

@@ -101,3 +101,29 @@ def test_convolution_by_hand(lowering):
     strided.build((1, 4, 1, 1, 1))
     strided.set_weights(layer.get_weights())
     assert np.ravel(strided(np.reshape([1.0, 2.0, 3.0, 4.0], (1, 4, 1, 1, 1)))).tolist() == [8, 20]
+
+
+@pytest.mark.parametrize("height, width", [(5, 5), (6, 7), (2, 3)])
+def test_dilation_is_a_kernel_with_holes(height, width):
+    """Forward and gradient, in a graph: those of a dense 5 x 5 kernel with every second row and column zero."""
+    random = np.random.default_rng(0)
+    layer, x = Conv3D(4, (1, 3, 3), dilation=2), tf.constant(random.normal(size=(2, 3, height, width, 5)), tf.float32)
+    layer.build(x.shape)
+    weights = tf.constant(random.normal(size=(2, 3, height, width, 4)), tf.float32)
+    holes = np.zeros((5, 3), np.float32)
+    holes[[0, 2, 4], [0, 1, 2]] = 1
+
+    def dense(x):
+        kernel = tf.einsum("ai,bj,tijcf->abcf", holes, holes, layer.kernel)
+        y = tf.nn.conv2d(tf.reshape(x, [6, height, width, 5]), kernel, 1, "SAME")
+        return tf.reshape(y, weights.shape)
+
+    def run(function):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+            loss = tf.reduce_sum(y * weights)
+        return y, *tape.gradient(loss, [x, layer.kernel])
+
+    for found, expected in zip(tf.function(run, jit_compile=False)(layer), run(dense)):
+        np.testing.assert_allclose(found, expected, atol=1e-4)

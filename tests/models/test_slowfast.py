@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.networks import convolve, count, error, noise, parameters, shapes
+from helpers.training import compare, compiled_network, step, train_section, values
 from helpers.variables import watched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slowfast_tf import describe
+from slowfast_tf import describe, load
 from slowfast_tf.checkpoints.loading import variables
 from slowfast_tf.errors import InputError
 from slowfast_tf.models.cost import cost, nonlocal_products
@@ -278,3 +279,23 @@ def test_inputs_that_do_not_fit():
         SlowFast(TINY, lowering="conv1d")
     with pytest.raises(ValueError, match="unknown preset 'slowfast_8x8_r5'; did you mean 'slowfast_8x8_r50'"):
         SlowFast("slowfast_8x8_r5")
+
+
+def trainable(model):
+    of_a_step = {id(v) for v in model.trainable_variables}
+    return [path for path, v in variables(model).items() if id(v) in of_a_step]
+
+
+@pytest.mark.legacy
+def test_frozen_layers_stay(batch, tmp_path):
+    model = compiled_network(train_section(freeze=["fast_*", "slow_stem", "norm"]), ("slow", "fast"))
+    before = {path: v.numpy() for path, v in variables(model).items()}
+    step(model, batch)
+    moved = {path for path, v in variables(model).items() if (v.numpy() != before[path]).any()}
+    assert moved and all(path.split("/")[-1] in ("kernel", "bias") for path in moved)
+    assert {path.split("/")[0] for path in moved} >= {"slow_res2", "slow_res5", "lateral_stem", "head"}
+    assert not any(path.startswith(("fast_", "slow_stem")) for path in moved)
+    model.save(tmp_path / "frozen.keras")
+    again = load(tmp_path / "frozen.keras", compile=True)
+    assert trainable(again) == trainable(model) != []
+    compare(values(again.optimizer.variables), values(model.optimizer.variables))

@@ -17,6 +17,7 @@ from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.errors import InputError
 from slowfast_tf.training import run
+from slowfast_tf.training.run import build
 from slowfast_tf.training.workdir import check_workdir
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -209,3 +210,10 @@ def test_a_work_directory_of_an_earlier_version(configure, tmp_path):
     del values["data"]["service"]
     (tmp_path / "config.json").write_text(json.dumps(values))
     check_workdir(tmp_path, configure())
+
+
+@pytest.mark.legacy
+def test_a_layer_that_is_not_there(configure):
+    settings = configure('train.freeze=["slow_res1"]')
+    with pytest.raises(InputError, match="train.freeze: no layer .* is called 'slow_res1'; layers: .*slow_res2"):
+        build(settings, Clips(settings, "train"))

@@ -1,0 +1,24 @@
+"""The history of a run, and its best epoch."""
+
+import pytest
+from helpers.fitting import METRICS, linear
+
+from slowfast_tf.training import checkpointing, history
+
+
+def test_of_equal_epochs_the_one_with_the_lower_loss_is_best():
+    """And of those the first."""
+    rows = [{"epoch": i, "val_top1": top1, "val_loss": loss} for i, (top1, loss) in enumerate(METRICS, 1)]
+    assert history.best_epoch(rows, "val_top1") == 3
+    assert history.best_epoch(rows[:2], "val_top1") == 2
+
+
+@pytest.mark.parametrize("epoch", ["0", "0.0"])
+def test_a_history_that_counts_from_0_is_resumed(epoch, tmp_path):
+    (tmp_path / "history.csv").write_text(f"epoch,loss,val_loss\n{epoch},0.1,0.30000000000000004\n")
+    saving = checkpointing.Checkpoints(linear(), tmp_path, "val_loss", checkpointing.Position(1))
+    saving.on_epoch_end(1, {"loss": 0.05, "val_loss": 0.2})
+    expected = ["epoch,loss,val_loss", "1,0.1,0.30000000000000004", "2,0.05,0.2"]
+    assert (tmp_path / "history.csv").read_text().split() == expected
+    history.write_history(tmp_path, history.read_history(tmp_path))
+    assert (tmp_path / "history.csv").read_text().split() == expected

@@ -1,0 +1,43 @@
+"""The progress bar, and what it says of a slow input."""
+
+import keras
+import pytest
+import tensorflow as tf
+from helpers.fitting import X, Y, linear
+
+from slowfast_tf.training import progress
+
+
+@pytest.mark.legacy
+@pytest.mark.parametrize("wait, step", [(1.0, 1.0), (0.25, 1.0)])
+def test_an_input_that_is_slower_than_the_device_is_told_once(wait, step, monkeypatch, capsys):
+    """By a clock of its own: reading a batch takes `wait` seconds, a step `step`."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+
+    def read():
+        while True:
+            now[0] += wait
+            yield X[:2], Y[:2]
+
+    class Work(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            now[0] += step
+
+    signature = (tf.TensorSpec([2, 3]), tf.TensorSpec([2, 1]))
+    data = tf.data.Dataset.from_generator(read, output_signature=signature)
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False  # reading ahead would be seen by the clock at other times
+    data = data.with_options(options)
+    bar = progress.Progress(clips=2, steps=60, first_step=0, epochs=2)
+    arguments = {"steps_per_epoch": 60, "epochs": 2, "validation_data": (X, Y), "verbose": 0}
+    logs = linear().fit(data, callbacks=[bar, Work()], **arguments).history
+    out, error = capsys.readouterr()
+    slow = wait > 0.5
+    assert error.count("the device waits for the input") == slow and ("slowfast_tf.prepare" in error) == slow
+    # To within the batches that are read ahead.
+    assert logs["input_wait"] == pytest.approx([wait / (wait + step)] * 2, abs=0.12)
+    assert logs["clips_per_second"] == pytest.approx([2 / (wait + step)] * 2, rel=0.25)
+    for epoch, speed in enumerate(logs["clips_per_second"], 1):
+        line = next(line for line in out.splitlines() if f"epoch {epoch}/2: " in line)
+        assert f"clips_per_second {speed:.4g}" in line

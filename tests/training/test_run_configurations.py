@@ -1,0 +1,79 @@
+"""A step of every configuration."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from helpers.coded_video import write
+from helpers.pictures import picture
+
+from slowfast_tf import config, prepare
+from slowfast_tf.data import Clips
+from slowfast_tf.training.run import build
+
+ROOT = pathlib.Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").glob("**/*.json"))
+SMALL = [
+    *("model.depth=10", "model.width=16", "model.frames=4", "model.crop_size=32", "model.res4_temporal_blocks=0"),
+    *("model.nonlocal_blocks=[[], [0], [0], []]", "data.crop_size=32", "data.short_sides=[32, 40]"),
+    "train.batch_size=2",
+]
+
+
+@pytest.fixture(scope="module")
+def videos(folder, tmp_path_factory):
+    """The videos of `folder`, five times: the first batches of a multigrid run are large."""
+    root = tmp_path_factory.mktemp("recipes")
+    for path in folder.rglob("*.mp4"):
+        for copy in range(5):
+            other = root / path.relative_to(folder).with_stem(f"{path.stem}_{copy}")
+            other.parent.mkdir(parents=True, exist_ok=True)
+            other.symlink_to(path)
+    return root
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """Four seconds of a film in the layout of AVA, with two key frames of one and two people."""
+    root = tmp_path_factory.mktemp("ava")
+    (root / "videos_15min").mkdir()
+    (root / "annotations").mkdir()
+    write(root / "videos_15min" / "film.mp4", [picture(1, i % 50) for i in range(150)])
+    rows = ["0902,0.1,0.2,0.5,0.9,80,1", "0903,0.1,0.2,0.5,0.9,9,1", "0903,0.4,0.2,0.9,0.8,1,2"]
+    labels = "".join(f'label {{\n  name: "do {i}"\n  label_id: {i}\n  label_type: X\n}}\n' for i in range(1, 81))
+    (root / "annotations" / "ava_action_list_v2.2.pbtxt").write_text(labels)
+    for split in ("train", "val"):
+        (root / "annotations" / f"ava_{split}_v2.2.csv").write_text("".join(f"film,{row}\n" for row in rows))
+        (root / "annotations" / f"ava_{split}_excluded_timestamps_v2.2.csv").write_text("")
+    return root
+
+
+@pytest.fixture(scope="module")
+def flow_records(configure, tmp_path_factory):
+    root = tmp_path_factory.mktemp("records") / "flow"
+    prepare.prepare(configure("prepare.flow=true", "prepare.short_side=32"), root)
+    return root
+
+
+def configuration(path):
+    """A parameter; of the published configurations the older stack runs those of Charades and AVA only."""
+    name = str(path.relative_to(ROOT / "configs"))[:-5]
+    return pytest.param(path, id=name, marks=() if name.startswith(("ablations", "kinetics")) else pytest.mark.legacy)
+
+
+@pytest.mark.parametrize("path", [configuration(path) for path in CONFIGS])
+def test_a_step_of_every_configuration(path, videos, film, request):
+    dataset = config.load(path).data.dataset
+    where = {"ava": ("ava", film), "demo_detection": ("ava", film)}.get(dataset, ("folder", videos))
+    if dataset == "records":
+        where = "records", request.getfixturevalue("flow_records")
+    settings = config.load(path, [*SMALL, f"data.dataset={where[0]}", f"data.root={where[1]}", "train.init=null"])
+    clips = Clips(settings, "train")
+    model = build(settings, clips)
+    model.run_eagerly = True  # a graph takes longer to build than to run once
+    logs = model.train_on_batch(*next(iter(clips.train())), return_dict=True)
+    one_label = ("top1", "top5") if clips.spec.num_classes > 5 else ("top1",)
+    assert set(logs) == {"loss", *(one_label if clips.spec.activation == "softmax" else ("pr_auc",))}
+    assert np.isfinite(logs["loss"])
+    assert model.optimizer.iterations == 1
+    assert all(np.isfinite(w).all() for w in model.get_weights())
