@@ -3,32 +3,79 @@
 import av
 import av.error
 import av.logging
+import av.video.reformatter
 import numpy as np
 
 av.logging.set_level(av.logging.PANIC)
 
+# What files mean that were exported before they stated these.
+EARLIER = {
+    "frame_rate": None,
+    "frame_index": "strided",
+    "views": {"clips": 1, "crops": 1, "to_the_end": False, "fuse": "mean"},
+}
 
-def read_inputs(path, about):
-    """The network's inputs for the middle clip of a video.
+
+def read_views(path, about, views=None):
+    """Yield the network's inputs for every view of a video, one crop of one clip at a time.
 
     Args:
         path: a file that FFmpeg can open.
         about: the metadata that the exported file holds.
+        views: (clips, crops); those of the metadata by default.
 
-    Returns:
+    Yields:
         A dictionary of float32 arrays `[1, T, S, S, C]` by input.
 
     Raises:
-        ValueError: where the file cannot be read as a video, in one line.
+        ValueError: if the file cannot be read as a video, in one line.
     """
-    count = count_frames(path)
-    start = max(count - about["clip_span"], 0) // 2
-    return network_inputs(read_frames(path, [min(start + i, count - 1) for i in about["frames"]]), about)
+    clips, crops = views or (about["views"]["clips"], about["views"]["crops"])
+    count, rate = probe(path)
+    indices = clip_indices(count, rate, about, clips)
+    wanted = sorted(set(indices.ravel().tolist()))
+    held = dict(zip(wanted, read_frames(path, wanted, about["crop_size"])))
+    for clip in indices:
+        frames = np.stack([held[index] for index in clip.tolist()]).astype(np.float32)
+        for place in [0.5] if crops == 1 else np.arange(crops) / (crops - 1):
+            yield network_inputs(frames, about, place)
 
 
-def network_inputs(clip, about):
-    """As `read_inputs`, of frames uint8 `[F, H, W, 3]`."""
-    clip = crop(clip.astype(np.float32), about["crop_size"])
+def clip_indices(count, rate, about, clips=1):
+    """Return the raw frames of the densest pathway, int `[clips, F]`.
+
+    Args:
+        count: number of frames of the video.
+        rate: frames a second of the video.
+        about: the metadata that the exported file holds.
+        clips: how many clips, uniform over the video; a single one lies in the middle.
+    """
+    frames, kind = len(about["frames"]), about["frame_index"]
+    if kind == "segments":
+        edges = np.round((count - 1) / frames * np.arange(frames + 1))
+        return np.repeat((edges[None, :-1] + edges[None, 1:]).astype(int) // 2, clips, 0)
+    ratio = rate / about["frame_rate"] if about["frame_rate"] else 1.0
+    room = max(count - about["clip_span"] * ratio, 0)
+    to_the_end = about["views"]["to_the_end"]
+    starts = np.array([0.5] if clips == 1 else [k / (clips - to_the_end) for k in range(clips)])[:, None] * room
+    if ratio == 1 and "clip_stride" not in about:  # of an earlier version
+        index = np.floor(starts + 1e-4) + about["frames"]
+    elif kind == "strided":
+        index = np.floor(starts + 1e-4) + np.arange(frames) * about["clip_stride"] * ratio
+    else:
+        index = starts + np.linspace(0, about["clip_span"] * ratio - 1, frames)
+    return np.clip(np.floor(index + 1e-4), 0, count - 1).astype(int)
+
+
+def network_inputs(clip, about, place=0.5):
+    """Return the network's inputs of one crop of a clip.
+
+    Args:
+        clip: frames `[F, H, W, 3]`, RGB, 0 to 255.
+        about: the metadata that the exported file holds.
+        place: of the crop along the longer side, 0 to 1.
+    """
+    clip = crop(clip.astype(np.float32), about["crop_size"], place)
     if about["channel_order"] == "bgr":
         clip = clip[..., ::-1]
     mean, std = np.float32(about["mean"]), np.float32(about["std"])
@@ -41,27 +88,45 @@ def network_inputs(clip, about):
     return inputs
 
 
-def count_frames(path):
-    """Frames of a video; counts packets and decodes nothing.
+def probe(path):
+    """Return the number of frames of a video and its mean frames a second; counts packets and decodes nothing.
 
     Raises:
-        ValueError: where the file cannot be read as a video, in one line.
+        ValueError: if the file cannot be read as a video, in one line.
     """
     with _open(path) as container:
-        count = sum(1 for p in container.demux(container.streams.video[0]) if p.size and not p.is_discard)
-    if not count:
+        stream = container.streams.video[0]
+        codec, base = stream.codec_context.name, stream.time_base
+        times = [
+            packet.pts
+            for packet in container.demux(stream)
+            # A bit of the first byte tells frames of VP8 that are never shown.
+            if packet.size and not packet.is_discard and not (codec == "vp8" and not bytes(packet)[0] & 16)
+        ]
+        told = [stream.average_rate, stream.guessed_rate]
+        # AVI knows no display times, and MPEG-4 that was copied out of AVI has guessed ones.
+        timed = container.format.name != "avi" and codec != "mpeg4" and None not in times
+    if not times:
         raise ValueError(f"{path}: holds no frame")
-    return count
+    if timed and len(set(times)) == len(times) > 1:
+        told.insert(0, (len(times) - 1) / ((max(times) - min(times)) * base))
+    return len(times), next((float(rate) for rate in told if rate and 1e-4 <= rate <= 1000), 25.0)
 
 
-def read_frames(path, indices):
-    """Frames of a video by rising index, uint8 `[len(indices), H, W, 3]`; the last one again past the end."""
-    images, wanted = {}, set(indices)
+def read_frames(path, indices, short_side=None):
+    """Return frames of a video, uint8 `[len(indices), H, W, 3]`.
+
+    Args:
+        path: a file that FFmpeg can open.
+        indices: rising; past the end of the video the last frame again.
+        short_side: larger frames are halved as often as this leaves their shorter side as long, as in a test.
+    """
+    images, wanted, converter = {}, set(indices), av.video.reformatter.VideoReformatter()
     with _open(path) as container:
         try:
             for i, frame in enumerate(container.decode(video=0)):
                 if i in wanted or not images:
-                    images[i] = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+                    images[i] = _to_rgb(frame, converter, short_side)
                 if i >= indices[-1]:
                     break
         except av.error.FFmpegError as error:
@@ -74,9 +139,19 @@ def read_frames(path, indices):
     return np.stack([images[known[max(np.searchsorted(known, i, "right") - 1, 0)]] for i in indices])
 
 
+def _to_rgb(frame, converter, short_side):
+    shorter = min(frame.height, frame.width)
+    smaller = 1 << (shorter // min(short_side or shorter, shorter)).bit_length() - 1
+    scaling = "AREA" if smaller > 1 else "BILINEAR"
+    image = converter.reformat(
+        frame, frame.width // smaller, frame.height // smaller, "rgb24", interpolation=scaling, threads=1
+    )
+    return np.rot90(image.to_ndarray(), round(frame.rotation / 90))
+
+
 def _open(path):
     try:
-        container = av.open(str(path))
+        container = av.open(f"file:{path}", metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise ValueError(f"{path}: cannot be read as a video: {error.strerror}") from error
     if not container.streams.video:
@@ -84,12 +159,12 @@ def _open(path):
     return container
 
 
-def crop(frames, size):
-    """Bilinear resize of the shorter side to `size` and the middle square: float32 `[N, H, W, 3]`."""
+def crop(frames, size, place=0.5):
+    """Return a square crop, float32 `[N, size, size, 3]`, of frames resized (bilinear) to a shorter side of `size`."""
     shape = np.array(frames.shape[1:3])
     resized = np.where(shape == shape.min(), size, shape * size // shape.min())
     for axis, (old, new) in enumerate(zip(shape, resized), 1):
-        start = -(-(new - size) // 2)
+        start = int(np.ceil((new - size) * np.float32(place)))
         places = np.clip((np.arange(start, start + size) + 0.5) * old / new - 0.5, 0, old - 1)
         low = np.floor(places).astype(int)
         share = (places - low).astype(np.float32).reshape((-1,) + (1,) * (3 - axis))
@@ -109,12 +184,15 @@ def _fast_input(clip, about):
     return gray if kind == "gray" else np.diff(gray, axis=1, prepend=gray[:, :1])
 
 
-def best(logits, about, top=5):
-    """(label, score) of the best classes of logits `[classes]`, the best first."""
+def scores_of(logits, about):
+    """Return the scores of logits `[..., classes]`."""
     logits = np.asarray(logits, np.float64)
-    if about["activation"] == "softmax":
-        scores = np.exp(logits - logits.max())
-        scores /= scores.sum()
-    else:
-        scores = 1 / (1 + np.exp(-logits))
+    if about["activation"] != "softmax":
+        return 1 / (1 + np.exp(-logits))
+    scores = np.exp(logits - logits.max(-1, keepdims=True))
+    return scores / scores.sum(-1, keepdims=True)
+
+
+def best(scores, about, top=5):
+    """Return (label, score) of the best classes of scores `[classes]`, the best first."""
     return [(about["labels"][i], float(scores[i])) for i in np.argsort(-scores, kind="stable")[:top]]

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from typing import NoReturn
@@ -24,6 +25,7 @@ def main(description, load):
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or the word benchmark")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(%(default)s)")
     parser.add_argument("--top-k", type=int, default=5, help="classes to print (%(default)s)")
+    parser.add_argument("--views", help="middle, or KxC for K clips and C crops; by default those of the model's test")
     parser.add_argument("--json", action="store_true", help="print one JSON object a video")
     parser.add_argument("--rounds", type=int, default=20, help="of the benchmark (%(default)s)")
     options = parser.parse_args()
@@ -36,29 +38,52 @@ def main(description, load):
         about, run = load(options.model, options.threads)
     except ValueError as error:
         _exit(f"{options.model}: {error}")
+    about = {**frames.EARLIER, **about}
     if "boxes" in about["inputs"]:
         _exit(f"{options.model}: a detection network, which takes boxes as well; docs/detection.md says how to run it")
     if options.videos == ["benchmark"]:
         return _benchmark(about, run, options)
+    views = _views(options.views, about)
     failed = False
     for path in options.videos:
+        scores, seconds = [], 0.0
         try:
-            inputs = frames.read_inputs(path, about)
+            for inputs in frames.read_views(path, about, views):
+                began = time.perf_counter()
+                logits = run(inputs)[0]
+                seconds += time.perf_counter() - began
+                scores.append(frames.scores_of(logits, about))
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             failed = True
             continue
-        began = time.perf_counter()
-        logits = run(inputs)[0]
-        milliseconds = 1000 * (time.perf_counter() - began)
-        found = frames.best(logits, about, options.top_k)
-        if options.json:
-            found = [{"label": label, "score": score} for label, score in found]
-            print(json.dumps({"video": path, "predictions": found, "milliseconds": milliseconds}), flush=True)
-        else:
-            labels = ", ".join(f"{label} {score:.3f}" for label, score in found)
-            print(f"{path}: {labels} ({milliseconds:.0f} ms)", flush=True)
+        fused = np.max(scores, 0) if about["views"]["fuse"] == "max" else np.mean(scores, 0)
+        _print(path, frames.best(fused, about, options.top_k), views, 1000 * seconds, options.json)
     sys.exit(1 if failed else 0)
+
+
+def _views(text, about):
+    """Return (clips, crops) of an option, or of the file where it is not given."""
+    if text is None:
+        views = about["views"]["clips"], about["views"]["crops"]
+        if not views[1]:
+            _exit("the model's own test has whole frames, which this program does not crop; give --views, such as 10x3")
+        return views
+    found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,2})", "1x1" if text == "middle" else text)
+    if not found:
+        _exit(f"--views takes middle or KxC, such as 10x3; received {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def _print(path, found, views, milliseconds, as_json):
+    views = f"{views[0]}x{views[1]}"
+    if as_json:
+        found = [{"label": label, "score": score} for label, score in found]
+        line = {"video": path, "views": views, "predictions": found, "milliseconds": milliseconds}
+        print(json.dumps(line), flush=True)
+    else:
+        labels = ", ".join(f"{label} {score:.3f}" for label, score in found)
+        print(f"{path} ({views} view{'s' * (views != '1x1')}): {labels} ({milliseconds:.0f} ms)", flush=True)
 
 
 def _benchmark(about, run, options):

@@ -37,8 +37,11 @@ def main():
     parser.add_argument("videos", nargs="+", metavar="VIDEO")
     parser.add_argument("--server", default="localhost:8500", help="HOST:PORT (gRPC) or http://HOST:PORT (REST)")
     parser.add_argument("--model", default="slowfast", help="its name on the server (%(default)s)")
-    parser.add_argument("--frames", type=int, default=64, help="to send, from the video's middle (%(default)s)")
+    parser.add_argument("--frames", type=int, default=300, help="at most, from the video's middle (%(default)s)")
     parser.add_argument("--short-side", type=int, default=256, help="to send them at, in pixels (%(default)s)")
+    parser.add_argument(
+        "--no-rate", action="store_true", help="for a SavedModel of an earlier version, which takes none"
+    )
     parser.add_argument("--raw", action="store_true", help="send pixels, not JPEG: about nine times the bytes, no loss")
     parser.add_argument("--deadline", type=float, default=30.0, help="seconds a request, tries included (%(default)s)")
     options = parser.parse_args()
@@ -52,9 +55,10 @@ def main():
     failed = False
     for path in options.videos:
         try:
-            clip = read(path, options.frames, options.short_side)
+            clip, rate = read(path, options.frames, options.short_side)
             began = time.perf_counter()
-            found = ask(options.server, options.model, clip, options.raw, options.deadline)
+            rate = None if options.no_rate else rate
+            found = ask(options.server, options.model, clip, rate, options.raw, options.deadline)
         except (ValueError, ServerError) as error:
             print(f"error: {error}", file=sys.stderr)
             failed = True
@@ -65,20 +69,27 @@ def main():
 
 
 def read(path, count, short_side):
-    """Frames of a video's middle, their shorter side at most `short_side`: uint8 `[N, H, W, 3]`."""
-    there = frames.count_frames(path)
-    start = max(there - count, 0) // 2
-    clip = frames.read_frames(path, range(start, min(start + count, there)))
+    """Return frames of a video's middle, their shorter side at most `short_side`, and the frames a second.
+
+    Returns:
+        uint8 `[N, H, W, 3]`, and a number.
+    """
+    there, rate = frames.probe(path)
+    # An even number is left out, or the middle would move by half a frame.
+    start = max(there - count + 1, 0) // 2
+    if start:
+        print(f"{path}: sends the middle {there - 2 * start} of {there} frames; --frames sends more", file=sys.stderr)
+    clip = frames.read_frames(path, range(start, there - start), short_side)
     height, width = clip.shape[1:3]
     scale = short_side / min(height, width)
     if scale >= 1:
-        return clip
+        return clip, rate
     size = [max(round(side * scale), short_side) for side in (width, height)]
-    return np.stack([av.VideoFrame.from_ndarray(f, "rgb24").reformat(*size).to_ndarray() for f in clip])
+    return np.stack([av.VideoFrame.from_ndarray(f, "rgb24").reformat(*size).to_ndarray() for f in clip]), rate
 
 
-def ask_grpc(server, model, clip, raw, deadline):
-    """The best labels of a clip `[N, H, W, 3]`, (label, score), by gRPC.
+def ask_grpc(server, model, clip, rate, raw, deadline):
+    """Return the best labels of a clip `[N, H, W, 3]` of `rate` frames a second, (label, score), by gRPC.
 
     Raises:
         ServerError: where the server cannot be reached, is too slow, or refuses the request.
@@ -88,9 +99,11 @@ def ask_grpc(server, model, clip, raw, deadline):
 
     request = predict_pb2.PredictRequest()  # pyright: ignore[reportAttributeAccessIssue]
     request.model_spec.name = model
-    request.model_spec.signature_name = "serving_default" if raw else "jpeg"
+    request.model_spec.signature_name = _signature(raw, rate)
     value = clip[None] if raw else np.array([encode(clip)], object)
     request.inputs["video" if raw else "frames"].CopyFrom(tf.make_tensor_proto(value))
+    if rate:
+        request.inputs["rate"].CopyFrom(tf.make_tensor_proto(np.array([rate], np.float32)))
     request.output_filter.extend(["labels", "label_scores"])
     limits = [("grpc.max_send_message_length", MAX_BYTES), ("grpc.max_receive_message_length", MAX_BYTES)]
     end = time.monotonic() + deadline
@@ -108,10 +121,11 @@ def ask_grpc(server, model, clip, raw, deadline):
     return [(label.decode(), float(score)) for label, score in zip(labels, scores)]
 
 
-def ask_rest(server, model, clip, raw, deadline):
-    """As `ask_grpc`, by REST; pixels go as JSON numbers, four times the bytes of gRPC."""
+def ask_rest(server, model, clip, rate, raw, deadline):
+    """Return what `ask_grpc` does, by REST; pixels go as JSON numbers, four times the bytes of gRPC."""
     value = clip.tolist() if raw else [{"b64": base64.b64encode(f).decode()} for f in encode(clip)]
-    body = json.dumps({"signature_name": "serving_default" if raw else "jpeg", "instances": [value]}).encode()
+    instance = {"video" if raw else "frames": value, **({"rate": rate} if rate else {})}
+    body = json.dumps({"signature_name": _signature(raw, rate), "instances": [instance]}).encode()
     request = urllib.request.Request(
         f"{server.rstrip('/')}/v1/models/{model}:predict", body, {"Content-Type": "application/json"}
     )
@@ -131,8 +145,14 @@ def ask_rest(server, model, clip, raw, deadline):
         time.sleep(wait)
 
 
+def _signature(raw, rate):
+    if rate:
+        return "rated" if raw else "rated_jpeg"
+    return "serving_default" if raw else "jpeg"
+
+
 def encode(clip):
-    """Each frame as a JPEG."""
+    """Return each frame as a JPEG."""
     height, width = clip.shape[1:3]
     encoded = []
     for frame in clip:
