@@ -61,15 +61,18 @@ def configure(values, tmp_path_factory):
 def model():
     """An untrained network for `values`, with weights that are random everywhere and scores that differ by video.
 
+    Its test has one view, the middle clip and crop.
+
     As it is initialised every residual block is an identity, and the scores of all videos are nearly the same.
     """
     import keras
     import tensorflow as tf
 
     from slowfast_tf import SlowFast
+    from slowfast_tf.models.spec import MIDDLE
 
     keras.utils.set_random_seed(0)
-    model = SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, num_classes=4, labels=CLASSES)
+    model = SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, num_classes=4, labels=CLASSES, views=MIDDLE)
     random = np.random.default_rng(0)
     model.set_weights([random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w for w in model.get_weights()])
     # Logits of mean 0 and deviation 1, or softmax would give one class everything.

@@ -39,9 +39,7 @@ def main():
     parser.add_argument("--model", default="slowfast", help="its name on the server (%(default)s)")
     parser.add_argument("--frames", type=int, default=300, help="at most, from the video's middle (%(default)s)")
     parser.add_argument("--short-side", type=int, default=256, help="to send them at, in pixels (%(default)s)")
-    parser.add_argument(
-        "--no-rate", action="store_true", help="for SavedModels of earlier versions, which take none"
-    )
+    parser.add_argument("--no-rate", action="store_true", help="for SavedModels of earlier versions, which take none")
     parser.add_argument("--raw", action="store_true", help="send pixels, not JPEG: about nine times the bytes, no loss")
     parser.add_argument("--deadline", type=float, default=30.0, help="seconds a request, tries included (%(default)s)")
     options = parser.parse_args()
