@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise InputError(f"--detections is for a detection model; {options.config} is of whole videos")
         _check_files(files, options.overwrite)
         runtime.import_tensorflow()
-        plugins.load(settings.plugins)
+        plugins.load_plugins(settings.plugins)
         from .data import Clips
         from .evaluation.run import evaluate
         from .models.slowfast import load_model

@@ -45,7 +45,7 @@ def test_an_optimizer_of_a_users_module(configure, module):
     )
     with pytest.raises(InputError, match="train.optimizer: Mine>Half cannot be made"):
         optimizers.from_config(settings.train, 0.1)
-    plugins.load(settings.plugins)
+    plugins.load_plugins(settings.plugins)
     optimizer = optimizers.from_config(settings.train, schedules.Cosine(0.01, 2))
     variable = tf.Variable([1.0])
     rate = compat.learning_rate(optimizer)
@@ -78,7 +78,7 @@ def test_where_a_known_plugin_runs(name, monkeypatch):
     if importlib.util.find_spec(name):
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not there
     with pytest.raises(InputError, match=plugins.RUNS_ON[name]):
-        plugins.load([name])
+        plugins.load_plugins([name])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from .architecture import architecture, guess_clip
 from .reader import read_arrays
 from .variables import assign, some, variables
 
-__all__ = ["FORMATS", "Checkpoint", "assign", "build", "names", "read", "variables"]
+__all__ = ["FORMATS", "Checkpoint", "assign", "build_model", "names", "read_checkpoint", "variables"]
 
 if TYPE_CHECKING:
     from ..models.slowfast import SlowFast
@@ -47,7 +47,7 @@ class Checkpoint:
     assumed: str
 
 
-def read(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> Checkpoint:
     """Read a checkpoint of PySlowFast, its Caffe2 model zoo, PyTorchVideo or MMAction2.
 
     Args:
@@ -64,7 +64,7 @@ def read(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> 
             describe (such as MMAction2's detection models), an unknown preset, or one of other pathways or depth.
 
     Example:
-        >>> model = build(read("SLOWFAST_8x8_R50.pkl"))
+        >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"))
     """
     path = pathlib.Path(path)
     arrays, config = read_arrays(path)
@@ -101,11 +101,11 @@ def read(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> 
     return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
 
 
-def build(checkpoint: Checkpoint, num_classes: int | None = None) -> "SlowFast":
+def build_model(checkpoint: Checkpoint, num_classes: int | None = None) -> "SlowFast":
     """Build the model of a checkpoint, with its weights.
 
     Args:
-        checkpoint: what `read` gave.
+        checkpoint: from `read_checkpoint`.
         num_classes: classes of a fresh classifier, in place of the checkpoint's; by default the latter.
 
     Returns:

@@ -15,7 +15,7 @@ from ..files.atomic import atomic
 from ..files.cache import cache_directory
 from ..models.presets import nearest
 from .download import download
-from .loading import build, read
+from .loading import build_model, read_checkpoint
 
 if TYPE_CHECKING:
     from ..models.slowfast import SlowFast
@@ -156,7 +156,7 @@ def from_pretrained(name: str) -> "SlowFast":
     if not converted.exists():
         published = folder / f"{name}{pathlib.PurePosixPath(address).suffix}"
         download(address, published)
-        model = build(read(published, **known))
+        model = build_model(read_checkpoint(published, **known))
         with atomic(converted) as temporary:
             model.save(temporary)
         return model

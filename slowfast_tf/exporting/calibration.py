@@ -23,7 +23,7 @@ def refuse_boxes(spec: SlowFastSpec) -> None:
         )
 
 
-def read(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[str, np.ndarray]]:
+def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[str, np.ndarray]]:
     """Read the middle clip of each video, as the network's inputs.
 
     Args:
@@ -38,7 +38,7 @@ def read(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[st
         InputError: for a file that cannot be read, or holds no video.
 
     Example:
-        >>> clips = calibration.read(["a.mp4", "b.mp4"], model.spec)
+        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)
     """
     clips = []
     for path in paths:

@@ -55,7 +55,7 @@ def export(
         RunError: where the folded network differs.
 
     Example:
-        >>> clips = calibration.read(["a.mp4", "b.mp4"], model.spec)
+        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)
         >>> tflite.export(model, "demo.tflite", "int8", clips)
     """
     if quantize == "int8":

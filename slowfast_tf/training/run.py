@@ -51,7 +51,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
     check_workdir(workdir, settings)
     strategy = strategies.from_environment()
     chief = strategies.is_chief(strategy)
-    plugins.load(settings.plugins)
+    plugins.load_plugins(settings.plugins)
     clips, validation = load_clips(settings, strict, quiet=not chief)
     strategies.check_batch(strategy, settings.train)
 

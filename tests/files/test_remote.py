@@ -169,7 +169,7 @@ from slowfast_tf.data.records.prepare import prepare
 
 where, root, checkpoint, output = sys.argv[1:]
 settings = config.load(where, ["data.dataset=records", f"data.root={root}"])
-plugins.load(settings.plugins)
+plugins.load_plugins(settings.plugins)
 if root.startswith("az:"):
     content, checkpoint = open(checkpoint, "rb").read(), f"{root}/tiny.keras"
     with tf.io.gfile.GFile(checkpoint, "wb") as file:
