@@ -7,6 +7,7 @@ from .errors import InputError
 from .inference.labels import check_takes_video, class_names, read_class_names
 from .inference.paths import SUFFIXES, check_outputs, check_videos
 from .inference.report import print_results
+from .models.spec import SlowFastSpec
 
 ADVICE = {
     "address": "or watch a stream with --camera ADDRESS",
@@ -17,7 +18,8 @@ ADVICE = {
 }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int | None:
+    """Run the command. Return 1 if a video cannot be read, otherwise 0, or None after Ctrl-C ends a stream."""
     options = parse(arguments)
     check(options)
     runtime.import_tensorflow()
@@ -42,7 +44,8 @@ def main(arguments=None):
             raise
 
 
-def check_model(spec, options):
+def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
+    """Raise `InputError` if the options do not fit the model's head."""
     check_takes_video(spec, options.model)
     detects, where = spec.head == "roi", options.boxes or options.detector
     missing = "say where people are, by --boxes or --detector"
@@ -54,13 +57,15 @@ def check_model(spec, options):
     )
 
 
-def refuse(*mistakes):
+def refuse(*mistakes: tuple[object, str]) -> None:
+    """Raise `InputError` for the first mistake that is true. A mistake is a condition and its message."""
     for wrong, message in mistakes:
         if wrong:
             raise InputError(message)
 
 
-def parse(arguments):
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the command's options."""
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.predict",
         description="Tells what happens in videos: a line for each, with the best classes and their scores. With a"
@@ -95,7 +100,7 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def check(options):
+def check(options: argparse.Namespace) -> None:
     """Refuse what cannot be done, before TensorFlow takes seconds to import."""
     options.outputs = {name: path for name in SUFFIXES if (path := getattr(options, name))}
     count = len(options.videos)

@@ -48,7 +48,7 @@ class Network:
             folded = type(folded)(**{**folded.get_config(), "preset": self.spec, "dtype": precision})
             folded.set_weights(weights)
 
-        def logits(*inputs):
+        def logits(*inputs: tf.Tensor) -> tf.Tensor:
             return folded(dict(zip(self.spec.inputs, inputs)), training=False)
 
         # XLA makes it slower on CPUs (see `models.base.Layer`), and TF Serving has none.

@@ -65,7 +65,7 @@ def export(
         network = Network(model, lowering="conv2d" if int8 else "conv3d", size=size)
 
         @tf.function(input_signature=specs, jit_compile=False, autograph=False)
-        def logits(*inputs):
+        def logits(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"logits": network.function(*inputs)[0]}
 
         exported, _ = tf2onnx.convert.from_function(logits, specs, opset=OPSET)
@@ -89,7 +89,7 @@ def _quantized(exported: Any, clips: Iterable[dict[str, np.ndarray]] | None) -> 
         def __init__(self):
             self.left = iter(clips or ())
 
-        def get_next(self):  # pyright: ignore[reportIncompatibleMethodOverride]
+        def get_next(self) -> dict[str, np.ndarray] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
             return next(self.left, None)
 
     with tempfile.TemporaryDirectory() as directory:

@@ -86,7 +86,7 @@ def _converter(
     specs = input_specs(network.spec, 1, network.spec.crop_size)
 
     @tf.function(input_signature=specs, jit_compile=False, autograph=False)
-    def logits(*inputs):
+    def logits(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": network.function(*inputs)[0]}
 
     # By way of a SavedModel: a concrete function alone gives a file without a signature, whose outputs have no names.
@@ -122,7 +122,7 @@ def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]
     """
     debugger, options = tf.lite.experimental.QuantizationDebugger, tf.lite.experimental.QuantizationDebugOptions
 
-    def difference(x, quantized, scale, zero):
+    def difference(x: np.ndarray, quantized: np.ndarray, scale: float, zero: int) -> np.ndarray:
         return (quantized.astype(np.float32) - zero) * scale - x
 
     metrics = {

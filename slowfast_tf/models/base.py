@@ -8,6 +8,9 @@ import tensorflow as tf
 # Keras writes a layer as "slowfast_tf>NAME" into saved models, wherever its class lives.
 register = keras.saving.register_keras_serializable("slowfast_tf")
 
+# As Keras passes shapes to layers: integers, or None where a dimension may vary.
+Shape = tuple[Any, ...]
+
 HAS_GPU = bool(tf.config.list_physical_devices("GPU"))
 
 
@@ -24,7 +27,7 @@ class Layer(keras.layers.Layer):
     each layer, so a plain `model.compile(...)` in a notebook is fast as well.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_jit = HAS_GPU
 
@@ -38,6 +41,6 @@ class Composite(Layer):
             "conv3d", False and False.
     """
 
-    def __init__(self, options: dict[str, Any] | None = None, **kwargs):
+    def __init__(self, options: dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._options: dict[str, Any] = {"options": options, "dtype": kwargs.get("dtype")}

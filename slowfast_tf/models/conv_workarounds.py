@@ -81,7 +81,7 @@ def needs_own_gradient(kernel_size: tuple[int, ...], filters: int, trained: bool
 
 
 @tf.custom_gradient
-def conv3d_flat_in_space(x: tf.Tensor, kernel: tf.Tensor):
+def conv3d_flat_in_space(x: tf.Tensor, kernel: tf.Tensor) -> Any:  # callers get the tensor, TensorFlow the gradient
     """Convolve with a kT x 1x1 kernel, stride 1 and padding SAME; compute gradients as matrix products.
 
     oneDNN's kernel gradient of a long kernel takes 191 ms instead of 144 ms in bfloat16, 41 ms instead of 33 ms in
@@ -90,7 +90,7 @@ def conv3d_flat_in_space(x: tf.Tensor, kernel: tf.Tensor):
     (3.35 s, 160x160, batch 4). With few channels this is slower: 14 ms instead of 5 ms for 8 channels at 56x56.
     """
 
-    def gradient(dy):
+    def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shape: Any = kernel.shape
         kernel_t, _, _, inner, outer = shape
         if kernel_t == 1 and inner > outer:

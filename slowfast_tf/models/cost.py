@@ -33,14 +33,22 @@ def cost(spec: SlowFastSpec, size: int = 256) -> dict[str, dict[str, int]]:
     spec.check_size(size)
     parts = {part: {"parameters": 0, "multiply_adds": 0} for part in PARTS}
 
-    def conv(part, kernel, channels, filters, shape, norm=True, bias=False):
+    def conv(
+        part: str,
+        kernel: tuple[int, ...],
+        channels: int,
+        filters: int,
+        shape: tuple[int, ...],
+        norm: bool = True,
+        bias: bool = False,
+    ) -> int:
         """Counts a convolution, whose output's time, height and width lead `shape`, and gives its filters."""
         weights = math.prod(kernel) * channels * filters
         parts[part]["parameters"] += weights + filters * (2 * norm + bias)
         parts[part]["multiply_adds"] += weights * math.prod(shape[:3])
         return filters
 
-    def fuse(channels, stage):
+    def fuse(channels: int, stage: int) -> int:
         """Counts the lateral connection after `stage` and gives the Slow pathway's channels behind it."""
         if len(spec.pathways) == 1:
             return channels

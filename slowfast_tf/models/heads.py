@@ -1,9 +1,12 @@
 """From features to logits."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from .base import Layer, register
+from .base import Layer, Shape, register
 from .roi_align import RoIAlign
 
 
@@ -23,22 +26,22 @@ class ClassificationHead(Layer):
         dropout: rate.
     """
 
-    def __init__(self, num_classes: int, dropout: float = 0.5, **kwargs):
+    def __init__(self, num_classes: int, dropout: float = 0.5, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.dropout = keras.layers.Dropout(dropout, dtype=kwargs.get("dtype"), name="dropout")
         self.classifier = _classifier(num_classes)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         channels = sum(shape[-1] for shape in input_shape)
         self.classifier.build((None, channels))
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         x = tf.concat([tf.reduce_mean(x, [1, 2, 3]) for x in inputs], -1)
         return self.classifier(self.dropout(x, training=training))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], self.num_classes)
 
 
@@ -56,7 +59,7 @@ class RoIHead(Layer):
         aligned: see `RoIAlign`.
     """
 
-    def __init__(self, num_classes: int, strides: list[int], dropout: float = 0.5, aligned: bool = True, **kwargs):
+    def __init__(self, num_classes: int, strides: list[int], dropout: float = 0.5, aligned: bool = True, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.num_classes = num_classes
         self.aligns = [
@@ -66,18 +69,18 @@ class RoIHead(Layer):
         self.dropout = keras.layers.Dropout(dropout, dtype="float32", name="dropout")
         self.classifier = _classifier(num_classes)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         channels = sum(shape[-1] for shape in input_shape[:-1])
         self.classifier.build((None, None, channels))
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         *features, boxes = inputs
         regions = [align([tf.reduce_mean(x, 1), boxes]) for align, x in zip(self.aligns, features)]
         x = tf.concat([tf.reduce_max(x, [2, 3]) for x in regions], -1)
         return self.classifier(self.dropout(x, training=training))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], input_shape[-1][1], self.num_classes)
 
 

@@ -1,10 +1,11 @@
 """Lateral connections, from the Fast pathway to the Slow one (section 3.3)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from .base import Composite, register, sizes
+from .base import Composite, Shape, register, sizes
 from .conv import Conv3D
 from .layers import ConvNorm
 
@@ -31,7 +32,7 @@ class Lateral(Composite):
         ValueError: where the two features' sizes do not fit each other.
     """
 
-    def __init__(self, kind: str, alpha: int, kernel: int = 5, norm: bool = True, scale: int = 1, **kwargs):
+    def __init__(self, kind: str, alpha: int, kernel: int = 5, norm: bool = True, scale: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.kind = kind
         self.alpha = alpha
@@ -39,7 +40,7 @@ class Lateral(Composite):
         self.norm = norm
         self.scale = scale
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         self.conv: Any = None
         if self.kind == "conv":
             filters, strides = 2 * input_shape[1][-1], (self.alpha, 1, 1)
@@ -57,10 +58,10 @@ class Lateral(Composite):
             self.conv.build(input_shape[1])
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         slow, fast = inputs
         for large, small in zip(slow.shape[2:4], fast.shape[2:4]):
-            if None not in (large, small) and -(-large // self.scale) != small:
+            if large is not None and small is not None and -(-large // self.scale) != small:
                 raise ValueError(
                     f"the Slow and the Fast input do not fit: their features are {slow.shape[2:4]} and"
                     f" {fast.shape[2:4]} at {self.name}; the Fast input must have the Slow one's height and width"
@@ -85,7 +86,7 @@ class Lateral(Composite):
             return slow + fast
         return tf.concat([slow, fast], -1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         slow, fast = input_shape
         added = {"conv": 2 * fast[-1], "sample": fast[-1], "channel_concat": self.alpha * fast[-1], "channel_sum": 0}
         return (*slow[:-1], slow[-1] + added[self.kind])

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from .base import HAS_GPU, Composite, register, sizes
+from .base import HAS_GPU, Composite, Shape, register, sizes
 from .conv import Conv3D
 from .conv_workarounds import norm_in_float32
 
@@ -24,11 +24,11 @@ class BatchNorm(keras.layers.BatchNormalization):
     variance takes the unbiased batch variance, as the fused kernel and PyTorch have it.
     """
 
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs):
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
         self.supports_jit = HAS_GPU
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> Any:
         if self.synchronized:
             return super().call(inputs, training=training, mask=mask)
         batch, time, height, width, channels = sizes(inputs)
@@ -71,7 +71,7 @@ class ConvNorm(Composite):
         dilation: int = 1,
         relu: bool = True,
         gamma: float = 1.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         options = kwargs.get("options") or {}
@@ -98,19 +98,19 @@ class ConvNorm(Composite):
             )
         self.relu = relu and not folded
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.conv.build(input_shape)
         if self.norm is not None:
             self.norm.build(self.conv.compute_output_shape(input_shape))
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         x = self.conv(x)
         if self.norm is not None:
             x = self.norm(x, training=training)
         return tf.nn.relu(x) if self.relu else x
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.conv.compute_output_shape(input_shape)
 
 
@@ -134,7 +134,7 @@ class Bottleneck(Composite):
         temporal_kernel: int = 1,
         stride: int = 1,
         dilation: int = 1,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         strides = (1, stride, stride)
@@ -145,7 +145,7 @@ class Bottleneck(Composite):
         self.c = ConvNorm(filters, (1, 1, 1), relu=False, gamma=0.0, name="c", **self._options)
         self.shortcut: Any = ConvNorm(filters, (1, 1, 1), strides, relu=False, name="shortcut", **self._options)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         shape = input_shape
         for layer in (self.a, self.b, self.c):
             layer.build(shape)
@@ -156,13 +156,13 @@ class Bottleneck(Composite):
             self.shortcut.build(input_shape)
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         y = self.c(self.b(self.a(x, training=training), training=training), training=training)
         if self.shortcut is not None:
             x = self.shortcut(x, training=training)
         return tf.nn.relu(x + y)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self.c.compute_output_shape(self.b.compute_output_shape(input_shape))
 
 
@@ -179,11 +179,11 @@ class NonLocal(Composite):
         ValueError: where height or width is below 2.
     """
 
-    def __init__(self, kind: str = "dot_product", **kwargs):
+    def __init__(self, kind: str = "dot_product", **kwargs: Any):
         super().__init__(**kwargs)
         self.kind = kind
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         channels = input_shape[-1]
         self.inner = channels // 2
         options = self._options["options"] or {}
@@ -198,7 +198,7 @@ class NonLocal(Composite):
         self.out.build((*input_shape[:-1], self.inner))
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         batch, time, height, width, channels = sizes(x)
         if 1 in x.shape[2:4]:
             raise ValueError(f"a non-local block pools 2x2, and its feature is {x.shape[2:4]}; give a larger input")
@@ -217,5 +217,5 @@ class NonLocal(Composite):
         y = tf.reshape(tf.matmul(affinity, value), [batch, time, height, width, self.inner])
         return x + self.out(y, training=training)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -1,10 +1,11 @@
 """A pathway's first convolution with its pooling, and its residual stages (Table 1)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from .base import Composite, register, sizes
+from .base import Composite, Shape, register, sizes
 from .conv_workarounds import zero_pad
 from .layers import Bottleneck, ConvNorm, NonLocal
 
@@ -19,15 +20,15 @@ class Stem(Composite):
         options: see `Composite`.
     """
 
-    def __init__(self, filters: int, temporal_kernel: int = 1, **kwargs):
+    def __init__(self, filters: int, temporal_kernel: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.conv = ConvNorm(filters, (temporal_kernel, 7, 7), (1, 2, 2), name="conv1", **self._options)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.conv.build(input_shape)
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         x = self.conv(x, training=training)
         batch, time, height, width, channels = sizes(x)
         # Nothing is below 0 after ReLU, so zeros pad a maximum; TFLite knows no explicitly padded pooling.
@@ -37,7 +38,7 @@ class Stem(Composite):
         _, height, width, _ = sizes(x)
         return tf.reshape(x, [batch, time, height, width, channels])
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, time, height, width, channels = self.conv.compute_output_shape(input_shape)
         return (batch, time, height and -(-height // 2), width and -(-width // 2), channels)
 
@@ -66,7 +67,7 @@ class Stage(Composite):
         dilation: int = 1,
         nonlocal_blocks: Sequence[int] = (),
         nonlocal_kind: str = "dot_product",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.blocks = []
@@ -76,18 +77,18 @@ class Stage(Composite):
             if i in nonlocal_blocks:
                 self.blocks.append(NonLocal(nonlocal_kind, name=f"nonlocal{i}", **self._options))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         for block in self.blocks:
             block.build(input_shape)
             input_shape = block.compute_output_shape(input_shape)
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         for block in self.blocks:
             x = block(x, training=training)
         return x
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         for block in self.blocks:
             input_shape = block.compute_output_shape(input_shape)
         return input_shape

@@ -1,8 +1,11 @@
 """RoIAlign (He et al., arXiv 1703.06870, section 3) as matrix products: no shape depends on what the boxes are."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
-from .base import Layer, register, sizes
+from .base import Layer, Shape, register, sizes
 
 
 @register
@@ -23,13 +26,13 @@ class RoIAlign(Layer):
             first published.
     """
 
-    def __init__(self, size: int = 7, stride: int = 16, aligned: bool = True, **kwargs):
+    def __init__(self, size: int = 7, stride: int = 16, aligned: bool = True, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # bfloat16 would round boxes to whole pixels
         self.size = size
         self.stride = stride
         self.aligned = aligned
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         features, boxes = inputs
         batch, height, width, channels = sizes(features)
         count = sizes(boxes)[1]
@@ -41,7 +44,7 @@ class RoIAlign(Layer):
         features = tf.reshape(tf.cast(features, tf.float32), [batch, height * width, channels])
         return tf.reshape(tf.matmul(weights, features), [batch, count, self.size, self.size, channels])
 
-    def _weights(self, low, high, length):
+    def _weights(self, low: tf.Tensor, high: tf.Tensor, length: Any) -> tf.Tensor:
         """How much each of `length` pixels counts in each bin, along one axis: `[N]` to `[N, size, length]`."""
         offset = 0.5 if self.aligned else 0.0
         low = low / self.stride - offset
@@ -65,6 +68,6 @@ class RoIAlign(Layer):
         distance = tf.clip_by_value(place, 0.0, limit - 1.0)[:, :, None] - tf.range(limit)
         return tf.matmul(share, tf.nn.relu(1.0 - tf.abs(distance)))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         features, boxes = input_shape
         return (features[0], boxes[1], self.size, self.size, features[-1])

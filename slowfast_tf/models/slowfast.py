@@ -87,7 +87,7 @@ class SlowFast(FitModel):
         return {"preset": self.spec.as_dict(), "name": self.name, **self._build}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "SlowFast":
         return cls(**{**config, "preset": SlowFastSpec(**config["preset"])})
 
 
