@@ -18,7 +18,7 @@ from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation import ava, metrics, scores, views
 from slowfast_tf.evaluation.report import ava_figure
-from slowfast_tf.evaluation.run import evaluate
+from slowfast_tf.evaluation.run import Outputs, evaluate
 from slowfast_tf.exporting import onnx, saved_model, tflite
 from slowfast_tf.inference.predictor import Predictor
 from slowfast_tf.models.layers import Conv3D
@@ -68,10 +68,9 @@ def network(configure):
 def tested(network, configure, tmp_path_factory):
     """Figures and files of a test of `network`."""
     folder = tmp_path_factory.mktemp("tested")
-    files = {"output": "figures.json", "report": "report.html", "scores": "scores.npz", "detections": "detections.csv"}
-    figures, found = evaluate(
-        network, Clips(configure(), "val"), **{name: folder / file for name, file in files.items()}
-    )
+    files = {"metrics": "figures.json", "report": "report.html", "scores": "scores.npz", "detections": "detections.csv"}
+    outputs = Outputs(**{name: folder / file for name, file in files.items()})
+    figures, found = evaluate(network, Clips(configure(), "val"), outputs=outputs)
     return folder, figures, found
 
 
@@ -221,7 +220,7 @@ def test_parts_and_what_is_done(network, configure, tested, tmp_path):
     paths = []
     for number in (0, 1):
         paths.append(tmp_path / f"{number}.npz")
-        evaluate(network, Clips(configure(), "val"), (number, 2), scores=paths[-1])
+        evaluate(network, Clips(configure(), "val"), (number, 2), Outputs(scores=paths[-1]))
     fused = scores.fuse_scores(paths)
     again = metrics.compute_metrics(fused)
     assert again.pop("AP") == pytest.approx(figures["AP"], abs=1e-6) and sorted(fused.ids) == sorted(found.ids)
@@ -278,7 +277,7 @@ def test_annotations_are_checked_before_scoring(network, configure, films, tmp_p
 
     monkeypatch.setattr(datasets, "annotation_files", moved)
     with pytest.raises(InputError, match="cannot read .*gone.csv: No such file") as error:
-        evaluate(network, clips, scores=tmp_path / "scores.npz")
+        evaluate(network, clips, outputs=Outputs(scores=tmp_path / "scores.npz"))
     assert asked == [("demo_detection", str(films))] and "\n" not in str(error.value)
     monkeypatch.setattr(datasets, "annotation_files", lambda name, root: ())
     with pytest.raises(InputError, match="'demo_detection' has no annotation files of boxes"):

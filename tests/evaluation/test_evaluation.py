@@ -20,7 +20,7 @@ from slowfast_tf.data.sources import Files
 from slowfast_tf.errors import InputError, RunError
 from slowfast_tf.evaluation import metrics, views
 from slowfast_tf.evaluation.report import plots
-from slowfast_tf.evaluation.run import evaluate
+from slowfast_tf.evaluation.run import Outputs, evaluate
 from slowfast_tf.video.decode import read_frames
 
 
@@ -180,7 +180,8 @@ def test_many_labels_end_to_end(configure, model, tmp_path):
     sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
     sigmoid.set_weights(model.get_weights())
     clips = Clips(configure("test.fuse=max", "test.clips=1"), "val")
-    figures, _ = evaluate(sigmoid, clips, report=tmp_path / "report.html", scores=tmp_path / "scores.npz")
+    outputs = Outputs(report=tmp_path / "report.html", scores=tmp_path / "scores.npz")
+    figures, _ = evaluate(sigmoid, clips, outputs=outputs)
     with np.load(tmp_path / "scores.npz") as file:
         expected = average_precision_score(file["labels"], file["scores"], average="macro")
         assert not np.allclose(file["scores"].sum(1), 1)
@@ -235,14 +236,13 @@ def test_evaluate(configure, model, infer, folder, tmp_path):
     (root / "val" / "ant" / "broken.mp4").write_text("no video")
     clips = Clips(configure(f"data.root={root}"), "val")
     out = tmp_path / "out"
-    figures, tested = evaluate(
-        model,
-        clips,
-        output=out / "figures.json",
+    outputs = Outputs(
+        metrics=out / "figures.json",
         report=out / "report.html",
         scores=out / "scores.npz",
         confusion=out / "confusion.png",
     )
+    figures, tested = evaluate(model, clips, outputs=outputs)
     expected = [
         single_views(infer, folder / "val" / CLASSES[n % 4] / f"{n:02d}.mp4", 2, 3).mean(0) for n in range(8, 12)
     ]
