@@ -118,7 +118,7 @@ def test_lamb_of_addons_trains_and_goes_on(configure, tmp_path):
 
 @pytest.mark.skipif(not IO, reason="tensorflow-io is not installed (extra legacy)")
 def test_reader_tensorflow_io(tmp_path):
-    """In a process of its own: tensorflow-io does not end well. FFmpeg 4 may be on LD_LIBRARY_PATH (.ci/legacy)."""
+    """In a separate process: tensorflow-io aborts at exit. FFmpeg 4 may be on LD_LIBRARY_PATH (.ci/legacy)."""
     path = tmp_path / "coded.mp4"
     write(path, [coded(number) for number in range(12)])
     script = (

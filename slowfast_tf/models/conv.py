@@ -1,4 +1,4 @@
-"""The convolution of every network: one 5-D kernel that runs as Conv3D or as Conv2D, with the same result."""
+"""The 3-D convolution of every network, computed as Conv3D or as Conv2D with the same result."""
 
 from typing import Any, Literal
 
@@ -14,17 +14,17 @@ class Conv3D(Layer):
     """Convolution with PyTorch's padding (`dilation * (kernel - 1) / 2` on both sides) and He initialization.
 
     Input `[B, T, H, W, C]`, output `[B, T', H', W', filters]` with `T' = ceil(T / stride)`, and so on.
-    The kernel is `[kT, kH, kW, C, filters]` whichever way it runs.
+    The kernel is `[kT, kH, kW, C, filters]` for either lowering.
 
     Args:
         filters: output channels.
         kernel_size: three odd integers (time, height, width).
         strides: three integers.
-        dilation: of height and width; only where all strides are 1.
-        use_bias: whether to add a bias, starting at 0. A convolution with a bias is one for inference (BatchNorm
-            folded) or of a non-local block: it skips the work-arounds for training.
+        dilation: of height and width; requires strides of 1.
+        use_bias: whether to add a bias, starting at 0. A convolution with a bias is for inference (BatchNorm
+            folded) or belongs to a non-local block, so it skips the work-arounds for training.
         relu: whether ReLU follows.
-        lowering: "conv3d" (what is fastest in TensorFlow) or "conv2d" (reshapes around a Conv2D, what TFLite
+        lowering: "conv3d" (fastest in TensorFlow) or "conv2d" (reshapes around a Conv2D, which TFLite
             accelerates and quantizes). Weights are the same.
 
     Raises:
@@ -98,7 +98,7 @@ class Conv3D(Layer):
         return self._finish(x, self.bias)
 
     def _conv2d_over_time(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """A kernel kT x 1x1: rows are time, columns are all places of a frame."""
+        """Convolve with a kernel kT x 1x1: rows are time, columns are all positions of a frame."""
         batch, time, height, width, channels = sizes(x)
         stride = self.strides[0]
         x = tf.reshape(x, [batch, time, height * width, channels])
@@ -107,7 +107,7 @@ class Conv3D(Layer):
         return tf.reshape(x, [batch, sizes(x)[1], height, width, self.filters])
 
     def _conv2d_of_neighbors(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """A kernel kT x k x k (conv1 of the Fast pathway): neighboring frames are side by side as channels.
+        """Convolve with a kernel kT x k x k (conv1 of the Fast pathway), with neighboring frames stacked as channels.
 
         n = kT - 1 output frames are computed at once from 2n frames. That takes fewer copies than kT frames for each,
         and fills vector instructions: 70 ms instead of 149 ms in LiteRT, 41 ms instead of 66 ms in TensorFlow, for 32
@@ -121,7 +121,7 @@ class Conv3D(Layer):
         return x[:, :time:stride] if stride > 1 or x.shape[1] != time else x
 
     def _conv2d_of_frames(self, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None, at_once: int = 1) -> tf.Tensor:
-        """A kernel of one step in time: the frames are a batch. Each gives `at_once` output frames, as channels."""
+        """Convolve each frame, as a batch. Each frame gives `at_once` output frames as channels."""
         _, kernel_h, kernel_w = self.kernel_size
         stride_t, stride_h, stride_w = self.strides
         if stride_t > 1 and at_once == 1:
@@ -150,7 +150,7 @@ class Conv3D(Layer):
     def _pad(
         self, x: tf.Tensor, kernel_size: tuple[int, ...], strides: tuple[int, ...], dilation: int = 1
     ) -> tuple[tf.Tensor, Literal["SAME", "VALID"]]:
-        """Return `x`, padded where it must be, and the padding to ask of the convolution."""
+        """Return `x`, padded where it must be, and the padding argument of the convolution."""
         pads = [dilation * (k // 2) for k in kernel_size]
         if max(strides) == 1 and workarounds.same_is_safe(x.shape, pads, dilation):
             return x, "SAME"  # the same as PyTorch's padding while the stride is 1

@@ -1,4 +1,4 @@
-"""From features to logits."""
+"""Heads: from features to logits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def activate(logits: tf.Tensor, activation: str) -> tf.Tensor:
 class ClassificationHead(Layer):
     """Global average pool of each pathway, concatenation, dropout 0.5, fully connected (Table 1).
 
-    Input: a list of features `[B, T, H, W, C]`, one a pathway. Output: logits `[B, num_classes]`, float32.
+    Input: a list of features `[B, T, H, W, C]`, one per pathway. Output: logits `[B, num_classes]`, float32.
 
     Args:
         num_classes: outputs.
@@ -49,12 +49,12 @@ class ClassificationHead(Layer):
 class RoIHead(Layer):
     """Detection head (section 5): average over time, RoIAlign, maximum over each box, concatenation, dropout, classes.
 
-    Input: a list of features `[B, T, H, W, C]`, one a pathway, and of boxes `[B, N, 4]`: x1, y1, x2, y2 in input
-    pixels. Output: logits `[B, N, num_classes]`, float32; those of a padding box (all zeros) mean nothing.
+    Input: a list of features `[B, T, H, W, C]`, one per pathway, and boxes `[B, N, 4]`: x1, y1, x2, y2 in input
+    pixels. Output: logits `[B, N, num_classes]`, float32; ignore those of padding boxes (all zeros).
 
     Args:
         num_classes: outputs.
-        strides: input pixels for one of the feature, of each pathway.
+        strides: input pixels per feature pixel, for each pathway.
         dropout: rate.
         aligned: see `RoIAlign`.
     """

@@ -1,7 +1,7 @@
 """Every difference between Keras 2.15 (with TensorFlow 2.15) and Keras 3 (with the newest TensorFlow).
 
-Everything else in the package uses what both have; docs/stacks.md says which to choose. First the model class, whose
-`fit` works on several devices, then optimizers, then functions.
+All other modules use the API that both share; docs/stacks.md says which to choose. The model class, whose `fit` works
+on several devices, comes first, then optimizers, then functions.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 KERAS_3 = hasattr(keras, "ops")
 
-# TensorFlow 2.15 puts no random number into a SavedModel.
+# TensorFlow 2.15 writes no random number into a SavedModel.
 SAVED_MODEL_HAS_UUID = KERAS_3
 
 
@@ -102,7 +102,7 @@ class FitModel(Model):
 
 
 class Optimizer:
-    """What this package's optimizers need: Keras 3 has all of it, Keras 2 the following under other names."""
+    """Methods that this package's optimizers need; Keras 2 has them under other names."""
 
     if not KERAS_3:
 
@@ -126,7 +126,7 @@ class Optimizer:
 if KERAS_3:
 
     class SGD(keras.optimizers.SGD):
-        """Keras' SGD by TensorFlow's operation for it, in place of ten small ones for each variable."""
+        """Keras' SGD as one TensorFlow operation instead of ten small ones per variable."""
 
         def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             if not self.momentum:
@@ -167,7 +167,7 @@ def step_on_batch(model: keras.Model) -> Callable[[Any], Any]:
 
 
 def scaled_loss(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
-    """Return a loss as an optimizer wants it differentiated: larger, where it guards float16 gradients."""
+    """Return the loss to differentiate: scaled up if the optimizer protects float16 gradients."""
     if KERAS_3:
         return optimizer.scale_loss(loss)
     scale = getattr(optimizer, "get_scaled_loss", None)
@@ -190,7 +190,7 @@ def learning_rate(optimizer: Any) -> float:
 
 
 def build(optimizer: Any, variables: Iterable[Any]) -> None:
-    """Make an optimizer's variables, unless they are there."""
+    """Create an optimizer's variables unless they exist."""
     if KERAS_3:
         if not optimizer.built:
             optimizer.build(variables)

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .base import Composite, Shape, register, sizes
+from .base import Composite, Shape, per_frame, register
 from .conv_workarounds import zero_pad
 from .layers import Bottleneck, ConvNorm, NonLocal
 
@@ -30,13 +30,11 @@ class Stem(Composite):
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         x = self.conv(x, training=training)
-        batch, time, height, width, channels = sizes(x)
-        # Nothing is below 0 after ReLU, so zeros pad a maximum; TFLite knows no explicitly padded pooling.
-        x = tf.reshape(x, [batch * time, height, width, channels])
-        x = zero_pad(x, (1, 1), trained=self.conv.norm is not None)
-        x = tf.nn.max_pool2d(x, 3, 2, "VALID")
-        _, height, width, _ = sizes(x)
-        return tf.reshape(x, [batch, time, height, width, channels])
+        return per_frame(self._pool, x)
+
+    def _pool(self, frames: tf.Tensor) -> tf.Tensor:
+        # Nothing is below 0 after ReLU, so zeros can pad a maximum. TFLite has no pooling with explicit padding.
+        return tf.nn.max_pool2d(zero_pad(frames, (1, 1), trained=self.conv.norm is not None), 3, 2, "VALID")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, time, height, width, channels = self.conv.compute_output_shape(input_shape)
@@ -50,11 +48,11 @@ class Stage(Composite):
     Args:
         filters: output channels.
         inner_filters: channels inside the blocks.
-        temporal_kernels: kernel size in time of each block's first convolution; one number a block.
+        temporal_kernels: kernel size in time of each block's first convolution; one number per block.
         stride: of height and width, in the first block.
         dilation: of height and width, in every block.
-        nonlocal_blocks: after which blocks (from 0) a non-local block stands.
-        nonlocal_kind: of these, see `NonLocal`.
+        nonlocal_blocks: indices (from 0) of the blocks that a non-local block follows.
+        nonlocal_kind: see `NonLocal`.
         options: see `Composite`.
     """
 
