@@ -9,6 +9,7 @@ import math
 
 from .spec import SlowFastSpec
 
+Sizes = tuple[int, ...]
 PARTS = ("slow", "fast", "lateral", "head")
 
 
@@ -34,13 +35,7 @@ def cost(spec: SlowFastSpec, size: int = 256) -> dict[str, dict[str, int]]:
     parts = {part: {"parameters": 0, "multiply_adds": 0} for part in PARTS}
 
     def conv(
-        part: str,
-        kernel: tuple[int, ...],
-        channels: int,
-        filters: int,
-        shape: tuple[int, ...],
-        norm: bool = True,
-        bias: bool = False,
+        part: str, kernel: Sizes, channels: int, filters: int, shape: Sizes, norm: bool = True, bias: bool = False
     ) -> int:
         """Count a convolution and return its filters; `shape` starts with the output's time, height and width."""
         weights = math.prod(kernel) * channels * filters
