@@ -19,7 +19,6 @@ ADVICE = {
 
 
 def main(arguments: list[str] | None = None) -> int | None:
-    """Run the command. Return 1 if a video cannot be read, otherwise 0, or None after Ctrl-C ends a stream."""
     options = parse(arguments)
     check(options)
     runtime.import_tensorflow()
@@ -45,7 +44,6 @@ def main(arguments: list[str] | None = None) -> int | None:
 
 
 def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
-    """Raise `InputError` if the options do not fit the model's head."""
     check_takes_video(spec, options.model)
     detects, where = spec.head == "roi", options.boxes or options.detector
     missing = "say where people are, by --boxes or --detector"
@@ -58,14 +56,12 @@ def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
 
 
 def refuse(*mistakes: tuple[object, str]) -> None:
-    """Raise `InputError` for the first mistake that is true. A mistake is a condition and its message."""
     for wrong, message in mistakes:
         if wrong:
             raise InputError(message)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Return the command's options."""
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.predict",
         description="Tells what happens in videos: a line for each, with the best classes and their scores. With a"
