@@ -26,25 +26,25 @@ def main(arguments: list[str] | None = None) -> None:
     if options.fuse:
         _check_files(files, options.overwrite)
         runtime.import_tensorflow()
-        from .evaluation.run import evaluate_scores
+        from .evaluation.run import Outputs, evaluate_scores
 
-        found, _ = evaluate_scores(options.fuse, **files)
+        found, _ = evaluate_scores(options.fuse, Outputs(*files.values()))
     else:
         settings = config.load(options.config, options.set)
         if options.detections and settings.spec().head != "roi":
             raise InputError(f"--detections is for a detection model; {options.config} is of whole videos")
         _check_files(files, options.overwrite)
         runtime.import_tensorflow()
-        plugins.load(settings.plugins)
+        plugins.load_plugins(settings.plugins)
         from .data import Clips
-        from .evaluation.run import evaluate
+        from .evaluation.run import Outputs, evaluate
         from .models.slowfast import load_model
 
         model = load_model(options.checkpoint)
         clips = Clips(settings, "val")
         for problem in clips.problems:
             print(f"left out: {problem}", file=sys.stderr)
-        found, _ = evaluate(model, clips, shard, **files)
+        found, _ = evaluate(model, clips, shard, Outputs(*files.values()))
     print(json.dumps(found, indent=2))
 
 

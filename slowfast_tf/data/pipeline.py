@@ -43,7 +43,7 @@ def load(config: Config, split: str) -> tf.data.Dataset:
         >>> config = slowfast_tf.config.load("configs/demo.json")
         >>> inputs, labels = next(iter(slowfast_tf.data.load(config, "val")))
     """
-    plugins.load(config.plugins)
+    plugins.load_plugins(config.plugins)
     found = Clips(config, split)
     data = found.train() if split == "train" else found.validation()
     options = tf.data.Options()

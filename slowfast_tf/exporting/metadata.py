@@ -1,4 +1,4 @@
-"""What a runner must know of a network, to travel inside an exported file."""
+"""The metadata of an exported file: all settings that a runner needs."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from ..models.spec import SlowFastSpec
 
 
 def metadata(spec: SlowFastSpec) -> dict[str, Any]:
-    """Return a dictionary that JSON can hold: everything between a video's frames and labels.
+    """Return a JSON-compatible dictionary of all settings from a video's frames to labels.
 
     Keys:
         inputs: names of the inputs in order: "slow" and "fast" or one of them, and "boxes" of a detection network.
-        labels: class names (numbers where there are none).
+        labels: class names (numbers if there are none).
         clip_span: raw frames that a clip covers; it lies in the middle of the video.
         frames: which of these the densest pathway sees; past the end of the video the last frame is repeated.
         slow_index: which of `frames` the Slow pathway sees.

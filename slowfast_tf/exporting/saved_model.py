@@ -33,7 +33,7 @@ def export(
     whose scores are 0. It gives `scores` `[B, N, classes]`, `labels` and `label_scores` `[B, N, 5]`, as
     `slowfast_tf.predict` does for a key frame. `clips` has `boxes` in pixels.
 
-    Where `tensorflow_serving` is installed, warm-up requests of `serving_default` and `jpeg` go along.
+    If `tensorflow_serving` is installed, warm-up requests of `serving_default` and `jpeg` are included.
 
     Args:
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
@@ -43,9 +43,9 @@ def export(
             scores are averaged (softmax) or the highest is taken (sigmoid), as the paper's tests do.
 
     Raises:
-        InputError: where `path` exists or cannot be written, the network does not take RGB video, or a detection
-            network is to have several views.
-        RunError: where the folded network differs.
+        InputError: if `path` exists or cannot be written, the network does not take RGB video, or `views` are several
+            for a detection network.
+        RunError: if the folded network differs.
 
     Example:
         >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=(10, 3))
@@ -66,7 +66,7 @@ def export(
 
 
 def _name_by_content(path: pathlib.Path) -> None:
-    """Put a SavedModel's checksum where TensorFlow puts a random number: the same export gives the same bytes."""
+    """Replace TensorFlow's random number by the checksum, so that the same export gives the same bytes."""
     from tensorflow.core.protobuf import fingerprint_pb2
 
     file = path / "fingerprint.pb"
@@ -80,7 +80,7 @@ def _write_warmup(path: pathlib.Path, spec: SlowFastSpec) -> None:
     """Write requests that TF Serving sends itself before it calls a version ready: a first request takes seconds."""
     from tensorflow_serving.apis import prediction_log_pb2
 
-    # Small frames: the graph resizes them, so that the network sees what it will see.
+    # Small frames: the graph resizes them, so the network sees its usual size.
     video = np.random.default_rng(0).integers(0, 256, (1, spec.clip_span, 32, 32, 3), np.uint8)
     encoded = np.array([[tf.io.encode_jpeg(frame).numpy() for frame in video[0]]])
     detects, boxes = spec.head == "roi", np.array([[[0.2, 0.2, 0.8, 0.8]]], np.float32)

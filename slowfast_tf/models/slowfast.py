@@ -1,4 +1,4 @@
-"""From a spec to a Keras model, and back from a file."""
+"""Build a Keras model from a spec, or load it from a file."""
 
 import fnmatch
 import os
@@ -35,13 +35,13 @@ class SlowFast(FitModel):
         lowering: "conv3d", or "conv2d" for TFLite; the weights are the same.
         folded: leave BatchNorm out, for weights that were folded into the convolutions.
         synchronized: BatchNorm statistics over all replicas.
-        frozen: names of layers, at any depth, that are not to be trained; "fast_*" means all that begin so, "norm"
-            every BatchNorm.
+        frozen: names of layers, at any depth, that are not trained; "fast_*" means all that start with fast_,
+            "norm" every BatchNorm.
         dtype: a Keras dtype policy by name, such as "mixed_bfloat16"; by default the global one.
         **changes: fields of `SlowFastSpec` to set, such as `num_classes=157`.
 
     Attributes:
-        spec: the `SlowFastSpec`, with everything that prediction needs.
+        spec: the `SlowFastSpec`, which holds all settings that prediction needs.
 
     Raises:
         ValueError: for an unknown preset or field, or fields that do not fit each other; when called, for
@@ -87,7 +87,7 @@ class SlowFast(FitModel):
         return {"preset": self.spec.as_dict(), "name": self.name, **self._build}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "SlowFast":
         return cls(**{**config, "preset": SlowFastSpec(**config["preset"])})
 
 

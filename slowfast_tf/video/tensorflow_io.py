@@ -16,7 +16,7 @@ def reader():
     Raises:
         InputError: where tensorflow-io or the libraries of FFmpeg cannot be loaded.
     """
-    plugins.load(["tensorflow_io"])
+    plugins.load_plugins(["tensorflow_io"])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a warning for each version of FFmpeg that it tries
