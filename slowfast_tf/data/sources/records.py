@@ -134,7 +134,7 @@ class Records(Source):
         """
         if not all(map(remote.is_native, self._paths)):
             raise InputError(
-                f"{self._paths[0]}: a tf.data service cannot read this address; copy the records elsewhere"
+                f"{self._paths[0]}: a tf.data service cannot read this address; copy the records to a shared disk"
             )
 
         def parse(record: tf.Tensor) -> Clip:
