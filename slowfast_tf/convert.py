@@ -34,14 +34,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     _check(options)
 
-    from .checkpoints import build, read
+    from .checkpoints import build_model, read_checkpoint
     from .checkpoints.reader import is_hdf5
 
     if is_hdf5(options.checkpoint):
         model = _inflated(options)
         print(f"ImageNet ResNet50 in the Slow pathway of {options.preset}")
     else:
-        checkpoint = read(options.checkpoint, options.preset)
+        checkpoint = read_checkpoint(options.checkpoint, options.preset)
         spec = checkpoint.spec
         print(
             f"{checkpoint.source}: {' and '.join(spec.pathways)}, depth {spec.depth}, width {spec.width},"
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         if checkpoint.assumed:
             print(f"{checkpoint.assumed}; --preset names another (such as slowfast_4x16_r50)")
-        model = build(checkpoint, options.num_classes)
+        model = build_model(checkpoint, options.num_classes)
     with atomic(options.output) as temporary:
         model.save(temporary)
     print(f"wrote {options.output}")

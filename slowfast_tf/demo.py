@@ -9,7 +9,8 @@ from .errors import InputError
 from .inference.labels import check_takes_video
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.demo",
         description="Opens a page on this machine to drop videos on: what happens in them and when, what speaks for"
@@ -36,7 +37,7 @@ def main(arguments=None):
         page.wait()
 
 
-def check(options):
+def check(options: argparse.Namespace) -> None:
     """Refuse what cannot be done, before TensorFlow takes seconds to import."""
     if options.limit < 1:
         raise InputError(f"--limit must be at least 1; received {options.limit}")

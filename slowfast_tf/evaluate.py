@@ -26,20 +26,20 @@ def main(arguments: list[str] | None = None) -> None:
     if options.fuse:
         _check_files(files, options.overwrite)
         runtime.import_tensorflow()
-        from .evaluation.run import evaluate_scores
+        from .evaluation.run import Outputs, evaluate_scores
 
-        found, _ = evaluate_scores(options.fuse, **files)
+        found, _ = evaluate_scores(options.fuse, Outputs(*files.values()))
     else:
         settings = config.load(options.config, options.set)
         if options.detections and settings.spec().head != "roi":
             raise InputError(f"--detections is for a detection model; {options.config} is of whole videos")
         _check_files(files, options.overwrite)
         runtime.import_tensorflow()
-        plugins.load(settings.plugins)
+        plugins.load_plugins(settings.plugins)
         from .checkpoints.names import load
         from .data import Clips
         from .evaluation import protocol
-        from .evaluation.run import evaluate
+        from .evaluation.run import Outputs, evaluate
 
         model = load(options.checkpoint)
         spec, lines = protocol.choose(model.spec, settings.spec(), config.overridden(options.set), model.unstated)
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         clips = Clips(settings, "val", spec=spec)
         for problem in clips.problems:
             print(f"left out: {problem}", file=sys.stderr)
-        found, _ = evaluate(model, clips, shard, **files)
+        found, _ = evaluate(model, clips, shard, Outputs(*files.values()))
     print(json.dumps(found, indent=2))
 
 

@@ -81,7 +81,7 @@ def _export(options: argparse.Namespace) -> None:
     else:
         from .exporting import calibration, onnx, tflite
 
-        clips = calibration.read(options.calibration, model.spec) if options.calibration else None
+        clips = calibration.read_calibration_clips(options.calibration, model.spec) if options.calibration else None
         with runtime.without_remarks():  # of converters
             if options.format == "onnx":
                 onnx.export(model, options.output, options.quantize, clips)

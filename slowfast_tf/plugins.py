@@ -13,7 +13,7 @@ RUNS_ON = {
 }
 
 
-def load(names: Iterable[str]) -> None:
+def load_plugins(names: Iterable[str]) -> None:
     """Import plugins: Keras then knows their optimizers and layers by name, TensorFlow their file systems.
 
     Args:
@@ -33,6 +33,9 @@ def load(names: Iterable[str]) -> None:
         lost = [str(warning.message) for warning in caught if "plugins are not loaded" in str(warning.message)]
         if lost:
             raise InputError(_refusal(name, lost[0]))
+
+
+load = load_plugins  # callers in `data` and `video` still use the old name
 
 
 def _refusal(name: str, cause: str) -> str:

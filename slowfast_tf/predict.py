@@ -7,6 +7,7 @@ from .errors import InputError
 from .inference.labels import check_takes_video, class_names, read_class_names
 from .inference.paths import SUFFIXES, check_outputs, check_videos
 from .inference.report import print_results
+from .models.spec import SlowFastSpec
 
 ADVICE = {
     "address": "or watch a stream with --camera ADDRESS",
@@ -18,7 +19,7 @@ ADVICE = {
 }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int | None:
     options = parse(arguments)
     check(options)
     runtime.import_tensorflow()
@@ -43,7 +44,7 @@ def main(arguments=None):
             raise
 
 
-def check_model(spec, options):
+def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
     check_takes_video(spec, options.model)
     detects, where = spec.head == "roi", options.boxes or options.detector
     missing = "say where people are, by --boxes or --detector"
@@ -58,13 +59,13 @@ def check_model(spec, options):
     )
 
 
-def refuse(*mistakes):
+def refuse(*mistakes: tuple[object, str]) -> None:
     for wrong, message in mistakes:
         if wrong:
             raise InputError(message)
 
 
-def parse(arguments):
+def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.predict",
         description="Tells what happens in videos: a line for each, with the best classes and their scores. With a"
@@ -101,7 +102,7 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def check(options):
+def check(options: argparse.Namespace) -> None:
     """Refuse what cannot be done, before TensorFlow takes seconds to import."""
     options.outputs = {name: path for name in SUFFIXES if (path := getattr(options, name))}
     count = len(options.videos)

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InputError('data.dataset is "records", which are prepared already; name the data set to prepare')
     check_installed(settings.prepare)
     runtime.import_tensorflow()
-    plugins.load(settings.plugins)
+    plugins.load_plugins(settings.plugins)
     print_report(prepare(settings, options.output.rstrip("/"), options.strict, beam_options))
 
 

@@ -185,12 +185,13 @@ def detection_model(configure_detection):
 def tested_detection(detection_model, configure_detection, tmp_path_factory):
     """Figures and files of a test of `detection_model`: their directory, the figures, the scores."""
     from slowfast_tf.data import Clips
-    from slowfast_tf.evaluation.run import evaluate
+    from slowfast_tf.evaluation.run import Outputs, evaluate
 
     folder = tmp_path_factory.mktemp("tested")
-    files = {"output": "figures.json", "report": "report.html", "scores": "scores.npz", "detections": "detections.csv"}
+    files = {"metrics": "figures.json", "report": "report.html", "scores": "scores.npz", "detections": "detections.csv"}
     clips = Clips(configure_detection(), "val")
-    figures, found = evaluate(detection_model, clips, **{name: folder / file for name, file in files.items()})
+    outputs = Outputs(**{name: folder / file for name, file in files.items()})
+    figures, found = evaluate(detection_model, clips, outputs=outputs)
     return folder, figures, found
 
 

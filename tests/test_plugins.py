@@ -45,7 +45,7 @@ def test_an_optimizer_of_a_users_module(configure, module):
     )
     with pytest.raises(InputError, match="train.optimizer: Mine>Half cannot be made"):
         optimizers.from_config(settings.train, 0.1)
-    plugins.load(settings.plugins)
+    plugins.load_plugins(settings.plugins)
     optimizer = optimizers.from_config(settings.train, schedules.Cosine(0.01, 2))
     variable = tf.Variable([1.0])
     rate = compat.learning_rate(optimizer)
@@ -78,7 +78,7 @@ def test_where_a_known_plugin_runs(name, monkeypatch):
     if importlib.util.find_spec(name):
         monkeypatch.setitem(sys.modules, name, None)  # as if it were not there
     with pytest.raises(InputError, match=plugins.RUNS_ON[name]):
-        plugins.load([name])
+        plugins.load_plugins([name])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_lamb_of_addons_trains_and_goes_on(configure, tmp_path):
 
 @pytest.mark.skipif(not IO, reason="tensorflow-io is not installed (extra legacy)")
 def test_reader_tensorflow_io(tmp_path):
-    """In a process of its own: tensorflow-io does not end well. FFmpeg 4 may be on LD_LIBRARY_PATH (.ci/legacy)."""
+    """In a separate process: tensorflow-io aborts at exit. FFmpeg 4 may be on LD_LIBRARY_PATH (.ci/legacy)."""
     path = tmp_path / "coded.mp4"
     write(path, [coded(number) for number in range(12)])
     script = (

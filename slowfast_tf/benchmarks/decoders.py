@@ -1,6 +1,6 @@
-"""How other libraries, or no library at all, decode a clip: peers of `slowfast_tf.video.decode.read_frames`.
+"""Decode a clip with other libraries, or with a plain loop: peers of `slowfast_tf.video.decode.read_frames`.
 
-Each function takes the path of a video and rising frame indices, and returns uint8 `[N, H, W, 3]`, RGB.
+Each function takes the path of a video and increasing frame indices, and returns uint8 `[N, H, W, 3]`, RGB.
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ Decode = Callable[..., np.ndarray]
 
 
 def available() -> dict[str, Decode]:
-    """Return the decoders that are installed, by the name that the table shows."""
+    """Return the decoders that are installed, by their name in the table."""
     decoders = {"slowfast_tf": read_frames, "PyAV, plain loop": plain_loop}
     if importlib.util.find_spec("decord"):
         decoders["decord"] = with_decord
@@ -24,7 +24,7 @@ def available() -> dict[str, Decode]:
 
 
 def plain_loop(path: str, frames: np.ndarray, short_side: int | None = None) -> np.ndarray:
-    """Decode from the start of the file, as users of PyAV write it."""
+    """Decode from the start of the file, as most users of PyAV do."""
     images, wanted = [], set(frames.tolist())
     with av.open(path) as container:
         container.streams.video[0].thread_count = 1
@@ -44,7 +44,7 @@ def with_decord(path: str, frames: np.ndarray, short_side: int | None = None) ->
 
 
 def without_rgb(path: str, frames: np.ndarray) -> None:
-    """Decode every frame from the last key frame before the clip to its end, without a conversion to RGB."""
+    """Decode every frame from the last key frame before the clip to the end of the clip, without converting to RGB."""
     info = probe(path)
     assert info.keys is not None and info.times is not None  # the benchmark writes its videos with key frames
     key = int(info.keys[np.searchsorted(info.keys, frames[0], "right") - 1])

@@ -1,4 +1,4 @@
-"""The engines that the benchmark times: training steps, and exported files in their own runtimes, beside PyTorch.
+"""Build the steps that the benchmark times: training, and exported files in their own runtimes, beside PyTorch.
 
 Each engine is a function from a `Job` to a step. It runs in a process of its own and imports only its own runtime, so
 that peak memory is the runtime's. Weights are random.
@@ -28,16 +28,16 @@ PEER = pathlib.Path(__file__).with_name("torch_slowfast.py")
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What a process times: plain values, which are sent as JSON.
+    """The work of one process: plain values, which are sent as JSON.
 
     Attributes:
         task: "training" or "inference".
         engine: a key of `ENGINES[task]`.
-        precision: one of the engine's.
+        precision: one of the engine's precisions.
         preset: name of the network.
         size: height and width of a frame, pixels.
-        batch: clips of a step.
-        threads: of the engine.
+        batch: clips per step.
+        threads: threads of the engine.
         file: path of the exported file, for engines that run one.
     """
 
@@ -119,7 +119,7 @@ def torch_training(job: Job) -> Step:
     labels = torch.arange(job.batch) % job.spec.num_classes
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4)
 
-    def step():
+    def step() -> float:
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=job.precision == "bfloat16"):
             logits = network(*clips)
@@ -140,7 +140,7 @@ def torch_eager(job: Job) -> Step:
     if job.precision == "bfloat16":  # weights in bfloat16 save autocast's casts
         network, clips = network.to(torch.bfloat16), [clip.to(torch.bfloat16) for clip in clips]
 
-    def step():
+    def step() -> np.ndarray:
         with torch.inference_mode():
             return network(*clips).float().numpy()
 
@@ -159,7 +159,7 @@ def torch_compiled(job: Job) -> Step:
         network, clips = network.to(torch.bfloat16), [clip.to(torch.bfloat16) for clip in clips]
     network = torch.compile(network)
 
-    def step():
+    def step() -> np.ndarray:
         with torch.no_grad():  # freezing does nothing in inference mode
             return network(*clips).float().numpy()
 
@@ -174,9 +174,9 @@ class Engine:
     Attributes:
         title: its name in the table.
         package: name of the package that must be installed, as it is imported.
-        build: makes a step for a job.
-        precisions: that it has.
-        form: of the exported file that it runs: "saved_model", "tflite" or "onnx"; empty if it runs none.
+        build: builds the step of a job.
+        precisions: the precisions that it supports.
+        form: format of the exported file that it runs: "saved_model", "tflite" or "onnx"; empty if none.
         peer: whether it is independent of TensorFlow.
     """
 
@@ -220,21 +220,21 @@ def _no_peer(spec: SlowFastSpec) -> str | None:
     fields = "depth", "width", "frames", "stride", "alpha", "beta_inv", "lateral_kernel", "num_classes", "dropout"
     plain = {"crop_size": spec.crop_size, **{name: getattr(spec, name) for name in fields}}
     if dataclasses.replace(SlowFastSpec(), **plain) != spec:
-        return "the PyTorch peer has no such network; give a two-pathway R50 preset"
+        return "the PyTorch peer does not support this network; give a two-pathway R50 preset"
     return None
 
 
 def file_of(job: Job, directory: str | os.PathLike) -> str:
     """Return the path of the exported file in `directory` that a job runs; "" for engines without one."""
     form = ENGINES[job.task][job.engine].form
-    precision = "float32" if job.engine == "openvino" else job.precision  # it converts the float32 file
+    precision = "float32" if job.engine == "openvino" else job.precision  # OpenVINO converts the float32 file
     return form and str(pathlib.Path(directory) / f"{job.preset}_{job.size}_{precision}.{form}")
 
 
 def export(jobs: Sequence[Job]) -> Iterator[str | None]:
     """Write the files of jobs that differ only in engine and precision.
 
-    int8 is calibrated on noise, so only its time means anything.
+    int8 is calibrated on noise, so its scores are meaningless; only its time counts.
 
     Yields:
         After each file None, or why it could not be written.
@@ -253,7 +253,7 @@ def export(jobs: Sequence[Job]) -> Iterator[str | None]:
     frozen = functools.cache(lambda: Network(model, lowering="conv2d", batch=1, size=jobs[0].size))
     for job in jobs:
         try:
-            with without_remarks():  # of the converters, which would bury the reason of a failure
+            with without_remarks():  # the converters' logs would bury the reason of a failure
                 _export_file(job, model, frozen)
         except Exception as error:  # the other files may still be written
             yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"

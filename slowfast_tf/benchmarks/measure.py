@@ -33,7 +33,7 @@ def make_jobs(
     batch: int,
     directory: str | os.PathLike,
 ) -> list[Job]:
-    """Return the jobs of a task for every asked engine in every asked precision that it has.
+    """Return a job for each of the given engines and each of the given precisions that it supports.
 
     Args:
         task: "training" or "inference".
@@ -41,11 +41,11 @@ def make_jobs(
         precisions: some of `PRECISIONS`.
         preset: name of the network.
         size: height and width of a frame, pixels.
-        batch: clips of a step.
-        directory: where exported files are written, or found.
+        batch: clips per step.
+        directory: directory of the exported files; existing files are reused.
 
     Raises:
-        InputError: if the network does not take this size, or no engine has one of the precisions.
+        InputError: if the network does not take this size, or no engine supports one of the precisions.
     """
     try:
         get_spec(preset).check_size(size)
@@ -68,8 +68,8 @@ class Result:
 
     Attributes:
         job: the job.
-        seconds: of each round; empty if the job was left out.
-        peak: the most memory that its process took, bytes.
+        seconds: seconds per step, one value per round; empty if the job was left out.
+        peak: peak memory of its process, bytes.
         reason: why the job was left out, in one line.
     """
 
@@ -94,11 +94,11 @@ class _Gone(Exception):
 class _Worker:
     """A process with one engine.
 
-    It is no child of multiprocessing: those import the whole package, so PyTorch's process would hold TensorFlow.
+    `multiprocessing` is not used: its processes import the whole package, so PyTorch's process would hold TensorFlow.
 
     Args:
-        mode: "worker", to run steps of one job when asked, or "export", to write the files of several.
-        jobs: `Job`s.
+        mode: "worker" to run steps of one job on request, or "export" to write the files of several jobs.
+        jobs: one job for "worker", any number for "export".
     """
 
     def __init__(self, mode: str, *jobs: Job):
@@ -117,10 +117,10 @@ class _Worker:
         self._requests, self._answers = self.process.stdin, self.process.stdout
 
     def answer(self, limit: float | None = None) -> typing.Any:
-        """Return its next line, decoded.
+        """Return the next answer of the process, decoded from JSON.
 
         Raises:
-            _Gone: if there is none, or none within `limit` seconds.
+            _Gone: if the process has ended, or gives no answer within `limit` seconds.
         """
         timer = threading.Timer(limit, self.process.kill) if limit else None
         if timer:
@@ -136,7 +136,7 @@ class _Worker:
         if timer:
             timer.cancel()
         if code < 0:
-            raise _Gone(f"ended by signal {-code}, as where memory runs out")
+            raise _Gone(f"ended by signal {-code}; memory may have run out")
         self.errors.seek(0)
         words = self.errors.read()
         tqdm.tqdm.write(words, sys.stderr)
@@ -148,7 +148,7 @@ class _Worker:
             self._requests.write("\n")
             self._requests.flush()
         except BrokenPipeError:
-            pass  # `answer` says why
+            pass  # `answer` raises with the reason
         return self.answer(limit)
 
     def close(self) -> None:
@@ -158,16 +158,16 @@ class _Worker:
 
 
 def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
-    """Time every job, each in a process of its own, one step of each in turn, after two to warm up.
+    """Time every job in a process of its own: one step of each in turn, after two steps to warm up.
 
     Args:
-        jobs: of one task, all different.
-        rounds: steps of each that count.
-        limit: seconds of a step, beyond which a job is left out: a CPU without instructions for a precision takes
-            minutes for what takes a second in another one.
+        jobs: different jobs of one task.
+        rounds: measured steps per job.
+        limit: seconds per step above which a job is left out: on a CPU without instructions for a precision, a
+            step takes minutes instead of a second.
 
     Returns:
-        A result for each job. One that cannot run has a reason, and the others are timed.
+        A result for each job. A job that cannot run has a reason; the others are timed.
     """
     results = {job: Result(job, reason=engines.unavailable(job) or "") for job in jobs}
     files: dict[str, list[Job]] = {}
@@ -177,8 +177,8 @@ def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
     with tqdm.tqdm(total=len(files) + len(results) * (rounds + 2), unit="step", file=sys.stderr) as progress:
         for job, reason in _export(files, progress).items():
             results[job] = Result(job, reason=reason)
-        # A training process holds 7 GB (a step of SlowFast 8x8 R50 in float32), so precisions are timed one after the
-        # other; all inference jobs take turns together.
+        # A training process holds 7 GB (SlowFast 8x8 R50, float32), so training is timed one precision after the
+        # other. All inference jobs are timed together.
         ready = [result.job for result in results.values() if not result.reason]
         for _, group in itertools.groupby(ready, lambda job: job.task == "training" and job.precision):
             results.update(_take_turns(list(group), rounds, limit, progress))
@@ -186,7 +186,12 @@ def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
 
 
 def _export(files: Mapping[str, Sequence[Job]], progress: tqdm.tqdm) -> dict[Job, str]:
-    """Write missing files, each with the jobs that run it, and return why jobs have none."""
+    """Write missing files; return the reason for each job whose file could not be written.
+
+    Args:
+        files: the jobs that run each file, by its path.
+        progress: bar to advance by one per file.
+    """
     failed = {}
     if not files:
         return failed
@@ -207,7 +212,7 @@ def _export(files: Mapping[str, Sequence[Job]], progress: tqdm.tqdm) -> dict[Job
 
 
 def _take_turns(jobs: Sequence[Job], rounds: int, limit: float, progress: tqdm.tqdm) -> dict[Job, Result]:
-    """Time jobs side by side."""
+    """Time jobs side by side, one step of each in turn."""
     workers: dict[Job, _Worker] = {}
     results = {job: Result(job) for job in jobs}
     try:

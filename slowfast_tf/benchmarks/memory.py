@@ -1,4 +1,4 @@
-"""Records whose images are in memory already: reading them leaves only what follows the reading."""
+"""Read records from memory, to time the input pipeline without its reads."""
 
 import os
 
@@ -10,13 +10,13 @@ from ..data.sources import Records
 
 
 class ImagesInMemory(Records):
-    """Training clips of records, each with the images that were read beforehand, whatever the sampling asks for.
+    """A source of training clips whose images are in memory; it ignores the sampling.
 
     Args:
         root: directory of the records.
-        images: JPEG images of one clip of each video, string `[V, F]`.
-        span: how long a clip is, in seconds.
-        length: how long a video is, in seconds.
+        images: JPEG images of one clip per video, string `[V, F]`.
+        span: duration of a clip, seconds.
+        length: duration of a video, seconds.
     """
 
     def __init__(self, root: str | os.PathLike, images: tf.Tensor, span: float, length: float):

@@ -13,18 +13,18 @@ from .. import config
 from ..errors import RunError
 from ..machine import core_count
 
-ENCODED = 8  # frames of each video that are encoded again and again: all of them need not fit into memory
+ENCODED = 8  # frames of each video, encoded repeatedly: all frames together may not fit into memory
 
 
 class Times(typing.NamedTuple):
-    """How long it takes to prepare the same videos in several ways.
+    """The times of several ways to prepare the same videos.
 
     Attributes:
-        frames: of all videos.
+        frames: number of frames of all videos.
         prepare: seconds of `slowfast_tf.prepare`.
-        ffmpeg: seconds of decoding and scaling with ffmpeg, a process a core.
-        ffmpeg_jpeg: seconds of decoding, scaling and encoding with ffmpeg, a process a core.
-        jpeg: seconds of encoding the frames with libjpeg-turbo, a thread a core.
+        ffmpeg: seconds of decoding and scaling with ffmpeg, one process per core.
+        ffmpeg_jpeg: seconds of decoding, scaling and encoding with ffmpeg, one process per core.
+        jpeg: seconds of encoding the frames with libjpeg-turbo, one thread per core.
     """
 
     frames: int
@@ -35,7 +35,7 @@ class Times(typing.NamedTuple):
 
 
 class Taken(typing.NamedTuple):
-    """What preparing takes of a video: how many frames, and their height and width."""
+    """The frames that preparing reads from a video: their number, and their height and width after scaling."""
 
     path: pathlib.Path
     frames: int
@@ -46,12 +46,12 @@ def prepare_speed(paths: Sequence[pathlib.Path], settings: config.Prepare, scrat
     """Time preparing, beside ffmpeg and a JPEG encoder that get the same frames and the same cores.
 
     Args:
-        paths: of video files.
-        settings: with the videos' own rate and without flow.
+        paths: paths of video files.
+        settings: how videos are stored: with their own frame rate, and without flow.
         scratch: an empty directory to work in.
 
     Raises:
-        RunError: if there is no ffmpeg, or it fails.
+        RunError: if ffmpeg is missing or fails.
     """
     time_prepare(paths[:1], settings, scratch / "warm_up")  # imports, and Beam's first start
     prepare = time_prepare(paths, settings, scratch / "all")
@@ -64,7 +64,7 @@ def prepare_speed(paths: Sequence[pathlib.Path], settings: config.Prepare, scrat
 
 
 def in_parallel(work: Sequence[Callable[[], object]]) -> float:
-    """Return the seconds that functions take, in a thread a core."""
+    """Return the seconds that all functions take together, in one thread per core."""
     began = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
         list(pool.map(lambda function: function(), work))
@@ -72,12 +72,12 @@ def in_parallel(work: Sequence[Callable[[], object]]) -> float:
 
 
 def time_prepare(paths: Sequence[pathlib.Path], settings: config.Prepare, place: pathlib.Path) -> float:
-    """Return the seconds that writing the shards of videos takes, without reading the data set's lists.
+    """Return the seconds that writing the shards of videos takes, without reading the lists of the data set.
 
     Args:
-        paths: of video files.
+        paths: paths of video files.
         settings: how videos are stored.
-        place: a directory to work in, which does not exist.
+        place: a directory to work in; it must not exist.
     """
     from ..data.records import beam, plan
     from ..data.records.output import WORK
@@ -97,12 +97,12 @@ def time_prepare(paths: Sequence[pathlib.Path], settings: config.Prepare, place:
 
 
 def take(path: pathlib.Path, settings: config.Prepare) -> Taken:
-    """Return which frames preparing takes of a video, and their size."""
+    """Return the frames that preparing reads from a video, and their size."""
     from ..data.records.frames import Frames
     from ..data.reference import Video
 
     frames = Frames(Video(str(path), ()), settings)
-    frames.middle()  # the size is known after a frame
+    frames.middle()  # the size is known once a frame is decoded
     return Taken(path, len(frames), frames.size)
 
 
@@ -110,11 +110,11 @@ def run_ffmpeg(video: Taken, *target: str) -> None:
     """Decode and scale a video with ffmpeg, in one thread.
 
     Args:
-        video: which frames, and the size to scale them to.
-        target: options that say what ffmpeg writes.
+        video: the video, and the size to scale its frames to.
+        target: ffmpeg's options for its output.
 
     Raises:
-        RunError: if ffmpeg fails, or there is none.
+        RunError: if ffmpeg is missing or fails.
     """
     height, width = video.size
     command = [ffmpeg_program(), "-v", "error", "-threads", "1", "-filter_threads", "1", "-i", str(video.path)]
@@ -158,5 +158,5 @@ def ffmpeg_program() -> str:
     try:
         import imageio_ffmpeg
     except ImportError as error:
-        raise RunError("no ffmpeg found to compare with: pip install imageio-ffmpeg") from error
+        raise RunError("ffmpeg is not installed: pip install imageio-ffmpeg") from error
     return imageio_ffmpeg.get_ffmpeg_exe()

@@ -31,19 +31,19 @@ if typing.TYPE_CHECKING:
     from .decoders import Decode
 
 VIDEOS, FRAMES, HEIGHT, WIDTH = 16, 300, 256, 340
-RATE = 30  # frames a second
-CLIPS, BATCH = 96, 8  # timed at a time
-EPOCH = 60 * VIDEOS  # so long that it does not end, nor another one begin, while clips are timed
-QUALITIES = config.Prepare().quality, 95  # of JPEG images: prepare's default, and that of OpenCV and TensorFlow
-SPAN = 64  # raw frames that a clip of SlowFast 8x8 covers, every second of which is used
+RATE = 30  # frames per second
+CLIPS, BATCH = 96, 8  # clips per measurement, clips per batch
+EPOCH = 60 * VIDEOS  # videos of an epoch: enough that no epoch ends during a measurement
+QUALITIES = config.Prepare().quality, 95  # of JPEG images: the defaults of prepare, and of OpenCV and TensorFlow
+SPAN = 64  # raw frames that a clip of SlowFast 8x8 spans; it reads every second one
 TRAINING, DECODING = "training clips", "decoding alone"
-LIMIT = "(the limit)"  # ends the name of the reader that the others are compared with
+LIMIT = "(the limit)"  # suffix of the reader that the others are compared with
 
 Timer = Callable[[], float]  # reads `CLIPS` clips and returns the seconds
 
 
 class Reader(typing.NamedTuple):
-    """A row of the table: what is read, how far, and with what."""
+    """A row of the table: the source, the work, and the name of the reader."""
 
     source: str
     work: str  # TRAINING or DECODING
@@ -53,8 +53,8 @@ class Reader(typing.NamedTuple):
 def make_videos(root: pathlib.Path) -> list[pathlib.Path]:
     """Write videos of ten seconds, H.264, and return the paths of those in the training split.
 
-    Moving textures under a camera's noise compress as well as real videos do: a 320x240 clip of UCF-101 and a 340x256
-    one of Kinetics have JPEG images of 27 and 28 kB at quality 95, and 1.8 and 2.3 kB a frame in H.264.
+    Moving textures with camera noise compress as well as real videos do: a 320x240 clip of UCF-101 and a 340x256
+    one of Kinetics have JPEG images of 27 and 28 kB at quality 95, and 1.8 and 2.3 kB per frame in H.264.
     """
     for split in ("train", "val"):
         (root / split / "all").mkdir(parents=True)
@@ -101,19 +101,19 @@ def timed(function: Callable[[], object]) -> float:
 
 
 def time_training(dataset: str, root: pathlib.Path, source: "Source | None" = None) -> Timer:
-    """Return a timer of training clips, from when the pipeline runs steadily.
+    """Return a timer of training clips; it starts when the pipeline runs steadily.
 
     Args:
         dataset: "records" or "folder".
-        root: of the data set.
-        source: what is read in its place; it has the same videos.
+        root: directory of the data set.
+        source: a source of the same videos to read instead.
     """
     from ..data import Clips
 
     clips = Clips(settings(dataset, root), "train", source=source)
 
     def read() -> float:
-        # A new iterator each time: what an old one prefetches would be work that other readers wait for.
+        # A new iterator each time: an old one would prefetch while other readers are timed.
         batches = iter(clips.train(range(1)))
 
         def take(count: int) -> None:
@@ -133,7 +133,7 @@ def time_decoding(decode: Callable[[str, np.ndarray], object], paths: Sequence[p
 
     def read() -> None:
         with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
-            list(pool.map(lambda item: decode(*item) is None, work))  # kept, the frames would fill memory
+            list(pool.map(lambda item: decode(*item) is None, work))  # keeping the frames would fill memory
 
     return lambda: timed(read)
 
@@ -147,7 +147,7 @@ def time_jpeg(images: "tf.Tensor") -> Timer:
     def read() -> float:
         data = tf.data.Dataset.from_tensor_slices(images).repeat().take(CLIPS)
         data = data.map(lambda clip: tf.stack([transforms.decode(x) for x in tf.unstack(clip)]), tf.data.AUTOTUNE)
-        return timed(lambda: collections.deque(data, 0))  # kept, the frames would fill memory, which takes time
+        return timed(lambda: collections.deque(data, 0))  # keeping the frames would fill memory, which takes time
 
     return read
 
@@ -163,7 +163,7 @@ def stored_clips(place: pathlib.Path) -> "tf.Tensor":
 
 
 def lengthen(place: pathlib.Path) -> None:
-    """Have the index of records list as many videos as that of a large data set, the same ones again and again."""
+    """Repeat the videos in the index of records, so that it lists as many as a large data set."""
     from ..data.records.shards import INDEX
 
     path = place / INDEX
@@ -178,8 +178,8 @@ def record_readers(name: str, place: pathlib.Path, images: "tf.Tensor") -> dict[
     """Return timers of reading records.
 
     Args:
-        name: of the records, for the table.
-        place: their directory.
+        name: name of the records in the table.
+        place: directory of the records.
         images: see `stored_clips`.
     """
     from .memory import ImagesInMemory
@@ -196,8 +196,8 @@ def video_readers(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> dict[Rea
     """Return timers of reading video files with every decoder.
 
     Args:
-        root: of the data set.
-        paths: of its training videos.
+        root: directory of the data set.
+        paths: paths of its training videos.
     """
     from ..data import datasets
     from ..data.sources import Files
@@ -218,7 +218,7 @@ def video_readers(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> dict[Rea
 
 
 def time_readers(readers: Mapping[Reader, Timer], rounds: int) -> dict[Reader, float]:
-    """Return clips a second of each reader: the median of some rounds, in turns."""
+    """Return the clips per second of each reader: the median of `rounds` measurements, taken in turn."""
     seconds = {reader: [] for reader in readers}
     for reader, read in tqdm.tqdm([*readers.items()] * rounds, "reading"):
         seconds[reader].append(read())
@@ -226,7 +226,7 @@ def time_readers(readers: Mapping[Reader, Timer], rounds: int) -> dict[Reader, f
 
 
 def time_preparing(videos: Sequence[pathlib.Path], scratch: pathlib.Path, rounds: int) -> preparing.Times:
-    """Return the median times of preparing videos some rounds."""
+    """Return the median times of preparing videos `rounds` times."""
     found = []
     for number in tqdm.tqdm(range(rounds), "preparing"):
         place = scratch / f"prepare_{number}"
@@ -236,7 +236,7 @@ def time_preparing(videos: Sequence[pathlib.Path], scratch: pathlib.Path, rounds
 
 
 def reader_table(speed: Mapping[Reader, float]) -> list[str]:
-    """Return the lines of a table of clips a second, beside the limit of the same source."""
+    """Return the lines of a table of clips per second, relative to the limit of the same source."""
     limits = {reader.source: value for reader, value in speed.items() if reader.name.endswith(LIMIT)}
     lines = ["| from | what | with | clips/s, median | of the limit |", "|---|---|---|---|---|"]
     for reader, value in speed.items():
@@ -245,7 +245,7 @@ def reader_table(speed: Mapping[Reader, float]) -> list[str]:
 
 
 def preparing_table(times: preparing.Times) -> list[str]:
-    """Return the lines of a table of frames a second."""
+    """Return the lines of a table of frames per second."""
     rows = {
         "`slowfast_tf.prepare`": times.prepare,
         "ffmpeg (decode, scale), then libjpeg-turbo (encode)": times.ffmpeg + times.jpeg,
@@ -259,12 +259,12 @@ def section(rounds: int) -> str:
     """Time reading and preparing, and return a Markdown section.
 
     Args:
-        rounds: how often each reader reads `CLIPS` clips, and the videos are prepared.
+        rounds: measurements of each reader, `CLIPS` clips each, and of preparing.
 
     Raises:
-        RunError: if there is no ffmpeg, or it fails.
+        RunError: if ffmpeg is missing or fails.
     """
-    preparing.ffmpeg_program()  # a mistake before minutes have passed
+    preparing.ffmpeg_program()  # fail before minutes of measuring
     import_tensorflow()
     import tensorflow as tf
 
@@ -272,7 +272,7 @@ def section(rounds: int) -> str:
         scratch = pathlib.Path(scratch)
         root = scratch / "videos"
         paths = make_videos(root)
-        readers, images = {}, []  # JPEG images' mean size in bytes, by quality
+        readers, images = {}, []  # mean size of a JPEG image by quality, bytes
         for quality in QUALITIES:
             place = scratch / f"records_{quality}"
             prepare.prepare(settings("folder", root, quality), str(place))
@@ -283,7 +283,7 @@ def section(rounds: int) -> str:
         readers.update(video_readers(root, paths))
         frame = sum(path.stat().st_size for path in paths) / len(paths) / FRAMES
         speed = time_readers(readers, rounds)
-        videos = paths * 3  # fewer, and Beam's start, a third of a second, would count
+        videos = paths * 3  # with fewer, Beam's start (a third of a second) would count
         times = time_preparing(videos, scratch, rounds)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "av"))
     lines = [
@@ -293,8 +293,8 @@ def section(rounds: int) -> str:
         "",
         f"Clips of 32 frames for SlowFast 8x8 out of videos of 10 s, {WIDTH}x{HEIGHT}; JPEG images of quality"
         f" {' and '.join(map(str, QUALITIES))}, {' and '.join(f'{size / 1000:.0f}' for size in images)} kB each;"
-        f" H.264 of {frame / 1000:.1f} kB a frame.",
-        "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalising and batches of"
+        f" H.264 of {frame / 1000:.1f} kB per frame.",
+        "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalization and batches of"
         f" {BATCH} for every reader.",
         f"Median of {rounds} times {CLIPS} clips, and of preparing {len(videos)} videos {rounds} times, in turns."
         f" {core_count()} cores, {cpu_name()}; Python {platform.python_version()}, {versions}.",

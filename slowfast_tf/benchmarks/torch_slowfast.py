@@ -7,16 +7,20 @@ import torch
 from torch import nn
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-KERNELS = ((1, 1, 1, 3, 3), (5, 3, 3, 3, 3))  # in time, of conv1 and res2 to res5: Slow, Fast
+KERNELS = ((1, 1, 1, 3, 3), (5, 3, 3, 3, 3))  # temporal kernel sizes of conv1 and res2 to res5: Slow, Fast
 
 
-def conv(inputs, outputs, kernel, stride=(1, 1, 1)):
-    layer = nn.Conv3d(inputs, outputs, kernel, stride, tuple(k // 2 for k in kernel), bias=False)
+def conv(
+    inputs: int, outputs: int, kernel: tuple[int, int, int], stride: tuple[int, int, int] = (1, 1, 1)
+) -> nn.Conv3d:
+    """Return a convolution without bias, with "same" padding and He initialization."""
+    layer = nn.Conv3d(inputs, outputs, kernel, stride, (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2), bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return layer
 
 
-def norm(channels, gamma=1.0):
+def norm(channels: int, gamma: float = 1.0) -> nn.BatchNorm3d:
+    """Return a BatchNorm whose scale starts at `gamma`."""
     layer = nn.BatchNorm3d(channels, eps=1e-5, momentum=0.1)
     nn.init.constant_(layer.weight, gamma)
     return layer
@@ -29,7 +33,7 @@ class Stem(nn.Module):
         self.bn = norm(outputs)
         self.pool = nn.MaxPool3d((1, 3, 3), (1, 2, 2), (0, 1, 1))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.pool(torch.relu(self.bn(self.conv(x))))
 
 
@@ -43,7 +47,7 @@ class Bottleneck(nn.Module):
         self.c = conv(inner, outputs, (1, 1, 1))
         self.c_bn = norm(outputs, gamma=0.0)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = torch.relu(self.a_bn(self.a(x)))
         x = torch.relu(self.b_bn(self.b(x)))
         return self.c_bn(self.c(x))
@@ -58,7 +62,7 @@ class Block(nn.Module):
             self.branch1_bn = norm(outputs)
         self.branch2 = Bottleneck(inputs, inner, outputs, time, stride)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         shortcut = self.branch1_bn(self.branch1(x)) if self.shortcut else x
         return torch.relu(shortcut + self.branch2(x))
 
@@ -69,7 +73,7 @@ class Lateral(nn.Module):
         self.conv_f2s = conv(channels, 2 * channels, (kernel, 1, 1), (alpha, 1, 1))
         self.bn = norm(2 * channels)
 
-    def forward(self, slow, fast):
+    def forward(self, slow: torch.Tensor, fast: torch.Tensor) -> torch.Tensor:
         return torch.cat([slow, torch.relu(self.bn(self.conv_f2s(fast)))], 1)
 
 
@@ -81,13 +85,13 @@ class Head(nn.Module):
         nn.init.normal_(self.projection.weight, std=0.01)
         nn.init.zeros_(self.projection.bias)
 
-    def forward(self, features):
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
         x = torch.cat([x.mean([2, 3, 4]) for x in features], 1)
         return self.projection(self.dropout(x))
 
 
 class SlowFast(nn.Module):
-    """SlowFast, or Slow-only where `beta_inv` is None.
+    """SlowFast, or Slow-only if `beta_inv` is None.
 
     Inputs: float32 `[B, 3, T, S, S]` for the Slow pathway and `[B, 3, alpha * T, S, S]` for the Fast one.
     Output: logits `[B, classes]`.
@@ -117,7 +121,7 @@ class SlowFast(nn.Module):
             self.add_module(f"s{stage}", blocks)
         self.head = Head(sum(channels), classes, dropout)
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         x = [getattr(self.s1, f"pathway{p}_stem")(x) for p, x in enumerate(inputs)]
         for stage in (2, 3, 4, 5):
             if len(x) == 2:

@@ -1,8 +1,8 @@
-"""Weights that others published: `read` and `build` for a file, `from_pretrained` for a name in the zoo."""
+"""Published weights: `read_checkpoint` and `build_model` for a file, `from_pretrained` for a name in the zoo."""
 
 from .imagenet import inflate_imagenet
-from .loading import Checkpoint, build, read
+from .loading import Checkpoint, build_model, read_checkpoint
 from .variables import variables
 from .zoo import MODELS, from_pretrained
 
-__all__ = ["MODELS", "Checkpoint", "build", "from_pretrained", "inflate_imagenet", "read", "variables"]
+__all__ = ["MODELS", "Checkpoint", "build_model", "from_pretrained", "inflate_imagenet", "read_checkpoint", "variables"]

@@ -10,7 +10,7 @@ from ..models.spec import BLOCKS, CHANNELS
 
 
 def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the fields of `SlowFastSpec` that names and shapes tell."""
+    """Return the fields of `SlowFastSpec` that parameter names and shapes determine."""
     pathways = tuple(p for p in ("slow", "fast") if f"{p}_stem/conv1/conv/kernel" in tensors)
     if not pathways:
         raise InputError("the checkpoint has no first convolution, so its pathways are unknown")
@@ -63,10 +63,10 @@ def _indices(tensors: dict[str, np.ndarray], pathway: str, stage: int, what: str
 
 
 def _temporal(tensors: dict[str, np.ndarray], pathway: str, stage: int) -> tuple[int, int]:
-    """Return a stage's kernel size in time, and how many of its blocks have it if the others have 1 (0: all)."""
+    """Return a stage's kernel size in time, and the number of blocks that have it (0: all)."""
     blocks = sorted(_indices(tensors, pathway, stage, "block"))
     kernels = [tensors.get(f"{pathway}_res{stage}/block{i}/a/conv/kernel") for i in blocks]
-    sizes = [kernel.shape[0] for kernel in kernels if kernel is not None]  # what is missing is reported later
+    sizes = [kernel.shape[0] for kernel in kernels if kernel is not None]  # `assign` reports missing kernels
     if len(set(sizes)) < 2:
         return (sizes or [1])[0], 0
     temporal = sum(size > 1 for size in sizes)

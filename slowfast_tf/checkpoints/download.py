@@ -12,13 +12,13 @@ from ..errors import InputError
 
 
 def download(address: str, path: pathlib.Path) -> None:
-    """Download a file, or resume an interrupted download; do nothing if the file is there.
+    """Download a file, or resume an interrupted download; do nothing if the file exists.
 
     `path` appears whole or not at all; until then the content is in `PATH.part`. The size is compared with the
     server's, and the hash if the address holds one: MMAction2's names end in the first eight digits of the SHA-256.
 
     Raises:
-        InputError: where there is no connection, the server refuses, or the file is not the one published.
+        InputError: if there is no connection, the server refuses, or the file differs from the published one.
     """
     if not path.exists():
         part = path.with_name(path.name + ".part")
@@ -32,8 +32,7 @@ def download(address: str, path: pathlib.Path) -> None:
             ) from error
         if total is not None and part.stat().st_size != total:
             raise InputError(
-                f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes;"
-                " run again to go on from there"
+                f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes; run again to resume"
             )
         os.replace(part, path)
     published = re.search(r"-([0-9a-f]{8})\.pth$", address)
@@ -45,7 +44,7 @@ def download(address: str, path: pathlib.Path) -> None:
 
 
 def _fetch(address: str, part: pathlib.Path) -> int | None:
-    """Append the bytes that a partial file lacks; return the whole size, or None if the server does not say it."""
+    """Append the bytes that a partial file lacks; return the whole size, or None if the server does not send it."""
     from keras.utils import Progbar  # TensorFlow comes with it
 
     have = part.stat().st_size if part.exists() else 0
@@ -53,7 +52,7 @@ def _fetch(address: str, part: pathlib.Path) -> int | None:
     try:
         response = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
-        # Nothing lies beyond what is there: it was whole, or it is not a part of this file.
+        # No bytes follow: the download was complete, or the partial file is of another version.
         if have and error.code == 416:
             if error.headers.get("Content-Range") == f"bytes */{have}":
                 return have

@@ -27,16 +27,16 @@ _EPSILON = 1.001e-5
 
 
 def inflate_imagenet(path: str | os.PathLike, model: "SlowFast") -> None:
-    """Start the Slow pathway from an image network (Carreira and Zisserman, arXiv 1705.07750, section 2.4).
+    """Initialize the Slow pathway from an image network (Carreira and Zisserman, arXiv 1705.07750, section 2.4).
 
     A kernel of size kT in time is the image network's, divided by kT, at each of its kT places: on a still
-    video it gives what the image network gives. Biases of convolutions go into BatchNorm's moving mean, and the
-    stem is adapted to the model's own normalization and channel order, so that nothing is lost. Where a
-    convolution also sees channels of a lateral connection, their part starts at 0. Everything else,
-    the classifier among it, stays as it was.
+    video the output is the image network's. Biases of convolutions go into BatchNorm's moving mean, and the
+    stem is adapted to the model's own normalization and channel order, so that the result is exact. If a
+    convolution also sees channels of a lateral connection, their weights start at 0. All other weights,
+    including the classifier's, stay as they were.
 
     One difference remains: Keras' ResNet50 has the stride of a stage in its first 1x1 convolution, SlowFast in
-    the 3x3 one, so that res3 to res5 see other places of their inputs and need training.
+    the 3x3 one, so res3 to res5 sample other positions of their inputs and need training.
 
     Args:
         path: `resnet50_weights_tf_dim_ordering_tf_kernels.h5`, or its `_notop` form, as Keras Applications

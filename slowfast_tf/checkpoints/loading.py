@@ -1,4 +1,4 @@
-"""From a foreign checkpoint to a model: names, layouts, architecture, and an account of every parameter."""
+"""Convert a foreign checkpoint to a model: names, layouts and architecture. Every parameter must be used."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from .architecture import architecture, guess_clip
 from .reader import read_arrays
 from .variables import assign, some, variables
 
-__all__ = ["FORMATS", "Checkpoint", "assign", "build", "names", "read", "variables"]
+__all__ = ["FORMATS", "Checkpoint", "assign", "build_model", "names", "read_checkpoint", "variables"]
 
 if TYPE_CHECKING:
     from ..models.slowfast import SlowFast
@@ -27,16 +27,16 @@ FORMATS = (pyslowfast, caffe2, pytorchvideo, mmaction2)
 
 @dataclasses.dataclass
 class Checkpoint:
-    """A foreign checkpoint in our names and layouts.
+    """A foreign checkpoint with this package's names and layouts.
 
     Attributes:
         path: of the file.
-        source: which format it is, for people.
+        source: name of the format, for messages.
         tensors: from our names, such as "slow_res2/block0/a/conv/kernel", to float32 arrays in our layout
             (kernels `[T, H, W, in, out]`, the classifier's `[in, out]`).
-        leftover: from the names that have no place here to their shapes.
-        spec: the `SlowFastSpec` found.
-        assumed: what the file does not say and was assumed, in one line; or empty.
+        leftover: from unused parameter names to their shapes.
+        spec: the `SlowFastSpec` of its network.
+        assumed: one line on values that the file lacks and that were assumed; or empty.
     """
 
     path: pathlib.Path
@@ -47,24 +47,24 @@ class Checkpoint:
     assumed: str
 
 
-def read(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> Checkpoint:
+def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> Checkpoint:
     """Read a checkpoint of PySlowFast, its Caffe2 model zoo, PyTorchVideo or MMAction2.
 
     Args:
         path: the file.
-        preset: name of a preset that gives frames, stride and alpha, which parameters do not show; by
-            default what the file's configuration says, or a guess from the parameters.
-        **changes: fields of `SlowFastSpec` that the caller knows better.
+        preset: name of a preset that gives frames, stride and alpha, which parameters do not show. By default
+            they come from the file's configuration, or are guessed from the parameters.
+        **changes: fields of `SlowFastSpec` to override.
 
     Returns:
         A `Checkpoint`.
 
     Raises:
-        InputError: for a file that cannot be read or is none of these, a network that `SlowFastSpec` cannot
-            describe (such as MMAction2's detection models), an unknown preset, or one of other pathways or depth.
+        InputError: if the file cannot be read or has another format, if `SlowFastSpec` cannot describe the network
+            (such as MMAction2's detection models), or if the preset is unknown or has other pathways or depth.
 
     Example:
-        >>> model = build(read("SLOWFAST_8x8_R50.pkl"))
+        >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"))
     """
     path = pathlib.Path(path)
     arrays, config = read_arrays(path)
@@ -74,7 +74,7 @@ def read(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> 
     if len(fields["pathways"]) == 2 and any(_bare(name) == mmaction2.FAST_FIRST for name in arrays):
         fast = 32 * tensors["fast_stem/conv1/conv/kernel"].shape[-1]  # channels after res5
         tensors["head/classifier/kernel"] = np.roll(tensors["head/classifier/kernel"], -fast, axis=0)
-    if _detects(arrays, source, classes, path):  # files without a configuration are of networks that do not align
+    if _detects(arrays, source, classes, path):  # checkpoints without a configuration do not align
         fields.update(head="roi", roi_aligned=False, activation="sigmoid")
     assumed = ""
     if config:  # PySlowFast writes one, also beside PyTorchVideo's networks
@@ -101,20 +101,20 @@ def read(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> 
     return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
 
 
-def build(checkpoint: Checkpoint, num_classes: int | None = None) -> "SlowFast":
+def build_model(checkpoint: Checkpoint, num_classes: int | None = None) -> "SlowFast":
     """Build the model of a checkpoint, with its weights.
 
     Args:
-        checkpoint: what `read` gave.
-        num_classes: classes of a fresh classifier, in place of the checkpoint's; by default the latter.
+        checkpoint: from `read_checkpoint`.
+        num_classes: number of classes of a new classifier; by default the checkpoint's classifier is kept.
 
     Returns:
         A `SlowFast`.
 
     Raises:
-        InputError: where a parameter is missing, left over or of another shape, with names and shapes.
+        InputError: if a parameter is missing, left over or of another shape; it lists names and shapes.
     """
-    from ..models.slowfast import SlowFast  # TensorFlow: reading needs none
+    from ..models.slowfast import SlowFast  # imports TensorFlow, which reading does not need
 
     spec, tensors = checkpoint.spec, dict(checkpoint.tensors)
     if num_classes is not None:
@@ -129,8 +129,8 @@ def build(checkpoint: Checkpoint, num_classes: int | None = None) -> "SlowFast":
 
 
 def _detects(arrays: dict[str, np.ndarray], source: ModuleType, classes: int, path: pathlib.Path) -> bool:
-    """Return whether a checkpoint is of a detection network; refuse those of MMAction2."""
-    # Only the 80 classes of AVA show it in a Caffe2 file.
+    """Return whether a checkpoint is of a detection network; raise `InputError` for MMAction2's."""
+    # In a Caffe2 file only AVA's 80 classes tell.
     detection = any(re.match(r"detection_head\.|roi_head\.", _bare(name)) for name in arrays)
     if detection and source is mmaction2:
         raise InputError(
@@ -148,7 +148,7 @@ def _bare(name: str) -> str:
 def _translate(
     arrays: dict[str, np.ndarray], path: pathlib.Path
 ) -> tuple[ModuleType, dict[str, np.ndarray], dict[str, tuple[int, ...]]]:
-    """Find the format; return it, tensors by our names, and the shapes of what has none."""
+    """Return the format, the tensors by our names, and the shapes of parameters without a name here."""
     tables = {source: names(source) for source in FORMATS}
     known = {source: sum(_bare(name) in table for name in arrays) for source, table in tables.items()}
     source = max(known, key=lambda source: known[source])
@@ -168,7 +168,7 @@ def _translate(
 
 
 def names(source: ModuleType) -> dict[str, str]:
-    """Return a format's table written out: from each of its parameter names to ours."""
+    """Return a dictionary from each parameter name of a format to ours."""
     table = {}
     for theirs, ours in source.NAMES:
         leaves = source.NORM if ours.endswith("/norm") else source.CONV

@@ -1,6 +1,6 @@
 """MMAction2 (github.com/open-mmlab/mmaction2): its parameter names and ours; fields as in `pyslowfast`.
 
-Its non-local blocks are not among them: they pool keys and values after their convolutions, ours before.
+Its non-local blocks are not supported: they pool keys and values after their convolutions, ours before.
 """
 
 from .pyslowfast import CONV, IGNORED, NORM

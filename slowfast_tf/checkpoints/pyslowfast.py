@@ -1,4 +1,4 @@
-"""PySlowFast (github.com/facebookresearch/SlowFast): its parameter names and ours, and what its configuration says.
+"""PySlowFast (github.com/facebookresearch/SlowFast): its parameter names and ours, and its configuration.
 
 `{p}` and `{pathway}` number and name the pathway, `{stage}` is 2 to 5 (`{n}` one less), `{i}` counts blocks.
 """
@@ -38,7 +38,7 @@ NAMES = (
 
 
 def settings(text: str) -> dict[str, Any]:
-    """Return what the configuration stored in a `.pyth` file says of the network and its clips.
+    """Return the fields of `SlowFastSpec` from the configuration stored in a `.pyth` file.
 
     Args:
         text: YAML, as PySlowFast writes it.
@@ -47,7 +47,7 @@ def settings(text: str) -> dict[str, Any]:
         A dictionary of `SlowFastSpec` fields.
 
     Raises:
-        InputError: for a network that has the same parameters but computes something else.
+        InputError: if the network has the same parameters but computes something else.
     """
     try:
         import yaml
@@ -64,7 +64,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
     blocks = [i for stage in nonlocal_["LOCATION"] for pathway in stage for i in pathway]
     detection = config["DETECTION"]
     stride, dilation = (1, 2) if detection["ENABLE"] else (2, 1)
-    # Neither names nor shapes show these.
+    # Parameter names and shapes do not show these.
     checks = [
         ("MODEL.ARCH", model["ARCH"], ("slow", "slowfast")),
         ("RESNET.STRIDE_1X1", resnet["STRIDE_1X1"], (False,)),
@@ -102,7 +102,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _each(stages: list[list[Any]]) -> list[Any]:
-    """Return one value a stage, where all pathways have the same; otherwise what there was."""
+    """Return one value per stage if all pathways have the same; otherwise all values."""
     return [stage[0] if all(value == stage[0] for value in stage) else stage for stage in stages]
 
 
@@ -110,6 +110,6 @@ def _sees_bgr(config: dict[str, Any]) -> bool:
     dataset = config["TRAIN"]["DATASET"].lower()
     if dataset == "ava":
         return config["AVA"]["BGR"]
-    # Frames of these come as image files through OpenCV, which gives BGR; others come decoded as RGB.
+    # OpenCV reads the image files of these data sets as BGR; videos are decoded as RGB.
     images = dataset.endswith(("charades", "ssv2"))
     return images != config["DATA"].get("REVERSE_INPUT_CHANNEL", False)

@@ -1,4 +1,4 @@
-"""Reads foreign checkpoint files into NumPy arrays without running any code that they hold."""
+"""Read foreign checkpoint files into NumPy arrays without running any code in them."""
 
 import os
 import pathlib
@@ -14,7 +14,7 @@ from ..files import unpickle
 
 KIND = "PyTorch or Caffe2 checkpoint"
 
-# What torch.save wrote before version 1.6: a pickle that begins with this number.
+# Before version 1.6 torch.save wrote a pickle that starts with this number.
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
@@ -31,11 +31,11 @@ def read_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], str | N
         path: a `.pyth` or `.pth` file (PyTorch), or a `.pkl` file (Caffe2's `{"blobs": {...}}`, also of Python 2).
 
     Returns:
-        A dictionary from parameter names as they stand in the file to arrays, and the text of the
-        configuration that PySlowFast stores beside them (or None).
+        A dictionary from the parameter names in the file to arrays, and the text of the configuration that
+        PySlowFast stores with them (or None).
 
     Raises:
-        InputError: for a file that is missing, damaged, of another kind, or that asks to run code.
+        InputError: if the file is missing, damaged, of another kind, or asks to run code.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -56,7 +56,7 @@ def _array(value: Any) -> np.ndarray:
     if hasattr(value, "detach"):  # a torch tensor; NumPy has no bfloat16
         value = value.detach().cpu()
         value = (value.float() if value.is_floating_point() else value).numpy()
-    return value if isinstance(value, np.ndarray) else np.array(value, dtype=object)  # other things stand there too
+    return value if isinstance(value, np.ndarray) else np.array(value, dtype=object)  # not every entry is an array
 
 
 def _read_torch(path: pathlib.Path) -> Any:

@@ -1,4 +1,4 @@
-"""The variables of a network by our names, and their values: all of them, or none."""
+"""Read and assign the variables of a network by this package's names."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +32,17 @@ def variables(model: "keras.Model") -> dict[str, Any]:
 def assign(
     targets: dict[str, Any], tensors: dict[str, np.ndarray], leftover: dict[str, tuple[int, ...]], path: object
 ) -> None:
-    """Give variables their values, all or none.
+    """Assign values to variables: all of them, or none.
 
     Args:
         targets: from name to variable.
         tensors: from name to array. The bias of a convolution that BatchNorm follows has no variable here:
             it is subtracted from the moving mean, which changes no result.
-        leftover: names, with shapes, that are known to have no place.
+        leftover: shapes of parameters that are known to be unused, by name.
         path: of the file, for messages.
 
     Raises:
-        InputError: where names or shapes differ.
+        InputError: if names or shapes differ.
     """
     tensors = dict(tensors)
     for name in [n for n in tensors if n.endswith("/conv/bias") and n not in targets]:

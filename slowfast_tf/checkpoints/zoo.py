@@ -1,9 +1,9 @@
 """Published models by name: their addresses, and a converted copy in Keras' cache directory.
 
 The table comes from PySlowFast's MODEL_ZOO.md, PyTorchVideo's model zoo page and the README pages of MMAction2's
-slowfast and slowonly configurations. Left out is what this package cannot build: C2D and I3D; MMAction2's non-local
+slowfast and slowonly configurations. It omits models that this package cannot build: C2D and I3D; MMAction2's non-local
 networks, its R101 with a Fast R50 and its detection models (8x8 bins a box, no dilation); and PySlowFast's AVA models
-with the Kinetics-600 networks behind them, whose non-local blocks pool over time too (or, of one, the file is named
+with the Kinetics-600 networks behind them, whose non-local blocks also pool over time (one of the files is named
 C2D).
 """
 
@@ -15,7 +15,7 @@ from ..files.atomic import atomic
 from ..files.cache import cache_directory
 from ..models.presets import nearest
 from .download import download
-from .loading import build, read
+from .loading import build_model, read_checkpoint
 
 if TYPE_CHECKING:
     from ..models.slowfast import SlowFast
@@ -31,7 +31,7 @@ _8x8 = {"frames": 8, "stride": 8, "alpha": 4}
 _16x8 = {"frames": 16, "stride": 8, "alpha": 4}
 _CHARADES = {"activation": "sigmoid"}
 
-# Name: the address, and what the file does not say of itself.
+# From name to address, and the fields that the file lacks.
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "slow_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_4x16_R50.pkl", _4x16),
     "slow_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_8x8_R50.pkl", _8x8),
@@ -143,7 +143,7 @@ def from_pretrained(name: str) -> "SlowFast":
         A `SlowFast` with the published weights.
 
     Raises:
-        InputError: for an unknown name, a failed download, or a file that is not what was published.
+        InputError: for an unknown name, a failed download, or a file that differs from the published one.
 
     Example:
         >>> model = slowfast_tf.from_pretrained("slowfast_8x8_r50_k400_pyslowfast")
@@ -156,7 +156,7 @@ def from_pretrained(name: str) -> "SlowFast":
     if not converted.exists():
         published = folder / f"{name}{pathlib.PurePosixPath(address).suffix}"
         download(address, published)
-        model = build(read(published, **known))
+        model = build_model(read_checkpoint(published, **known))
         with atomic(converted) as temporary:
             model.save(temporary)
         return model

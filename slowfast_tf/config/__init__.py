@@ -1,6 +1,6 @@
-"""What a run does, as JSON: a typed schema, inheritance ("base"), overrides, and errors in one clear line.
+"""The configuration of a run, as JSON: a typed schema, inheritance ("base"), overrides and one-line errors.
 
-No TensorFlow here: a mistake in a configuration is answered at once.
+It does not import TensorFlow, so a mistake in a configuration is reported at once.
 """
 
 from .loading import find, load, overridden, shipped

@@ -1,4 +1,4 @@
-"""From a file, or the name of a shipped configuration, to a `Config`: bases, overrides, and what to say of mistakes."""
+"""From a file, or the name of a shipped configuration, to a `Config`: bases, overrides, and messages for mistakes."""
 
 import difflib
 import json
@@ -61,8 +61,8 @@ def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Config:
     """Read a configuration.
 
     Args:
-        path: a JSON file, or the name of a shipped configuration. Its "base" is either as well, a file relative to it,
-            whose values it changes.
+        path: a JSON file, or the name of a shipped configuration. Its "base" is one as well, a file relative to it;
+            its values override those of the base.
         overrides: texts such as "train.epochs=3"; the value is JSON, or else a string.
 
     Raises:
@@ -90,7 +90,7 @@ def overridden(overrides: Iterable[str]) -> set[str]:
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
-    """Set one value, in place."""
+    """Set one value in place."""
     key, equals, text = override.partition("=")
     if not equals:
         raise InputError(f"an override is KEY=VALUE, such as train.epochs=3; got {override!r}", "overrides")
@@ -145,7 +145,7 @@ def _move(values: dict[str, Any]) -> None:
 def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     """Return `values` over those of `base`, section by section."""
     if values.get("class_name", base.get("class_name")) != base.get("class_name"):
-        return values  # {"class_name": ..., "config": ...}: another class has a config of its own
+        return values  # {"class_name": ..., "config": ...}: the config of one class does not fit another
     merged = dict(base)
     for key, value in values.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
@@ -154,7 +154,7 @@ def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _explain(error: ErrorDetails) -> str:
-    """Return one line about the first thing that is wrong."""
+    """Return a one-line message for the first mistake."""
     where = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         *parents, key = error["loc"]

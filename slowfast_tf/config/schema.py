@@ -1,4 +1,4 @@
-"""What a configuration may say: one class a section, and what has to fit together. No TensorFlow here."""
+"""The schema of a configuration: one class per section, and checks across sections. It does not import TensorFlow."""
 
 import os
 import re
@@ -21,7 +21,7 @@ KINDS = {tuple: "a list", int: "a whole number", float: "a number", str: "a text
 
 
 class Section(pydantic.BaseModel):
-    """A part of a configuration: no other keys than these, no conversion of types."""
+    """A section of a configuration. It rejects unknown keys and does not convert types."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -59,20 +59,21 @@ class Data(Section):
     dataset: "demo", "movers" and "demo_detection" (made on first use), "folder" (`root/train/CLASS/*.mp4`,
         `root/val/CLASS/*.mp4`), "lists" (`root/train.csv`, `root/val.csv` of paths and labels), "kinetics", "charades"
         or "ava"; docs/datasets.md.
-        "records" is what `slowfast_tf.prepare` made of any of them.
-    root: directory of the data set, from where the command is run.
-    reader: what decodes video files: "pyav", or "tensorflow_io" (docs/stacks.md).
+        "records" reads the output of `slowfast_tf.prepare` for any of them.
+    root: directory of the data set, relative to the working directory.
+    reader: decoder of video files: "pyav", or "tensorflow_io" (docs/stacks.md).
     service: address of a tf.data service that reads the training records, such as "grpc://host:5000".
     crop_size: height and width of a training crop, in pixels.
     short_sides: range of the shorter side that a training video is resized to.
-    short_side_draw: whether the shorter side is drawn "uniform", or its inverse is ("inverse", as for Charades).
-    flip: mirror half of the training clips; off where left and right are classes.
+    short_side_draw: distribution of the shorter side: "uniform", or "inverse" (its inverse is uniform, as for
+        Charades).
+    flip: mirror half of the training clips; turn it off if left and right are classes.
     color_jitter: strength of changes of brightness, contrast and saturation (0: none; 0.4 is usual).
-    rand_augment_layers, rand_augment_magnitude: operations of RandAugment a clip (0: none; 2 is usual), and their
-        strength, 0 to 10. Some move pixels, which boxes and optical flow would not follow.
+    rand_augment_layers, rand_augment_magnitude: operations of RandAugment per clip (0: none; 2 is usual), and their
+        strength, 0 to 10. Some move pixels, so they do not work with boxes or optical flow.
     random_erasing: probability of noise over a rectangle (0: never; 0.25 is usual).
-    mixup, cutmix: alpha of mixup and CutMix between the clips of a batch (0: none; 0.8 and 1 are usual). Where both
-        are above 0, either takes half of the batches.
+    mixup, cutmix: alpha of mixup and CutMix between the clips of a batch (0: none; 0.8 and 1 are usual). If both
+        are above 0, each applies to half of the batches.
     """
 
     dataset: Annotated[str, pydantic.AfterValidator(_is_dataset)]
@@ -114,30 +115,30 @@ class Data(Section):
 
 
 class Train(Section):
-    """Optimisation; defaults are the paper's for Kinetics.
+    """Optimization; the defaults are the paper's for Kinetics.
 
-    batch_size: clips a step, over all devices.
-    learning_rate: the highest, for a batch of `learning_rate_batch` clips.
-    learning_rate_batch: both rates are scaled by batch_size over this; null takes them as they are.
-    warmup_epochs, warmup_learning_rate: linear from this rate over so many epochs.
+    batch_size: clips per step, over all devices.
+    learning_rate: the peak learning rate, for a batch of `learning_rate_batch` clips.
+    learning_rate_batch: both rates are multiplied by batch_size / learning_rate_batch; null: not scaled.
+    warmup_epochs, warmup_learning_rate: length of the linear warm-up, and the rate it starts at.
     schedule: "cosine" (half a period) or "steps".
-    step_epochs, step_rates: from each of these epochs on, this share of learning_rate.
+    step_epochs, step_rates: epochs at which the rate changes, and its factor of learning_rate from then on.
     multigrid: small clips in large batches first, for fewer steps (arXiv 1912.00998); epochs, step_epochs and
-        batch_size are those of the run without it, which it takes 1.5 times the epochs of.
-    optimizer: "sgd", with Nesterov momentum, or "adamw"; or any that is registered with Keras, as
-        {"class_name": "Addons>LAMB", "config": {...}}: it gets the learning rate from here unless its config says one,
-        and all else from its config.
+        batch_size are those of the run without multigrid; the run then takes 1.5 times the epochs.
+    optimizer: "sgd", with Nesterov momentum, or "adamw"; or any optimizer registered with Keras, as
+        {"class_name": "Addons>LAMB", "config": {...}}: its config may override the learning rate
+        and gives all other settings.
     momentum: of SGD; beta_1 of AdamW.
-    weight_decay: of everything but BatchNorm; SGD adds it to the gradient.
-    clip_norm: the largest norm of all gradients together; null for any.
-    gradient_accumulation: parts that each device computes its clips of a step in, to need less memory.
-    ema_decay: of a running average of the weights, which is tested and saved in their place (0: none; 0.9999 is usual).
-    precise_batchnorm: training batches to compute BatchNorm's statistics from before each validation (0: none).
+    weight_decay: of all weights except BatchNorm's; SGD adds it to the gradient.
+    clip_norm: maximum global norm of the gradients; null: no limit.
+    gradient_accumulation: number of parts that each device splits its clips of a step into, to save memory.
+    ema_decay: decay of the running average of the weights that is tested and saved (0: none; 0.9999 is usual).
+    precise_batchnorm: training batches that give BatchNorm's statistics before each validation (0: none).
     label_smoothing: as Keras has it.
     precision: a Keras dtype policy.
-    synchronize_batchnorm: BatchNorm statistics over the clips of all devices, not of each one.
-    init: a `.keras` file to start from; its classifier is left out where the classes differ.
-    freeze: layers that stay as they are, by name ("fast_*": all that begin so; "norm": every BatchNorm).
+    synchronize_batchnorm: compute BatchNorm statistics over all devices, not per device.
+    init: a `.keras` file to start from; its classifier is left out if the number of classes differs.
+    freeze: names of layers that are not trained ("fast_*": all that start with fast_; "norm": every BatchNorm).
     """
 
     epochs: Positive
@@ -212,9 +213,9 @@ class Prepare(Section):
 
     short_side: the shorter side that larger frames are scaled down to, in pixels.
     quality: of the JPEG images.
-    frame_rate: frames a second; null for the video's own.
-    shards: files a split; null for files of about 150 MB.
-    flow: store optical flow as well, which the Fast pathway can take for its input.
+    frame_rate: frames per second; null: the video's own rate.
+    shards: files per split; null: files of about 150 MB.
+    flow: also store optical flow, which can be the Fast pathway's input.
     """
 
     short_side: Positive = 256
@@ -225,9 +226,9 @@ class Prepare(Section):
 
 
 class Config(Section):
-    """A run. `seed` decides every random draw; `export` names what is exported at the end.
+    """A run. `seed` seeds every random draw; `export` lists the formats to export at the end.
 
-    plugins: modules to import, for what they register with Keras or TensorFlow, such as "tensorflow_addons".
+    plugins: modules that register classes with Keras or TensorFlow, such as "tensorflow_addons".
     """
 
     name: str
@@ -313,7 +314,7 @@ class Config(Section):
         """Return the spec of the network, with its protocol.
 
         Args:
-            labels: class names, which decide the number of classes; without any, the preset's.
+            labels: class names, which set the number of classes; if empty, the preset's number.
         """
         changes: dict[str, Any] = {**(self.model.model_extra or {}), "views": Views(**self.test.model_dump())}
         if labels:
@@ -321,7 +322,7 @@ class Config(Section):
         return get_spec(self.model.preset, **changes)
 
     def check_new_run(self) -> None:
-        """Check what only a run that starts has to satisfy; earlier versions accepted such configurations.
+        """Check the rules that apply only to a new run; earlier versions accepted such configurations.
 
         Raises:
             InputError: for a warm-up longer than the run, or a SavedModel of a network that takes optical flow.
@@ -339,5 +340,5 @@ class Config(Section):
             )
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the resolved configuration as JSON: everything that is needed to repeat the run."""
+        """Write the resolved configuration as JSON, with every value, so that the run can be repeated."""
         write_text(path, self.model_dump_json(indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""From videos to batches: `load` gives the batches of a configuration, `Clips` every way to read a split."""
+"""Read videos as batches: `load` returns the batches of a configuration, `Clips` has every way to read a split."""
 
 import importlib
 import typing
@@ -10,7 +10,7 @@ __all__ = ["Clips", "load"]
 
 
 def __getattr__(name: str) -> typing.Any:
-    # On demand: the configuration reads `data.datasets` and needs no TensorFlow, which takes seconds to import.
+    # On demand: the configuration imports `data.datasets`, and TensorFlow takes seconds to import.
     if name in __all__:
         return getattr(importlib.import_module(f"{__name__}.pipeline"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

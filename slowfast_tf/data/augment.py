@@ -1,25 +1,31 @@
-"""Augmentation of training clips beyond scale, crop and flip. TensorFlow ops throughout, one draw for all frames.
+"""Augment training clips beyond scale, crop and flip, with TensorFlow ops and the same draw for all frames.
 
-Every function is a function of its seed, two integers: the same seed gives the same clip. Randomly coloured, moved
-and erased clips are as PySlowFast has them (AUG and MIXUP in its configurations), which follows timm.
+The same seed, int `[2]`, gives the same result. The operations and their distributions are those of PySlowFast (AUG
+and MIXUP in its configurations), which follows timm.
 """
 
 import functools
 import math
+import typing
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+Number: typing.TypeAlias = float | tf.Tensor  # a number or a scalar tensor
+Seed: typing.TypeAlias = tf.Tensor | tuple[int, int]
+Inputs: typing.TypeAlias = dict[str, tf.Tensor]  # one tensor a pathway
+
 _GRAY = (0.299, 0.587, 0.114)
-_FILL = 128.0  # what comes in from outside the picture, as in timm
+_FILL = 128.0  # pixels from outside the frame, as in timm
 
 
-def color_jitter(clip, strength, seed):
-    """Brightness, contrast and saturation, each by a factor of its own, in random order.
+def color_jitter(clip: tf.Tensor, strength: float, seed: Seed) -> tf.Tensor:
+    """Change brightness, contrast and saturation, each by its own random factor, in random order.
 
     Args:
         clip: float32 `[T, H, W, 3]`, RGB, 0 to 255.
         strength: 0 to 1; factors are uniform in `[1 - strength, 1 + strength]`. 0.4 in PySlowFast.
-        seed: two integers.
+        seed: int `[2]`.
 
     Returns:
         float32 `[T, H, W, 3]`, 0 to 255.
@@ -33,21 +39,24 @@ def color_jitter(clip, strength, seed):
     return clip
 
 
-def rand_augment(clip, layers, magnitude, seed):
-    """RandAugment (arXiv 1909.13719) as timm and PySlowFast have it: "rand-m{magnitude}-n{layers}-mstd0.5-inc1".
+def rand_augment(clip: tf.Tensor, layers: int, magnitude: float, seed: Seed) -> tf.Tensor:
+    """Apply RandAugment (arXiv 1909.13719); timm and PySlowFast name it "rand-m{magnitude}-n{layers}-mstd0.5-inc1".
 
-    Each layer draws one of fifteen operations, applies it half of the time, and draws its strength anew, from a
-    normal distribution around `magnitude` of deviation 0.5. The operation and its strength are the same for all
-    frames; what `auto_contrast`, `equalize` and `contrast` take from the picture is each frame's own.
+    Each layer draws one of fifteen operations, applies it with probability 0.5, and draws its strength from a normal
+    distribution with mean `magnitude` and standard deviation 0.5. All frames share the operation and its strength;
+    `auto_contrast`, `equalize` and `contrast` compute their statistics for each frame.
 
     Args:
         clip: float32 `[T, H, W, 3]`, RGB, 0 to 255.
-        layers: how many operations, one after the other.
+        layers: number of operations in sequence.
         magnitude: 0 (weak) to 10 (strong).
-        seed: two integers.
+        seed: int `[2]`.
 
     Returns:
-        float32 `[T, H, W, 3]`, 0 to 255. What moves in from outside the picture is gray (128).
+        float32 `[T, H, W, 3]`, 0 to 255. Pixels from outside the frame are gray (128).
+
+    Example:
+        >>> clip = rand_augment(tf.cast(frames, tf.float32), layers=2, magnitude=7, seed=(0, 1))
     """
     shape = clip.shape
     seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
@@ -62,8 +71,8 @@ def rand_augment(clip, layers, magnitude, seed):
     return tf.ensure_shape(clip, shape)
 
 
-def _operations(clip, strength, sign):
-    """The operations of RandAugment as functions of nothing, for a strength in 0..1 and a sign of -1 or 1."""
+def _operations(clip: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor) -> list[Callable[[], tf.Tensor]]:
+    """Return RandAugment's operations as functions without arguments, for a strength in 0..1 and a sign of -1 or 1."""
     height, width = tf.unstack(tf.cast(tf.shape(clip)[1:3], tf.float32))
     factor = 1 + 0.9 * strength * sign
     shift = 0.45 * strength * sign
@@ -86,71 +95,71 @@ def _operations(clip, strength, sign):
     ]
 
 
-def brightness(clip, factor):
-    """The clip times a factor: 0 is black, 1 the clip."""
+def brightness(clip: tf.Tensor, factor: Number) -> tf.Tensor:
+    """Multiply a clip by a factor: 0 gives black, 1 the clip."""
     return _to_range(clip * factor)
 
 
-def contrast(clip, factor):
-    """Away from each frame's mean gray by a factor: 0 is that gray, 1 the clip."""
+def contrast(clip: tf.Tensor, factor: Number) -> tf.Tensor:
+    """Scale the distance to each frame's mean gray: factor 0 gives that gray, 1 the clip."""
     mean = tf.tensordot(tf.reduce_mean(clip, [1, 2]), tf.constant(_GRAY), 1)[:, None, None, None]
     return _to_range(clip * factor + mean * (1 - factor))
 
 
-def saturation(clip, factor):
-    """Away from each pixel's gray by a factor: 0 is a gray clip, 1 the clip."""
+def saturation(clip: tf.Tensor, factor: Number) -> tf.Tensor:
+    """Scale the distance to each pixel's gray: factor 0 gives a gray clip, 1 the clip."""
     # One product with a 3x3 matrix: several times as fast as a sum over the last dimension.
     matrix = factor * tf.eye(3) + (1 - factor) * tf.tile(tf.constant(_GRAY)[:, None], [1, 3])
     return _to_range(tf.reshape(tf.matmul(tf.reshape(clip, [-1, 3]), matrix), tf.shape(clip)))
 
 
-def sharpness(clip, factor):
-    """Away from a smoothed clip by a factor: 0 is smooth, 1 the clip. The outermost pixels stay as they are.
+def sharpness(clip: tf.Tensor, factor: Number) -> tf.Tensor:
+    """Scale the distance to a smoothed clip: factor 0 gives the smoothed clip, 1 the clip.
 
-    Smoothing weighs a pixel 5 and its eight neighbours 1, as PIL's does.
+    Smoothing weights a pixel by 5 and its eight neighbors by 1, as in PIL. The outermost pixels do not change.
     """
     height, width = tf.unstack(tf.shape(clip)[1:3])
     inner = tf.pad(tf.ones([height - 2, width - 2]), [(1, 1), (1, 1)])[:, :, None]
-    # A pixel less its smoothed self is 9 / 13 of the pixel less the mean of the nine.
+    # pixel - smoothed pixel = 9 / 13 * (pixel - mean of the nine pixels)
     edges = clip - tf.nn.avg_pool2d(clip, 3, 1, "SAME")
     return _to_range(clip + (factor - 1) * 9 / 13 * inner * edges)
 
 
-def posterize(clip, bits):
-    """Keeps the highest `bits` (0 to 8) of 8 bits."""
-    step = 2.0 ** (8 - tf.cast(bits, tf.float32))
+def posterize(clip: tf.Tensor, bits: Number) -> tf.Tensor:
+    """Keep the highest `bits` (0 to 8) of 8 bits."""
+    step = 2.0 ** (8 - tf.cast(bits, tf.float32))  # pyright: ignore[reportOperatorIssue]
     return tf.floor(clip / step) * step
 
 
-def solarize(clip, threshold):
-    """Inverts what is at least `threshold`."""
+def solarize(clip: tf.Tensor, threshold: Number) -> tf.Tensor:
+    """Invert the values that are at least `threshold`."""
     above = tf.cast(clip >= threshold, tf.float32)  # several times as fast as tf.where
     return clip + above * (255 - 2 * clip)
 
 
-def solarize_add(clip, amount):
-    """Adds an amount, at most 110, to what is below 128."""
+def solarize_add(clip: tf.Tensor, amount: Number) -> tf.Tensor:
+    """Add an amount, at most 110, to the values below 128."""
     return clip + amount * tf.cast(clip < 128, tf.float32)
 
 
-def auto_contrast(clip):
-    """Stretches each channel of each frame over 0 to 255; one of a single value stays as it is."""
+def auto_contrast(clip: tf.Tensor) -> tf.Tensor:
+    """Stretch each channel of each frame to 0..255; a channel of one value does not change."""
     low, high = tf.reduce_min(clip, [1, 2], keepdims=True), tf.reduce_max(clip, [1, 2], keepdims=True)
     flat = high <= low
     scale = 255 / tf.where(flat, 255.0, high - low)
     return (clip - tf.where(flat, 0.0, low)) * scale
 
 
-def equalize(clip):
-    """Makes all values of each channel of each frame about equally frequent, as PIL does, in whole numbers."""
+def equalize(clip: tf.Tensor) -> tf.Tensor:
+    """Equalize the histogram of each channel of each frame, as PIL does; values are rounded to whole numbers."""
     frames, height, width, channels = tf.unstack(tf.shape(clip))
     histograms = frames * channels
-    # A bin for each value in each channel of each frame, in one row.
+    # One row of bins: 256 for each channel of each frame.
     first = 256 * tf.reshape(tf.range(histograms), [frames, 1, 1, channels])
     bins = tf.cast(tf.round(_to_range(clip)), tf.int32) + first
     counts = tf.math.bincount(tf.reshape(bins, [-1]), minlength=256 * histograms, maxlength=256 * histograms)
     below = tf.cumsum(tf.reshape(counts, [histograms, 256]), axis=1, exclusive=True)
-    # Pixels that are not of the highest value there is.
+    # The number of pixels below the highest value.
     others = tf.reduce_max(tf.where(below < height * width, below, 0), 1, keepdims=True)
     step = others // 255
     table = tf.minimum((below + step // 2) // tf.maximum(step, 1), 255)
@@ -158,8 +167,8 @@ def equalize(clip):
     return tf.gather(tf.cast(tf.reshape(table, [-1]), tf.float32), bins)
 
 
-def rotate(clip, degrees):
-    """Turns the clip about its middle, counter-clockwise; bilinear."""
+def rotate(clip: tf.Tensor, degrees: Number) -> tf.Tensor:
+    """Rotate a clip counterclockwise about its center, bilinear."""
     height, width = tf.unstack(tf.cast(tf.shape(clip)[1:3], tf.float32))
     angle = degrees * math.pi / 180
     cos, sin = tf.cos(angle), tf.sin(angle)
@@ -167,16 +176,19 @@ def rotate(clip, degrees):
     return affine(clip, [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y])
 
 
-def affine(clip, matrix):
-    """Moves pixels; bilinear, gray (128) from outside.
+def affine(clip: tf.Tensor, matrix: Sequence[Number]) -> tf.Tensor:
+    """Apply an affine transform, bilinear; pixels from outside the frame are gray (128).
 
     Args:
         clip: float32 `[T, H, W, C]`.
-        matrix: six numbers (a, b, c, d, e, f), as PIL takes them: what comes to (x, y) is what was at
-            (ax + by + c, dx + ey + f). Coordinates are continuous: a pixel's middle is at 0.5.
+        matrix: six numbers (a, b, c, d, e, f), as in PIL: the output at (x, y) is the input at
+            (ax + by + c, dx + ey + f). Coordinates are continuous, in pixels: a pixel's center is at 0.5.
+
+    Returns:
+        float32 `[T, H, W, C]`.
     """
     a, b, c, d, e, f = (tf.cast(value, tf.float32) for value in matrix)
-    # The op counts from the middle of the first pixel.
+    # The op's origin is the center of the first pixel.
     c, f = c + (a + b - 1) / 2, f + (d + e - 1) / 2
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=clip,
@@ -188,15 +200,16 @@ def affine(clip, matrix):
     )
 
 
-def random_erasing(clip, probability, seed):
-    """Random erasing (arXiv 1708.04896): noise over a rectangle, the same one in all frames.
+def random_erasing(clip: tf.Tensor, probability: float, seed: Seed) -> tf.Tensor:
+    """Replace a rectangle by noise, the same rectangle in all frames (random erasing, arXiv 1708.04896).
 
-    It covers 2 to 33 % of a frame, with an aspect ratio of 0.3 to 3.3 (log-uniform).
+    The rectangle covers 2 to 33 % of a frame, with an aspect ratio of 0.3 to 3.3 (log-uniform). The noise is standard
+    normal, drawn for each pixel.
 
     Args:
-        clip: float32 `[T, H, W, C]`, normalised: the noise is standard normal, drawn for each pixel.
-        probability: of erasing anything at all. 0.25 in PySlowFast.
-        seed: two integers.
+        clip: normalized float32 `[T, H, W, C]`.
+        probability: of erasing a rectangle; 0.25 in PySlowFast.
+        seed: int `[2]`.
 
     Returns:
         float32 `[T, H, W, C]`.
@@ -204,7 +217,7 @@ def random_erasing(clip, probability, seed):
     seeds = tf.random.experimental.stateless_split(seed, 3)  # pyright: ignore[reportAttributeAccessIssue]
     frames, height, width, channels = tf.unstack(tf.shape(clip))
     sides = tf.cast(tf.stack([height, width]), tf.float32)
-    # The first of ten draws that lies within; a rectangle of 33 % may be longer than the frame.
+    # Use the first of ten draws that fits: a rectangle of 33 % may be longer than the frame.
     area, aspect = tf.unstack(tf.random.stateless_uniform([2, 10], seeds[0]))
     area = (0.02 + (1 / 3 - 0.02) * area) * sides[0] * sides[1]
     aspect = tf.exp((2 * aspect - 1) * math.log(1 / 0.3))
@@ -215,7 +228,7 @@ def random_erasing(clip, probability, seed):
     top, left = tf.unstack(tf.cast(draws[:2] * (sides - box + 1), tf.int32))
     box = tf.cast(box, tf.int32)
 
-    def erase():
+    def erase() -> tf.Tensor:
         noise = tf.random.stateless_normal([frames, box[0], box[1], channels], seeds[2])
         return _put(clip, noise, top, left)
 
@@ -223,10 +236,18 @@ def random_erasing(clip, probability, seed):
     return tf.ensure_shape(erased, clip.shape)
 
 
-def mix(inputs, labels, mixup_alpha, cutmix_alpha, seed):
-    """`mixup` or `cutmix`: the one whose alpha is above 0, either half of the time where both are.
+def mix(
+    inputs: Inputs, labels: tf.Tensor, mixup_alpha: float, cutmix_alpha: float, seed: Seed
+) -> tuple[Inputs, tf.Tensor]:
+    """Apply `mixup` or `cutmix`: the one whose alpha is above 0, or either with probability 0.5 if both are.
 
-    Args and returns are as theirs.
+    Args:
+        inputs, labels, seed: as for `mixup`.
+        mixup_alpha: alpha of `mixup`; 0 for none.
+        cutmix_alpha: alpha of `cutmix`; 0 for none. At least one alpha is above 0.
+
+    Returns:
+        Mixed inputs and labels, of the same shapes.
     """
     if not (mixup_alpha and cutmix_alpha):
         return cutmix(inputs, labels, cutmix_alpha, seed) if cutmix_alpha else mixup(inputs, labels, mixup_alpha, seed)
@@ -238,41 +259,46 @@ def mix(inputs, labels, mixup_alpha, cutmix_alpha, seed):
     )
 
 
-def mixup(inputs, labels, alpha, seed):
-    """Mixup (arXiv 1710.09412): every clip of a batch a blend of itself and the one opposite (the batch reversed).
+def mixup(inputs: Inputs, labels: tf.Tensor, alpha: float, seed: Seed) -> tuple[Inputs, tf.Tensor]:
+    """Blend each clip of a batch with its counterpart in the reversed batch (mixup, arXiv 1710.09412).
 
     Args:
-        inputs: a dictionary of float32 `[B, T, H, W, C]`, one a pathway, normalised.
+        inputs: normalized float32 `[B, T, H, W, C]` of each pathway.
         labels: float32 `[B, classes]`, of one class or many.
-        alpha: above 0; the share of a clip itself is drawn from Beta(alpha, alpha), once for the batch. 0.8 in
+        alpha: above 0; the weight of the clip itself is drawn from Beta(alpha, alpha), once for the batch. 0.8 in
             PySlowFast.
-        seed: two integers.
+        seed: int `[2]`.
 
     Returns:
-        Inputs and labels of the same shapes. A label is the blend of the two clips' labels.
+        Blended inputs and labels, of the same shapes.
     """
     share = _beta(alpha, seed)
     return {name: _blend(x, share) for name, x in inputs.items()}, _blend(labels, share)
 
 
-def cutmix(inputs, labels, alpha, seed):
-    """CutMix (arXiv 1905.04899): in every clip of a batch a rectangle from the one opposite (the batch reversed).
+def cutmix(inputs: Inputs, labels: tf.Tensor, alpha: float, seed: Seed) -> tuple[Inputs, tf.Tensor]:
+    """Replace a rectangle of each clip by that of its counterpart in the reversed batch (CutMix, arXiv 1905.04899).
 
-    The rectangle is the same in all frames, clips and pathways, scaled where a pathway has smaller frames. Its area
-    is drawn from Beta(alpha, alpha), once for the batch; it is cut at the border, and labels go by what is left.
+    All frames, clips and pathways share the rectangle, scaled if a pathway has smaller frames. Its area is drawn from
+    Beta(alpha, alpha), once for the batch. It is clipped at the border; labels are weighted by the clipped area.
 
-    Args and returns as for `mixup`; alpha is 1 in PySlowFast.
+    Args:
+        inputs, labels, seed: as for `mixup`.
+        alpha: above 0; 1 in PySlowFast.
+
+    Returns:
+        Mixed inputs and labels, of the same shapes.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
     sizes = {name: tf.shape(x)[2:4] for name, x in inputs.items()}
-    # On the coarsest grid, so that whole pixels are the same place in every pathway.
+    # Draw on the coarsest grid: its whole pixels are whole pixels of every pathway.
     grid = functools.reduce(tf.minimum, sizes.values())
     sides = tf.cast(grid, tf.float32)
     half = tf.cast(sides * tf.sqrt(1 - _beta(alpha, seeds[0])), tf.int32) // 2
     middle = tf.cast(tf.random.stateless_uniform([2], seeds[1]) * sides, tf.int32)
     first, last = tf.maximum(middle - half, 0), tf.minimum(middle + half, grid)
 
-    def cut(x, size):
+    def cut(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         (top, left), (bottom, right) = (tf.unstack(edge * size // grid) for edge in (first, last))
         patch = tf.reverse(x[:, :, top:bottom, left:right], [0])
         return tf.ensure_shape(_put(x, patch, top, left), x.shape)
@@ -281,24 +307,24 @@ def cutmix(inputs, labels, alpha, seed):
     return {name: cut(x, sizes[name]) for name, x in inputs.items()}, _blend(labels, share)
 
 
-def _blend(x, share):
-    """`x` and its reverse along the batch, in the shares `share` and `1 - share`."""
+def _blend(x: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Return `share` of `x` plus `1 - share` of the reversed batch."""
     return share * x + (1 - share) * tf.reverse(x, [0])
 
 
-def _beta(alpha, seed):
-    """A draw from Beta(alpha, alpha), float32."""
-    draws = tf.random.stateless_gamma([2], seed, alpha, dtype=tf.float64)
+def _beta(alpha: float, seed: Seed) -> tf.Tensor:
+    """Draw from Beta(alpha, alpha), float32 `[]`."""
+    draws = tf.random.stateless_gamma([2], seed, alpha, dtype=tf.float64)  # pyright: ignore[reportArgumentType]
     return tf.cast(tf.math.divide_no_nan(draws[0], tf.reduce_sum(draws)), tf.float32)  # a tiny alpha gives 0 / 0
 
 
-def _put(x, patch, top, left):
-    """`x` `[..., H, W, C]` with `patch` `[..., h, w, C]` at a place."""
+def _put(x: typing.Any, patch: tf.Tensor, top: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
+    """Return `x` `[..., H, W, C]` with `patch` `[..., h, w, C]` pasted at a place. (The stubs lack these slices.)"""
     height, width = tf.unstack(tf.shape(patch)[-3:-1])
     rows = x[..., top : top + height, :, :]
     rows = tf.concat([rows[..., :left, :], patch, rows[..., left + width :, :]], -2)
     return tf.concat([x[..., :top, :, :], rows, x[..., top + height :, :, :]], -3)
 
 
-def _to_range(clip):
+def _to_range(clip: tf.Tensor) -> tf.Tensor:
     return tf.clip_by_value(clip, 0.0, 255.0)

@@ -1,4 +1,4 @@
-"""Boxes (x1, y1, x2, y2)."""
+"""Compare and check boxes (x1, y1, x2, y2)."""
 
 from collections.abc import Sequence
 
@@ -30,12 +30,12 @@ def iou(boxes: npt.ArrayLike, others: npt.ArrayLike) -> np.ndarray:
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
-    """Return width times height of boxes `[..., 4]`, `[...]`."""
+    """Return the area of boxes, float `[..., 4]`, as float `[...]`."""
     return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
 
 
 def check_corners(corners: Sequence[float], where: str) -> None:
-    """Refuse corners that are not shares of a frame's width and height, or that are swapped.
+    """Check that corners are fractions of a frame's width and height, and in order.
 
     Args:
         corners: x1, y1, x2, y2.

@@ -1,10 +1,11 @@
-"""A clip on its way from a source to a network: crop, augmentation, inputs, labels. TensorFlow ops throughout.
+"""Turn clips into network inputs and labels: crop, augment, normalize. All functions are TensorFlow ops.
 
-A source gives a `Clip`. `training_example` crops and augments one for training; `test_inputs` crops `TestFrames`, the
-decoded frames of one, for a test. Every step is a function of its arguments: the same seed gives the same pixels.
+A source returns a `Clip`. For training, `training_example` crops and augments the clip. For a test, `test_frames`
+decodes it and `test_inputs` crops it. The same seed gives the same pixels.
 """
 
 import typing
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -13,23 +14,23 @@ from ..models.spec import SlowFastSpec
 from . import augment, flow, transforms
 
 Inputs: typing.TypeAlias = dict[str, tf.Tensor]  # "slow" and "fast", and "boxes" for a network with head "roi"
-ALWAYS = (0.0, float("inf"))  # a span that every label is in
+ALWAYS = (0.0, float("inf"))  # a span that overlaps every label
 
 
 class Clip(typing.NamedTuple):
-    """K clips of one video, as a source gives them, and what happens in the video.
+    """K clips of one video, as a source returns them, and the labels of the video.
 
     Attributes:
-        id: of the video, string; empty if the video cannot be read.
+        id: id of the video, string; empty if the video cannot be read.
         frames: uint8 `[K, F, H, W, 3]`, or JPEG images, string `[K, F]`.
-        spans: when each clip begins and ends, in seconds, float32 `[K, 2]`.
+        spans: start and end of each clip, in seconds, float32 `[K, 2]`.
         labels: class indices, int64 `[L]`.
-        starts: when each label begins, in seconds, float32 `[L]`.
-        ends: when each label ends, in seconds, float32 `[L]`.
-        boxes: of the key frame: x1, y1, x2, y2 as shares of width and height, float32 `[M, 4]`.
-        box_labels: class indices of each box, int64 `[M, any]`, filled up with -1.
-        box_scores: of each box, float32 `[M]`.
-        flow: images for `flow.decode`, string `[K, F]`; an empty tuple if the source was not asked for them.
+        starts: start of each label, in seconds, float32 `[L]`.
+        ends: end of each label, in seconds, float32 `[L]`.
+        boxes: of the key frame: x1, y1, x2, y2 as fractions of width and height, float32 `[M, 4]`.
+        box_labels: class indices of each box, int64 `[M, any]`, padded with -1.
+        box_scores: score of each box, float32 `[M]`.
+        flow: images for `flow.decode`, string `[K, F]`; an empty tuple if the source does not read optical flow.
     """
 
     id: typing.Any
@@ -45,11 +46,11 @@ class Clip(typing.NamedTuple):
 
 
 class Crop(typing.NamedTuple):
-    """How large a training crop is.
+    """The size of a training crop.
 
     Attributes:
-        size: height and width, in pixels; a number, or a scalar tensor if it differs from batch to batch.
-        short_sides: the least and the most that the shorter side of a frame is resized to, in pixels.
+        size: height and width, in pixels; a scalar tensor if it differs between batches.
+        short_sides: lowest and highest shorter side to resize frames to, in pixels.
     """
 
     size: int | tf.Tensor
@@ -61,7 +62,7 @@ class TestFrames(typing.NamedTuple):
 
     Attributes:
         frames: uint8 `[..., F, H, W, 3]`.
-        flow: decoded images of optical flow, uint8 `[..., F, H, W, 3]`; an empty tuple without any.
+        flow: decoded images of optical flow, uint8 `[..., F, H, W, 3]`; an empty tuple without optical flow.
     """
 
     frames: tf.Tensor
@@ -72,14 +73,14 @@ def training_example(clip: Clip, spec: SlowFastSpec, data: Data, crop: Crop, see
     """Crop and augment a training clip at random.
 
     Args:
-        clip: a `Clip` with K = 1.
-        spec: of the network, with the frames of this clip.
-        data: which augmentation to apply.
-        crop: see `Crop`.
-        seed: two integers; `seed` to `seed + 3` are used.
+        clip: one clip, K = 1.
+        spec: the network, with the frames of this clip.
+        data: the augmentation to apply.
+        crop: the size of the crop.
+        seed: int64 `[2]`; `seed` to `seed + 3` are used.
 
     Returns:
-        Inputs and labels, and for a network with boxes their weights: an element of a `tf.data.Dataset` for `fit`.
+        Inputs and labels float32 `[classes]`, for `fit`. For a network with boxes, see `with_boxes`.
     """
     shape = frame_shape(clip)
     window = transforms.draw_window(shape, crop.short_sides, crop.size, seed, data.short_side_draw, data.flip)
@@ -93,27 +94,34 @@ def training_example(clip: Clip, spec: SlowFastSpec, data: Data, crop: Crop, see
 
 
 def frame_shape(clip: Clip) -> tf.Tensor:
-    """Return height and width of the frames of a clip, int32 `[2]`."""
+    """Return the height and width of a clip's frames, int32 `[2]`."""
     frames = clip.frames[0]
     return tf.shape(frames)[1:3] if frames.dtype == tf.uint8 else tf.io.extract_jpeg_shape(frames[0])[:2]
 
 
-def crop_and_augment(frames, window: transforms.Window, size, spec: SlowFastSpec, data: Data, seed) -> tf.Tensor:
+def crop_and_augment(
+    frames: tf.Tensor,
+    window: transforms.Window,
+    size: int | tf.Tensor,
+    spec: SlowFastSpec,
+    data: Data,
+    seed: tf.Tensor,
+) -> tf.Tensor:
     """Crop frames, augment and normalize them.
 
     Args:
         frames: as for `transforms.crop_window`, RGB.
-        window: what the crop shows.
-        size: height and width of the crop.
-        spec: what to normalize for.
-        data: which augmentation to apply.
-        seed: two integers; `seed + 1` to `seed + 3` are used.
+        window: the part of the frames to crop.
+        size: height and width of the crop, in pixels.
+        spec: the network to normalize for.
+        data: the augmentation to apply.
+        seed: int64 `[2]`; `seed + 1` to `seed + 3` are used.
 
     Returns:
         float32 `[F, size, size, 3]`, in the channel order of the spec.
     """
     colored = data.color_jitter or data.rand_augment_layers
-    # Colors are changed on a 0..255 scale; without any change, normalize before resizing, which is faster.
+    # Color augmentation works on 0..255; without it, normalize before resizing, which is faster.
     frames = transforms.crop_window(frames, window, size, None if colored else spec)
     if data.color_jitter:
         frames = augment.color_jitter(frames, data.color_jitter, seed + 1)
@@ -126,15 +134,15 @@ def crop_and_augment(frames, window: transforms.Window, size, spec: SlowFastSpec
     return frames
 
 
-def crop_motion(clip: Clip, window: transforms.Window, size) -> tf.Tensor | None:
-    """Return the optical flow of a training clip in a crop, float32 `[F, size, size, 2]`; None without any."""
+def crop_motion(clip: Clip, window: transforms.Window, size: int | tf.Tensor) -> tf.Tensor | None:
+    """Return the cropped optical flow of a training clip, float32 `[F, size, size, 2]`; None if it has none."""
     if not _has_flow(clip):
         return None
     return transforms.crop_flow(flow.decode(clip.flow[0]), window, size) / flow.LIMIT
 
 
 def with_static_shapes(inputs: Inputs, spec: SlowFastSpec, size: int | tf.Tensor) -> Inputs:
-    """Return inputs `[T, S, S, C]` with the shapes that TensorFlow cannot infer."""
+    """Set the static shapes of inputs `[T, S, S, C]`, which TensorFlow cannot infer."""
     found = {}
     for name, x in inputs.items():
         side = spec.input_size(name, size) if isinstance(size, int) else None
@@ -143,13 +151,16 @@ def with_static_shapes(inputs: Inputs, spec: SlowFastSpec, size: int | tf.Tensor
     return found
 
 
-def labels_during(clip: Clip, span, classes: int) -> tf.Tensor:
-    """Return 1 for each class that happens in a video between two times, float32 `[classes]`.
+def labels_during(clip: Clip, span: Sequence[float | tf.Tensor], classes: int) -> tf.Tensor:
+    """Return the labels of a video between two times.
 
     Args:
-        clip: of the video.
+        clip: clips of the video.
         span: the two times, in seconds; `ALWAYS` for the whole video.
-        classes: how many there are.
+        classes: number of classes.
+
+    Returns:
+        float32 `[classes]`, 1 for each class with a label that overlaps the span, else 0.
     """
     during = tf.logical_and(clip.starts < span[1], clip.ends > span[0])
     one_hot = tf.one_hot(tf.boolean_mask(clip.labels, during), classes)
@@ -157,13 +168,13 @@ def labels_during(clip: Clip, span, classes: int) -> tf.Tensor:
 
 
 def with_boxes(inputs: Inputs, boxes: tf.Tensor, box_labels: tf.Tensor, classes: int) -> tuple:
-    """Add the boxes that are in a crop to the inputs.
+    """Add the boxes within a crop to the inputs.
 
     Args:
         inputs: of one clip.
-        boxes: float32 `[N, 4]`, x1, y1, x2, y2 in pixels of the crop; all-zero rows are outside it and left out.
-        box_labels: class indices of each box, `[N, any]`, filled up with -1.
-        classes: how many there are.
+        boxes: float32 `[N, 4]`, x1, y1, x2, y2 in pixels of the crop; all-zero rows (outside the crop) are dropped.
+        box_labels: class indices of each box, int64 `[N, any]`, padded with -1.
+        classes: number of classes.
 
     Returns:
         Inputs with "boxes" `[M, 4]`, labels `[M, classes]` and weights `[M]`, float32.
@@ -171,24 +182,24 @@ def with_boxes(inputs: Inputs, boxes: tf.Tensor, box_labels: tf.Tensor, classes:
     kept = tf.reduce_any(boxes != 0, -1)
     labels, boxes = one_hot_labels(tf.boolean_mask(box_labels, kept), classes), tf.boolean_mask(boxes, kept)
     weights = tf.ones([tf.shape(boxes)[0]])
-    # One row of padding where there is none, or the loss of a batch without boxes would be 0 / 0.
+    # Pad to one row: the loss of a batch without boxes would be 0 / 0.
     more = [0, tf.cast(tf.size(weights) == 0, tf.int32)]
     boxes, labels = (tf.pad(x, [more, [0, 0]]) for x in (boxes, labels))
     return {**inputs, "boxes": boxes}, labels, tf.pad(weights, [more])
 
 
 def one_hot_labels(box_labels: tf.Tensor, classes: int) -> tf.Tensor:
-    """Return class indices of boxes, `[N, any]` with -1 for none, as float32 `[N, classes]`."""
+    """Encode class indices of boxes, int64 `[N, any]` padded with -1, as float32 `[N, classes]`."""
     return tf.reduce_sum(tf.one_hot(box_labels, classes), 1)
 
 
 def test_frames(clip: Clip) -> TestFrames:
-    """Return the decoded frames of all K test clips, `[K, F, H, W, 3]`."""
+    """Decode the frames of all K test clips, uint8 `[K, F, H, W, 3]`."""
     return TestFrames(_decoded(clip.frames), _decoded(clip.flow) if _has_flow(clip) else ())
 
 
 def first_test_frames(clip: Clip) -> TestFrames:
-    """Return the decoded frames of the first test clip alone, `[F, H, W, 3]`."""
+    """Decode the frames of the first test clip only, uint8 `[F, H, W, 3]`."""
     return TestFrames(_decoded(clip.frames[0]), _decoded(clip.flow[0]) if _has_flow(clip) else ())
 
 
@@ -196,24 +207,24 @@ def test_inputs(test: TestFrames, spec: SlowFastSpec, crops: int) -> Inputs:
     """Return the network's inputs of the crops of one test clip, `[crops, T, S, S, C]`.
 
     Args:
-        test: frames of one clip, `[F, H, W, 3]`.
-        spec: of the network.
+        test: frames of one clip, uint8 `[F, H, W, 3]`.
+        spec: the network.
         crops: see `transforms.test_crops`.
     """
     frames = tf.ensure_shape(test.frames, [spec.clip_frames, None, None, 3])
-    # Normalize before resizing, not after: there are fewer pixels.
+    # Normalize before resizing: there are fewer pixels.
     found = transforms.test_crops(transforms.normalize(frames, spec), spec.crop_size, crops)
     motion = None
     if isinstance(test.flow, tf.Tensor):
         motion = flow.displacements(test.flow)
-        # Displacements grow and shrink with the frame.
+        # Displacements scale with the frame.
         scale = spec.crop_size / tf.reduce_min(tf.shape(motion)[1:3]) / flow.LIMIT
         motion = transforms.test_crops(motion, spec.crop_size, crops) * tf.cast(scale, tf.float32)
     return transforms.pathways(found, spec, motion)
 
 
 def middle_example(clip: Clip, spec: SlowFastSpec) -> tuple:
-    """Return what validation takes of the first test clip: the middle crop, as `training_example` gives it."""
+    """Return the center crop of the first test clip, for validation, in the form of `training_example`."""
     test = first_test_frames(clip)
     inputs = {name: x[0] for name, x in test_inputs(test, spec, 1).items()}
     if spec.head == "roi":
@@ -224,7 +235,7 @@ def middle_example(clip: Clip, spec: SlowFastSpec) -> tuple:
 
 
 def key_frame_inputs(clip: Clip, spec: SlowFastSpec) -> Inputs:
-    """Return the network's inputs of the whole width and height, `[1, T, H, W, C]`, with "boxes" `[1, N, 4]`."""
+    """Return the network's inputs of whole frames, `[1, T, H, W, C]`, with "boxes" `[1, N, 4]` in pixels."""
     inputs = test_inputs(first_test_frames(clip), spec, 0)
     sides = tf.cast(tf.shape(inputs[spec.pathways[0]])[2:4], tf.float32)
     return {**inputs, "boxes": (clip.boxes * tf.tile(sides[::-1], [2]))[None]}
@@ -242,7 +253,7 @@ def _has_flow(clip: Clip) -> bool:
 
 
 def _decoded(images: tf.Tensor) -> tf.Tensor:
-    """Return frames `[..., H, W, 3]` as they are, and JPEG images of one size, string `[...]`, as such frames."""
+    """Decode JPEG images of one size, string `[...]`, to uint8 `[..., H, W, 3]`; return frames unchanged."""
     if images.dtype != tf.string:
         return images
     pixels = tf.map_fn(transforms.decode, tf.reshape(images, [-1]), fn_output_signature=tf.uint8)

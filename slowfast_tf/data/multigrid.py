@@ -1,30 +1,31 @@
-"""Multigrid training (arXiv 1912.00998): small clips in large batches first, full clips last. No TensorFlow here.
+"""Schedule multigrid training (arXiv 1912.00998): small clips in large batches first, full clips last. No TensorFlow.
 
-A long cycle goes through four shapes of a batch before every drop of the learning rate; each step takes one of
-three frame sizes in turn, the short cycle. Batches grow as clips shrink, so that a step costs about the same; with
-1.5 times the epochs a run takes about 0.3 of the steps.
+The long cycle runs through four batch shapes before every drop of the learning rate. In the short cycle, successive
+steps use three frame sizes in turn. Batches grow as clips shrink, so that a step costs about the same. With 1.5 times
+the epochs, a run takes about 0.3 times the steps.
 
-What else the shape of a batch decides:
+The batch shape also affects:
 
-- The learning rate grows with the batch of the long cycle (`Phase.rate`), not with that of the short cycle.
-- The raw frames that a clip spans stay: see `strides`. So does what is seen of a frame: see `short_sides`.
-- BatchNorm's statistics are over all clips that a replica has in a step. The paper keeps them at 8 clips a replica,
-  by splitting larger batches; here they are less noisy in the early phases, and those of the paper at its base
-  batch of 8 clips a replica. Splitting would mean a BatchNorm that the fused kernel does not compute.
-- BatchNorm's running averages are of all three frame sizes, but a test takes the largest one. Before a test they
-  need some dozens of training-mode forward passes over batches of `Phase.shapes[-1]` (the averages' momentum is
-  0.9), as PySlowFast computes them anew ("precise BN").
+- The learning rate. It scales with the batch of the long cycle (`Phase.rate`), not with that of the short cycle.
+- The stride and the resized shorter side. A clip keeps its span in time (`strides`) and its field of view
+  (`short_sides`).
+- The statistics of BatchNorm, which are over all clips of a replica. The paper splits larger batches to keep 8 clips a
+  replica. Here the statistics are less noisy in the early phases; the fused kernel cannot split.
+- The running averages of BatchNorm, which mix three frame sizes, while a test uses the largest one. Before a test,
+  recompute them ("precise BN" in PySlowFast): run some dozens of training-mode forward passes over batches of
+  `Phase.shapes[-1]` (the momentum is 0.9).
 """
 
 import typing
+from collections.abc import Sequence
 
-LONG_CYCLE = ((0.25, 0.5**0.5), (0.5, 0.5**0.5), (0.5, 1.0), (1.0, 1.0))  # shares of T and S
-SHORT_CYCLE = (0.5, 0.5**0.5)  # shares of S, before the long cycle's own
+LONG_CYCLE = ((0.25, 0.5**0.5), (0.5, 0.5**0.5), (0.5, 1.0), (1.0, 1.0))  # factors on T and S
+SHORT_CYCLE = (0.5, 0.5**0.5)  # factors on S; the third step uses the long cycle's own size
 EPOCH_FACTOR = 1.5
 
 
 class Shape(typing.NamedTuple):
-    """A training batch: clips, frames of a clip and height and width of a crop."""
+    """The shape of a training batch: clips, frames of a clip, and height and width of a crop in pixels."""
 
     batch: int
     frames: int
@@ -32,24 +33,24 @@ class Shape(typing.NamedTuple):
 
 
 class Phase(typing.NamedTuple):
-    """Epochs that are trained in the same way.
+    """Consecutive epochs with the same batch shapes and learning rate.
 
     Attributes:
-        epochs: a range.
-        shapes: three `Shape`s that the steps of an epoch take in turn; the last one is the long cycle's.
-        rate: share of the base learning rate.
+        epochs: their numbers.
+        shapes: the batch shapes that successive steps of an epoch use in turn; the last one is the long cycle's.
+        rate: factor on the base learning rate.
     """
 
     epochs: range
-    shapes: tuple
+    shapes: tuple[Shape, ...]
     rate: float
 
-    def shape(self, step):
-        """The `Shape` of a step, counted from 0 in each epoch."""
+    def shape(self, step: int) -> Shape:
+        """Return the batch shape of a step, counted from 0 in each epoch."""
         return self.shapes[step % len(self.shapes)]
 
-    def steps(self, clips):
-        """Steps of an epoch over so many clips, each clip at most once and every batch whole."""
+    def steps(self, clips: int) -> int:
+        """Return the number of whole batches in an epoch of `clips` clips."""
         cycles, left = divmod(clips, sum(shape.batch for shape in self.shapes))
         steps = cycles * len(self.shapes)
         while left >= self.shape(steps).batch:
@@ -58,26 +59,32 @@ class Phase(typing.NamedTuple):
         return steps
 
 
-def schedule(batch, frames, size, epochs, step_epochs, step_rates):
-    """The phases of a multigrid run, from those of a run with steps of the learning rate.
+def schedule(
+    batch: int, frames: int, size: int, epochs: int, step_epochs: Sequence[float], step_rates: Sequence[float]
+) -> list[Phase]:
+    """Return the phases of a multigrid run, from a step schedule of the learning rate.
 
-    Every stretch of one learning rate is divided among the four shapes of the long cycle in proportion to their
-    mean batch, so that each gets as many steps. After the last drop there is only the full shape, which starts with
-    the rate from before the drop.
+    The epochs of each learning rate are divided among the four shapes of the long cycle in proportion to their mean
+    batch, so that each shape gets the same number of steps. After the last drop only the full shape is used; its first
+    half keeps the learning rate from before the drop.
 
     Args:
-        batch, frames, size: the base `Shape`; frames are T of either pathway, a multiple of 4.
-        epochs: of the run without multigrid; the phases have 1.5 times as many.
-        step_epochs, step_rates: from each of these epochs on, this share of the learning rate. Epochs rise, and
-            lie in 1 to `epochs`.
+        batch, frames, size: the base shape; `frames` is T of either pathway, a multiple of 4.
+        epochs: number of epochs without multigrid; the phases have 1.5 times as many.
+        step_epochs: epochs at which the learning rate drops, rising, from 1 to `epochs`.
+        step_rates: factor on the base learning rate from each of these epochs on.
 
     Returns:
-        A list of `Phase`s, one after the other from epoch 0 on.
+        Consecutive phases, from epoch 0 on.
+
+    Example:
+        >>> schedule(64, 8, 224, 196, [94, 154], [0.1, 0.01])[-1].shapes[-1]
+        Shape(batch=64, frames=8, size=224)
     """
     cycle = [_short_cycle(batch, frames, size, *factors) for factors in LONG_CYCLE]
     clips = [_mean_batch(frames, size, *factors) for factors in LONG_CYCLE]
     full = len(cycle) - 1
-    stretches = []  # rate, place in the long cycle, epochs
+    stretches = []  # (rate, place in the long cycle, epochs)
     steps = 0.0
     for start, stop, rate in zip([0, *step_epochs], step_epochs, [1.0, *step_rates]):
         for place in range(len(cycle)):
@@ -101,8 +108,8 @@ def schedule(batch, frames, size, epochs, step_epochs, step_rates):
     return [phase for phase in phases if phase.epochs]
 
 
-def _short_cycle(batch, frames, size, frame_factor, size_factor):
-    """The three `Shape`s of a place in the long cycle."""
+def _short_cycle(batch: int, frames: int, size: int, frame_factor: float, size_factor: float) -> tuple[Shape, ...]:
+    """Return the three batch shapes of a place in the long cycle."""
     long = Shape(0, round(frames * frame_factor), round(size * size_factor))
     long = long._replace(batch=batch * round(frames * size**2 / (long.frames * long.size**2)))
     short = [
@@ -112,32 +119,32 @@ def _short_cycle(batch, frames, size, frame_factor, size_factor):
     return (*short, long)
 
 
-def _mean_batch(frames, size, frame_factor, size_factor):
-    """Mean batch of a place in the long cycle, in base batches. Sizes of the short cycle are not rounded here."""
+def _mean_batch(frames: int, size: int, frame_factor: float, size_factor: float) -> float:
+    """Return the mean batch of a place in the long cycle, in base batches; short-cycle sizes are not rounded here."""
     frame_share = round(frames * frame_factor) / frames
     shares = (*SHORT_CYCLE, round(size * size_factor) / size)
     return sum(round(1 / (frame_share * share**2)) for share in shares) / len(shares)
 
 
-def strides(stride, frames, shape):
-    """Least and most raw frames from one frame of a clip to the next, both included; one is drawn for each clip.
+def strides(stride: int, frames: int, shape: Shape) -> tuple[int, int]:
+    """Return the lowest and highest stride of a shape's clips, both included; each clip draws one.
 
     Args:
-        stride: of the base shape.
+        stride: of the base shape, in raw frames.
         frames: of the base shape.
-        shape: a `Shape`.
+        shape: the shape of the batch.
     """
     return stride, stride * (frames // shape.frames)
 
 
-def short_sides(sides, size, shape):
-    """Least and most of the shorter side that frames are resized to for a `Shape`, for those of the base shape.
+def short_sides(sides: Sequence[int], size: int, shape: Shape) -> list[int]:
+    """Return the lowest and highest shorter side, in pixels, to resize frames to.
 
-    Only the least one shrinks with the crop: a small crop may show all of a frame, or as little as a large one.
+    Only the lowest one shrinks with the crop: a small crop shows a whole frame or as small a part as a large crop.
 
     Args:
-        sides: of the base shape, in pixels.
-        size: of the base shape.
-        shape: a `Shape`.
+        sides: lowest and highest shorter side of the base shape, in pixels.
+        size: height and width of the base shape's crop, in pixels.
+        shape: the shape of the batch.
     """
     return [round(sides[0] * shape.size / size), sides[1]]

@@ -1,6 +1,6 @@
-"""From videos to batches with `tf.data`: order videos, read their clips, make examples of them, and batch.
+"""Build `tf.data` pipelines: order videos, read their clips, make examples, and batch.
 
-What happens to one clip is in `clips`, how it is drawn in `random_clips`, where it comes from in `sources`.
+`sources` reads clips, `random_clips` draws training clips, and `clips` turns a clip into inputs and labels.
 """
 
 import dataclasses
@@ -29,22 +29,22 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 
     Args:
         config: a `slowfast_tf.config.Config`.
-        split: "train": one random clip a video, drawn anew for each epoch, without the last part of a batch;
-            "val": the middle clip of every video.
+        split: "train": one random clip of each video, drawn anew in each epoch, in whole batches; "val": the middle
+            clip of every video.
 
     Returns:
-        A dataset of `({"slow": ..., "fast": ...}, labels)` batches. Inputs are float32 and normalized as the network
-        takes them. Labels are float32 `[B, classes]`, 1 for each class that happens in the clip (train) or in the video
-        (val). For a network with boxes see `Clips`.
+        A dataset of `({"slow": ..., "fast": ...}, labels)` batches. Inputs are float32 and normalized for the network.
+        Labels are float32 `[B, classes]`, 1 for each class in the clip (train) or in the video (val). For a network
+        with boxes see `Clips`.
 
     Raises:
-        InputError: if the data set is not there.
+        InputError: if the data set is not found.
 
     Example:
         >>> config = slowfast_tf.config.load("configs/demo.json")
         >>> inputs, labels = next(iter(slowfast_tf.data.load(config, "val")))
     """
-    plugins.load(config.plugins)
+    plugins.load_plugins(config.plugins)
     found = Clips(config, split)
     data = found.train() if split == "train" else found.validation()
     options = tf.data.Options()
@@ -56,30 +56,29 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 class Clips:
     """The videos of one split, and every way to read them.
 
-    For a network with boxes (head "roi") inputs have "boxes" as well, float32 `[B, N, 4]`, labels are
-    `[B, N, classes]`, and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes of which less than
-    a pixel is in the crop are left out.
+    For a network with boxes (head "roi") inputs also have "boxes", float32 `[B, N, 4]`; labels are `[B, N, classes]`;
+    and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with less than a pixel in the crop are
+    dropped.
 
     Args:
         config: a `slowfast_tf.config.Config`.
         split: "train" or "val".
-        strict: raise an error if anything is wrong in the data set's lists.
+        strict: raise an error for any problem in the data set's lists.
         spec: of the network that the clips are for; the configuration's by default. Its protocol (frame rate, views,
             crop size, colors) decides how clips are taken.
-        source: where to read the videos of the split in place of the configured place, such as `sources.Files` with
-            another decoder.
+        source: replaces the configured source of the videos, such as `sources.Files` with another decoder.
 
     Attributes:
         config: as given.
-        source: the `sources.Source` that is read.
+        source: the source of the videos.
         labels: the class names.
-        dataset: name of the data set; for records, of the one that they were made of.
-        problems: a line for each thing that is wrong in the data set's lists and was left out.
-        spec: of the network; the configuration's has these labels.
+        dataset: name of the data set; for records, of the original data set.
+        problems: a line for each entry of the data set's lists that is wrong and was dropped.
+        spec: the `SlowFastSpec` of the network; the configuration's has these labels.
         phases: see `multigrid.schedule`; a single phase without multigrid training.
 
     Raises:
-        InputError: if the data set is not there or does not fit the network.
+        InputError: if the data set is not found or does not fit the network.
 
     Example:
         >>> for inputs, labels, name in Clips(config, "val").views():
@@ -105,16 +104,16 @@ class Clips:
 
     @property
     def count(self) -> int:
-        """How many videos there are."""
+        """Number of videos."""
         return self.source.count
 
     @property
     def skipped(self) -> dict[str, str]:
-        """For each video that could not be read, the reason; grows while reading."""
+        """The reason for each video that could not be read, by its id; updated while reading."""
         return self.source.skipped
 
     def steps(self, phase: multigrid.Phase) -> int:
-        """Return the training steps of an epoch of a phase.
+        """Return the number of training steps of an epoch of a phase.
 
         Raises:
             InputError: if there are fewer videos than clips in a batch.
@@ -137,12 +136,11 @@ class Clips:
         """Return training batches (see `load`).
 
         Args:
-            epochs: epochs to read one after the other. Which clip comes at which step is then a function of the
-                configuration's seed, the epoch and the step alone, so that a resumed run continues as if it had not
-                been stopped. None: one epoch, another one at every iteration.
-            phase: one of `phases`, whose shapes of a batch to take; the last one if None.
-            shard: number of the shard of the data to read, and how many there are. Shards share no video, and batches
-                are smaller accordingly.
+            epochs: consecutive epochs to read. The seed, the epoch and the step alone determine each clip, so that a
+                resumed run continues with the same clips. None: one epoch, a different one at every iteration.
+            phase: one of `phases`, which sets the batch shapes; None for the last one.
+            shard: number of the shard to read, and the number of shards. Shards share no video; each reads its part of
+                every batch.
             skip: steps already done in the resumed epoch.
         """
         phase = phase or self.phases[-1]
@@ -157,27 +155,27 @@ class Clips:
         data = self._batches(examples, draws)
         if self.config.data.service:
             data = service.distribute(data, self.config.data.service, forever=epochs is not None)
-        else:  # Keras needs to know the number if several devices share the batches
+        else:  # Keras needs the cardinality if several devices share the batches
             count = (len(epochs) if epochs else 1) * steps - skip
             data = data.apply(tf.data.experimental.assert_cardinality(count))
         options = tf.data.Options()
-        options.threading.max_intra_op_parallelism = 1  # clips side by side keep the cores busy
+        options.threading.max_intra_op_parallelism = 1  # parallel clips keep the cores busy
         return data.prefetch(2).with_options(options)
 
     def _ordered_examples(
         self, draws: RandomClips, layout: "_Layout", shard: tuple[int, int], epochs: range | None, done: int
     ) -> tf.data.Dataset:
-        """Return (slot, number of the clip in the run, example) in the order of the run, without the first `done`."""
+        """Return (slot, number of the clip in the run, example) in the run's order, without the first `done` clips."""
         number, shards = shard
         per_epoch = layout.clips()
 
-        def read(position):
+        def read(position: typing.Any) -> tuple[clips.Clip, tf.Tensor]:
             place = position % per_epoch * shards + number
             video = shuffled(place, position // per_epoch, self.config.seed, self.count)
             sampling = draws.sampling(position * shards + number)
             return self.source.read(video, sampling, stand_in=True), position
 
-        def example(clip, position):
+        def example(clip: clips.Clip, position: tf.Tensor) -> tuple:
             slot, clip_number = layout.slot(position), position * shards + number
             return slot, clip_number, draws.example(clip, clip_number, slot)
 
@@ -187,11 +185,11 @@ class Clips:
         return data.map(example, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _served_examples(self, draws: RandomClips, layout: "_Layout", shard: tuple[int, int]) -> tf.data.Dataset:
-        """Return what `_ordered_examples` does, of one epoch in no order, for the workers of a tf.data service."""
+        """Return `_ordered_examples` of one epoch in arbitrary order, for the workers of a tf.data service."""
         number, shards = shard
-        assert isinstance(self.source, Records)  # the configuration allows a service for records only
+        assert isinstance(self.source, Records)  # the configuration checks this
 
-        def example(clip):
+        def example(clip: clips.Clip) -> tuple:
             position = any_number()
             slot, clip_number = layout.slot(position), position * shards + number
             return slot, clip_number, draws.example(clip, clip_number, slot)
@@ -201,13 +199,13 @@ class Clips:
             return data.map(example, tf.data.AUTOTUNE).ignore_errors(log_warning=True)
 
     def _batches(self, examples: tf.data.Dataset, draws: RandomClips) -> tf.data.Dataset:
-        """Return whole batches, mixed if the configuration says so."""
+        """Return whole batches; apply mixup and CutMix if configured."""
         data, shapes = self.config.data, draws.shapes
         mixes = bool(data.mixup or data.cutmix)
 
-        def batched(examples, size):
+        def batched(examples: tf.data.Dataset, size: int | tf.Tensor) -> tf.data.Dataset:
             examples = examples.map(lambda slot, number, example: (number, example) if mixes else example)
-            # Boxes differ in number; padding takes a pass over the batch.
+            # Only boxes need padding, which takes another pass over the batch.
             batch = examples.padded_batch if self.spec.head == "roi" else examples.batch
             return batch(size, drop_remainder=True)
 
@@ -223,7 +221,9 @@ class Clips:
         if not mixes:
             return batches
 
-        def mixed(numbers, batch):  # seeded by the batch's first clip, past the clip's own draws
+        def mixed(
+            numbers: tf.Tensor, batch: tuple
+        ) -> tuple:  # seeded by the batch's first clip, past the clip's own draws
             inputs, labels = batch
             return augment.mix(inputs, labels, data.mixup, data.cutmix, draws.mixing_seed(numbers[0]))
 
@@ -231,13 +231,13 @@ class Clips:
 
     @_without_autograph
     def validation(self) -> tf.data.Dataset:
-        """Return the middle clip and crop of every video, in order, in batches (see `load`)."""
+        """Return the middle clip and center crop of every video, in order, in batches (see `load`)."""
         data = self._test_clips(self._test_sampling())
         data = data.map(lambda clip: clips.middle_example(clip, self.spec), tf.data.AUTOTUNE)
         return data.padded_batch(self.config.train.batch_size).prefetch(2)
 
     def size(self, shard: tuple[int, int]) -> int:
-        """Return the number of videos of a shard, as `views` reads it."""
+        """Return the number of videos of a shard (see `views`)."""
         return len(self.source.shard(shard))
 
     @_without_autograph
@@ -245,23 +245,23 @@ class Clips:
         """Return every view of every video, in order, each video decoded once (section 4: 10 clips x 3 crops).
 
         Args:
-            shard: number of the shard of the videos to read, and how many there are.
+            shard: number of the shard to read, and the number of shards.
             done: ids of videos to leave out.
 
         Yields:
-            Inputs of the crops of one clip, `[crops, T, S, S, C]` (with 0 crops a single one, of the whole width
-            and height); labels of the video, float32 `[classes]`; and its id. The clips of a video follow each other.
-            Videos that cannot be read are left out, and are in `skipped` after the pass.
+            Inputs of the crops of one clip, `[crops, T, S, S, C]` (one crop of the whole frame if the views have 0);
+            labels of the video, float32 `[classes]`; and the id of the video. The clips of a video are consecutive.
+            Videos that cannot be read are left out and listed in `skipped`.
         """
         views, classes = self.spec.views, self.spec.num_classes
 
-        def decoded(clip):
+        def decoded(clip: clips.Clip) -> tuple[clips.TestFrames, tf.Tensor, tf.Tensor]:
             return clips.test_frames(clip), clips.labels_during(clip, clips.ALWAYS, classes), clip.id
 
-        def one_by_one(frames, labels, name):
+        def one_by_one(frames: clips.TestFrames, labels: tf.Tensor, name: tf.Tensor) -> tf.data.Dataset:
             return tf.data.Dataset.from_tensor_slices(frames).map(lambda one: (one, labels, name))
 
-        def inputs(frames, labels, name):
+        def inputs(frames: clips.TestFrames, labels: tf.Tensor, name: tf.Tensor) -> tuple:
             return clips.test_inputs(frames, self.spec, views.crops), labels, name
 
         data = self._test_clips(self._test_sampling(views), shard, done)
@@ -270,18 +270,18 @@ class Clips:
 
     @_without_autograph
     def key_frames(self, shard: tuple[int, int] = (0, 1), done: Collection[str] = ()) -> tf.data.Dataset:
-        """Return the clip around every key frame, in order, with its boxes: what a network with boxes is tested on.
+        """Return the clip around every key frame, in order, with its boxes, to test a network with boxes (section 5).
 
         Args:
             shard, done: as for `views`.
 
         Yields:
-            Inputs of the whole width and height, `[1, T, H, W, C]`, with "boxes" `[1, N, 4]` in their pixels; labels,
-            float32 `[N, classes]`; boxes as shares of width and height, float32 `[N, 4]`; and the key frame's id.
-            Videos that cannot be read are left out, and are in `skipped` after the pass.
+            Inputs of whole frames, `[1, T, H, W, C]`, with "boxes" `[1, N, 4]` in pixels of the inputs; labels,
+            float32 `[N, classes]`; boxes as fractions of width and height, float32 `[N, 4]`; and the key frame's id.
+            Videos that cannot be read are left out and listed in `skipped`.
         """
 
-        def example(clip):
+        def example(clip: clips.Clip) -> tuple:
             clip = clips.boxes_from(clip, self.spec.person_score)
             labels = clips.one_hot_labels(clip.box_labels, self.spec.num_classes)
             return clips.key_frame_inputs(clip, self.spec), labels, clip.boxes, clip.id
@@ -294,14 +294,14 @@ class Clips:
     def _test_clips(
         self, sampling: Sampling, shard: tuple[int, int] = (0, 1), done: Collection[str] = ()
     ) -> tf.data.Dataset:
-        """Return the clips of every video that can be read, in order."""
+        """Return the clips of every readable video, in order."""
         data = tf.data.Dataset.from_tensor_slices(np.array(self.source.shard(shard, done), np.int64))
         data = data.map(lambda number: self.source.read(number, sampling), num_parallel_calls=self.source.at_once)
         return data.filter(lambda clip: tf.strings.length(clip.id) > 0)
 
 
 class _Opened(typing.NamedTuple):
-    """A split as it was found: where to read it, and what its lists say."""
+    """The source of a split, and the contents of its lists."""
 
     source: Source
     labels: tuple[str, ...]
@@ -338,7 +338,7 @@ def _phases(config: Config) -> list[multigrid.Phase]:
 
 
 def _epoch_numbers(epochs: range | None, seed: int) -> tf.data.Dataset:
-    """Return the numbers of epochs; for None a single one that is drawn at every iteration."""
+    """Return the numbers of epochs; for None, one number, drawn at every iteration."""
     if epochs is not None:
         return tf.data.Dataset.range(epochs.start, epochs.stop)
     numbers = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
@@ -347,24 +347,24 @@ def _epoch_numbers(epochs: range | None, seed: int) -> tf.data.Dataset:
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """Which clips of an epoch make up which batch.
+    """The assignment of an epoch's clips to batches.
 
     Attributes:
-        shapes: of the batches that steps take in turn.
-        steps: of an epoch.
+        shapes: the batch shapes that successive steps use in turn.
+        steps: number of steps of an epoch.
     """
 
     shapes: tuple[multigrid.Shape, ...]
     steps: int
 
     def clips(self, steps: int | None = None) -> int:
-        """Return the number of clips of the first steps of an epoch; of all of them by default."""
+        """Return the number of clips of the first `steps` steps of an epoch; of all steps by default."""
         steps = self.steps if steps is None else steps
         cycles, rest = divmod(steps, len(self.shapes))
         return cycles * int(self._ends()[-1]) + sum(shape.batch for shape in self.shapes[:rest])
 
     def slot(self, position: tf.Tensor) -> tf.Tensor:
-        """Return the index in `shapes` of the batch that the clip at a position of the run is in."""
+        """Return the index in `shapes` of the batch that holds the clip at a position of the run."""
         ends = self._ends()
         place = tf.math.floormod(tf.math.floormod(position, self.clips()), ends[-1])
         return tf.searchsorted(tf.constant(ends), [place], "right")[0]

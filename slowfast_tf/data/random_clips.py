@@ -1,4 +1,4 @@
-"""How training clips are drawn: which video, which frames, which crop. The seed and a clip's number decide it all."""
+"""Draw training clips: the video, the frames and the crop. All draws follow from the seed and the clip's number."""
 
 import dataclasses
 from typing import Any
@@ -17,9 +17,9 @@ class RandomClips:
     """The training clips of one phase (see `multigrid.Phase`), as functions of their number in the run.
 
     Attributes:
-        spec: of the network; its frames, stride and crop size are those of the base shape.
-        data: how clips are cut and augmented.
-        shapes: of the batches that steps take in turn.
+        spec: the network; its frames, stride and crop size are those of the base shape.
+        data: how clips are cropped and augmented.
+        shapes: the batch shapes that successive steps use in turn.
         seed: of the run.
     """
 
@@ -30,16 +30,17 @@ class RandomClips:
 
     @property
     def clip_spec(self) -> SlowFastSpec:
-        """The spec with the frames that clips of this phase have."""
+        """The spec with the number of frames of this phase's clips."""
         return dataclasses.replace(self.spec, frames=self.shapes[0].frames)
 
     def seeds(self, number: tf.Tensor) -> tf.Tensor:
-        """Return the two integers that all draws of a clip are made from."""
+        """Return the seed of a clip, int64 `[2]`."""
         return tf.stack([tf.constant(self.seed, tf.int64), number])
 
     def sampling(self, number: tf.Tensor) -> Sampling:
-        """Return which frames the clip has: a random start (or a frame of each segment), and a random stride
-        with multigrid training."""
+        """Return the frames of a clip: a random start (or a frame of each segment), and a random stride in multigrid
+        training.
+        """
         slowest, fastest = multigrid.strides(self.spec.stride, self.spec.frames, self.shapes[0])
         count = draw_count(self.clip_spec)
         draws = tf.random.stateless_uniform([count + 1], self.seeds(number), dtype=tf.float64)
@@ -50,15 +51,15 @@ class RandomClips:
         """Return inputs and labels (see `clips.training_example`).
 
         Args:
-            clip: what `sampling` asked for.
-            number: of the clip in the run.
-            slot: index of the shape of its batch.
+            clip: the clip that `sampling` selects.
+            number: of the clip in the run, int64 `[]`.
+            slot: index of its batch in `shapes`.
         """
-        seed = self.seeds(number) + 1  # the frames' own draws have none added
+        seed = self.seeds(number) + 1  # `sampling` uses the seed itself
         return clips.training_example(clip, self.clip_spec, self.data, self._crop(slot), seed)
 
     def mixing_seed(self, number: tf.Tensor) -> tf.Tensor:
-        """Return the seed for mixing a batch whose first clip has this number, past that clip's own draws."""
+        """Return the seed for mixing a batch, from the number of its first clip, offset past that clip's own draws."""
         return self.seeds(number) + 5
 
     def _crop(self, slot: tf.Tensor) -> Crop:
@@ -74,12 +75,12 @@ def shuffled(place: tf.Tensor, epoch: tf.Tensor, seed: int, count: int) -> tf.Te
 
     Args:
         place: 0 to `count` - 1.
-        epoch: each epoch has an order of its own.
+        epoch: number of the epoch; each has its own order.
         seed: of the run.
-        count: how many videos there are.
+        count: number of videos.
     """
     # `index_shuffle` uses only a few bits of its seed, so hash it first.
     seeds = tf.stack([tf.constant(seed, tf.int64), epoch])
-    whole: Any = None  # draw from all integers, which the stubs do not know
+    whole: Any = None  # None draws from all integers; the stubs lack it
     seeds = tf.random.stateless_uniform([2], seeds, minval=whole, maxval=whole, dtype=tf.int32)
     return tf.random.experimental.index_shuffle(place, seeds, count - 1)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,4 @@
-"""References to videos: what the lists of a data set say, and what is found on disk."""
+"""References to videos in the lists of a data set, and their resolution on disk."""
 
 import dataclasses
 import os
@@ -10,8 +10,10 @@ from ..errors import OutsideError
 from ..video.images import list_images
 from ..video.probe import frame_times, probe
 
-# Charades' annotators marked steps of a video: a third of the official spans end after it, by up to 1.54 s.
+# Seconds. A third of Charades' official spans end after the video, by up to 1.54 s.
 SLACK = 2.0
+
+Label: typing.TypeAlias = tuple[int, float, float]  # class index, start and end in seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,73 +21,83 @@ class Box:
     """A person in a key frame.
 
     Attributes:
-        corners: (x1, y1, x2, y2), as shares of the frame's width and height.
-        labels: a tuple of class indices; empty where they are not known, as for a box that a detector predicted.
-        score: the detector's; 1 for an annotated box.
+        corners: (x1, y1, x2, y2), as fractions of the frame's width and height.
+        labels: class indices; empty if they are unknown, as for a box that a detector predicted.
+        score: of the detector, 0 to 1; 1 for an annotated box.
     """
 
-    corners: tuple
-    labels: tuple = ()
+    corners: tuple[float, float, float, float]
+    labels: tuple[int, ...] = ()
     score: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Video:
-    """A video, or a part of one, and what happens in it. Times are in seconds from the start of the file.
+    """A video, or a part of a video, and its labels. Times are in seconds from the start of the file.
 
     Attributes:
         path: of a video file, or of a directory of JPEG frames in the order of their numbers.
-        labels: a tuple of (class index, start, end).
-        id: what the data set calls it, unique in its split; its path where empty.
-        rate: frames a second of a directory of frames; None for a file, which says so itself.
-        span: (start, end) of the part that clips are taken from; None for all of it.
-        key: the key frame's time, which a clip is centred on; None where clips lie anywhere.
-        boxes: a tuple of `Box`, of the key frame.
-        origin: "FILE:LINE" of the list that names it; empty where none does.
+        labels: (class index, start, end) of each label.
+        id: the data set's name of the video, unique in its split; empty to use the path.
+        rate: frames a second of a directory of frames; None for a file, which stores its rate.
+        span: (start, end) of the part that clips are taken from; None for the whole video.
+        key: time of the key frame, which a clip is centered on; None if clips may be anywhere.
+        boxes: of the key frame.
+        origin: "FILE:LINE" of the list that names the video; empty if no list does.
     """
 
     path: str
-    labels: tuple
+    labels: tuple[Label, ...]
     id: str = ""
     rate: float | None = None
-    span: tuple | None = None
+    span: tuple[float, float] | None = None
     key: float | None = None
-    boxes: tuple = ()
-    origin: str = dataclasses.field(default="", repr=False)  # where the list lies is nothing of the video's
+    boxes: tuple[Box, ...] = ()
+    origin: str = dataclasses.field(
+        default="", repr=False
+    )  # records digest the repr, which must not depend on where the list is
 
 
 class ResolvedVideo(typing.NamedTuple):
-    """What there is of a `reference.Video`.
+    """The frames and labels of a `Video` on disk.
 
     Attributes:
         images: paths of the JPEG images of a directory; None for a file.
         rate: mean frames a second.
-        times: when each frame of the file is shown, in seconds from its start, rising, float64 `[N]`.
-        first, last: of the frames in the video's span, the index of the first and that after the last.
-        key: index of the key frame, in the span; -1 without one.
-        labels: those that do not lie past the end.
-        problems: lines on the other ones, and on images that are missing.
+        times: display time of each frame of the file, in seconds from its start, rising, float64 `[N]`.
+        first, last: indices of the first frame in the video's span, and of the first frame after it.
+        key: index of the key frame, counted from `first`; -1 without a key frame.
+        labels: (class index, start, end) of each label within the video.
+        problems: one line for each label that is not within the video, and one if images are missing.
     """
 
-    images: list | None
+    images: list[str] | None
     rate: float
     times: np.ndarray
     first: int
     last: int
     key: int
-    labels: tuple
-    problems: tuple
+    labels: tuple[Label, ...]
+    problems: tuple[str, ...]
 
 
-def resolve(source):
-    """Looks a `reference.Video` up on disk.
+def resolve(source: Video) -> ResolvedVideo:
+    """Find the frames of a video on disk.
+
+    Args:
+        source: the reference.
 
     Raises:
-        VideoError: for one that cannot be read.
-        OutsideError: where its span or key frame is past the end.
+        VideoError: if the video cannot be read.
+        OutsideError: if no frame is in its span, or its key frame is past the end.
+
+    Example:
+        >>> resolve(Video("a.mp4", ())).rate
+        30.0
     """
     problems = []
     if os.path.isdir(source.path):
+        assert source.rate is not None, "a directory of frames has a rate"
         images, numbers = list_images(source.path)
         rate, times = source.rate, numbers / source.rate
         missing = numbers[-1] + 1 - len(images)

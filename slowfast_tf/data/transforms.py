@@ -1,23 +1,43 @@
-"""From raw frames to what a network sees: resizing, cropping, flipping, normalising. TensorFlow ops throughout."""
+"""Turn raw frames into network inputs: resize, crop, flip, normalize. All functions are TensorFlow ops."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-# TensorFlow's default, faster by a few hundredths, makes red and blue darker by one of 255.
+from ..models.spec import SlowFastSpec
+
+# TensorFlow's default is a few percent faster, but makes red and blue darker by 1 of 255.
 _DCT = "INTEGER_ACCURATE"
 
 
-def decode(image, smaller=1):
-    """A JPEG image, a scalar string, as uint8 `[H, W, 3]`, or 2, 4 or 8 times smaller."""
+def decode(image: tf.Tensor | bytes, smaller: int = 1) -> tf.Tensor:
+    """Decode a JPEG image.
+
+    Args:
+        image: scalar string.
+        smaller: 1, 2, 4 or 8; height and width are divided by it.
+
+    Returns:
+        uint8 `[H, W, 3]`, RGB.
+    """
     return tf.io.decode_jpeg(image, 3, smaller, dct_method=_DCT)
 
 
-def resized_shape(shape, short_side):
-    """Height and width, float32 `[2]` of whole numbers, once the shorter of `shape` is `short_side`.
+def resized_shape(shape: tf.Tensor | Sequence[int], short_side: int | tf.Tensor) -> tf.Tensor:
+    """Return the height and width of frames resized to a shorter side; the longer side is rounded down (PySlowFast).
 
-    The longer side is rounded down, as PySlowFast has it.
+    Args:
+        shape: height and width of the frames, int `[2]`.
+        short_side: in pixels.
+
+    Returns:
+        float32 `[2]`, whole numbers.
+
+    Example:
+        >>> resized_shape([240, 320], 256).numpy()
+        array([256., 341.], dtype=float32)
     """
     shape = tf.cast(shape, tf.float64)  # float32 would round some whole numbers down to the next
     short_side = tf.cast(short_side, tf.float64)
@@ -26,11 +46,11 @@ def resized_shape(shape, short_side):
 
 
 class Window(NamedTuple):
-    """What a crop shows, in whole pixels of the frame, so that frames, optical flow and boxes follow the same draws.
+    """The part of a frame that a crop shows. Frames, optical flow and boxes share one, so they share its draws.
 
     Attributes:
-        top, left, height, width: int32 scalars.
-        flip: whether the crop is mirrored, a bool scalar.
+        top, left, height, width: int32 scalars, in pixels of the frame.
+        flip: bool scalar, whether the crop is mirrored.
     """
 
     top: tf.Tensor
@@ -40,22 +60,26 @@ class Window(NamedTuple):
     flip: tf.Tensor
 
 
-def draw_window(shape, short_sides, size, seed, short_side_draw="uniform", flip=True):
-    """A training crop's window (section 4): a random shorter side, a square anywhere, mirrored half the time.
+def draw_window(
+    shape: tf.Tensor,
+    short_sides: Sequence[int | tf.Tensor],
+    size: int | tf.Tensor,
+    seed: tf.Tensor | tuple[int, int],
+    short_side_draw: str = "uniform",
+    flip: bool = True,
+) -> Window:
+    """Draw the window of a training crop (section 4): a random shorter side, a random square, a random flip.
 
-    The square is rounded to whole pixels of the frame, so that it can be cut out, or decoded alone, before it is
-    resized: several times as fast as to resize and crop.
+    The square has whole pixels of the frame, so that it can be cut out, or decoded alone, before it is resized. That
+    is several times as fast as resizing first.
 
     Args:
-        shape: height and width of the frames, int `[2]`.
-        short_sides: least and most of the shorter side that frames are resized to, in pixels, both included.
-        size: height and width of the crop; at most the least shorter side.
-        seed: two integers; the same seed gives the same window.
+        shape: height and width of the frames, int32 `[2]`.
+        short_sides: lowest and highest shorter side to resize frames to, in pixels, both included.
+        size: height and width of the crop, in pixels; at most the lowest shorter side.
+        seed: int `[2]`; the same seed gives the same window.
         short_side_draw: "uniform", or "inverse": 1 / shorter side is uniform.
-        flip: whether to mirror at all.
-
-    Returns:
-        A `Window`.
+        flip: whether to mirror half of the crops.
     """
     draws = tf.random.stateless_uniform([4], seed)
     low, high = (tf.cast(side, tf.float32) for side in short_sides)
@@ -70,50 +94,52 @@ def draw_window(shape, short_sides, size, seed, short_side_draw="uniform", flip=
     return Window(top, left, side, side, draws[3] < 0.5 if flip else tf.constant(False))
 
 
-def crop_window(frames, window, size, spec=None):
-    """What a window shows of raw frames or JPEG images.
+def crop_window(
+    frames: tf.Tensor, window: Window, size: int | tf.Tensor, spec: SlowFastSpec | None = None
+) -> tf.Tensor:
+    """Crop frames or JPEG images to a window and resize it, bilinear without antialiasing.
 
     Args:
         frames: uint8 or float32 `[N, H, W, C]`, or JPEG images, string `[N]`, which are decoded in the window only.
-        window: a `Window`.
-        size: height and width of the crop.
-        spec: a `SlowFastSpec` to `normalize` for; None: the scale stays that of the input.
+        window: the part to crop.
+        size: height and width of the crop, in pixels.
+        spec: the network to `normalize` for; None keeps the scale of the input.
 
     Returns:
-        float32 `[N, size, size, C]`; bilinear, without antialiasing.
+        float32 `[N, size, size, C]`.
     """
     top, left, height, width, flip = window
     if frames.dtype == tf.string:
         place = tf.stack([top, left, height, width])
-        # Ops side by side: a loop over them takes longer by a tenth.
+        # Unrolled: a loop over the images takes 10 % longer.
         images = [tf.io.decode_and_crop_jpeg(image, place, 3, dct_method=_DCT) for image in tf.unstack(frames)]
         frames = tf.reshape(tf.stack(images), [-1, height, width, 3])
     else:
         frames = frames[:, top : top + height, left : left + width]
     channels = frames.shape[-1]
-    # Rows of pixels in a tensor of three dimensions: TensorFlow mirrors others several times slower.
+    # TensorFlow mirrors a tensor of three dimensions several times as fast as others.
     rows = tf.reshape(frames, [-1, width, channels])
     rows = tf.cond(flip, lambda: tf.reverse(rows, [1]), lambda: rows)
     frames = tf.reshape(rows, [-1, height, width, channels])
-    # float32 before, not after: resizing takes twice as long for uint8, and a crop has more pixels than most windows.
+    # Convert before resizing: uint8 takes twice as long, and a crop has more pixels than most windows.
     frames = normalize(frames, spec) if spec else tf.cast(frames, tf.float32)
     return tf.image.resize(frames, [size, size])
 
 
-def crop_boxes(boxes, shape, window, size):
-    """Boxes of the original frame in pixels of a crop, by the steps that `crop_window` takes frames through.
+def crop_boxes(boxes: tf.Tensor, shape: tf.Tensor, window: Window, size: int | tf.Tensor) -> tf.Tensor:
+    """Map boxes of the original frame to a crop, as `crop_window` maps frames.
 
     Coordinates are continuous: 0 is the left edge of the first pixel, and `size` the right edge of the last one.
 
     Args:
-        boxes: float32 `[N, 4]`, x1, y1, x2, y2 as shares (0 to 1) of the original width and height.
+        boxes: float32 `[N, 4]`, x1, y1, x2, y2 as fractions of the original width and height.
         shape: height and width of the original frames, int `[2]`.
-        window: a `Window`.
-        size: height and width of the crop: one number, or two.
+        window: the part to crop.
+        size: height and width of the crop, in pixels: one number, or `[2]`.
 
     Returns:
-        float32 `[N, 4]`, x1, y1, x2, y2 in pixels, within the crop. Rows of which less than a pixel is left in
-        height or width are all zero, as padding is.
+        float32 `[N, 4]`, x1, y1, x2, y2 in pixels, clipped to the crop. A box with less than a pixel of height or
+        width left is all zero, like padding.
     """
     limit = tf.cast(size, tf.float32) * tf.ones([2])
     top, left, height, width = (tf.cast(value, tf.float32) for value in window[:4])
@@ -130,11 +156,11 @@ def crop_boxes(boxes, shape, window, size):
     return tf.where(seen, boxes, 0.0)
 
 
-def crop_flow(flow, window, size):
-    """What a window shows of optical flow: displacements shrink with the frame and are mirrored with it.
+def crop_flow(flow: tf.Tensor, window: Window, size: int | tf.Tensor) -> tf.Tensor:
+    """Crop optical flow to a window; displacements are scaled and mirrored with the frame.
 
     Args:
-        flow: float32 `[N, H, W, 2]`, pixels to the right and downwards.
+        flow: float32 `[N, H, W, 2]`, displacements to the right and downwards, in pixels.
         window, size: as for `crop_window`.
 
     Returns:
@@ -145,15 +171,15 @@ def crop_flow(flow, window, size):
     return crop_window(flow, window, size) * (tf.cast(size, tf.float32) / sides * mirrored)
 
 
-def resize(frames, short_side):
-    """Frames with a shorter side of so many pixels; the longer one is rounded down, as PySlowFast has it.
+def resize(frames: tf.Tensor | np.ndarray, short_side: int | tf.Tensor) -> tf.Tensor:
+    """Resize frames to a shorter side (see `resized_shape`), bilinear without antialiasing.
 
     Args:
         frames: uint8 or float32 `[N, H, W, C]`.
         short_side: in pixels.
 
     Returns:
-        float32 `[N, H', W', C]`, on the scale of the input; bilinear, without antialiasing.
+        float32 `[N, H', W', C]`, on the scale of the input.
     """
     shape = tf.shape(frames)[1:3]
     wanted = tf.cast(resized_shape(shape, short_side), tf.int32)
@@ -161,13 +187,13 @@ def resize(frames, short_side):
     return tf.cond(tf.reduce_all(shape == wanted), lambda: frames, lambda: tf.image.resize(frames, wanted))
 
 
-def test_crops(frames, size, crops):
-    """Test crops (section 4): shorter side resized to `size`, squares along the longer side.
+def test_crops(frames: tf.Tensor | np.ndarray, size: int, crops: int) -> tf.Tensor:
+    """Return test crops (section 4): resize the shorter side to `size`, then cut squares along the longer side.
 
     Args:
-        frames: uint8 `[N, H, W, C]`.
-        size: height and width of a crop.
-        crops: 1 (the middle), or more, evenly from one end to the other; 0: the whole frames, as a single one.
+        frames: uint8 or float32 `[N, H, W, C]`.
+        size: height and width of a crop, in pixels.
+        crops: 1 for the center; more are evenly spaced from one end to the other; 0 for one crop of the whole frame.
 
     Returns:
         float32 `[crops, N, size, size, C]`, on the scale of the input.
@@ -180,47 +206,59 @@ def test_crops(frames, size, crops):
     for place in [0.5] if crops == 1 else [i / (crops - 1) for i in range(crops)]:
         top, left = tf.unstack(_corner(room, place))
         found.append(frames[:, top : top + size, left : left + size])
-    # With the number of frames, where it is known: a replica that gets no clip makes some of none by it.
+    # Keep a static number of frames: -1 is ambiguous on a replica that gets no clip.
     return tf.reshape(tf.stack(found), [crops, frames.shape[0] or -1, size, size, frames.shape[-1]])
 
 
-def middle_window(shape, size):
-    """What the one crop of `test_crops` shows of frames of a height and width `[2]`: for `crop_boxes`.
+def middle_window(shape: tf.Tensor, size: int) -> tuple[tf.Tensor, Window]:
+    """Return the window of the center crop of `test_crops`, for `crop_boxes`.
+
+    Args:
+        shape: height and width of the frames, int `[2]`.
+        size: height and width of the crop, in pixels.
 
     Returns:
-        Height and width of the resized frames, int32 `[2]`, and the `Window` in these.
+        Height and width of the resized frames, int32 `[2]`, and the window in the resized frames.
     """
     shape = tf.cast(resized_shape(shape, size), tf.int32)
     top, left = tf.unstack(_corner(shape - size, 0.5))
     return shape, Window(top, left, tf.constant(size), tf.constant(size), tf.constant(False))
 
 
-def _corner(room, place):
+def _corner(room: tf.Tensor, place: float) -> tf.Tensor:
     return tf.cast(tf.math.ceil(tf.cast(room, tf.float32) * place), tf.int32)
 
 
-def normalize(frames, spec):
-    """Frames on a 0..255 scale, uint8 or float32, to the network's: `(x / 255 - mean) / std`, channels in its order."""
+def normalize(frames: tf.Tensor | np.ndarray, spec: SlowFastSpec) -> tf.Tensor:
+    """Normalize frames for a network: `(x / 255 - mean) / std`, in its channel order.
+
+    Args:
+        frames: uint8 or float32 `[..., 3]`, RGB, 0 to 255.
+        spec: the network.
+
+    Returns:
+        float32 `[..., 3]`.
+    """
     frames = tf.convert_to_tensor(frames)
     if spec.channel_order == "bgr":
         frames = tf.reverse(frames, [-1])
     low = [-m / s for m, s in zip(spec.mean, spec.std)]
     high = [(1 - m) / s for m, s in zip(spec.mean, spec.std)]
     if len(set(low)) == len(set(high)) == 1:
-        # One number for all channels: for each of three TensorFlow takes several times as long.
+        # TensorFlow is several times as fast with one number for all channels.
         low, high = low[0], high[0]
-        if frames.dtype == tf.uint8:  # in one op
+        if frames.dtype == tf.uint8:
             return tf.quantization.dequantize(tf.bitcast(frames, tf.quint8), low, high, mode="MIN_COMBINED")
     scale = (tf.constant(high) - tf.constant(low)) / 255
     return tf.cast(frames, tf.float32) * scale + tf.constant(low)
 
 
-def denormalize(frames, spec):
-    """Return normalized frames as pixels: what `normalize` started from, rounded.
+def denormalize(frames: tf.Tensor | np.ndarray, spec: SlowFastSpec) -> np.ndarray:
+    """Return the rounded pixels of normalized frames; undo `normalize`.
 
     Args:
         frames: float `[..., 3]`, a NumPy array or an eager tensor, normalized for `spec`.
-        spec: a `SlowFastSpec`.
+        spec: the network.
 
     Returns:
         uint8 `[..., 3]`, RGB.
@@ -230,19 +268,23 @@ def denormalize(frames, spec):
     return np.clip(frames * 255, 0, 255).round().astype(np.uint8)
 
 
-def pathways(clip, spec, flow=None):
-    """A clip for a network's inputs (section 3; the Fast inputs of Table 5c).
+def pathways(clip: tf.Tensor, spec: SlowFastSpec, flow: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    """Return the inputs of a network's pathways (section 3; the Fast inputs of Table 5c).
 
     Args:
-        clip: normalised float32 `[..., alpha * T, S, S, 3]` (T frames for Slow-only), in the spec's channel order.
-        spec: a `SlowFastSpec`.
-        flow: float32 `[..., alpha * T, S, S, 2]`, in 20 pixels, for `fast_input` "flow".
+        clip: normalized float32 `[..., alpha * T, S, S, 3]` (T frames for Slow-only), in the spec's channel order.
+        spec: the network.
+        flow: optical flow divided by 20 pixels, float32 `[..., alpha * T, S, S, 2]`, for `fast_input` "flow".
 
     Returns:
-        A dictionary of "slow" `[..., T, S, S, 3]` and "fast" `[..., alpha * T, S', S', C]`, as the spec has them.
+        "slow" `[..., T, S, S, 3]` and "fast" `[..., alpha * T, S', S', C]`, those of the spec's pathways.
 
     Raises:
-        ValueError: for `fast_input` "flow" without `flow`, which frames alone do not give.
+        ValueError: for `fast_input` "flow" without `flow`.
+
+    Example:
+        >>> inputs = pathways(normalize(frames, spec), spec)
+        >>> logits = model({name: x[None] for name, x in inputs.items()})
     """
     inputs = {}
     if "slow" in spec.pathways:
@@ -252,10 +294,10 @@ def pathways(clip, spec, flow=None):
     return inputs
 
 
-def _fast_input(clip, spec, flow):
+def _fast_input(clip: tf.Tensor, spec: SlowFastSpec, flow: tf.Tensor | None) -> tf.Tensor:
     if spec.fast_input == "flow":
         if flow is None:
-            raise ValueError("fast_input flow needs optical flow, which these frames do not hold")
+            raise ValueError("fast_input flow needs optical flow, received frames only; read records that hold flow")
         return flow
     if spec.fast_input == "half":
         shape = tf.shape(clip)
@@ -264,9 +306,9 @@ def _fast_input(clip, spec, flow):
         return tf.reshape(frames, tf.concat([shape[:-3], half, shape[-1:]], 0))
     if spec.fast_input in ("gray", "difference"):
         weights = tf.constant([0.299, 0.587, 0.114][:: -1 if spec.channel_order == "bgr" else 1])
-        gray: Any = tf.reduce_sum(clip * weights, -1, keepdims=True)  # the stubs know fewer slices than it does
+        gray: Any = tf.reduce_sum(clip * weights, -1, keepdims=True)  # Any: the stubs lack these slices
         if spec.fast_input == "gray":
             return gray
-        # The first frame has none before it, and no motion.
+        # The first frame has no predecessor: its difference is 0.
         return tf.concat([tf.zeros_like(gray[..., :1, :, :, :]), gray[..., 1:, :, :, :] - gray[..., :-1, :, :, :]], -4)
     return clip

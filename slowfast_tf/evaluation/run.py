@@ -1,5 +1,6 @@
 """A test of a model, from its videos to metrics and files."""
 
+import dataclasses
 import json
 import os
 import typing
@@ -21,16 +22,33 @@ File = str | os.PathLike | None
 Metrics = dict[str, typing.Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """The files that a test writes; None for a file that is not wanted.
+
+    Attributes:
+        metrics: JSON file for the metrics.
+        report: HTML file for the report.
+        scores: `.npz` file for the scores.
+        detections: csv file of AVA's form for the boxes of a detection model.
+        confusion: PNG file for the confusion matrix, if each video has one class.
+        title: name of the test in the heading of the report; the configuration's `name` by default.
+    """
+
+    metrics: File = None
+    report: File = None
+    scores: File = None
+    detections: File = None
+    confusion: File = None
+    title: str | None = None
+
+    def files(self) -> list[File]:
+        """Return the paths in the order of the fields, as `partial_file` takes them."""
+        return [self.metrics, self.report, self.scores, self.detections, self.confusion]
+
+
 def evaluate(
-    model: "keras.Model",
-    clips: "Clips",
-    shard: tuple[int, int] = (0, 1),
-    output: File = None,
-    report: File = None,
-    scores: File = None,
-    detections: File = None,
-    confusion: File = None,
-    title: str | None = None,
+    model: "keras.Model", clips: "Clips", shard: tuple[int, int] = (0, 1), outputs: Outputs = Outputs()
 ) -> tuple[Metrics, Scores]:
     """Test a model on the videos of a split.
 
@@ -43,12 +61,7 @@ def evaluate(
             `protocol.choose`.
         shard: number of the shard of the videos to test, and how many shards there are. One of several shards has no
             metrics of its own.
-        output: JSON file for the metrics.
-        report: HTML file for the report.
-        scores: `.npz` file for the scores.
-        detections: csv file of AVA's form for the boxes of a detection model.
-        confusion: PNG file for the confusion matrix, if each video has one class.
-        title: name of the test in the heading of the report; the configuration's `name` by default.
+        outputs: the files to write.
 
     Returns:
         The metrics by name (`top1`, `top5`, `mean_class_accuracy`, or `mAP`, for boxes with `AP` by class; `videos`,
@@ -63,7 +76,7 @@ def evaluate(
     Example:
         >>> model = slowfast_tf.load("runs/demo")
         >>> clips = slowfast_tf.data.Clips(slowfast_tf.config.load("configs/demo.json"), "val", spec=model.spec)
-        >>> found, scores = evaluate(model, clips, output="metrics.json")
+        >>> found, scores = evaluate(model, clips, outputs=Outputs(metrics="metrics.json"))
         >>> found["top1"]
         0.979
     """
@@ -71,15 +84,15 @@ def evaluate(
     _check(model, clips)
     if whole and model.spec.head == "roi":  # before hours of work
         metrics.read_annotations(clips.dataset, clips.config.data.root)
-    partial = partial_file(output, report, scores, detections, confusion)
+    partial = partial_file(*outputs.files())
     tested = views.score_videos(model, clips, shard, partial)
     if not tested.ids:
         raise InputError(f"none of the {clips.size(shard)} videos can be read: {next(iter(tested.skipped.values()))}")
-    if scores:
-        tested.save(scores)
+    if outputs.scores:
+        tested.save(outputs.scores)
     if whole:
         found = metrics.compute_metrics(tested)
-        write_results(tested, found, output, report, detections=detections, confusion=confusion, title=title)
+        write_results(tested, found, outputs)
     else:
         found = {"videos": tested.videos, "skipped": len(tested.skipped), "views": tested.views}
         found["part"] = f"{shard[0]}/{shard[1]}"
@@ -88,65 +101,49 @@ def evaluate(
     return found, tested
 
 
-def evaluate_scores(
-    paths: Sequence[str | os.PathLike],
-    output: File = None,
-    report: File = None,
-    scores: File = None,
-    detections: File = None,
-    title: str | None = None,
-) -> tuple[Metrics, Scores]:
+def evaluate_scores(paths: Sequence[str | os.PathLike], outputs: Outputs = Outputs()) -> tuple[Metrics, Scores]:
     """Compute the metrics of a test from the files of its shards, or from the one file of a whole test.
 
     Args:
         paths: of the `.npz` files that `evaluate` wrote.
-        output, report, scores, detections, title: as for `evaluate`.
+        outputs: the files to write.
 
     Returns:
         As `evaluate`.
 
     Raises:
-        InputError: for files that are not all shards of one test, and for `detections` of a classification model.
+        InputError: for files that are not all shards of one test, and for detections of a classification model.
 
     Example:
-        >>> found, scores = evaluate_scores(["part0.npz", "part1.npz"], report="report.html")
+        >>> found, scores = evaluate_scores(["part0.npz", "part1.npz"], Outputs(report="report.html"))
     """
     tested = fuse_scores(paths)
-    if detections and tested.boxes is None:
+    if outputs.detections and tested.boxes is None:
         raise InputError("detections need a detection model; these scores are of whole videos", argument="detections")
     found = metrics.compute_metrics(tested)
-    write_results(tested, found, output, report, scores, detections, title=title)
+    if outputs.scores:
+        tested.save(outputs.scores)
+    write_results(tested, found, outputs)
     return found, tested
 
 
-def write_results(
-    tested: Scores,
-    found: Metrics,
-    output: File = None,
-    report: File = None,
-    scores: File = None,
-    detections: File = None,
-    confusion: File = None,
-    title: str | None = None,
-) -> None:
-    """Write the files of a test that are asked for.
+def write_results(tested: Scores, found: Metrics, outputs: Outputs) -> None:
+    """Write the files of a test that are asked for, except the scores.
 
     Args:
         tested: the scores.
         found: their metrics, from `metrics.compute_metrics`.
-        output, report, scores, detections, confusion, title: as for `evaluate`.
+        outputs: the files.
     """
-    if scores:
-        tested.save(scores)
-    if report:
-        html.save_report(tested, found, report, title)
-    if detections and tested.boxes is not None:
-        ava.write_csv(detections, metrics.detections(tested))
-    if confusion and tested.about.activation == "softmax":
+    if outputs.report:
+        html.save_report(tested, found, outputs.report, outputs.title)
+    if outputs.detections and tested.boxes is not None:
+        ava.write_csv(outputs.detections, metrics.detections(tested))
+    if outputs.confusion and tested.about.activation == "softmax":
         truth, values = metrics.single_labels(tested)
-        plots.save_confusion(truth, values.argmax(1), tested.about.classes, confusion)
-    if output:
-        write_text(output, json.dumps(found, indent=2) + "\n")
+        plots.save_confusion(truth, values.argmax(1), tested.about.classes, outputs.confusion)
+    if outputs.metrics:
+        write_text(outputs.metrics, json.dumps(found, indent=2) + "\n")
 
 
 def _check(model: "keras.Model", clips: "Clips") -> None:

@@ -1,4 +1,4 @@
-"""Clips that show a quantizer what activations are like."""
+"""Clips for the calibration of int8 quantization."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from ..models.spec import SlowFastSpec
 
 
 def refuse_boxes(spec: SlowFastSpec) -> None:
-    """Raise `InputError` for a network that takes boxes: they have to lie between the steps of int8."""
+    """Raise `InputError` for a network that takes boxes, which int8 is too coarse for."""
     if spec.head == "roi":
         raise InputError(
             "int8 would round the corners of boxes to a 256th of the picture, and this network has head roi:"
@@ -22,7 +22,7 @@ def refuse_boxes(spec: SlowFastSpec) -> None:
         )
 
 
-def read(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[str, np.ndarray]]:
+def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[str, np.ndarray]]:
     """Read the middle clip of each video, as the network's inputs.
 
     Args:
@@ -34,10 +34,10 @@ def read(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[st
         A list of dictionaries of float32 arrays `[1, T, S, S, C]`, by input.
 
     Raises:
-        InputError: for a file that cannot be read, or holds no video.
+        InputError: if a file cannot be read or holds no video.
 
     Example:
-        >>> clips = calibration.read(["a.mp4", "b.mp4"], model.spec)
+        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)
     """
     clips = []
     for path in paths:

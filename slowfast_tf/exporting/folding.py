@@ -1,4 +1,4 @@
-"""Folds BatchNorm into the convolutions before it, for inference."""
+"""Fold BatchNorm into the convolutions before it, for inference."""
 
 import numpy as np
 
@@ -10,8 +10,8 @@ from ..models.slowfast import SlowFast
 def fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
     """Return a network without BatchNorm that computes what `model` computes in inference.
 
-    Each convolution takes gamma / sqrt(variance + epsilon) into its kernel and the rest into a bias, computed
-    in float64. `model` stays as it is.
+    Each convolution multiplies gamma / sqrt(variance + epsilon) into its kernel and adds the rest as a bias, in
+    float64. `model` does not change.
 
     Args:
         model: a `SlowFast`, not folded.
@@ -21,7 +21,7 @@ def fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
         A `SlowFast` with the same spec and dtype policy, built with `folded=True`.
 
     Raises:
-        ValueError: where `model` is folded already.
+        ValueError: if `model` is folded already.
 
     Example:
         >>> fast = fold(slowfast_tf.load("runs/demo"))

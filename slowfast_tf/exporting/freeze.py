@@ -1,4 +1,4 @@
-"""A network as a function of constants: what every format is written from, and what runs fastest."""
+"""A network with constant weights: the source of every export format, and the fastest to run."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ TOLERANCE = 1e-3
 
 
 class Network:
-    """A `SlowFast` without BatchNorm and without variables, to be called as the model is: inputs to logits.
+    """A `SlowFast` without BatchNorm and without variables, called like the model: inputs to logits.
 
     With constants, TensorFlow lays the kernels out for oneDNN once, not at every call.
 
@@ -30,7 +30,7 @@ class Network:
         function: the `tf.ConcreteFunction`, from the inputs in the order of `spec.inputs` to logits.
 
     Raises:
-        RunError: where the folded network's logits are not `model`'s.
+        RunError: if the folded network's logits differ from `model`'s.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Network:
             folded = type(folded)(**{**folded.get_config(), "preset": self.spec, "dtype": precision})
             folded.set_weights(weights)
 
-        def logits(*inputs):
+        def logits(*inputs: tf.Tensor) -> tf.Tensor:
             return folded(dict(zip(self.spec.inputs, inputs)), training=False)
 
         # XLA makes it slower on CPUs (see `models.base.Layer`), and TF Serving has none.
@@ -64,7 +64,7 @@ class Network:
 def input_specs(spec: SlowFastSpec, batch: int | None = None, size: int | None = None) -> list[tf.TensorSpec]:
     """Return `tf.TensorSpec`s of a network's inputs, named, float32; `batch` and `size` None where they may vary.
 
-    There may be any number of boxes.
+    The number of boxes may vary.
     """
     frames = {"slow": spec.frames, "fast": spec.clip_frames}
     sides = {name: size and spec.input_size(name, size) for name in spec.pathways}
@@ -89,10 +89,10 @@ def random_inputs(spec: SlowFastSpec, batch: int, size: int) -> dict[str, np.nda
 
 
 def checked_fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
-    """Return `fold(model)` in float32, once its logits on a random clip are `model`'s to 1e-3 of the largest.
+    """Return `fold(model)` in float32, after checking its logits on a random clip to 1e-3 of the largest.
 
     Raises:
-        RunError: where they are not.
+        RunError: if they differ.
     """
     reference = model
     if model.get_config()["dtype"] != "float32":

@@ -36,14 +36,14 @@ def export(
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
         path: the file to write, whole or not at all. An existing file is replaced.
         quantize: "none" (float32), or "int8" (weights per channel, and activations; not with boxes): ONNX Runtime's
-            static quantization, of the network as Conv2D, three times as fast in int8 there as Conv3D.
-        clips: for "int8", an iterable of clips that are like those to come: dictionaries of the model's inputs,
+            static quantization, of the network as Conv2D, which runs three times as fast there as Conv3D in int8.
+        clips: for "int8", an iterable of clips like those at inference: dictionaries of the model's inputs,
             float32 `[1, ...]`.
 
     Raises:
-        InputError: where tf2onnx is missing, or ONNX Runtime for "int8"; where `path` cannot be written; a
+        InputError: if tf2onnx is missing, or ONNX Runtime for "int8"; if `path` cannot be written; for a
             network with boxes in "int8".
-        RunError: where the folded network differs.
+        RunError: if the folded network differs.
 
     Example:
         >>> onnx.export(slowfast_tf.load("runs/demo"), "demo.onnx")
@@ -56,7 +56,7 @@ def export(
         import tf2onnx
 
         if int8:
-            import onnxruntime  # noqa: F401, what quantizes
+            import onnxruntime  # noqa: F401, it quantizes
     except ImportError as error:
         raise InputError(f"ONNX needs {error.name}: pip install 'slowfast_tf[export]'") from error
     with atomic(path) as temporary:
@@ -65,7 +65,7 @@ def export(
         network = Network(model, lowering="conv2d" if int8 else "conv3d", size=size)
 
         @tf.function(input_signature=specs, jit_compile=False, autograph=False)
-        def logits(*inputs):
+        def logits(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"logits": network.function(*inputs)[0]}
 
         exported, _ = tf2onnx.convert.from_function(logits, specs, opset=OPSET)
@@ -89,7 +89,7 @@ def _quantized(exported: Any, clips: Iterable[dict[str, np.ndarray]] | None) -> 
         def __init__(self):
             self.left = iter(clips or ())
 
-        def get_next(self):  # pyright: ignore[reportIncompatibleMethodOverride]
+        def get_next(self) -> dict[str, np.ndarray] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
             return next(self.left, None)
 
     with tempfile.TemporaryDirectory() as directory:

@@ -34,7 +34,7 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
     around; zeros are padding, whose scores are 0. They give `scores` `[B, N, classes]`, `labels` and `label_scores`
     `[B, N, 5]`, as `slowfast_tf.predict` does for a key frame. `clips` has `boxes` in pixels.
 
-    If `tensorflow_serving` is installed, warm-up requests of `serving_default` and `rated_jpeg` go along.
+    If `tensorflow_serving` is installed, warm-up requests of `serving_default` and `rated_jpeg` are included.
 
     Args:
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
@@ -46,7 +46,7 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
     Raises:
         InputError: if `path` exists or cannot be written, the network does not take RGB video, or the views have whole
             frames in place of crops.
-        RunError: where the folded network differs.
+        RunError: if the folded network differs.
 
     Example:
         >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=Views(1, 1))
@@ -68,7 +68,7 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
 
 
 def _name_by_content(path: pathlib.Path) -> None:
-    """Put a SavedModel's checksum where TensorFlow puts a random number: the same export gives the same bytes."""
+    """Replace TensorFlow's random number by the checksum, so that the same export gives the same bytes."""
     from tensorflow.core.protobuf import fingerprint_pb2
 
     file = path / "fingerprint.pb"
@@ -82,7 +82,7 @@ def _write_warmup(path: pathlib.Path, spec: SlowFastSpec) -> None:
     """Write requests that TF Serving sends itself before it calls a version ready: a first request takes seconds."""
     from tensorflow_serving.apis import prediction_log_pb2
 
-    # Small frames: the graph resizes them, so that the network sees what it will see.
+    # Small frames: the graph resizes them, so the network sees its usual size.
     video = np.random.default_rng(0).integers(0, 256, (1, spec.clip_span, 32, 32, 3), np.uint8)
     encoded = np.array([[tf.io.encode_jpeg(frame).numpy() for frame in video[0]]])
     detects, boxes = spec.head == "roi", np.array([[[0.2, 0.2, 0.8, 0.8]]], np.float32)

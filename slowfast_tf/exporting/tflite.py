@@ -1,4 +1,4 @@
-"""TFLite (LiteRT): the network as Conv2D, which is what LiteRT runs fast and quantizes."""
+"""TFLite (LiteRT): the network as Conv2D, which LiteRT accelerates and quantizes."""
 
 import contextlib
 import csv
@@ -36,26 +36,26 @@ def export(
 ) -> None:
     """Write a TFLite file: the model's own inputs, `slow` and `fast`, to `logits`, for one clip of the crop size.
 
-    A zip archive behind the model, as TFLite's metadata has it, holds `slowfast.json` (`metadata.metadata`) and
+    A zip archive behind the model, in the form of TFLite's metadata, holds `slowfast.json` (`metadata.metadata`) and
     `labels.txt`.
 
     Args:
         model: a `SlowFast`; with boxes it takes any number of them for the clip. BatchNorm is folded into the
             convolutions.
         path: the file to write, whole or not at all. An existing file is replaced.
-        quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations as they come) or
+        quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations quantized at run time) or
             "int8" (weights per channel, and activations; not with boxes).
-        clips: for "int8", a list of clips that are like those to come: dictionaries of the model's inputs,
+        clips: for "int8", a list of clips like those at inference: dictionaries of the model's inputs,
             float32 `[1, ...]`.
         int8_io: whether the inputs and logits of "int8" are int8 too; their scales are in the file.
         report: a CSV file to write `layer_errors` to, for "int8".
 
     Raises:
-        InputError: where `path` cannot be written, and for a network with boxes in "int8".
-        RunError: where the folded network differs.
+        InputError: if `path` cannot be written, and for a network with boxes in "int8".
+        RunError: if the folded network differs.
 
     Example:
-        >>> clips = calibration.read(["a.mp4", "b.mp4"], model.spec)
+        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)
         >>> tflite.export(model, "demo.tflite", "int8", clips)
     """
     if quantize == "int8":
@@ -86,10 +86,10 @@ def _converter(
     specs = input_specs(network.spec, 1, network.spec.crop_size)
 
     @tf.function(input_signature=specs, jit_compile=False, autograph=False)
-    def logits(*inputs):
+    def logits(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": network.function(*inputs)[0]}
 
-    # By way of a SavedModel: a concrete function alone gives a file without a signature, whose outputs have no names.
+    # Convert a SavedModel: a concrete function gives a file without a signature, whose outputs have no names.
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="\\s*Warning: (tf.lite.Interpreter is|Enabling `experimental_pres)")
         tf.saved_model.save(tf.Module(), directory, signatures=logits)
@@ -109,7 +109,7 @@ def _converter(
 def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]]:
     """Measure what int8 costs in each layer, by TensorFlow's quantization debugger.
 
-    Each layer gets what the int8 layers before it gave, and computes in float32 as well as in int8.
+    Each layer receives the output of the int8 layers before it and computes in both float32 and int8.
 
     Args:
         network: a `freeze.Network`, as for `convert`.
@@ -122,7 +122,7 @@ def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]
     """
     debugger, options = tf.lite.experimental.QuantizationDebugger, tf.lite.experimental.QuantizationDebugOptions
 
-    def difference(x, quantized, scale, zero):
+    def difference(x: np.ndarray, quantized: np.ndarray, scale: float, zero: int) -> np.ndarray:
         return (quantized.astype(np.float32) - zero) * scale - x
 
     metrics = {

@@ -14,7 +14,7 @@ from ..errors import InputError
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Give a temporary path to write a file or a directory to; it is renamed to `path` at the end.
+    """Yield a temporary path for a file or a directory; it is renamed to `path` at the end.
 
     The content is on the disk before it counts: a power cut leaves the old file or the new one, never a part of it.
     The temporary path is in a hidden directory beside `path`. A process that is killed leaves that directory behind;

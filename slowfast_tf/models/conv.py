@@ -1,12 +1,12 @@
-"""The convolution of every network: one 5-D kernel that runs as Conv3D or as Conv2D, with the same result."""
+"""The 3-D convolution of every network, computed as Conv3D or as Conv2D with the same result."""
 
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from . import conv_workarounds as workarounds
-from .base import Layer, register, sizes
+from .base import Layer, Shape, register, sizes
 
 
 @register
@@ -14,17 +14,17 @@ class Conv3D(Layer):
     """Convolution with PyTorch's padding (`dilation * (kernel - 1) / 2` on both sides) and He initialization.
 
     Input `[B, T, H, W, C]`, output `[B, T', H', W', filters]` with `T' = ceil(T / stride)`, and so on.
-    The kernel is `[kT, kH, kW, C, filters]` whichever way it runs.
+    The kernel is `[kT, kH, kW, C, filters]` for either lowering.
 
     Args:
         filters: output channels.
         kernel_size: three odd integers (time, height, width).
         strides: three integers.
-        dilation: of height and width; only where all strides are 1.
-        use_bias: whether to add a bias, starting at 0. A convolution with a bias is one for inference (BatchNorm
-            folded) or of a non-local block: it skips the work-arounds for training.
+        dilation: of height and width; requires strides of 1.
+        use_bias: whether to add a bias, starting at 0. A convolution with a bias is for inference (BatchNorm
+            folded) or belongs to a non-local block, so it skips the work-arounds for training.
         relu: whether ReLU follows.
-        lowering: "conv3d" (what is fastest in TensorFlow) or "conv2d" (reshapes around a Conv2D, what TFLite
+        lowering: "conv3d" (fastest in TensorFlow) or "conv2d" (reshapes around a Conv2D, which TFLite
             accelerates and quantizes). Weights are the same.
 
     Raises:
@@ -44,7 +44,7 @@ class Conv3D(Layer):
         use_bias: bool = False,
         relu: bool = False,
         lowering: str = "conv3d",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.filters = filters
@@ -57,7 +57,7 @@ class Conv3D(Layer):
             raise ValueError(f"lowering must be conv3d or conv2d; got {lowering!r}")
         self.lowering = lowering
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.kernel: Any = self.add_weight(
             name="kernel",
             shape=(*self.kernel_size, input_shape[-1], self.filters),
@@ -68,7 +68,7 @@ class Conv3D(Layer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
         self.built = True
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         kernel = tf.cast(self.kernel, x.dtype)
         trained = self.bias is None
         flat_in_space = self.kernel_size[0] > 1 and self.kernel_size[1:] == self.strides[1:] == (1, 1)
@@ -82,11 +82,11 @@ class Conv3D(Layer):
             return self._conv2d_of_neighbors(x, kernel)
         return self._conv2d_of_frames(x, kernel, self.bias)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         strided = (n and -(-n // s) for n, s in zip(input_shape[1:4], self.strides))
         return (input_shape[0], *strided, self.filters)
 
-    def _conv3d(self, x, kernel, trained):
+    def _conv3d(self, x: tf.Tensor, kernel: tf.Tensor, trained: bool) -> tf.Tensor:
         strides = self.strides
         if self.kernel_size == (1, 1, 1) and strides[0] == 1 and max(strides) > 1:
             x, strides = workarounds.subsample(x, strides[1:]), (1, 1, 1)
@@ -97,8 +97,8 @@ class Conv3D(Layer):
             x = tf.nn.conv3d(x, kernel, [1, *strides, 1], padding)
         return self._finish(x, self.bias)
 
-    def _conv2d_over_time(self, x, kernel):
-        """A kernel kT x 1x1: rows are time, columns are all places of a frame."""
+    def _conv2d_over_time(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Convolve with a kernel kT x 1x1: rows are time, columns are all positions of a frame."""
         batch, time, height, width, channels = sizes(x)
         stride = self.strides[0]
         x = tf.reshape(x, [batch, time, height * width, channels])
@@ -106,8 +106,8 @@ class Conv3D(Layer):
         x = self._finish(tf.nn.conv2d(x, tf.squeeze(kernel, 2), [1, stride, 1, 1], padding), self.bias)
         return tf.reshape(x, [batch, sizes(x)[1], height, width, self.filters])
 
-    def _conv2d_of_neighbors(self, x, kernel):
-        """A kernel kT x k x k (conv1 of the Fast pathway): neighboring frames are side by side as channels.
+    def _conv2d_of_neighbors(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Convolve with a kernel kT x k x k (conv1 of the Fast pathway), with neighboring frames stacked as channels.
 
         n = kT - 1 output frames are computed at once from 2n frames. That takes fewer copies than kT frames for each,
         and fills vector instructions: 70 ms instead of 149 ms in LiteRT, 41 ms instead of 66 ms in TensorFlow, for 32
@@ -120,8 +120,8 @@ class Conv3D(Layer):
         stride = self.strides[0]
         return x[:, :time:stride] if stride > 1 or x.shape[1] != time else x
 
-    def _conv2d_of_frames(self, x, kernel, bias, at_once=1):
-        """A kernel of one step in time: the frames are a batch. Each gives `at_once` output frames, as channels."""
+    def _conv2d_of_frames(self, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None, at_once: int = 1) -> tf.Tensor:
+        """Convolve each frame, as a batch. Each frame gives `at_once` output frames as channels."""
         _, kernel_h, kernel_w = self.kernel_size
         stride_t, stride_h, stride_w = self.strides
         if stride_t > 1 and at_once == 1:
@@ -132,7 +132,7 @@ class Conv3D(Layer):
         if workarounds.slice_is_safer(self.kernel_size, stride_h, bias is None):
             x, stride_h, stride_w = x[:, ::stride_h, ::stride_w], 1, 1
 
-        def convolve(x, dilation):
+        def convolve(x: tf.Tensor, dilation: int) -> tf.Tensor:
             x, padding = self._pad(x, (kernel_h, kernel_w), (stride_h, stride_w), dilation)
             x = tf.nn.conv2d(x, kernel, [1, stride_h, stride_w, 1], padding, dilations=dilation)
             return self._finish(x, bias)
@@ -147,20 +147,22 @@ class Conv3D(Layer):
             x = tf.transpose(x, [0, 2, 1, 3])
         return tf.reshape(x, [batch, groups * at_once, height, width, self.filters])
 
-    def _pad(self, x, kernel_size, strides, dilation=1):
-        """Return `x`, padded where it must be, and the padding to ask of the convolution."""
+    def _pad(
+        self, x: tf.Tensor, kernel_size: tuple[int, ...], strides: tuple[int, ...], dilation: int = 1
+    ) -> tuple[tf.Tensor, Literal["SAME", "VALID"]]:
+        """Return `x`, padded where it must be, and the padding argument of the convolution."""
         pads = [dilation * (k // 2) for k in kernel_size]
         if max(strides) == 1 and workarounds.same_is_safe(x.shape, pads, dilation):
             return x, "SAME"  # the same as PyTorch's padding while the stride is 1
         return workarounds.zero_pad(x, pads, trained=self.bias is None), "VALID"
 
-    def _finish(self, x, bias):
+    def _finish(self, x: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
         # BiasAdd, not +: TensorFlow fuses it, and a residual sum and ReLU behind it, into the convolution.
         x = x if bias is None else tf.nn.bias_add(x, tf.cast(bias, x.dtype))
         return tf.nn.relu(x) if self.relu else x
 
 
-def _neighbors(x, n):
+def _neighbors(x: tf.Tensor, n: int) -> tf.Tensor:
     """Return all 2n frames that n frames of a convolution's output need, side by side as channels.
 
     `x` is `[B, T, H, W, C]`, and is padded by n / 2 frames; the result is `[B, ceil(T / n), H, W, 2n * C]`.
@@ -173,7 +175,7 @@ def _neighbors(x, n):
     return tf.concat([x[:, :-1], x[:, 1:]], -1)
 
 
-def _shifted(kernel, n):
+def _shifted(kernel: tf.Tensor, n: int) -> tf.Tensor:
     """Return a kernel `[n + 1, kH, kW, C, filters]` as `[kH, kW, 2n, C, n, filters]`, a frame later for each of n."""
     kernels = [tf.pad(kernel, [(i, n - 1 - i), *[(0, 0)] * 4]) for i in range(n)]
     return tf.transpose(tf.stack(kernels, -2), [1, 2, 0, 3, 4, 5])

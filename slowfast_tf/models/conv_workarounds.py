@@ -1,6 +1,6 @@
-"""What TensorFlow on a CPU does slowly or wrongly in a convolution, and the way around it.
+"""Work-arounds for convolutions that TensorFlow computes slowly or wrongly on a CPU.
 
-`Conv3D` calls these. Each computes what the plain operation computes. Delete one if its measurement no longer holds:
+`Conv3D` calls these. Each gives the result of the plain operation. Delete one if its measurement no longer holds:
 the docstring says what to measure. Times are of TensorFlow 2.21 with oneDNN, on two cores of a shared x86-64 machine
 with AVX-512: only their ratios mean something.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .base import HAS_GPU, sizes
+from .base import HAS_GPU, per_frame, sizes
 
 
 def zero_pad(x: tf.Tensor, pads: tuple[int, ...] | list[int], trained: bool = True) -> tf.Tensor:
@@ -65,23 +65,20 @@ def subsample(x: tf.Tensor, stride: tuple[int, ...]) -> tf.Tensor:
     for `[2, 8, 56, 56, 320]` to 512 channels; equal in float32. Pooling over single pixels takes them on all cores; a
     strided slice (103 ms; in float32 199 ms for 85 ms) runs on one.
     """
-    batch, time, height, width, channels = sizes(x)
-    x = tf.nn.avg_pool2d(tf.reshape(x, [batch * time, height, width, channels]), 1, stride, "VALID")
-    _, height, width, _ = sizes(x)
-    return tf.reshape(x, [batch, time, height, width, channels])
+    return per_frame(lambda frames: tf.nn.avg_pool2d(frames, 1, stride, "VALID"), x)
 
 
 def needs_own_gradient(kernel_size: tuple[int, ...], filters: int, trained: bool) -> bool:
-    """Return whether `conv3d_flat_in_space` is worth it.
+    """Return whether `conv3d_flat_in_space` is faster.
 
-    A SavedModel of folded convolutions cannot hold own gradients and needs none.
+    A SavedModel of folded convolutions cannot hold custom gradients and needs none.
     """
     flat_in_space = kernel_size[1:] == (1, 1) and (kernel_size[0] > 1 or filters >= 64)
     return flat_in_space and trained and not HAS_GPU
 
 
 @tf.custom_gradient
-def conv3d_flat_in_space(x: tf.Tensor, kernel: tf.Tensor):
+def conv3d_flat_in_space(x: tf.Tensor, kernel: tf.Tensor) -> Any:  # callers get the tensor, TensorFlow the gradient
     """Convolve with a kT x 1x1 kernel, stride 1 and padding SAME; compute gradients as matrix products.
 
     oneDNN's kernel gradient of a long kernel takes 191 ms instead of 144 ms in bfloat16, 41 ms instead of 33 ms in
@@ -90,7 +87,7 @@ def conv3d_flat_in_space(x: tf.Tensor, kernel: tf.Tensor):
     (3.35 s, 160x160, batch 4). With few channels this is slower: 14 ms instead of 5 ms for 8 channels at 56x56.
     """
 
-    def gradient(dy):
+    def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shape: Any = kernel.shape
         kernel_t, _, _, inner, outer = shape
         if kernel_t == 1 and inner > outer:
@@ -128,7 +125,7 @@ def needs_phases(dilation: int, trained: bool) -> bool:
 
 
 def in_phases(convolve: Callable[[tf.Tensor, int], tf.Tensor], x: tf.Tensor, dilation: int) -> tf.Tensor:
-    """Convolve every `dilation`-th row and column of `[N, H, W, C]` as a picture of its own, without dilation.
+    """Convolve every `dilation`-th row and column of `[N, H, W, C]` as a separate image, without dilation.
 
     Args:
         convolve: a convolution of stride 1 as a function of its input and its dilation.

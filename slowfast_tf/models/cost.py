@@ -1,14 +1,15 @@
-"""Multiply-adds and trainable parameters of a network, from its spec by arithmetic on shapes. No TensorFlow here.
+"""Multiply-adds and trainable parameters of a network, computed from the shapes in its spec, without TensorFlow.
 
-Counted as the paper counts: convolutions and the classifier only (of a detection network, for one box). The two
+The count follows the paper: convolutions and the classifier only (of a detection network, for one box). The two
 matrix products of a non-local block are left out (`nonlocal_products` has them): 16x8 R101 with non-local blocks
-then takes 229.1 G, 242.0 G with them, where the paper says 234.
+then takes 229.1 G, 242.0 G with them, the paper says 234.
 """
 
 import math
 
 from .spec import SlowFastSpec
 
+Sizes = tuple[int, ...]
 PARTS = ("slow", "fast", "lateral", "head")
 
 
@@ -21,10 +22,10 @@ def cost(spec: SlowFastSpec, size: int = 256) -> dict[str, dict[str, int]]:
 
     Returns:
         `{"slow": {"parameters": ..., "multiply_adds": ...}, "fast": ..., "lateral": ..., "head": ...}`, whole
-        numbers; parameters are the trainable ones, BatchNorm's two a channel among them.
+        numbers; parameters are the trainable ones, including BatchNorm's two per channel.
 
     Raises:
-        ValueError: where the network cannot take an input of that size.
+        ValueError: if the network cannot take an input of that size.
 
     Example:
         >>> cost(get_spec("slowfast_8x8_r50"))["lateral"]["parameters"]
@@ -33,15 +34,17 @@ def cost(spec: SlowFastSpec, size: int = 256) -> dict[str, dict[str, int]]:
     spec.check_size(size)
     parts = {part: {"parameters": 0, "multiply_adds": 0} for part in PARTS}
 
-    def conv(part, kernel, channels, filters, shape, norm=True, bias=False):
-        """Counts a convolution, whose output's time, height and width lead `shape`, and gives its filters."""
+    def conv(
+        part: str, kernel: Sizes, channels: int, filters: int, shape: Sizes, norm: bool = True, bias: bool = False
+    ) -> int:
+        """Count a convolution and return its filters; `shape` starts with the output's time, height and width."""
         weights = math.prod(kernel) * channels * filters
         parts[part]["parameters"] += weights + filters * (2 * norm + bias)
         parts[part]["multiply_adds"] += weights * math.prod(shape[:3])
         return filters
 
-    def fuse(channels, stage):
-        """Counts the lateral connection after `stage` and gives the Slow pathway's channels behind it."""
+    def fuse(channels: int, stage: int) -> int:
+        """Count the lateral connection after `stage` and return the Slow pathway's channels after it."""
         if len(spec.pathways) == 1:
             return channels
         fast = spec.feature_shape("fast", stage, size)

@@ -1,4 +1,4 @@
-"""The paper's cost figures beside this package's own counts. No TensorFlow here."""
+"""The paper's cost figures beside this package's own counts, without TensorFlow."""
 
 from typing import Any, NamedTuple
 
@@ -10,8 +10,8 @@ class PaperCost(NamedTuple):
     """A row of the paper's Tables 2 and 5.
 
     Attributes:
-        model: its name there.
-        preset, changes: the same network here.
+        model: its name in the paper.
+        preset, changes: the same network in this package.
         published: multiply-adds in G as published.
         recomputed: multiply-adds in G recomputed from Table 1, if they were.
         parameters: parameters in M recomputed, if they were.

@@ -1,4 +1,4 @@
-"""A network as the paper's Table 1 shows it, with its parameters and multiply-adds. No TensorFlow here."""
+"""A network as the paper's Table 1 shows it, with its parameters and multiply-adds, without TensorFlow."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ def read_spec(source: str) -> SlowFastSpec:
         source: a preset's name or a path.
 
     Raises:
-        InputError: where it is none of these; the message names the nearest preset.
+        InputError: if it is none of these; the message names the nearest preset.
     """
     if source in PRESETS:
         return get_spec(source)
@@ -43,15 +43,15 @@ def read_spec(source: str) -> SlowFastSpec:
 
 
 def describe(spec: SlowFastSpec, size: int = 256) -> dict[str, Any]:
-    """Return what a network is and costs, as a dictionary that JSON can hold.
+    """Return the architecture and the cost of a network as a JSON-compatible dictionary.
 
     Keys:
         `parameters` (trainable) and `multiply_adds` (of one clip; convolutions and the classifier): totals;
         `slow`, `fast`, `lateral`, `head`: objects of the same two, for the part;
         `nonlocal_products`: multiply-adds of the non-local blocks' matrix products, not in the totals;
-        `size`: height and width that this is for;
+        `size`: height and width of the input;
         `inputs`: shape of each input, by name, without the batch;
-        `stages`: Table 1, an object a row: `stage`, and for each pathway that there is `slow` and `fast`
+        `stages`: Table 1, an object per row: `stage`, and for each pathway of the network `slow` and `fast`
         (a list of operations) and `slow_output` and `fast_output` (time, height, width, channels);
         `spec`: the fields of `SlowFastSpec`.
 
@@ -60,7 +60,7 @@ def describe(spec: SlowFastSpec, size: int = 256) -> dict[str, Any]:
         size: height and width of the input.
 
     Raises:
-        ValueError: where the network cannot take an input of that size.
+        ValueError: if the network cannot take an input of that size.
 
     Example:
         >>> describe(get_spec("slowfast_4x16_r50"))["inputs"]
@@ -122,7 +122,7 @@ def as_text(name: str, spec: SlowFastSpec, size: int) -> str:
         size: height and width of the input.
 
     Raises:
-        ValueError: where the network cannot take an input of that size.
+        ValueError: if the network cannot take an input of that size.
     """
     about = describe(spec, size)
     return "\n".join(

@@ -1,9 +1,12 @@
-"""From features to logits."""
+"""Heads: from features to logits."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from .base import Layer, register
+from .base import Layer, Shape, register
 from .roi_align import RoIAlign
 
 
@@ -16,29 +19,29 @@ def activate(logits: tf.Tensor, activation: str) -> tf.Tensor:
 class ClassificationHead(Layer):
     """Global average pool of each pathway, concatenation, dropout 0.5, fully connected (Table 1).
 
-    Input: a list of features `[B, T, H, W, C]`, one a pathway. Output: logits `[B, num_classes]`, float32.
+    Input: a list of features `[B, T, H, W, C]`, one per pathway. Output: logits `[B, num_classes]`, float32.
 
     Args:
         num_classes: outputs.
         dropout: rate.
     """
 
-    def __init__(self, num_classes: int, dropout: float = 0.5, **kwargs):
+    def __init__(self, num_classes: int, dropout: float = 0.5, **kwargs: Any):
         super().__init__(**kwargs)
         self.num_classes = num_classes
         self.dropout = keras.layers.Dropout(dropout, dtype=kwargs.get("dtype"), name="dropout")
         self.classifier = _classifier(num_classes)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         channels = sum(shape[-1] for shape in input_shape)
         self.classifier.build((None, channels))
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         x = tf.concat([tf.reduce_mean(x, [1, 2, 3]) for x in inputs], -1)
         return self.classifier(self.dropout(x, training=training))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], self.num_classes)
 
 
@@ -46,17 +49,17 @@ class ClassificationHead(Layer):
 class RoIHead(Layer):
     """Detection head (section 5): average over time, RoIAlign, maximum over each box, concatenation, dropout, classes.
 
-    Input: a list of features `[B, T, H, W, C]`, one a pathway, and of boxes `[B, N, 4]`: x1, y1, x2, y2 in input
-    pixels. Output: logits `[B, N, num_classes]`, float32; those of a padding box (all zeros) mean nothing.
+    Input: a list of features `[B, T, H, W, C]`, one per pathway, and boxes `[B, N, 4]`: x1, y1, x2, y2 in input
+    pixels. Output: logits `[B, N, num_classes]`, float32; ignore those of padding boxes (all zeros).
 
     Args:
         num_classes: outputs.
-        strides: input pixels for one of the feature, of each pathway.
+        strides: input pixels per feature pixel, for each pathway.
         dropout: rate.
         aligned: see `RoIAlign`.
     """
 
-    def __init__(self, num_classes: int, strides: list[int], dropout: float = 0.5, aligned: bool = True, **kwargs):
+    def __init__(self, num_classes: int, strides: list[int], dropout: float = 0.5, aligned: bool = True, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)
         self.num_classes = num_classes
         self.aligns = [
@@ -66,18 +69,18 @@ class RoIHead(Layer):
         self.dropout = keras.layers.Dropout(dropout, dtype="float32", name="dropout")
         self.classifier = _classifier(num_classes)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         channels = sum(shape[-1] for shape in input_shape[:-1])
         self.classifier.build((None, None, channels))
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         *features, boxes = inputs
         regions = [align([tf.reduce_mean(x, 1), boxes]) for align, x in zip(self.aligns, features)]
         x = tf.concat([tf.reduce_max(x, [2, 3]) for x in regions], -1)
         return self.classifier(self.dropout(x, training=training))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], input_shape[-1][1], self.num_classes)
 
 

@@ -1,7 +1,7 @@
 """Every difference between Keras 2.15 (with TensorFlow 2.15) and Keras 3 (with the newest TensorFlow).
 
-Everything else in the package uses what both have; docs/stacks.md says which to choose. First the model class, whose
-`fit` works on several devices, then optimizers, then functions.
+All other modules use the API that both share; docs/stacks.md says which to choose. The model class, whose `fit` works
+on several devices, comes first, then optimizers, then functions.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 KERAS_3 = hasattr(keras, "ops")
 
-# TensorFlow 2.15 puts no random number into a SavedModel.
+# TensorFlow 2.15 writes no random number into a SavedModel.
 SAVED_MODEL_HAS_UUID = KERAS_3
 
 
@@ -26,17 +26,17 @@ class Model(keras.Model):
             """Names of the inputs, in order: "slow" and "fast", or one of them, and "boxes" for head "roi"."""
             return [tensor.name for tensor in self.inputs]
 
-        def load_own_variables(self, store) -> None:
+        def load_own_variables(self, store: Any) -> None:
             """Load nothing: all variables are the layers', except what Keras 2 keeps here of some optimizers."""
 
     else:  # optimizers of the older kind, such as tensorflow-addons has
 
-        def save_own_variables(self, store) -> None:
+        def save_own_variables(self, store: Any) -> None:
             if _is_legacy(self.optimizer):
                 for i, value in enumerate(self.optimizer.get_weights()):
                     store[f"optimizer_{i:06d}"] = value
 
-        def load_own_variables(self, store) -> None:
+        def load_own_variables(self, store: Any) -> None:
             if store.keys() and _is_legacy(self.optimizer):
                 self.optimizer._create_all_weights(self.trainable_variables)
                 self.optimizer.set_weights([store[name][()] for name in sorted(store.keys())])
@@ -52,10 +52,10 @@ class FitModel(Model):
     needs none of this, and forbids a replica to branch.
     """
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, Any]:
         return self.with_axis(super().train_step(data))
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, Any]:
         step = super().test_step
         if self._many_replicas:
             clips = tf.shape(tf.nest.flatten(data)[0])[0]
@@ -68,7 +68,7 @@ class FitModel(Model):
             return metrics
         return {name: tf.reshape(value, [1]) for name, value in metrics.items()}
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         if self._many_replicas and iterator is not None:
             _, _, batches = next(iter(iterator))
             local = self.distribute_strategy.experimental_local_results
@@ -76,14 +76,14 @@ class FitModel(Model):
             iterator = None
         super()._maybe_symbolic_build(iterator, data_batch)
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         # TensorFlow traces a function twice if it makes variables, such as the optimizer's.
         if self.optimizer is not None:
             with self.distribute_strategy.scope():
                 build(self.optimizer, self.trainable_variables)
         return super().make_train_function(force)
 
-    def _symbolic_build(self, iterator=None, data_batch=None):
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras traces the whole network to learn the shape of its logits, which is known.
         if data_batch is not None:
             _, labels, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
@@ -102,33 +102,33 @@ class FitModel(Model):
 
 
 class Optimizer:
-    """What this package's optimizers need: Keras 3 has all of it, Keras 2 the following under other names."""
+    """Methods that this package's optimizers need; Keras 2 has them under other names."""
 
     if not KERAS_3:
 
-        def build(self, variables):
+        def build(self, variables: Iterable[Any]) -> None:
             super().build(variables)  # pyright: ignore[reportAttributeAccessIssue]
             self._trainable_variables = list(variables)
 
-        def _get_variable_index(self, variable):
+        def _get_variable_index(self, variable: Any) -> int:
             return self._index_dict[self._var_key(variable)]  # pyright: ignore[reportAttributeAccessIssue]
 
-        def assign(self, variable, value):
+        def assign(self, variable: Any, value: Any) -> None:
             variable.assign(value)
 
-        def aggregate_gradients(self, pairs):
+        def aggregate_gradients(self, pairs: Iterable[Any]) -> Any:
             return self._all_reduce_sum_gradients(pairs)
 
-        def _all_reduce_sum_gradients(self, pairs):
+        def _all_reduce_sum_gradients(self, pairs: Iterable[Any]) -> Any:
             return super().aggregate_gradients(pairs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 if KERAS_3:
 
     class SGD(keras.optimizers.SGD):
-        """Keras' SGD by TensorFlow's operation for it, in place of ten small ones for each variable."""
+        """Keras' SGD as one TensorFlow operation instead of ten small ones per variable."""
 
-        def update_step(self, gradient, variable, learning_rate):
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
             if not self.momentum:
                 super().update_step(gradient, variable, learning_rate)
                 return
@@ -160,14 +160,14 @@ def step_on_batch(model: keras.Model) -> Callable[[Any], Any]:
     if model.run_eagerly:
         return lambda batch: step(iter([batch]))
 
-    def on_batch(batch):
+    def on_batch(batch: Any) -> Any:
         return step.python_function(iter([batch]))
 
     return tf.function(on_batch, reduce_retracing=True)
 
 
 def scaled_loss(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
-    """Return a loss as an optimizer wants it differentiated: larger, where it guards float16 gradients."""
+    """Return the loss to differentiate: scaled up if the optimizer protects float16 gradients."""
     if KERAS_3:
         return optimizer.scale_loss(loss)
     scale = getattr(optimizer, "get_scaled_loss", None)
@@ -190,7 +190,7 @@ def learning_rate(optimizer: Any) -> float:
 
 
 def build(optimizer: Any, variables: Iterable[Any]) -> None:
-    """Make an optimizer's variables, unless they are there."""
+    """Create an optimizer's variables unless they exist."""
     if KERAS_3:
         if not optimizer.built:
             optimizer.build(variables)

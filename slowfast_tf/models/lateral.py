@@ -1,37 +1,38 @@
 """Lateral connections, from the Fast pathway to the Slow one (section 3.3)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from .base import Composite, register, sizes
+from .base import Composite, Shape, per_frame, register, sizes
 from .conv import Conv3D
 from .layers import ConvNorm
 
 
 @register
 class Lateral(Composite):
-    """Brings a Fast feature `[B, alpha * T, H, W, C]` to the Slow pathway's frames and fuses it.
+    """Fuse a Fast feature `[B, alpha * T, H, W, C]` into the Slow one, at the Slow pathway's frames.
 
     Input: a list of the Slow and the Fast feature. Output: the Slow feature, with the Fast one behind its
-    channels (or added, for "channel_sum"). A Fast feature of a half-resolution input (Table 5c) is fused as
-    above at its own size, then each place of it repeated 2x2 and a last odd row or column cut: of the
-    possible ways, the one that costs the recomputed 35.98 G.
+    channels (or added, for "channel_sum"). A Fast feature of a half-resolution input (Table 5c) is reduced in
+    time at its own size, repeated 2x2 in space, and cropped to the Slow feature's size. This order costs the
+    recomputed 35.98 G.
 
     Args:
         kind: "conv": a time-strided kernel x 1x1 convolution to 2 C channels; "sample": every alpha-th
             frame; "channel_concat" and "channel_sum": alpha frames side by side as channels.
-        alpha: frames of the Fast pathway for one of the Slow.
+        alpha: Fast frames per Slow frame.
         kernel: size in time of "conv".
         norm: whether BatchNorm and ReLU follow "conv".
         scale: height and width of the Slow feature over the Fast one's, rounded up.
         options: see `Composite`.
 
     Raises:
-        ValueError: where the two features' sizes do not fit each other.
+        ValueError: if the sizes of the two features do not fit.
     """
 
-    def __init__(self, kind: str, alpha: int, kernel: int = 5, norm: bool = True, scale: int = 1, **kwargs):
+    def __init__(self, kind: str, alpha: int, kernel: int = 5, norm: bool = True, scale: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.kind = kind
         self.alpha = alpha
@@ -39,28 +40,21 @@ class Lateral(Composite):
         self.norm = norm
         self.scale = scale
 
-    def build(self, input_shape):
+    def build(self, input_shape: Sequence[Shape]) -> None:
         self.conv: Any = None
         if self.kind == "conv":
             filters, strides = 2 * input_shape[1][-1], (self.alpha, 1, 1)
             if self.norm:
                 self.conv = ConvNorm(filters, self.kernel_size, strides, name="conv", **self._options)
             else:
-                self.conv = Conv3D(
-                    filters,
-                    self.kernel_size,
-                    strides,
-                    lowering=(self._options["options"] or {}).get("lowering", "conv3d"),
-                    dtype=self._options["dtype"],
-                    name="conv",
-                )
+                self.conv = Conv3D(filters, self.kernel_size, strides, name="conv", **self._conv_options)
             self.conv.build(input_shape[1])
         self.built = True
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         slow, fast = inputs
         for large, small in zip(slow.shape[2:4], fast.shape[2:4]):
-            if None not in (large, small) and -(-large // self.scale) != small:
+            if large is not None and small is not None and -(-large // self.scale) != small:
                 raise ValueError(
                     f"the Slow and the Fast input do not fit: their features are {slow.shape[2:4]} and"
                     f" {fast.shape[2:4]} at {self.name}; the Fast input must have the Slow one's height and width"
@@ -76,16 +70,14 @@ class Lateral(Composite):
             fast = tf.transpose(fast, [0, 1, 3, 4, 2, 5])
             fast = tf.reshape(fast, [batch, time // self.alpha, height, width, self.alpha * channels])
         if self.scale > 1:
-            batch, time, height, width, channels = sizes(fast)
-            fast = tf.reshape(fast, [batch * time, height, width, channels])
-            height, width = self.scale * height, self.scale * width
-            fast = tf.reshape(tf.image.resize(fast, [height, width], "nearest"), [batch, time, height, width, channels])
+            size = [self.scale * n for n in sizes(fast)[2:4]]
+            fast = per_frame(lambda frames: tf.image.resize(frames, size, "nearest"), fast)
             fast = fast[:, :, : sizes(slow)[2], : sizes(slow)[3]]
         if self.kind == "channel_sum":
             return slow + fast
         return tf.concat([slow, fast], -1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         slow, fast = input_shape
         added = {"conv": 2 * fast[-1], "sample": fast[-1], "channel_concat": self.alpha * fast[-1], "channel_sum": 0}
         return (*slow[:-1], slow[-1] + added[self.kind])

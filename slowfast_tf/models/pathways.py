@@ -1,10 +1,11 @@
 """A pathway's first convolution with its pooling, and its residual stages (Table 1)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from .base import Composite, register, sizes
+from .base import Composite, Shape, per_frame, register
 from .conv_workarounds import zero_pad
 from .layers import Bottleneck, ConvNorm, NonLocal
 
@@ -19,25 +20,23 @@ class Stem(Composite):
         options: see `Composite`.
     """
 
-    def __init__(self, filters: int, temporal_kernel: int = 1, **kwargs):
+    def __init__(self, filters: int, temporal_kernel: int = 1, **kwargs: Any):
         super().__init__(**kwargs)
         self.conv = ConvNorm(filters, (temporal_kernel, 7, 7), (1, 2, 2), name="conv1", **self._options)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.conv.build(input_shape)
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         x = self.conv(x, training=training)
-        batch, time, height, width, channels = sizes(x)
-        # Nothing is below 0 after ReLU, so zeros pad a maximum; TFLite knows no explicitly padded pooling.
-        x = tf.reshape(x, [batch * time, height, width, channels])
-        x = zero_pad(x, (1, 1), trained=self.conv.norm is not None)
-        x = tf.nn.max_pool2d(x, 3, 2, "VALID")
-        _, height, width, _ = sizes(x)
-        return tf.reshape(x, [batch, time, height, width, channels])
+        return per_frame(self._pool, x)
 
-    def compute_output_shape(self, input_shape):
+    def _pool(self, frames: tf.Tensor) -> tf.Tensor:
+        # Nothing is below 0 after ReLU, so zeros can pad a maximum. TFLite has no pooling with explicit padding.
+        return tf.nn.max_pool2d(zero_pad(frames, (1, 1), trained=self.conv.norm is not None), 3, 2, "VALID")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, time, height, width, channels = self.conv.compute_output_shape(input_shape)
         return (batch, time, height and -(-height // 2), width and -(-width // 2), channels)
 
@@ -49,11 +48,11 @@ class Stage(Composite):
     Args:
         filters: output channels.
         inner_filters: channels inside the blocks.
-        temporal_kernels: kernel size in time of each block's first convolution; one number a block.
+        temporal_kernels: kernel size in time of each block's first convolution; one number per block.
         stride: of height and width, in the first block.
         dilation: of height and width, in every block.
-        nonlocal_blocks: after which blocks (from 0) a non-local block stands.
-        nonlocal_kind: of these, see `NonLocal`.
+        nonlocal_blocks: indices (from 0) of the blocks that a non-local block follows.
+        nonlocal_kind: see `NonLocal`.
         options: see `Composite`.
     """
 
@@ -66,7 +65,7 @@ class Stage(Composite):
         dilation: int = 1,
         nonlocal_blocks: Sequence[int] = (),
         nonlocal_kind: str = "dot_product",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.blocks = []
@@ -76,18 +75,18 @@ class Stage(Composite):
             if i in nonlocal_blocks:
                 self.blocks.append(NonLocal(nonlocal_kind, name=f"nonlocal{i}", **self._options))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         for block in self.blocks:
             block.build(input_shape)
             input_shape = block.compute_output_shape(input_shape)
         self.built = True
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         for block in self.blocks:
             x = block(x, training=training)
         return x
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         for block in self.blocks:
             input_shape = block.compute_output_shape(input_shape)
         return input_shape

@@ -1,4 +1,4 @@
-"""The paper's networks by the paper's names: specs, and nothing else."""
+"""The specs of the paper's networks, by name."""
 
 import dataclasses
 import difflib
@@ -36,7 +36,7 @@ PRESETS: dict[str, SlowFastSpec] = {
     "slowfast_8x8_r50_ava": dataclasses.replace(_8x8, **_AVA),
     "slowfast_8x8_r101_ava": dataclasses.replace(_8x8, **_R101, **_AVA),
     "slow_4x16_r50_ava": dataclasses.replace(_4x16, pathways=("slow",), **_AVA),
-    # Small enough to train on a laptop in minutes. At stride 16 the demo's motions stand still.
+    # Small enough to train on a laptop in minutes. At stride 16 the demo's motions would not be visible.
     "slowfast_2x16_demo": dataclasses.replace(
         _4x16, frames=2, depth=18, width=16, beta_inv=2, crop_size=48, dropout=0.0, num_classes=8
     ),

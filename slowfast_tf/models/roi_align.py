@@ -1,15 +1,18 @@
-"""RoIAlign (He et al., arXiv 1703.06870, section 3) as matrix products: no shape depends on what the boxes are."""
+"""RoIAlign (He et al., arXiv 1703.06870, section 3) as matrix products: no shape depends on the values of the boxes."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from .base import Layer, register, sizes
+from .base import Layer, Shape, register, sizes
 
 
 @register
 class RoIAlign(Layer):
-    """Features of boxes, averaged over a grid of bins, with as many samples a bin as the box needs.
+    """Features of boxes, averaged over a grid of bins, with as many samples per bin as the box needs.
 
-    Numbers are those of Detectron2's and torchvision's `roi_align` with `sampling_ratio=0`: a bin takes
+    The result is that of Detectron2's and torchvision's `roi_align` with `sampling_ratio=0`: a bin takes
     ceil(box / bins) bilinear samples each way; one that lies more than a pixel outside the feature counts as 0.
 
     Input: a list of a feature `[B, H, W, C]` and boxes `[B, N, 4]` (x1, y1, x2, y2 in input pixels; of any size and
@@ -18,18 +21,18 @@ class RoIAlign(Layer):
 
     Args:
         size: bins in height and in width.
-        stride: input pixels for one of the feature.
-        aligned: pixel centres lie at a half; if not, boxes are half a feature pixel off and at least one large, as
-            first published.
+        stride: input pixels per feature pixel.
+        aligned: pixel centers are at half-integers; if not, boxes are half a feature pixel off and at least one large,
+            as first published.
     """
 
-    def __init__(self, size: int = 7, stride: int = 16, aligned: bool = True, **kwargs):
+    def __init__(self, size: int = 7, stride: int = 16, aligned: bool = True, **kwargs: Any):
         super().__init__(autocast=False, **kwargs)  # bfloat16 would round boxes to whole pixels
         self.size = size
         self.stride = stride
         self.aligned = aligned
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         features, boxes = inputs
         batch, height, width, channels = sizes(features)
         count = sizes(boxes)[1]
@@ -41,8 +44,8 @@ class RoIAlign(Layer):
         features = tf.reshape(tf.cast(features, tf.float32), [batch, height * width, channels])
         return tf.reshape(tf.matmul(weights, features), [batch, count, self.size, self.size, channels])
 
-    def _weights(self, low, high, length):
-        """How much each of `length` pixels counts in each bin, along one axis: `[N]` to `[N, size, length]`."""
+    def _weights(self, low: tf.Tensor, high: tf.Tensor, length: Any) -> tf.Tensor:
+        """Return the weight of each of `length` pixels in each bin along one axis: `[N]` to `[N, size, length]`."""
         offset = 0.5 if self.aligned else 0.0
         low = low / self.stride - offset
         extent = high / self.stride - offset - low
@@ -65,6 +68,6 @@ class RoIAlign(Layer):
         distance = tf.clip_by_value(place, 0.0, limit - 1.0)[:, :, None] - tf.range(limit)
         return tf.matmul(share, tf.nn.relu(1.0 - tf.abs(distance)))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         features, boxes = input_shape
         return (features[0], boxes[1], self.size, self.size, features[-1])

@@ -1,4 +1,4 @@
-"""From a spec to a Keras model, and back from a file."""
+"""Build a Keras model from a spec, or load it from a file."""
 
 import fnmatch
 import os
@@ -38,13 +38,13 @@ class SlowFast(FitModel):
         lowering: "conv3d", or "conv2d" for TFLite; the weights are the same.
         folded: leave BatchNorm out, for weights that were folded into the convolutions.
         synchronized: BatchNorm statistics over all replicas.
-        frozen: names of layers, at any depth, that are not to be trained; "fast_*" means all that begin so, "norm"
-            every BatchNorm.
+        frozen: names of layers, at any depth, that are not trained; "fast_*" means all that start with fast_,
+            "norm" every BatchNorm.
         dtype: a Keras dtype policy by name, such as "mixed_bfloat16"; by default the global one.
         **changes: fields of `SlowFastSpec` to set, such as `num_classes=157`.
 
     Attributes:
-        spec: the `SlowFastSpec`, with everything that prediction needs.
+        spec: the `SlowFastSpec`, which holds all settings that prediction needs.
         unstated: fields of the spec that the file of an earlier version does not state; empty for others.
 
     Raises:

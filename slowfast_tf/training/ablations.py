@@ -1,6 +1,6 @@
 """Repeat the ablations of the paper's Table 5 at a small scale: the same changes of the network, on made videos.
 
-`plan` checks everything that a user may have got wrong, without TensorFlow; `run_plan` trains and writes the table.
+`plan` checks the user's input without TensorFlow; `run_plan` trains and writes the table.
 """
 
 import dataclasses
@@ -157,7 +157,7 @@ def plan(
     overrides: Sequence[str],
     workdir: pathlib.Path,
 ) -> Plan:
-    """Return the runs of a table, after everything that may be wrong with them has been checked.
+    """Return the runs of a table, after checking all input.
 
     Args:
         table: a key of `TABLES`.

@@ -31,7 +31,9 @@ def _step(model: Any, parts: int, data: Any) -> dict[str, tf.Tensor]:
     size = clips // parts
     variables = model.trainable_variables
 
-    def add_part(i, loss, predictions, gradients):
+    def add_part(
+        i: tf.Tensor, loss: tf.Tensor, predictions: tf.TensorArray, gradients: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray, list[tf.Tensor]]:
         part = tf.nest.map_structure(lambda x: x if x is None else x[i * size : (i + 1) * size], data)
         x, y, weights = keras.utils.unpack_x_y_sample_weight(part)
         with tf.GradientTape() as tape:

@@ -15,7 +15,7 @@ register = keras.saving.register_keras_serializable("slowfast_tf")
 
 
 class _Common(keras.optimizers.Optimizer if TYPE_CHECKING else compat.Optimizer):
-    """What both optimizers do differently from Keras: clipping by the global norm, averages of weights, decay.
+    """The differences of both optimizers from Keras: clipping by the global norm, weight averages, weight decay.
 
     - With several replicas Keras 3 clips the gradients of each one, before their sum, whose norm is meant.
     - It updates averages of weights where a replica may not.

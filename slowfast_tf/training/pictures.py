@@ -1,4 +1,4 @@
-"""Draw what a trained model says about a validation clip."""
+"""Draw the prediction of a trained model for a validation clip."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""What a run came to, as values and as the text that a command prints."""
+"""The result of a run, as values and as the text that a command prints."""
 
 import dataclasses
 import pathlib
@@ -10,7 +10,7 @@ ABOUT = {
     "curves.png": "loss and accuracy by epoch, from history.csv",
     "confusion.png": "the confusion matrix",
     "detections.csv": "boxes and scores in AVA's form",
-    "prediction.png": "a video and what the network says of it",
+    "prediction.png": "a video and its prediction",
     "saved_model/1": "for TF Serving",
 }
 

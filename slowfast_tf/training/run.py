@@ -12,7 +12,7 @@ from ..config import Config
 from ..data.pipeline import Clips
 from ..errors import InputError
 from ..evaluation.report import plots
-from ..evaluation.run import evaluate
+from ..evaluation.run import Outputs, evaluate
 from ..exporting import saved_model
 from ..files.atomic import write_text
 from ..models.slowfast import SlowFast, load_model
@@ -51,7 +51,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
     check_workdir(workdir, settings)
     strategy = strategies.from_environment()
     chief = strategies.is_chief(strategy)
-    plugins.load(settings.plugins)
+    plugins.load_plugins(settings.plugins)
     clips, validation = load_clips(settings, strict, quiet=not chief)
     strategies.check_batch(strategy, settings.train)
 
@@ -63,7 +63,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
             model = load_model(checkpoint, compile=True)
         else:
             model = build(settings, clips)
-    if chief:  # not before: until here the advice for a mistake is to change the configuration
+    if chief:  # not earlier: a mistake found until here is fixed by changing the configuration
         settings.save(workdir / "config.json")
     monitor = losses.monitored(model.spec)
     fit(model, settings, clips, validation, Checkpoints(model, workdir, monitor, position))
@@ -131,13 +131,11 @@ def test(model: keras.Model, validation: Clips, workdir: pathlib.Path, name: str
         Metrics by name.
     """
     boxes = model.spec.head == "roi"
-    metrics, _ = evaluate(
-        model,
-        validation,
+    outputs = Outputs(
         report=workdir / "report.html",
         scores=workdir / "scores.npz",
         detections=workdir / "detections.csv" if boxes else None,
         confusion=None if boxes else workdir / "confusion.png",
         title=name,
     )
-    return metrics
+    return evaluate(model, validation, outputs=outputs)[0]

@@ -1,4 +1,4 @@
-"""Stop a run that cannot come to anything."""
+"""Stop a run whose loss diverges."""
 
 import math
 

@@ -1,4 +1,8 @@
-"""Frames out of a video file, with PyAV (FFmpeg's libraries)."""
+"""Decode frames of a video file, with PyAV (FFmpeg's libraries)."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import av
 import av.error
@@ -9,35 +13,43 @@ from ..errors import VideoError
 from .log import log_damage
 from .probe import demux, open_video, probe
 
+T = TypeVar("T")
 
-def reduction(height, width, short_side):
-    """By how much a frame is made smaller as it is decoded, so that clips of large frames fit into memory.
+
+def reduction(height: int, width: int, short_side: int | None) -> int:
+    """Return the factor to reduce a frame by while decoding, so that clips of large frames fit into memory.
 
     Args:
-        height, width: of the frame.
-        short_side: pixels that the shorter side has to keep; None: all.
+        height, width: of the frame, in pixels.
+        short_side: pixels that the shorter side must keep; None for all.
 
     Returns:
-        The largest power of two that leaves as many.
+        The largest power of two that keeps them.
     """
     shorter = min(height, width)
     return 1 << (shorter // min(short_side or shorter, shorter)).bit_length() - 1
 
 
-def read_frames(path, frames, short_side=None):
-    """Decodes some frames of a video, from the last key frame before them on.
+def read_frames(
+    path: str | os.PathLike, frames: Sequence[int] | np.ndarray, short_side: int | None = None
+) -> np.ndarray:
+    """Decode frames of a video, starting from the last key frame before them.
 
     Args:
         path: a file that FFmpeg can open.
-        frames: indices in display order; repeats are allowed. One outside the video gives its nearest frame.
+        frames: indices in display order; repeats are allowed. Indices outside the video are clipped to it.
         short_side: see `reduction`.
 
     Returns:
-        uint8 `[len(frames), height, width, 3]`, RGB, upright. For a damaged frame the last one before it
-        that can be decoded stands in (the first one, at the start); the log tells of it, once for each file.
+        uint8 `[len(frames), height, width, 3]`, RGB, upright. The last decodable frame before a damaged one replaces
+        it (at the start, the first one). The log reports this once for each file.
 
     Raises:
-        VideoError: as `probe`, and where no frame can be decoded.
+        VideoError: as `probe`, and if no frame can be decoded.
+
+    Example:
+        >>> read_frames("a.mp4", [0, 15, 30]).shape
+        (3, 256, 340, 3)
     """
     frames = np.clip(np.asarray(frames, np.int64), 0, probe(path).frames - 1)
     wanted, inverse = np.unique(frames, return_inverse=True)
@@ -45,8 +57,8 @@ def read_frames(path, frames, short_side=None):
     return np.stack([decoded[i] for i in inverse])
 
 
-def iterate_frames(path, frames, short_side=None):
-    """As `read`, an image at a time: a video of any length in the memory of one frame.
+def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int | None = None) -> Iterator[np.ndarray]:
+    """Decode like `read_frames`, but yield one image at a time, so that memory does not depend on the length.
 
     Args:
         path: a file that FFmpeg can open.
@@ -57,12 +69,12 @@ def iterate_frames(path, frames, short_side=None):
         uint8 `[height, width, 3]`, RGB, upright, all of the size of the first.
 
     Raises:
-        VideoError: as `read`.
+        VideoError: as `read_frames`.
     """
     # One converter for all frames: setting it up costs as much as converting a small frame.
     converter, shape = av.video.reformatter.VideoReformatter(), []
 
-    def convert(frame):
+    def convert(frame: av.VideoFrame) -> np.ndarray:
         image = to_rgb(frame, converter, shape, reduction(frame.height, frame.width, short_side))
         shape[:] = image.shape
         return image
@@ -70,24 +82,26 @@ def iterate_frames(path, frames, short_side=None):
     damaged = 0
     for i, (image, exact) in enumerate(decode_frames(path, frames, convert), 1):
         damaged += not exact
-        if i == len(frames):  # not after: who has all of them does not ask again
+        if i == len(frames):  # not after the loop: a caller with all frames does not resume it
             log_damage(path, damaged, i)
         yield image
 
 
-def decode_frames(path, frames, convert):
-    """As `read`, but a frame at a time.
+def decode_frames(
+    path: str | os.PathLike, frames: Sequence[int] | np.ndarray, convert: Callable[[Any], T]
+) -> Iterator[tuple[T, bool]]:
+    """Decode frames, convert each one, and tell whether it is damaged.
 
     Args:
         path: a file that FFmpeg can open.
         frames: rising indices in display order, within the video; repeats are allowed.
-        convert: makes of an `av.VideoFrame` what is yielded.
+        convert: maps an `av.VideoFrame` to the value to yield.
 
     Yields:
-        What `convert` makes of each frame, and whether it is that frame; or else another one stands in.
+        The converted frame, and True; or, for a damaged frame, the converted replacement, and False.
 
     Raises:
-        VideoError: as `probe`, and where no frame can be decoded.
+        VideoError: as `probe`, and if no frame can be decoded.
     """
     info = probe(path)
     key = info.keys[max(np.searchsorted(info.keys, frames[0], "right") - 1, 0)]
@@ -95,16 +109,16 @@ def decode_frames(path, frames, convert):
 
 
 def _stream(path, info, wanted, convert, key):
-    """`stream`, decoding from the key frame at index `key` on."""
+    """Do what `decode_frames` does, from the key frame at index `key` on."""
     count, previous = 0, None
     with open_video(path) as (container, stream):
         if key > 0:
             container.seek(int(info.times[key]), stream=stream)
         for position, frame in _decode(container, stream, info, wanted):
-            # MPEG-TS and MPEG-PS have no index, and a key frame may be damaged: the seek led elsewhere.
+            # The seek may miss: MPEG-TS and MPEG-PS have no index, and a key frame may be damaged.
             if key > 0 and previous is None and (position > wanted[0] or frame.pts != info.times[position]):
                 break
-            # Those that this frame went past are damaged, or are this one.
+            # Wanted frames before this one are damaged.
             while count < len(wanted) and position >= wanted[count]:
                 exact = position == wanted[count]
                 yield convert(frame if exact or previous is None else previous), exact
@@ -122,10 +136,9 @@ def _stream(path, info, wanted, convert, key):
 
 
 def _decode(container, stream, info, wanted):
-    """Yields (index, frame) in display order, from where the container stands. Frames may be missing that are not
-    wanted, and that no other frame is decoded from."""
+    """Yield (index, frame) in display order, from the container's position; may skip unwanted non-reference frames."""
     position, context = 0, stream.codec_context
-    # With one thread a packet is decoded as it comes. Other codecs mean less by it than that nothing refers to a frame.
+    # One thread decodes each packet at once. Only H.264's NONREF means that no frame depends on the skipped one.
     skips = context.name == "h264" and info.times is not None
     times = set(info.times[wanted].tolist()) if skips else ()  # pyright: ignore[reportOptionalSubscript]
     for packet in demux(container, stream):
@@ -134,7 +147,7 @@ def _decode(container, stream, info, wanted):
         try:
             decoded = packet.decode()
         except av.error.InvalidDataError:
-            position += 1  # a damaged packet, a frame the less; the next may be whole
+            position += 1  # a damaged packet loses one frame; the next packet may be whole
             continue
         for frame in decoded:
             if info.times is not None and frame.pts is not None:
@@ -143,14 +156,14 @@ def _decode(container, stream, info, wanted):
             position += 1
 
 
-def to_rgb(frame, converter, shape=None, smaller=1):
-    """A decoded frame as RGB, uint8 `[H, W, 3]`.
+def to_rgb(frame: av.VideoFrame, converter: Any, shape: Sequence[int] | None = None, smaller: int = 1) -> np.ndarray:
+    """Convert a decoded frame to upright RGB, uint8 `[H, W, 3]`.
 
     Args:
-        frame: an `av.VideoFrame`.
+        frame: the decoded frame.
         converter: an `av.video.reformatter.VideoReformatter`, the same for all frames of a video.
-        shape: of the image, where it has to be that of others (a stream may change its size midway).
-        smaller: by how much to divide height and width where no shape is given; a pixel is then the mean of several.
+        shape: height and width of the image, if it must match others (a stream may change its size); None for its own.
+        smaller: divisor of height and width, by averaging, if no `shape` is given.
     """
     quarter_turns = round(frame.rotation / 90)
     height, width = shape[:2] if shape else (frame.height // smaller, frame.width // smaller)

@@ -1,4 +1,4 @@
-"""Directories of JPEG images as videos."""
+"""List directories of JPEG images, which are read as videos."""
 
 import functools
 import os
@@ -9,15 +9,15 @@ import numpy as np
 from ..errors import VideoError
 
 
-def list_images(directory):
-    """The JPEG images in a directory, without MMAction2's optical flow.
+def list_images(directory: str | os.PathLike) -> tuple[list[str], np.ndarray]:
+    """Return the JPEG images in a directory, without MMAction2's optical flow.
 
     Returns:
-        Their paths in the order of the numbers in their names, and the place of each in time, int64 `[N]`: 0, 1, 2 and
-        so on, but for images that are missing from names that end in consecutive numbers.
+        The paths in the order of the numbers in their names, and the frame number of each image, int64 `[N]`: 0, 1, 2
+        and so on, with gaps where consecutively numbered images are missing.
 
     Raises:
-        VideoError: where there is none.
+        VideoError: if the directory cannot be read or holds no JPEG image.
     """
     try:
         images, numbers = _list_images(directory, os.stat(directory).st_mtime_ns)
@@ -39,7 +39,7 @@ def _list_images(directory, _):
         names.sort(key=lambda name: [int(part) if i % 2 else part for i, part in enumerate(re.split("([0-9]+)", name))])
     order = np.arange(len(names))
     first, last = (_number(name) for name in (names[0], names[-1])) if names else (None, None)
-    # Numbers of another step are not those of consecutive frames, nor are a few that lie far apart.
+    # Ignore numbers with a step other than 1, and numbers that are far apart: they do not count frames.
     if first is not None and last is not None and len(names) <= last - first < 2 * len(names):
         steps = np.diff(np.array([_number(name) for name in names], float))  # NaN where a name ends with none
         if (steps > 0).all() and (steps == 1).sum() >= len(steps) / 2:
@@ -47,7 +47,7 @@ def _list_images(directory, _):
     return [os.path.join(directory, name) for name in names], order
 
 
-def _number(name):
-    """The number that the name of an image ends with."""
+def _number(name: str) -> int | None:
+    """Return the number at the end of an image's name; None without one."""
     found = re.search(r"([0-9]{1,9})\.[^.]*$", name)
     return int(found[1]) if found else None

@@ -1,6 +1,7 @@
-"""Video files by tensorflow-io's FFmpeg operation, for sites that decode with FFmpeg 3 or 4."""
+"""Decode video files with tensorflow-io's FFmpeg op, for sites with FFmpeg 3 or 4."""
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -10,24 +11,24 @@ from ..errors import InputError, VideoError
 from ..video.decode import reduction
 
 
-def reader():
-    """A function that decodes as `read_frames` does, but all of a file, and as it is stored: not turned upright.
+def reader() -> Callable[..., np.ndarray]:
+    """Return a function like `read_frames` that decodes the whole file and ignores rotation metadata.
 
     Raises:
-        InputError: where tensorflow-io or the libraries of FFmpeg cannot be loaded.
+        InputError: if tensorflow-io or the libraries of FFmpeg cannot be loaded.
     """
-    plugins.load(["tensorflow_io"])
+    plugins.load_plugins(["tensorflow_io"])
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a warning for each version of FFmpeg that it tries
+            warnings.simplefilter("ignore")  # it warns for each version of FFmpeg that it tries
             from tensorflow_io.python.ops import ffmpeg_ops  # pyright: ignore[reportMissingImports]
     except NotImplementedError as error:
         raise InputError(
-            'data.reader "tensorflow_io" needs the libraries of FFmpeg 3 or 4 (libavformat.so.57 or .58), and they are'
-            ' not where the system looks for libraries; docs/stacks.md says how to get them, or take "pyav"'
+            'data.reader "tensorflow_io" needs the libraries of FFmpeg 3 or 4 (libavformat.so.57 or .58), which are not'
+            ' on the library path; install them (docs/stacks.md) or set data.reader "pyav"'
         ) from error
 
-    def read(path, frames, short_side=None):
+    def read(path: str, frames: np.ndarray, short_side: int | None = None) -> np.ndarray:
         try:
             images = ffmpeg_ops.io_ffmpeg_decode_video(tf.io.read_file(path), 0)
         except tf.errors.OpError as error:

@@ -69,14 +69,14 @@ def test_golden(file, tmp_path, record_property):
 @needs_torch
 @needs_golden
 def test_caffe2_holds_the_same(capsys):
-    caffe2, pyslowfast = (checkpoints.read(GOLDEN / f"{SLOWFAST}{end}") for end in (".pkl", ".pyth"))
+    caffe2, pyslowfast = (checkpoints.read_checkpoint(GOLDEN / f"{SLOWFAST}{end}") for end in (".pkl", ".pyth"))
     assert caffe2.tensors.keys() == pyslowfast.tensors.keys() and not caffe2.leftover
     for key, value in pyslowfast.tensors.items():
         np.testing.assert_array_equal(caffe2.tensors[key], value)
     assert caffe2.spec.channel_order == "rgb" and caffe2.spec.frame_index == "linspace"
     assert (caffe2.spec.frames, caffe2.spec.stride, caffe2.spec.alpha) == (8, 8, 4)
     assert "assumed 8x8, alpha 4" in caffe2.assumed and not pyslowfast.assumed
-    found = difference(checkpoints.build(caffe2), SLOWFAST)
+    found = difference(checkpoints.build_model(caffe2), SLOWFAST)
     print(f"{SLOWFAST}.pkl: {found:.1e}")
     assert found < 1e-4
 
@@ -105,7 +105,7 @@ def test_command(tmp_path, capsys):
     assert "PyTorchVideo: slow and fast, depth 50, width 16, 4x16" in said and "assumed" not in said
     model = keras.models.load_model(output)
     assert (model.spec.frames, model.spec.stride, model.spec.alpha, model.spec.num_classes) == (4, 16, 8, 7)
-    tensors = checkpoints.read(source).tensors
+    tensors = checkpoints.read_checkpoint(source).tensors
     for name, variable in checkpoints.variables(model).items():
         if name.startswith("head/"):
             assert variable.shape[-1] == 7
@@ -126,11 +126,11 @@ def test_command(tmp_path, capsys):
 @needs_golden
 def test_wrappers(tmp_path):
     path = GOLDEN / f"{SLOWFAST}.pyth"
-    state, expected = load(path)["model_state"], checkpoints.read(path).tensors
+    state, expected = load(path)["model_state"], checkpoints.read_checkpoint(path).tensors
     parallel = collections.OrderedDict((f"module.{key}", value) for key, value in state.items())
     for number, content in enumerate((state, parallel, {"state_dict": parallel}, {"model_state": state, "epoch": 1})):
         torch.save(content, tmp_path / "made.pth", _use_new_zipfile_serialization=number != 1)
-        found = checkpoints.read(tmp_path / "made.pth")
+        found = checkpoints.read_checkpoint(tmp_path / "made.pth")
         assert found.tensors.keys() == expected.keys() and not found.leftover and "assumed 8x8" in found.assumed
         assert all(np.array_equal(found.tensors[key], value) for key, value in expected.items())
 
@@ -147,11 +147,11 @@ def test_every_parameter_counts(tmp_path):
     del content["cfg"]
     torch.save(content, tmp_path / "made.pyth")
     with pytest.raises(InputError, match="depth"):  # a seventh block
-        checkpoints.read(tmp_path / "made.pyth")
+        checkpoints.read_checkpoint(tmp_path / "made.pyth")
     state["s4.pathway0_res5.branch2.a.bias"] = state.pop("s4.pathway0_res7.branch2.a.bias")
     torch.save(content, tmp_path / "made.pyth")
     with pytest.raises(InputError) as error:
-        checkpoints.build(checkpoints.read(tmp_path / "made.pyth"))
+        checkpoints.build_model(checkpoints.read_checkpoint(tmp_path / "made.pyth"))
     message = str(error.value)
     assert "\n" not in message
     for expected in (
@@ -167,7 +167,7 @@ def test_every_parameter_counts(tmp_path):
     with open(tmp_path / "made.pkl", "wb") as file:
         pickle.dump(content, file, protocol=2)
     with pytest.raises(InputError, match=r"1 missing: head/classifier/bias.*1 left over: pred_extra_w \(20,\)"):
-        checkpoints.build(checkpoints.read(tmp_path / "made.pkl", num_classes=20))
+        checkpoints.build_model(checkpoints.read_checkpoint(tmp_path / "made.pkl", num_classes=20))
 
 
 @pytest.mark.legacy
@@ -188,7 +188,7 @@ def test_architecture(depth, kernel, fields, tmp_path):
             if int(name.split("_res")[1].split(".")[0]) >= 6:
                 state[name] = value[:, :, :1].clone()
     torch.save(state, tmp_path / "made.pyth")
-    spec = checkpoints.read(tmp_path / "made.pyth").spec
+    spec = checkpoints.read_checkpoint(tmp_path / "made.pyth").spec
     for field, value in {**fields, "width": 8, "beta_inv": 4, "num_classes": 5}.items():
         assert getattr(spec, field) == value, field
 
@@ -196,7 +196,7 @@ def test_architecture(depth, kernel, fields, tmp_path):
         del state[name]
     torch.save(state, tmp_path / "made.pyth")
     with pytest.raises(InputError, match="pathways have depth"):
-        checkpoints.read(tmp_path / "made.pyth")
+        checkpoints.read_checkpoint(tmp_path / "made.pyth")
 
 
 @pytest.mark.legacy
@@ -209,7 +209,7 @@ def test_configuration_is_checked(tmp_path):
     def reads(old, new):
         assert old in text
         torch.save({**content, "cfg": text.replace(old, new)}, tmp_path / "made.pyth")
-        return checkpoints.read(tmp_path / "made.pyth").spec
+        return checkpoints.read_checkpoint(tmp_path / "made.pyth").spec
 
     for old, new, message in (
         ("STRIDE_1X1: false", "STRIDE_1X1: true", "RESNET.STRIDE_1X1 True; this package builds False only"),

@@ -36,12 +36,12 @@ def test_pickles_run_nothing(function, name, end, tmp_path):
     with open(path, "wb") as file:
         pickle.dump({"blobs": {"conv1_w": bad}}, file, protocol=2)
     with pytest.raises(InputError, match=rf"asks to run \S*{name},.*nothing was run"):
-        checkpoints.read(path)
+        checkpoints.read_checkpoint(path)
     if torch is not None and end == ".pyth":
         for new in (True, False):
             torch.save({"model_state": {"s1": bad}}, path, _use_new_zipfile_serialization=new)
             with pytest.raises(InputError, match=rf"asks to run \S*{name},.*nothing was run"):
-                checkpoints.read(path)
+                checkpoints.read_checkpoint(path)
     assert not mark.exists()
 
 
@@ -62,16 +62,16 @@ def test_other_files(tmp_path, monkeypatch):
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=message):
-            checkpoints.read(path)
+            checkpoints.read_checkpoint(path)
     if torch is not None:
         torch.save({"a": torch.zeros(1000)}, path)
         path.write_bytes(path.read_bytes()[:-600])
         with pytest.raises(InputError, match="not a readable"):
-            checkpoints.read(path)
+            checkpoints.read_checkpoint(path)
         torch.save({"a": torch.zeros(1000)}, path)
         monkeypatch.setitem(sys.modules, "torch", None)  # an import of it then fails
         with pytest.raises(InputError, match=r"needs PyTorch: pip install 'slowfast_tf\[convert\]'"):
-            checkpoints.read(path)
+            checkpoints.read_checkpoint(path)
 
 
 @pytest.mark.legacy

@@ -44,10 +44,10 @@ def test_gradient_step(tmp_path):
 
     def tensors():
         torch.save(network.state_dict(), path)
-        return checkpoints.read(path, frames=2, stride=8, alpha=4, dropout=0.0)
+        return checkpoints.read_checkpoint(path, frames=2, stride=8, alpha=4, dropout=0.0)
 
     before = tensors()
-    model = checkpoints.build(before)
+    model = checkpoints.build_model(before)
     model.compile(
         SGD(0.05, momentum=0.9, nesterov=True, weight_decay=1e-4),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -373,10 +373,10 @@ def test_service(forty, seeded):
 def test_service_that_nobody_runs(forty, monkeypatch, capsys):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(InputError, match=f"data.service grpc://localhost:{port}: nothing answers there .*prepare.md"):
+    with pytest.raises(InputError, match=f"data.service grpc://localhost:{port}: no dispatcher answers .*prepare.md"):
         Clips(forty("records", f"data.service=grpc://localhost:{port}"), "train")
     for address in ("grpc://localhost:99999", "grpc://..:5000"):
-        with pytest.raises(InputError, match="nothing answers there"):
+        with pytest.raises(InputError, match="no dispatcher answers"):
             Clips(forty("records", f"data.service={address}"), "train")
     for address in ("localhost:5000", "grpc://localhost", "http://localhost:5000"):
         with pytest.raises(InputError, match="service is an address such as grpc://host:5000; got"):

@@ -67,7 +67,7 @@ def resident():
 
 
 def read_all(path):
-    """Reads a configuration's data as tests and training do; run in a process of its own, and prints what it saw."""
+    """Reads a configuration's data as tests and training do; run in a separate process, and prints what it saw."""
     from slowfast_tf import config
 
     clips = Clips(config.load(path), "val")

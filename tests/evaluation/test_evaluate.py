@@ -17,7 +17,7 @@ from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation import metrics, scores, views
 from slowfast_tf.evaluation.report import html as report
-from slowfast_tf.evaluation.run import write_results
+from slowfast_tf.evaluation.run import Outputs, write_results
 from slowfast_tf.evaluation.scores import About, Scores, load_scores
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -316,7 +316,8 @@ def test_report_names_the_data(tmp_path):
 
     def heading(root, name="demo", title=None):
         tested = made("abcd", config={"name": name, "model": {"preset": "slow_8x8_r50"}, "data": {"root": root}})
-        write_results(tested, metrics.compute_metrics(tested), report=tmp_path / "report.html", title=title)
+        outputs = Outputs(report=tmp_path / "report.html", title=title)
+        write_results(tested, metrics.compute_metrics(tested), outputs)
         return (tmp_path / "report.html").read_text().partition("<h1>")[2].partition("</h1>")[0]
 
     assert heading("/home/me/my_videos/") == "Test of demo on my_videos"

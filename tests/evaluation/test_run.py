@@ -19,7 +19,7 @@ from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation import ava, scores, views
 from slowfast_tf.evaluation.report import ava_figure
-from slowfast_tf.evaluation.run import evaluate
+from slowfast_tf.evaluation.run import Outputs, evaluate
 
 
 def test_figures_and_files(tested_detection, films):
@@ -62,7 +62,7 @@ def test_annotations_are_checked_before_scoring(detection_model, configure_detec
 
     monkeypatch.setattr(datasets, "annotation_files", moved)
     with pytest.raises(InputError, match="cannot read .*gone.csv: No such file") as error:
-        evaluate(detection_model, clips, scores=tmp_path / "scores.npz")
+        evaluate(detection_model, clips, outputs=Outputs(scores=tmp_path / "scores.npz"))
     assert asked == [("demo_detection", str(films))] and "\n" not in str(error.value)
     monkeypatch.setattr(datasets, "annotation_files", lambda name, root: ())
     with pytest.raises(InputError, match="'demo_detection' has no annotation files of boxes"):
@@ -74,7 +74,8 @@ def test_many_labels_end_to_end(configure, model, tmp_path):
     sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
     sigmoid.set_weights(model.get_weights())
     clips = Clips(configure("test.fuse=max", "test.clips=1"), "val")
-    figures, _ = evaluate(sigmoid, clips, report=tmp_path / "report.html", scores=tmp_path / "scores.npz")
+    outputs = Outputs(report=tmp_path / "report.html", scores=tmp_path / "scores.npz")
+    figures, _ = evaluate(sigmoid, clips, outputs=outputs)
     with np.load(tmp_path / "scores.npz") as file:
         expected = average_precision_score(file["labels"], file["scores"], average="macro")
         assert not np.allclose(file["scores"].sum(1), 1)
@@ -89,14 +90,13 @@ def test_evaluate(configure, model, infer, folder, tmp_path):
     (root / "val" / "ant" / "broken.mp4").write_text("no video")
     clips = Clips(configure(f"data.root={root}"), "val")
     out = tmp_path / "out"
-    figures, tested = evaluate(
-        model,
-        clips,
-        output=out / "figures.json",
+    outputs = Outputs(
+        metrics=out / "figures.json",
         report=out / "report.html",
         scores=out / "scores.npz",
         confusion=out / "confusion.png",
     )
+    figures, tested = evaluate(model, clips, outputs=outputs)
     expected = [
         single_views(infer, folder / "val" / CLASSES[n % 4] / f"{n:02d}.mp4", 2, 3).mean(0) for n in range(8, 12)
     ]

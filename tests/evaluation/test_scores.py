@@ -4,7 +4,7 @@ import pytest
 
 from slowfast_tf.data import Clips
 from slowfast_tf.evaluation import metrics, scores
-from slowfast_tf.evaluation.run import evaluate
+from slowfast_tf.evaluation.run import Outputs, evaluate
 
 
 def test_parts_and_what_is_done(detection_model, configure_detection, tested_detection, tmp_path):
@@ -12,7 +12,7 @@ def test_parts_and_what_is_done(detection_model, configure_detection, tested_det
     paths = []
     for number in (0, 1):
         paths.append(tmp_path / f"{number}.npz")
-        evaluate(detection_model, Clips(configure_detection(), "val"), (number, 2), scores=paths[-1])
+        evaluate(detection_model, Clips(configure_detection(), "val"), (number, 2), Outputs(scores=paths[-1]))
     fused = scores.fuse_scores(paths)
     again = metrics.compute_metrics(fused)
     assert again.pop("AP") == pytest.approx(figures["AP"], abs=1e-6) and sorted(fused.ids) == sorted(found.ids)

@@ -21,7 +21,7 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def clips(model, videos):
-    return calibration.read(videos, model.spec)
+    return calibration.read_calibration_clips(videos, model.spec)
 
 
 @pytest.fixture(scope="session")

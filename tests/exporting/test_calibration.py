@@ -22,7 +22,7 @@ def test_records_are_calibration_clips(model, videos, clips, tmp_path):
     )
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
         writer.write(record.SerializeToString())
-    (found,) = calibration.read([tmp_path / "a.tfrecord"], model.spec)
+    (found,) = calibration.read_calibration_clips([tmp_path / "a.tfrecord"], model.spec)
     # JPEG loses a little.
     np.testing.assert_allclose(found["fast"], clips[0]["fast"], atol=0.2)
     assert found["fast"].shape == clips[0]["fast"].shape and found["slow"].shape == clips[0]["slow"].shape

@@ -36,7 +36,7 @@ def sha(path):
 
 
 def test_twice_is_identical(saved, files, videos, tmp_path):
-    """TFLite by the command in a process of its own, and here after other networks."""
+    """The command writes the same TFLite file in a separate process and in this one, after other networks."""
     output = tmp_path / "int8.tflite"
     done = run_command(
         *("--checkpoint", saved, "--format", "tflite", "--output", output),

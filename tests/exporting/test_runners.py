@@ -227,7 +227,9 @@ def test_other_inputs(fast_input, pathways, videos, tmp_path):
     tflite.export(model, tmp_path / "model.tflite")
     code, lines, errors = ran("tflite", tmp_path / "model.tflite", *videos)
     assert code == 0, errors
-    expected = [tf.nn.sigmoid(model(clip)).numpy()[0] for clip in calibration.read(videos, model.spec)]
+    expected = [
+        tf.nn.sigmoid(model(clip)).numpy()[0] for clip in calibration.read_calibration_clips(videos, model.spec)
+    ]
     for line, scores in zip(lines, expected, strict=True):
         found = {p["label"]: p["score"] for p in line["predictions"]}
         np.testing.assert_allclose([found[str(i)] for i in range(4)], scores, atol=1e-4)

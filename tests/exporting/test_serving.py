@@ -36,7 +36,7 @@ def video(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(model, video):
-    (clip,) = calibration.read([video], model.spec)
+    (clip,) = calibration.read_calibration_clips([video], model.spec)
     return tf.nn.softmax(model(clip)).numpy()[0]
 
 

@@ -31,7 +31,7 @@ IO = importlib.util.find_spec("tensorflow_io")
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory):
-    """A bucket on a server of its own, whose address all S3 clients of this and of started processes take."""
+    """A bucket on a separate server, whose address all S3 clients of this and of started processes use."""
     server = moto.server.ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -124,7 +124,7 @@ def test_what_cannot_be_had(address, said, bucket, cache):
 
 
 def test_a_run_from_records_and_weights_there(values, records, saved, bucket, tmp_path):
-    """The command, in a process of its own; with tensorflow-io and tensorflow-addons where they are installed."""
+    """Run the command in a separate process; with tensorflow-io and tensorflow-addons if they are installed."""
     bucket.upload_file(str(saved), "runs/start.keras")
     mine = {**values, "data": {**values["data"], "dataset": "records", "root": "s3://videos/tiny"}}
     mine["train"] = {**values["train"], "init": "s3://videos/runs/start.keras"}
@@ -169,7 +169,7 @@ from slowfast_tf.data.records.prepare import prepare
 
 where, root, checkpoint, output = sys.argv[1:]
 settings = config.load(where, ["data.dataset=records", f"data.root={root}"])
-plugins.load(settings.plugins)
+plugins.load_plugins(settings.plugins)
 if root.startswith("az:"):
     content, checkpoint = open(checkpoint, "rb").read(), f"{root}/tiny.keras"
     with tf.io.gfile.GFile(checkpoint, "wb") as file:
@@ -183,7 +183,7 @@ np.savez(output, *batches, *slowfast_tf.load(checkpoint).get_weights())
 
 @pytest.fixture
 def reads(values, records, configure, saved, model, tmp_path):
-    """Whether a process of its own reads, at an address, the batches of `records` and the weights of `saved`."""
+    """Return whether a separate process reads the batches of `records` and the weights of `saved` at an address."""
     here, _ = read(configure, records)
     expected = [*(fast for fast, _ in here), *model.get_weights()]
     (tmp_path / "c.json").write_text(json.dumps({**values, "plugins": ["tensorflow_io"] if IO else []}))

@@ -30,7 +30,7 @@ def test_stages_of_table_1():
     for pathway, frames in (("slow", 4), ("fast", 32)):
         for stage, size, width in zip(stages, sizes, channels[pathway]):
             assert shapes[f"{pathway}_{stage}"] == (1, frames, size, size, width)
-        types = ("Conv2D", "Conv3D")  # Slow's kernel is flat in time, and each frame a picture of its own
+        types = ("Conv2D", "Conv3D")  # Slow's kernel is flat in time, so each frame is a separate image
         (conv1,) = [o for o in graph.graph.get_operations() if o.type in types and f"/{pathway}_stem" in o.name]
         assert conv1.outputs[0].shape[-3:] == (112, 112, channels[pathway][0])
         assert math.prod(conv1.outputs[0].shape[:-3]) == frames

@@ -398,14 +398,14 @@ def test_golden(tmp_path):
     path = tmp_path / "model.keras"
     convert.main([str(GOLDEN / f"{AVA}.pyth"), "--output", str(path)])
     inputs, places, logits = golden()
-    checkpoint = checkpoints.read(GOLDEN / f"{AVA}.pyth")
+    checkpoint = checkpoints.read_checkpoint(GOLDEN / f"{AVA}.pyth")
     assert not checkpoint.leftover and not checkpoint.assumed
     saved = load_model(path)
     assert (saved.spec.head, saved.spec.roi_aligned, saved.spec.activation) == ("roi", True, "sigmoid")
     assert saved.spec.num_classes == 80 and saved.spec.channel_order == "rgb"
     flat = SlowFast(saved.spec, lowering="conv2d")
     flat.set_weights(saved.get_weights())
-    models = {"converted": checkpoints.build(checkpoint), "saved": saved, "conv2d": flat, "folded": fold(saved)}
+    models = {"converted": checkpoints.build_model(checkpoint), "saved": saved, "conv2d": flat, "folded": fold(saved)}
     differences = {name: error(m(inputs).numpy()[places], logits) for name, m in models.items()}
     print(", ".join(f"{name} {value:.1e}" for name, value in differences.items()))
     assert differences.pop("folded") < 1e-3 and max(differences.values()) < 1e-4
@@ -422,7 +422,7 @@ def test_other_detection_checkpoints(tmp_path):
     def read(old, new):
         assert old in text
         torch.save({**content, "cfg": text.replace(old, new)}, tmp_path / "made.pyth")
-        return checkpoints.read(tmp_path / "made.pyth").spec
+        return checkpoints.read_checkpoint(tmp_path / "made.pyth").spec
 
     assert not read("ALIGNED: true", "ALIGNED: false").roi_aligned
     for old, new in (
@@ -433,7 +433,7 @@ def test_other_detection_checkpoints(tmp_path):
             read(old, new)
 
     # A fresh classifier, of other classes, is a detection one as well.
-    model = checkpoints.build(checkpoints.read(GOLDEN / f"{AVA}.pyth"), num_classes=7)
+    model = checkpoints.build_model(checkpoints.read_checkpoint(GOLDEN / f"{AVA}.pyth"), num_classes=7)
     inputs, _, _ = golden()
     assert model(inputs).shape == (2, 3, 7)
 
@@ -443,9 +443,9 @@ def test_other_detection_checkpoints(tmp_path):
     for end in ("weight", "bias"):
         state[f"detection_head.proj.{end}"] = state.pop(f"model.blocks.6.proj.{end}")
     torch.save({"model_state": state}, tmp_path / "made.pyth")
-    checkpoint = checkpoints.read(tmp_path / "made.pyth")
+    checkpoint = checkpoints.read_checkpoint(tmp_path / "made.pyth")
     assert (checkpoint.spec.head, checkpoint.spec.roi_aligned, checkpoint.leftover) == ("roi", False, {})
-    assert checkpoint.spec.activation == "sigmoid" and checkpoints.build(checkpoint).input_names[-1] == "boxes"
+    assert checkpoint.spec.activation == "sigmoid" and checkpoints.build_model(checkpoint).input_names[-1] == "boxes"
 
     state = torch.load(GOLDEN / "mmaction2_slowfast_4x16_r50_w16.pth", map_location="cpu", weights_only=True)
     state = dict(state.get("state_dict", state))
@@ -453,4 +453,4 @@ def test_other_detection_checkpoints(tmp_path):
         state[f"roi_head.bbox_head.fc_cls.{end}"] = state.pop(f"cls_head.fc_cls.{end}")
     torch.save({"state_dict": state}, tmp_path / "made.pth")
     with pytest.raises(InputError, match="detection model of MMAction2.*8x8 bins"):
-        checkpoints.read(tmp_path / "made.pth")
+        checkpoints.read_checkpoint(tmp_path / "made.pth")

@@ -1,5 +1,7 @@
 """Charades (Sigurdsson et al., ECCV 2016) as its owners publish it: 157 actions, many of them in a video."""
 
+import pathlib
+
 from ...errors import InputError
 from ..reference import SLACK, Video
 from . import files
@@ -8,7 +10,7 @@ from .base import DataSet, Split
 LISTS = {"train": "Charades_v1_train.csv", "val": "Charades_v1_test.csv"}
 # "c000 Holding some clothes" a line. Charades_v1_mapping.txt has no names: it gives each action's object and verb.
 CLASSES = "Charades_v1_classes.txt"
-# Whoever has unpacked the frames, 24 a second as ID/ID-000001.jpg, wants them read.
+# If the frames are unpacked (24 a second, ID/ID-000001.jpg), read them, not the videos.
 FRAMES, RATE = "Charades_v1_rgb", 24.0
 VIDEOS = ("Charades_v1_480", "Charades_v1")
 ADVICE = (
@@ -58,15 +60,15 @@ class Charades(DataSet):
         return files.make_split(path, place, videos, classes.values(), problems, missing)
 
 
-def _seconds(text):
+def _seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         return float("nan")
 
 
-def _classes(path):
-    """Class names by their codes."""
+def _classes(path: pathlib.Path) -> dict[str, str]:
+    """Return class names by their codes."""
     classes = {}
     for line, text in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
         code, _, name = text.strip().partition(" ")

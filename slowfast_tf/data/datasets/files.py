@@ -60,7 +60,7 @@ def lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
     """
     last, number, quotes = 0, 1, 0
 
-    def counted(file):
+    def counted(file: typing.TextIO) -> Iterator[str]:
         nonlocal quotes
         for line in file:
             quotes += line.count('"')
@@ -121,7 +121,7 @@ def walk(directory: str | os.PathLike) -> Iterator[str]:
         OSError: if a directory cannot be read.
     """
 
-    def fail(error):
+    def fail(error: OSError) -> None:
         raise error
 
     seen = set()

@@ -3,6 +3,7 @@
 Reads the lists as DeepMind, CVDF, ActivityNet's crawler and MMAction2 name them, and the trimmed videos as they all do.
 """
 
+import pathlib
 import re
 
 from ...errors import InputError
@@ -58,8 +59,8 @@ class Kinetics(DataSet):
         return files.make_split(path, root, videos, labels, problems, missing)
 
 
-def _list(root, split):
-    """The csv file of a split."""
+def _list(root: pathlib.Path, split: str) -> pathlib.Path:
+    """Return the csv file of a split."""
     name = re.compile(rf"(k(inetics)?[-_\d]*[-_])?{SPLITS[split]}\.(csv|txt)")
     folders = [root, root / "annotations", *sorted(root.glob("kinetics*"))]
     found = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]

@@ -55,8 +55,8 @@ class Lists(DataSet):
             else:
                 seen.add(paths[line])
                 if paths[line] in there:
-                    labels = tuple((label, *files.ALWAYS) for label in labels)
-                    videos.append(Video(paths[line], labels, name, RATE if there[paths[line]] else None))
+                    during = tuple((index[name], *files.ALWAYS) for name in names)
+                    videos.append(Video(paths[line], during, name, RATE if there[paths[line]] else None))
                 else:
                     missing.append(name)
         return files.make_split(path, root, videos, classes, problems, missing)

@@ -86,7 +86,7 @@ class _WorkerData:
     """The splits of the data set on a worker of another machine, loaded once for all of its threads."""
 
     def __init__(self, job: Job):
-        plugins.load(job.plugins)
+        plugins.load_plugins(job.plugins)
         self.data = {split: load_source(job.plan.dataset, job.root, split) for split in job.plan.shards}
         for split, data in self.data.items():
             if data.digest != job.plan.source[split]:

@@ -179,10 +179,10 @@ def _parse(serialized: tf.Tensor | bytes, more_context: dict, more_lists: dict) 
     context, lists = tf.io.parse_single_sequence_example(serialized, context, lists)
     first = context["clip/start/timestamp"]
 
-    def seconds(stamps):
+    def seconds(stamps: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.cast(stamps - first, tf.float64) / 1e6, tf.float32)
 
-    def regions(prefix):
+    def regions(prefix: str) -> tuple[tf.Tensor, tf.Tensor]:
         columns = [lists[f"{prefix}region/bbox/{name}"].flat_values for name in CORNERS]
         return tf.stack(columns, -1), lists[f"{prefix}region/label/confidence"].flat_values
 

@@ -1,4 +1,4 @@
-"""Where clips come from: video files and directories of images, or records."""
+"""Sources of clips: video files and directories of images, or records."""
 
 from .base import Source
 from .files import Files

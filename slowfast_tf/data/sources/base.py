@@ -1,4 +1,4 @@
-"""What files and records have in common: each video has a number and is read alone."""
+"""Base class of the sources: read the clips of one video by its number."""
 
 import abc
 import atexit
@@ -15,7 +15,7 @@ from ...errors import VideoError
 from ..clips import Clip
 from ..sampling import Sampling
 
-MAX_FAILURES = 3  # a disk or a network may fail once; after as many failures a video is given up
+MAX_FAILURES = 3  # a disk or a network may fail temporarily; give a video up after this many failures
 _log = logging.getLogger("slowfast_tf")
 
 
@@ -23,7 +23,7 @@ class Reader(typing.Protocol):
     """Read clips of one video, outside of TensorFlow's graph."""
 
     def __call__(self, number: int, starts: np.ndarray, rate_ratio: float) -> Clip:
-        """Return the clips, with arrays for tensors.
+        """Return the clips, with arrays in place of tensors.
 
         Args:
             number: of the video.
@@ -41,14 +41,14 @@ class Source(abc.ABC):
 
     Args:
         names: ids of the videos.
-        at_once: videos to read side by side; None for as many as `tf.data` finds useful.
+        at_once: number of videos to read in parallel; None to let `tf.data` choose.
 
     Attributes:
         names: as given.
         count: number of videos.
         at_once: as given, or `tf.data.AUTOTUNE`.
-        skipped: for each video that could not be read, the reason; grows while reading. A video is tried again when it
-            comes up next, until it has failed `MAX_FAILURES` times.
+        skipped: the reason for each video that could not be read, by its id; updated while reading. A video is tried
+            again at its next turn, until it has failed `MAX_FAILURES` times.
     """
 
     def __init__(self, names: Sequence[str], at_once: int | None = None):
@@ -59,39 +59,39 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def signature(self, frames: int) -> Clip:
-        """Return the `tf.TensorSpec`s of clips of so many frames."""
+        """Return the `tf.TensorSpec`s of clips with this number of frames."""
 
     @abc.abstractmethod
     def reader(self, sampling: Sampling) -> Reader:
-        """Return what reads the clips that `sampling` asks for; starts and rate ratio come with each call."""
+        """Return a reader of the clips that `sampling` selects; each call passes starts and rate ratio."""
 
     def shard(self, shard: tuple[int, int], done: Collection[str] = ()) -> list[int]:
-        """Return the numbers of the videos of a shard, without those whose ids are in `done`.
+        """Return the numbers of a shard's videos.
 
         Args:
-            shard: its number, and how many there are.
-            done: ids of videos.
+            shard: number of the shard, and the number of shards.
+            done: ids of videos to leave out.
         """
         done = set(done)
         return [number for number in range(shard[0], self.count, shard[1]) if self.names[number] not in done]
 
     def read(self, number: tf.Tensor, sampling: Sampling, stand_in: bool = False) -> Clip:
-        """Read clips of a video, in a graph.
+        """Read clips of a video, as a TensorFlow op.
 
         Args:
             number: of the video, an integer scalar.
-            sampling: which clips.
-            stand_in: read the next readable video in place of one that cannot be read, so that batches stay whole.
+            sampling: the clips to read.
+            stand_in: replace an unreadable video by the next readable one, so that batches stay whole.
 
         Returns:
-            The clips. An empty id means that the video cannot be read; with `stand_in` that is an
-            InvalidArgumentError, since then no video can be.
+            The clips. An empty id means that the video cannot be read. With `stand_in` the op fails with an
+            InvalidArgumentError if no video can be read.
         """
         signature = self.signature(sampling.spec.clip_frames)
         specs = tf.nest.flatten(signature)
         read = self.reader(sampling)
 
-        def first_readable(number, starts, rate_ratio):
+        def first_readable(number: tf.Tensor, starts: tf.Tensor, rate_ratio: tf.Tensor) -> list:
             with _readers:
                 clip = self._first_readable(read, int(number), starts.numpy(), float(rate_ratio), stand_in)
             return tf.nest.flatten(clip or _nothing(signature))
@@ -104,7 +104,7 @@ class Source(abc.ABC):
                 tf.strings.length(found[0]), 0, "none of the training videos can be read"
             )
             with tf.control_dependencies([readable]):
-                found[1] = tf.identity(found[1])  # the frames: nobody may need the id
+                found[1] = tf.identity(found[1])  # the frames, because the id may be unused
         return typing.cast(Clip, tf.nest.pack_sequence_as(signature, found))
 
     def _first_readable(
@@ -113,7 +113,7 @@ class Source(abc.ABC):
         for following in range(self.count if stand_in else 1):
             index = (number + following) % self.count
             name = self.names[index]
-            # Never as a stand-in: an outage of a second would use up the attempts of every video.
+            # Do not retry a stand-in: a short outage would use up the attempts of every video.
             if name in self.skipped and (following or self._failures.get(name, 0) >= MAX_FAILURES):
                 continue
             try:
@@ -130,7 +130,7 @@ class Source(abc.ABC):
 
 
 def clip_signature(frames: tf.TensorSpec, flow: tf.TensorSpec | tuple = ()) -> Clip:
-    """Return the `tf.TensorSpec`s of clips with such frames (and optical flow)."""
+    """Return the `tf.TensorSpec`s of clips, given those of the frames and of the optical flow."""
     return Clip(
         id=tf.TensorSpec([], tf.string),
         frames=frames,
@@ -146,17 +146,17 @@ def clip_signature(frames: tf.TensorSpec, flow: tf.TensorSpec | tuple = ()) -> C
 
 
 def _nothing(signature: Clip) -> Clip:
-    """Return a clip of no video: an empty id, and arrays without elements."""
+    """Return an empty clip: an empty id, and arrays without elements."""
     empty = [np.zeros([n or 0 for n in spec.shape], spec.dtype.as_numpy_dtype) for spec in tf.nest.flatten(signature)]
     return tf.nest.pack_sequence_as(signature, empty)._replace(id="")
 
 
 class _Readers:
-    """Reading that is under way, and its end when the interpreter ends.
+    """The active reads, which end before the interpreter shuts down.
 
-    A thread of TensorFlow that needs Python while the interpreter shuts down waits forever, and the iterator that waits
-    for that thread hangs the process. So reading ends first, at exit: reads that are under way are waited for, and
-    those that TensorFlow still asks for fail at once, until it asks for no more.
+    A `py_function` that runs during interpreter shutdown deadlocks, and the iterator that waits for it hangs the
+    process. So this class stops reading at exit: it waits for active reads, and lets new ones fail at once until
+    TensorFlow starts no more.
     """
 
     def __init__(self):
@@ -183,7 +183,7 @@ class _Readers:
             self._changed.notify_all()
 
     def _end(self, quiet: float = 0.2, patience: float = 10.0) -> None:
-        """Stop reading, and return when nothing has been asked for during `quiet` seconds."""
+        """Stop reading; return after `quiet` seconds without a new read, or after `patience` seconds."""
         began = time.monotonic()
         with self._changed:
             self._ending = True

@@ -1,4 +1,4 @@
-"""Clips of video files and of directories of JPEG images."""
+"""Read clips of video files and of directories of JPEG images."""
 
 import functools
 import os
@@ -29,8 +29,8 @@ class Files(Source):
     """Video files, and directories of JPEG images.
 
     Args:
-        videos: references to them.
-        decode: what decodes files.
+        videos: references to the videos.
+        decode: function that decodes video files.
 
     Example:
         >>> files = Files(load_split("folder", "data/mine", "val").videos)
@@ -47,7 +47,9 @@ class Files(Source):
     def reader(self, sampling: Sampling) -> Reader:
         return functools.partial(self._read, _frame_indices(sampling), sampling.short_side)
 
-    def _read(self, indices_of, short_side: int | None, number: int, starts: np.ndarray, rate_ratio: float) -> Clip:
+    def _read(
+        self, indices_of: typing.Any, short_side: int | None, number: int, starts: np.ndarray, rate_ratio: float
+    ) -> Clip:
         video = self.videos[number]
         found = resolve(video)
         for problem in found.problems:
@@ -75,19 +77,21 @@ class Files(Source):
         return self.decode(video.path, indices, short_side)
 
 
-def _frame_indices(sampling: Sampling):
-    """Return `Sampling.indices` as one graph of five arguments; op by op takes twice as long."""
+def _frame_indices(sampling: Sampling) -> typing.Any:
+    """Return `Sampling.indices` as one concrete function of five arguments; eager ops take twice as long."""
     scalar, whole = tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float64), scalar, whole, scalar, whole], autograph=False)
-    def indices(starts, rate_ratio, frames, rate, key):
+    def indices(
+        starts: tf.Tensor, rate_ratio: tf.Tensor, frames: tf.Tensor, rate: tf.Tensor, key: tf.Tensor
+    ) -> tf.Tensor:
         return sampling._replace(starts=starts, rate_ratio=rate_ratio).indices(frames, rate, key)
 
-    return indices.get_concrete_function()  # TensorFlow warns of a new one for each dataset
+    return indices.get_concrete_function()  # concrete: TensorFlow warns of a new `tf.function` for each dataset
 
 
 def _box_arrays(boxes: Sequence[Box]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return corners `[N, 4]`, class indices `[N, any]`, filled up with -1, and scores `[N]`."""
+    """Return corners `[N, 4]`, class indices `[N, any]` padded with -1, and scores `[N]`."""
     width = max((len(box.labels) for box in boxes), default=0)
     labels = [(*box.labels, *[-1] * (width - len(box.labels))) for box in boxes]
     corners = np.reshape([box.corners for box in boxes], (len(boxes), 4))
@@ -99,11 +103,11 @@ def read_images(paths: Sequence[str], short_side: int | None = None) -> np.ndarr
 
     Args:
         paths: of the images.
-        short_side: see `video.decode.reduction`; libjpeg makes an image an eighth of its size at most.
+        short_side: see `video.decode.reduction`; libjpeg reduces by 8 at most.
 
     Returns:
-        uint8 `[N, H, W, 3]`, of the size of the first. For a damaged image the last one before it that can be decoded
-        stands in (the first one, at the start); the log tells of it, once for each directory.
+        uint8 `[N, H, W, 3]`, RGB, of the size of the first image. The last decodable image before a damaged one
+        replaces it (at the start, the first one). The log reports this once for each directory.
 
     Raises:
         VideoError: if none can be decoded.
@@ -123,7 +127,9 @@ def read_images(paths: Sequence[str], short_side: int | None = None) -> np.ndarr
             else:
                 waiting += 1
     if not images:
-        raise VideoError(f"{paths[0]}: cannot be decoded, nor can the {len(paths) - 1} others of a clip")
+        raise VideoError(
+            f"{paths[0]}: none of the {len(paths)} images of a clip can be decoded; replace the damaged images"
+        )
     log_damage(os.path.dirname(paths[0]), damaged, len(paths))
     return np.stack(images)
 

@@ -1,4 +1,4 @@
-"""Clips of the records that `slowfast_tf.data.records.prepare` writes."""
+"""Read clips of the records that `slowfast_tf.data.records.prepare` writes."""
 
 import contextlib
 import functools
@@ -19,31 +19,31 @@ from ..records.shards import RecordHead, read_index
 from ..sampling import Sampling
 from .base import Reader, Source, clip_signature
 
-AT_ONCE = 16  # of a tf.data service, shards; of remote records, videos, most of whose time is waiting
+AT_ONCE = 16  # parallel reads: of shards in a tf.data service, of videos in remote records (mostly latency)
 SHUFFLED_CLIPS = 256
 
 
 class _Place(typing.NamedTuple):
-    """Where a video's record is: the path of its shard, and where in it its head is."""
+    """The location of a video's record: the path of its shard, and its head in the shard."""
 
     path: str
     head: RecordHead
 
 
 class Records(Source):
-    """Records of videos. Only a record's head is read, and its bytes from the first image of the clips to the last.
+    """Records of videos. A read fetches only the head of a record, and the bytes from its first to its last image.
 
     Args:
-        root: directory of the records, local or an address.
+        root: directory of the records, a local path or an address.
         split: "train" or "val".
         flow: whether to read optical flow.
 
     Attributes:
         labels: the class names.
-        dataset: name of the data set that the records were made of.
+        dataset: name of the original data set.
 
     Raises:
-        InputError: if there are no records in `root`, or none with optical flow.
+        InputError: if `root` holds no records, or no optical flow and `flow` is set.
     """
 
     def __init__(self, root: str, split: str, flow: bool = False):
@@ -66,18 +66,18 @@ class Records(Source):
     def reader(self, sampling: Sampling) -> Reader:
         return functools.partial(self._read, self._head_parser(sampling))
 
-    def _head_parser(self, sampling: Sampling):
-        """Return a graph of a head, starts and a rate ratio that gives clips without images, and tables of images."""
+    def _head_parser(self, sampling: Sampling) -> typing.Any:
+        """Return a concrete function of (head, starts, rate ratio): clips without images, indices, image tables."""
         numbers = tf.float64
         arguments = [tf.TensorSpec([], tf.string), tf.TensorSpec([None], numbers), tf.TensorSpec([], numbers)]
 
         @tf.function(input_signature=arguments, autograph=False)
-        def parse(head, starts, rate_ratio):
+        def parse(head: tf.Tensor, starts: tf.Tensor, rate_ratio: tf.Tensor) -> tuple:
             parsed = format.parse_head(head, self._flow)
             clip, indices = self._located(parsed, sampling._replace(starts=starts, rate_ratio=rate_ratio))
             return clip, indices, [parsed[kind] for kind in self._kinds]
 
-        return parse.get_concrete_function()  # TensorFlow warns of a new one for each dataset
+        return parse.get_concrete_function()  # concrete: TensorFlow warns of a new `tf.function` for each dataset
 
     @property
     def _kinds(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Records(Source):
         )
         return clip, indices
 
-    def _read(self, parse, number: int, starts: np.ndarray, rate_ratio: float) -> Clip:
+    def _read(self, parse: typing.Any, number: int, starts: np.ndarray, rate_ratio: float) -> Clip:
         path, head = self._places[number]
         damaged = f"{path}: the record of {head.id} is damaged; remove that file and prepare the data again"
         data = _read_range(path, head.offset, head.size)
@@ -116,35 +116,36 @@ class Records(Source):
         return clip._replace(id=head.id, frames=images[0], flow=images[1] if self._flow else ())
 
     def serve(self, shard: tuple[int, int], clips: RandomClips) -> tf.data.Dataset:
-        """Return clips of one epoch for a tf.data service, whose workers share the files: each time in another order.
+        """Return clips of one epoch, in a new order each time, for the workers of a tf.data service.
 
-        Workers run TensorFlow's own ops alone, which read whole records. What is damaged is left out; their logs tell.
+        The workers share the files and use only TensorFlow's own ops, which read whole records. They leave out damaged
+        records and log them.
 
         Args:
-            shard: its number and how many there are. Shards have no file in common, unless there are fewer files.
-            clips: what is drawn of a video.
+            shard: number of the shard, and the number of shards. Shards share no file, unless there are fewer files.
+            clips: draws the clip of a video.
 
         Returns:
             A dataset of `Clip`s with K = 1.
 
         Raises:
-            InputError: if TensorFlow itself cannot read where the records are.
+            InputError: if TensorFlow itself cannot read the records' address.
         """
         if not all(map(remote.is_native, self._paths)):
             raise InputError(
-                f"{self._paths[0]}: a tf.data service reads only where TensorFlow itself can; copy the records there"
+                f"{self._paths[0]}: a tf.data service cannot read this address; copy the records to a shared disk"
             )
 
-        def parse(record):
+        def parse(record: tf.Tensor) -> Clip:
             parsed = format.parse(record, self._flow)
             clip, indices = self._located(parsed, clips.sampling(any_number()))
             images = {kind: tf.gather(parsed[kind], indices) for kind in self._kinds}
             return clip._replace(**images)
 
-        # Workers have a working directory of their own.
+        # Absolute paths: workers have other working directories.
         paths = self._paths[shard[0] :: shard[1]] or self._paths
         paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in paths]
-        # A record is megabytes: a buffer only copies it once more, unless each access is a remote one.
+        # A record is megabytes: a buffer would only copy it again. Remote files need one to save requests.
         buffer = None if any(map(remote.is_remote, self._paths)) else 0
         with without_seed():
             files = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
@@ -158,13 +159,13 @@ class Records(Source):
 
 
 def any_number() -> tf.Tensor:
-    """Return the number of a clip that a worker of a service draws, int64."""
+    """Return a random clip number for a worker of a tf.data service, int64."""
     return tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
 
 
 @contextlib.contextmanager
 def without_seed() -> Iterator[None]:
-    """Take back the seed of a run inside: with it all workers of a service, and all epochs, would draw the same."""
+    """Remove the global seed inside the block: with it, all workers of a service and all epochs draw the same."""
     seed, _ = tf.compat.v1.get_seed(None)
     tf.random.set_seed(None)  # pyright: ignore[reportArgumentType]
     try:
@@ -174,7 +175,7 @@ def without_seed() -> Iterator[None]:
 
 
 def _readable(path: tf.Tensor) -> tf.Tensor:
-    """Return a path, or fail: TensorFlow retries an unreadable file forever, so check it here."""
+    """Return the path; fail if it is unreadable, because TensorFlow retries such a file forever."""
     byte = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1)
     count = byte.reduce(0, lambda count, _: count + 1)
     with tf.control_dependencies([tf.debugging.Assert(count > 0, [path, "is empty"])]):
@@ -200,9 +201,9 @@ def _read_images(path: str, start: int, table: np.ndarray, indices: np.ndarray, 
     Args:
         path: of the shard.
         start: the byte after the head of the record.
-        table: of all images: first byte after the head, bytes and CRC-32, int64 `[N, 3]`.
-        indices: of the images that are wanted, `[K, F]`.
-        damaged: message for an image with another checksum.
+        table: offset after the head, size in bytes and CRC-32 of all images, int64 `[N, 3]`.
+        indices: of the images to return, `[K, F]`.
+        damaged: message for an image with a wrong checksum.
 
     Returns:
         bytes, object `[K, F]`.

@@ -77,7 +77,7 @@ def write(
     if root.exists():
         return
 
-    def draw(job):
+    def draw(job: tuple) -> None:
         path, name, seed = job
         encode(path, RATE, (HEIGHT, WIDTH), render(name, np.random.default_rng(seed)))
 
