@@ -22,7 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m slowfast_tf.convert",
         description="Converts published weights to a .keras file: checkpoints of PySlowFast (.pyth), of its Caffe2"
         " model zoo (.pkl), of PyTorchVideo (.pyth) and of MMAction2 (.pth). Architecture and format are found from"
-        " the file, class names from the number of classes. An ImageNet ResNet50 of Keras Applications (.h5) is inflated into the Slow pathway of --preset.",
+        " the file, class names from the number of classes. An ImageNet ResNet50 of Keras Applications (.h5) is"
+        " inflated into the Slow pathway of --preset.",
         epilog="example: python -m slowfast_tf.convert SLOWFAST_8x8_R50.pkl --output slowfast_8x8_r50.keras",
     )
     parser.add_argument("checkpoint", type=pathlib.Path, help="the published file")
