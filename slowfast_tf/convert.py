@@ -1,4 +1,8 @@
-"""Converts published weights (PyTorch, Caffe2, or an ImageNet ResNet50) to a .keras file."""
+"""Converts published weights (PyTorch, Caffe2, or an ImageNet ResNet50) to a .keras file.
+
+The file gets the class names of the data set that the number of classes tells: 400, 600, 700 or 710 for Kinetics, 157
+for Charades, 174 for Something-Something V2, and 80 with boxes for AVA. Other numbers give no names.
+"""
 
 import argparse
 import pathlib
@@ -18,7 +22,8 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m slowfast_tf.convert",
         description="Converts published weights to a .keras file: checkpoints of PySlowFast (.pyth), of its Caffe2"
         " model zoo (.pkl), of PyTorchVideo (.pyth) and of MMAction2 (.pth). Architecture and format are found from"
-        " the file. An ImageNet ResNet50 of Keras Applications (.h5) is inflated into the Slow pathway of --preset.",
+        " the file, class names from the number of classes. An ImageNet ResNet50 of Keras Applications (.h5) is"
+        " inflated into the Slow pathway of --preset.",
         epilog="example: python -m slowfast_tf.convert SLOWFAST_8x8_R50.pkl --output slowfast_8x8_r50.keras",
     )
     parser.add_argument("checkpoint", type=pathlib.Path, help="the published file")

@@ -1,13 +1,18 @@
-"""Prints a network as the paper's Table 1 does, with its parameters and multiply-adds. Needs no TensorFlow."""
+"""Prints a network as the paper's Table 1 does, with its parameters and multiply-adds; without one, lists the published
+networks. Needs no TensorFlow.
+"""
 
 import argparse
 import json
 
+from .checkpoints.catalog import catalog, catalog_text
+from .checkpoints.published import MODELS, published_name, recommended
 from .errors import InputError
 from .files.atomic import write_text
 from .models.cost_table import table
 from .models.description import as_text, describe, read_spec
 from .models.presets import PRESETS
+from .models.spec import SlowFastSpec
 from .runtime import run
 
 
@@ -19,7 +24,10 @@ def main(argv: list[str] | None = None) -> None:
         epilog="example: python -m slowfast_tf.describe slowfast_8x8_r50 --json",
     )
     parser.add_argument(
-        "source", nargs="?", metavar="PRESET_OR_FILE", help="a preset, a .keras file or a run's directory"
+        "source",
+        nargs="?",
+        metavar="NAME_OR_FILE",
+        help="a preset, a published network, a .keras file or a run's directory; by default all published networks",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--size", type=int, default=256, help="height and width of the input (default: 256)")
@@ -29,12 +37,19 @@ def main(argv: list[str] | None = None) -> None:
         write_text(args.table, table())
         return
     if args.source is None:
-        raise InputError(f"which network? give a .keras file, a run's directory or one of {', '.join(PRESETS)}")
-    spec = read_spec(args.source)
+        print(json.dumps(catalog(), indent=2) if args.json else catalog_text())
+        return
+    spec = _find(args.source)
     try:
         print(json.dumps(describe(spec, args.size), indent=2) if args.json else as_text(args.source, spec, args.size))
     except ValueError as error:
         raise InputError(f"--size {args.size}: {error}") from error
+
+
+def _find(source: str) -> SlowFastSpec:
+    """Return the spec of a preset, a published network (without its file), a `.keras` file or a run's directory."""
+    names = {*MODELS, *recommended()} - set(PRESETS)
+    return MODELS[published_name(source)].spec() if source in names else read_spec(source, names)
 
 
 if __name__ == "__main__":

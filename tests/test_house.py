@@ -24,7 +24,7 @@ FLOORS = [
     ("video",),
     ("files",),
     ("plugins",),
-    ("errors", "interrupts", "machine"),
+    ("errors", "interrupts", "labels", "machine"),
 ]
 # The names of data sets, and the epochs of a multigrid run, are the configuration's as well. Neither needs TensorFlow.
 ALLOWED = {("config.schema", "data.datasets"), ("config.schema", "data.multigrid")}

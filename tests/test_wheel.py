@@ -68,6 +68,11 @@ def test_the_package_is_the_wheels(python, tmp_path):
     assert set(names) == {str(p.relative_to(ROOT / "configs").with_suffix("")) for p in ROOT.glob("configs/**/*.json")}
 
 
+def test_the_wheel_has_the_class_names(python, tmp_path):
+    script = "from slowfast_tf import labels; print(*(len(labels.dataset_labels(n)) for n in labels.DATASETS))"
+    assert run(python, "-c", script, directory=tmp_path).split() == "400 600 700 710 157 80 174".split()
+
+
 def test_describe_by_the_console_command(python, tmp_path):
     command = python.parent / "slowfast_tf"
     words = run(command, "describe", "slowfast_8x8_r50", directory=tmp_path)

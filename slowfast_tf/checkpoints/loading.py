@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..labels import guess_labels
 from ..models.presets import get_spec
 from ..models.spec import BLOCKS, SlowFastSpec
 from . import caffe2, mmaction2, pyslowfast, pytorchvideo
@@ -49,6 +50,9 @@ class Checkpoint:
 
 def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> Checkpoint:
     """Read a checkpoint of PySlowFast, its Caffe2 model zoo, PyTorchVideo or MMAction2.
+
+    The number of classes tells the data set, and so the class names: 400, 600, 700 or 710 are of Kinetics, 157 of
+    Charades, 174 of Something-Something V2, and 80 with boxes of AVA. Other numbers give no names.
 
     Args:
         path: the file.
@@ -93,7 +97,9 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
                         " name a preset that fits"
                     )
             fields.update(frames=given.frames, stride=given.stride, alpha=given.alpha)
-        spec = SlowFastSpec(**{**fields, **changes})
+        fields.update(changes)
+        labels = guess_labels(fields["num_classes"], fields.get("head", "pool"))
+        spec = SlowFastSpec(**{"labels": labels, **fields})
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
     if not spec.lateral_norm:  # then no ConvNorm is around the lateral convolution

@@ -6,6 +6,7 @@
 from typing import Any
 
 from ..errors import InputError
+from ..models.spec import Views
 
 TITLE = "PySlowFast"
 SPEC = {"frame_index": "linspace"}
@@ -91,19 +92,36 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
         "std": data["STD"],
         "channel_order": "bgr" if _sees_bgr(config) else "rgb",
         "dropout": model["DROPOUT_RATE"],
+        **_protocol(config),
     }
     if model["HEAD_ACT"] in ("softmax", "sigmoid"):
         spec["activation"] = model["HEAD_ACT"]
     if blocks:
         spec["nonlocal_kind"] = nonlocal_["INSTANTIATION"]
     if detection["ENABLE"]:
-        spec.update(head="roi", roi_aligned=detection["ALIGNED"])
+        person_score = config["AVA"]["DETECTION_SCORE_THRESH"]
+        spec.update(head="roi", roi_aligned=detection["ALIGNED"], person_score=person_score)
     return spec
 
 
 def _each(stages: list[list[Any]]) -> list[Any]:
     """Return one value per stage if all pathways have the same; otherwise all values."""
     return [stage[0] if all(value == stage[0] for value in stage) else stage for stage in stages]
+
+
+def _protocol(config: dict[str, Any]) -> dict[str, Any]:
+    """Return how a test takes frames and views. What an early version does not write has PySlowFast's default."""
+    data, test = config["DATA"], config["TEST"]
+    dataset = test["DATASET"].lower()
+    clips, crops = test["NUM_ENSEMBLE_VIEWS"], test["NUM_SPATIAL_CROPS"]
+    fuse = "max" if data.get("ENSEMBLE_METHOD") == "max" else "mean"
+    if dataset.endswith("ssv2"):
+        return {"frame_index": "segments", "views": Views(1, crops, fuse=fuse)}
+    charades = dataset.endswith("charades")
+    return {
+        "frame_rate": 24 if charades else data.get("TARGET_FPS", 30),  # of Charades' frames, as they are published
+        "views": Views(clips, crops, charades or data.get("USE_OFFSET_SAMPLING", False), fuse),
+    }
 
 
 def _sees_bgr(config: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ import itertools
 import json
 import pathlib
 import zipfile
+from collections.abc import Collection
 from typing import Any
 
 from ..errors import InputError
@@ -12,14 +13,15 @@ from .presets import PRESETS, get_spec, nearest
 from .spec import SlowFastSpec
 
 
-def read_spec(source: str) -> SlowFastSpec:
+def read_spec(source: str, others: Collection[str] = ()) -> SlowFastSpec:
     """Return the spec of a preset, of a saved `.keras` file or of a run directory that holds `model.keras`.
 
     Args:
         source: a preset's name or a path.
+        others: names that the caller knows besides, for the error message.
 
     Raises:
-        InputError: if it is none of these; the message names the nearest preset.
+        InputError: if it is none of these; the message names the nearest name.
     """
     if source in PRESETS:
         return get_spec(source)
@@ -31,7 +33,7 @@ def read_spec(source: str) -> SlowFastSpec:
     if not path.exists():
         if path.suffix or len(path.parts) > 1:
             raise InputError(f"no such file: {source}; give a preset, a .keras file or the directory of a run")
-        raise InputError(f"unknown preset {source!r}{nearest(source, PRESETS)}")
+        raise InputError(f"unknown preset {source!r}{nearest(source, [*PRESETS, *sorted(others)])}")
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))

@@ -13,6 +13,7 @@ from slowfast_tf import checkpoints, convert
 from slowfast_tf.errors import InputError
 from slowfast_tf.exporting.folding import fold
 from slowfast_tf.models.slowfast import SlowFast
+from slowfast_tf.models.spec import Views
 
 FILES = {
     f"{SLOWFAST}.pyth": {"frames": 8, "alpha": 4, "frame_index": "linspace", "channel_order": "rgb"},
@@ -222,3 +223,36 @@ def test_configuration_is_checked(tmp_path):
     assert reads("INSTANTIATION: dot_product", "INSTANTIATION: softmax").nonlocal_kind == "softmax"
     assert reads("HEAD_ACT: softmax", "HEAD_ACT: sigmoid").activation == "sigmoid"
     assert reads("REVERSE_INPUT_CHANNEL: false", "REVERSE_INPUT_CHANNEL: true").channel_order == "bgr"
+    spec = reads("TARGET_FPS: 30", "TARGET_FPS: 25")
+    assert (spec.frame_rate, spec.frame_index, spec.views) == (25, "linspace", Views(10, 3))
+    assert reads("ENSEMBLE_METHOD: sum", "ENSEMBLE_METHOD: max").views.fuse == "max"
+    assert str(reads("NUM_SPATIAL_CROPS: 3", "NUM_SPATIAL_CROPS: 1").views) == "10x1"
+    charades = reads("DATASET: kinetics", "DATASET: charades")
+    assert (charades.frame_rate, charades.views.to_the_end) == (24, True)
+    segments = reads("DATASET: kinetics", "DATASET: ssv2")
+    assert (segments.frame_rate, segments.frame_index, segments.views) == (None, "segments", Views(1, 3))
+
+
+@needs_torch
+@needs_golden
+@pytest.mark.parametrize(
+    "file, expected",
+    [
+        ("pyslowfast_ssv2_slowfast_16x8_r50_w8", (None, "segments", Views(1, 1), 0.8)),
+        ("pyslowfast_ava_slowfast_8x8_r50_w16", (30, "linspace", Views(1, 0), 0.8)),
+        ("pyslowfast_slow_8x8_r50_w16", (30, "linspace", Views(10, 3), 0.8)),
+    ],
+)
+def test_protocol_of_the_configuration(file, expected):
+    spec = checkpoints.read(GOLDEN / f"{file}.pyth").spec
+    assert (spec.frame_rate, spec.frame_index, spec.views, spec.person_score) == expected
+
+
+@needs_torch
+@pytest.mark.parametrize("classes, first", [(157, "Holding some clothes"), (158, None), (80, None)])
+def test_labels_by_the_number_of_classes(classes, first, tmp_path):
+    network = torch_slowfast.SlowFast(10, width=8, beta_inv=4, lateral_kernel=5, classes=classes)
+    torch.save(network.state_dict(), tmp_path / "made.pth")
+    checkpoint = checkpoints.read(tmp_path / "made.pth")
+    assert next(iter(checkpoint.spec.labels), None) == first
+    assert checkpoints.build(checkpoint, num_classes=5).spec.labels == ()

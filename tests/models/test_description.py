@@ -73,7 +73,7 @@ def test_describe_command():
         (["slowfast_16x8_r101_nl", "--size", "16"], "--size 16: an input of 16 pixels is too small"),
         (["slow_4x16_r50", "--size", "0"], "--size 0: an input needs at least 1 pixel"),
         ([__file__], "holds no network of slowfast_tf"),
-        ([], "which network?"),
+        (["slowfast_8x8_r50_k40"], "unknown preset 'slowfast_8x8_r50_k40'; did you mean 'slowfast_8x8_r50_k400'?"),
     ],
 )
 def test_describe_command_says_what_was_wrong(arguments, message):

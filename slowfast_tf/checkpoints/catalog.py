@@ -1,0 +1,62 @@
+"""A list of the published networks, for people and programs. No TensorFlow here."""
+
+from typing import Any
+
+from ..models.cost import total
+from .published import MODELS, recommended
+from .zoo import converted_copy
+
+
+def catalog() -> list[dict[str, Any]]:
+    """Return what is known of every published network without its file, as dictionaries that JSON can hold.
+
+    Keys:
+        `name`: for `from_pretrained`; `recommended`: the shorter name that means the same file, or None;
+        `dataset`; `accuracy`: in percent by metric ("top1" and "top5", or "mAP"), as published; `source`: where;
+        `multiply_adds`: of one view at the published test crop (of a detection network, with one box);
+        `bytes`: of the parameters in float32; `cached`: whether the converted copy is in the cache.
+
+    Example:
+        >>> catalog()[0]["name"]
+        'slow_4x16_r50_k400_pyslowfast'
+    """
+    short = {name: key for key, name in recommended().items()}
+    rows = []
+    for name, published in MODELS.items():
+        spec = published.spec()
+        cost = total(spec, spec.crop_size)
+        rows.append(
+            {
+                "name": name,
+                "recommended": short.get(name),
+                "dataset": published.dataset,
+                "accuracy": published.accuracy,
+                "source": published.source,
+                "multiply_adds": cost["multiply_adds"],
+                "bytes": 4 * cost["parameters"],
+                "cached": converted_copy(name).exists(),
+            }
+        )
+    return rows
+
+
+def catalog_text() -> str:
+    """Return `catalog` as a table."""
+    rows = [("name", "", "data set", "accuracy", "source", "G", "MB", "cached")]
+    for row in catalog():
+        rows.append(
+            (
+                row["name"],
+                "*" if row["recommended"] else "",
+                row["dataset"],
+                ", ".join(f"{metric} {percent}" for metric, percent in row["accuracy"].items()),
+                row["source"],
+                f"{row['multiply_adds'] / 1e9:.1f}",
+                f"{row['bytes'] / 1e6:.0f}",
+                "yes" if row["cached"] else "no",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    note = "*: recommended; its name also works without the publisher. G: 1e9 multiply-adds of one view."
+    return "\n".join([*lines, "", note])

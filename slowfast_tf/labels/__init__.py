@@ -1,0 +1,59 @@
+"""Class names of the data sets that published networks were trained on, in the order of their classifiers.
+
+A text file for each data set holds one name a line: the Kinetics sets (sorted by name; Kinetics-710 in the order of
+MMAction2), Charades (c000 to c156), AVA (action ids 1 to 80) and Something-Something V2 (ids 0 to 173). No TensorFlow
+here.
+"""
+
+import functools
+import pathlib
+
+FOLDER = pathlib.Path(__file__).parent
+DATASETS = {
+    "kinetics400": 400,
+    "kinetics600": 600,
+    "kinetics700": 700,
+    "kinetics710": 710,
+    "charades": 157,
+    "ava": 80,
+    "ssv2": 174,
+}
+
+
+@functools.cache
+def dataset_labels(name: str) -> tuple[str, ...]:
+    """Return the class names of a data set.
+
+    Args:
+        name: a key of `DATASETS`.
+
+    Raises:
+        ValueError: for an unknown name.
+
+    Example:
+        >>> dataset_labels("kinetics400")[:2]
+        ('abseiling', 'air drumming')
+    """
+    if name not in DATASETS:
+        raise ValueError(f"no class names of {name!r}; known: {', '.join(DATASETS)}")
+    return tuple((FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines())
+
+
+def guess_labels(num_classes: int, head: str = "pool") -> tuple[str, ...]:
+    """Return the class names of a published network, from the number of its classes.
+
+    Args:
+        num_classes: outputs of the classifier.
+        head: "pool" or "roi"; only AVA has boxes.
+
+    Returns:
+        The names, or an empty tuple if no data set has that number of classes.
+
+    Example:
+        >>> guess_labels(174)[0]
+        'Approaching something with your camera'
+    """
+    for name, classes in DATASETS.items():
+        if classes == num_classes and (name == "ava") == (head == "roi"):
+            return dataset_labels(name)
+    return ()

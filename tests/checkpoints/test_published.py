@@ -1,0 +1,80 @@
+"""The table of published networks, against what the publishers' pages and configurations say."""
+
+import pytest
+
+from slowfast_tf.checkpoints.published import MODELS, published_name, recommended
+from slowfast_tf.errors import InputError
+from slowfast_tf.labels import DATASETS
+from slowfast_tf.models.cost import total
+from slowfast_tf.models.spec import Views
+
+# Parameters in M, as the pages of PyTorchVideo and MMAction2 have them.
+PARAMETERS = {
+    "slow_4x16_r50_k400_pytorchvideo": 32.45,
+    "slowfast_4x16_r50_k400_pytorchvideo": 34.48,
+    "slowfast_8x8_r50_k400_pytorchvideo": 34.57,
+    "slowfast_8x8_r101_k400_pytorchvideo": 62.83,
+    "slowfast_16x8_r101_k400_pytorchvideo": 53.77,
+    "slow_8x8_r50_charades_pytorchvideo": 31.96,
+    "slowfast_8x8_r50_charades_pytorchvideo": 34.00,
+    "slowfast_8x8_r50_k400_mmaction2": 34.6,
+    "slowfast_8x8_r101_k400_mmaction2": 62.9,
+    "slow_8x8_r101_k400_mmaction2": 60.36,
+}
+# Frame rate, frame index and views.
+PROTOCOLS = {
+    "slowfast_8x8_r50_k400_pyslowfast": (30, "linspace", Views(10, 3)),
+    "slowfast_8x8_r50_k400_pytorchvideo": (30, "linspace", Views(10, 3)),
+    "slowfast_8x8_r50_k400_mmaction2": (None, "strided", Views(10, 3, to_the_end=True)),
+    "slow_8x8_r50_imagenet_k710_mmaction2": (None, "strided", Views(10, 3, to_the_end=True)),
+    "slowfast_16x8_r50_charades_pyslowfast": (24, "linspace", Views(10, 3, to_the_end=True, fuse="max")),
+    "slowfast_8x8_r50_charades_pytorchvideo": (24, "linspace", Views(10, 3, fuse="max")),
+    "slowfast_16x8_r50_ssv2_pyslowfast": (None, "segments", Views(1, 1)),
+    "slowfast_8x8_r50_ssv2_pytorchvideo": (None, "segments", Views(1, 3)),
+    "slowfast_8x8_r50_ava_pytorchvideo": (30, "linspace", Views(1, 0)),
+}
+
+
+@pytest.mark.legacy
+@pytest.mark.parametrize("name", MODELS)
+def test_entry(name):
+    published = MODELS[name]
+    assert published.address.startswith("https://") and published.address.endswith((".pkl", ".pyth", ".pth"))
+    spec = published.spec()
+    size = f"{spec.frames}x{spec.stride}"
+    assert name.split("_")[1] == size and size in published.address
+    assert f"r{spec.depth}" in name and f"R{spec.depth}" in published.address.upper()
+    assert name.startswith("slowfast" if len(spec.pathways) == 2 else "slow_")
+    assert len(spec.labels) == spec.num_classes == DATASETS[published.dataset]
+    several = published.dataset in ("charades", "ava")
+    assert spec.activation == ("sigmoid" if several else "softmax")
+    assert list(published.accuracy) == (["mAP"] if several else ["top1", "top5"])
+    assert (spec.head == "roi") == (published.dataset == "ava")
+    # A field is either stated by the file or told to the reader of it.
+    assert not set(published.fields) & set(published.architecture)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters(name):
+    assert total(MODELS[name].spec())["parameters"] / 1e6 == pytest.approx(PARAMETERS[name], abs=0.05)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_protocol(name):
+    spec = MODELS[name].spec()
+    assert (spec.frame_rate, spec.frame_index, spec.views) == PROTOCOLS[name]
+
+
+def test_person_score():
+    slow, slowfast = (MODELS[f"{name}_ava_pytorchvideo"].spec() for name in ("slow_4x16_r50", "slowfast_8x8_r50"))
+    assert (slow.person_score, slowfast.person_score) == (0.9, 0.8)
+
+
+def test_names():
+    assert published_name("slowfast_8x8_r50_k400") == "slowfast_8x8_r50_k400_pyslowfast"
+    assert published_name("slowfast_8x8_r101_k400") == "slowfast_8x8_r101_k400_pytorchvideo"
+    assert published_name("slow_8x8_r101_k400") == "slow_8x8_r101_k400_mmaction2"
+    assert published_name("slowfast_8x8_r50_k400_mmaction2") == "slowfast_8x8_r50_k400_mmaction2"
+    assert {name.rpartition("_")[0] for name in MODELS} == set(recommended())
+    with pytest.raises(InputError, match="no published model 'slowfast_8x8_r50_k40'; did you mean 'slowfast_8x8"):
+        published_name("slowfast_8x8_r50_k40")
