@@ -136,7 +136,8 @@ class Train(Section):
     label_smoothing: as Keras has it.
     precision: a Keras dtype policy.
     synchronize_batchnorm: BatchNorm statistics over the clips of all devices, not of each one.
-    init: a `.keras` file to start from; its classifier is left out where the classes differ.
+    init: path or name of a model to start from (see `slowfast_tf.load`); its classifier is left out where the classes
+        differ.
     freeze: layers that stay as they are, by name ("fast_*": all that begin so; "norm": every BatchNorm).
     """
 
