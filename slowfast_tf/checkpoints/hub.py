@@ -59,37 +59,50 @@ def fetch(name: str) -> pathlib.Path:
     """
     repository, revision = check(name)
     import httpx2  # pyright: ignore[reportMissingImports]  # comes with huggingface_hub
-    from huggingface_hub import constants, errors, hf_hub_download  # pyright: ignore[reportMissingImports]  # an extra
+    from huggingface_hub import HfApi, constants, errors, hf_hub_download  # pyright: ignore[reportMissingImports]
 
     address = f"{constants.ENDPOINT}/{repository}"
     try:
-        try:
-            return pathlib.Path(hf_hub_download(repository, FILE, revision=revision))
-        except errors.RemoteEntryNotFoundError:
-            return pathlib.Path(hf_hub_download(repository, _only_model(name, repository, revision), revision=revision))
-    except errors.RepositoryNotFoundError as error:
-        raise InputError(f"{name}: no repository {address}, or your token may not read it") from error
+        # Ask for the list first: without a connection hf_hub_download repeats its request for 25 s.
+        listed = HfApi().model_info(repository, revision=revision, timeout=10).siblings or ()
+        file = _model(name, [entry.rfilename for entry in listed])
+        return pathlib.Path(hf_hub_download(repository, file, revision=revision))
     except errors.RevisionNotFoundError as error:
         raise InputError(f"{name}: no revision {revision} at {address}") from error
+    except errors.RepositoryNotFoundError as error:
+        raise InputError(f"{name}: no repository {address}, or your token may not read it") from error
     except errors.HFValidationError as error:
         raise InputError(f"{name}: not a name of a repository: {_line(error)}") from error
     except (OSError, httpx2.HTTPError) as error:
+        folder = _cached(repository, revision)
+        if folder:
+            return folder / _model(name, [path.name for path in folder.iterdir()])
         raise InputError(
-            f"{name}: cannot download {FILE} from {address} ({_line(error.__cause__ or error)}); check the"
-            " connection and run again, or download it yourself and give its path"
+            f"{name}: cannot download {FILE} from {address} ({_line(error)}); check the connection and run again, or"
+            " download it yourself and give its path"
         ) from error
 
 
-def _only_model(name: str, repository: str, revision: str | None) -> str:
-    from huggingface_hub import HfApi  # pyright: ignore[reportMissingImports]  # an extra
-
-    files = [file.rfilename for file in HfApi().model_info(repository, revision=revision).siblings or ()]
-    models = [file for file in files if file.endswith(".keras")]
+def _model(name: str, files: list[str]) -> str:
+    """Return which of the files of a repository is the model."""
+    models = [FILE] if FILE in files else [file for file in files if file.endswith(".keras")]
     if len(models) != 1:
-        found = ", ".join(models) or "no .keras file"
+        found = ", ".join(models) or "no other .keras file"
         raise InputError(f"{name}: has no {FILE}, but {found}; download a .keras file yourself and give its path")
     return models[0]
 
 
-def _line(error: BaseException) -> str:
+def _cached(repository: str, revision: str | None) -> pathlib.Path | None:
+    """Return the directory of the files of a repository that were downloaded earlier, if any."""
+    from huggingface_hub import errors, snapshot_download  # pyright: ignore[reportMissingImports]
+
+    try:
+        return pathlib.Path(
+            snapshot_download(repository, revision=revision, local_files_only=True, allow_patterns="*.keras")
+        )
+    except (errors.LocalEntryNotFoundError, errors.IncompleteSnapshotError):
+        return None
+
+
+def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
