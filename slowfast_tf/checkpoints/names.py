@@ -92,8 +92,10 @@ def check_name(name: str | os.PathLike, presets: bool = False) -> None:
 
 
 def _published(name: str) -> str | None:
-    key = zoo.published_name(name)
-    return key if key in zoo.MODELS else None
+    try:
+        return zoo.published_name(name)
+    except InputError:
+        return None
 
 
 def _state(model: "SlowFast", path: pathlib.Path) -> None:
