@@ -73,7 +73,9 @@ def test_what_is_no_file(server, tmp_path):
     path = tmp_path / "a.pkl"
     server.headers["/a.pkl"] = {"Content-Type": "text/html; charset=utf-8"}
     for name, reason in (("a.pkl", "a web page came instead of the file"), ("b.pkl", "Not Found")):
-        with pytest.raises(InputError, match=rf"^cannot download \S+/{name} \({reason}\); .*put the file at {path} you"):
+        with pytest.raises(
+            InputError, match=rf"^cannot download \S+/{name} \({reason}\); .*put the file at {path} you"
+        ):
             download(f"{server.address}/{name}", path)
     assert not list(tmp_path.iterdir())
 
