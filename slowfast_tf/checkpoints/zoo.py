@@ -7,6 +7,7 @@ with the Kinetics-600 networks behind them, whose non-local blocks pool over tim
 C2D).
 """
 
+import dataclasses
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,16 @@ _8x8 = {"frames": 8, "stride": 8, "alpha": 4}
 _16x8 = {"frames": 16, "stride": 8, "alpha": 4}
 _CHARADES = {"activation": "sigmoid"}
 
-# Name: the address, and what the file does not say of itself.
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A published network: its address, and what the file does not say of itself."""
+
+    address: str
+    fields: dict[str, Any]
+
+
+_FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "slow_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_4x16_R50.pkl", _4x16),
     "slow_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_8x8_R50.pkl", _8x8),
     "slowfast_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWFAST_4x16_R50.pkl", _4x16),
@@ -130,6 +139,17 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+MODELS = {name: Published(*row) for name, row in _FILES.items()}
+
+
+def published_name(name: str) -> str:
+    """Return the key of `MODELS` that a name means, with or without its publisher."""
+    for known in (name, *(f"{name}_{publisher}" for publisher in ("pyslowfast", "pytorchvideo", "mmaction2"))):
+        if known in MODELS:
+            return known
+    raise InputError(f"no published model {name!r}{nearest(name, MODELS)}")
+
+
 def from_pretrained(name: str) -> "SlowFast":
     """Return a published model by name, downloaded and converted on first use.
 
@@ -150,7 +170,7 @@ def from_pretrained(name: str) -> "SlowFast":
     """
     if name not in MODELS:
         raise InputError(f"no published model {name!r}{nearest(name, MODELS)}")
-    address, known = MODELS[name]
+    address, known = MODELS[name].address, MODELS[name].fields
     folder = cache_directory()
     converted = folder / f"{name}.keras"
     if not converted.exists():
