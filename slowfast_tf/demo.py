@@ -1,10 +1,11 @@
-"""Open a page to drop videos on, on this machine: `python -m slowfast_tf.demo --model PATH`."""
+"""Open a page to drop videos on, on this machine: `python -m slowfast_tf.demo --model NAME`."""
 
 import argparse
 import importlib.util
 import socket
 
 from . import runtime
+from .checkpoints.names import DEFAULT, FORMS, check_name, load
 from .errors import InputError
 from .inference.labels import check_takes_video
 
@@ -17,7 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
         " it in each pathway, and how long it took. Nothing leaves the machine. Ctrl-C ends it.",
         epilog="example: python -m slowfast_tf.demo --model runs/demo",
     )
-    parser.add_argument("--model", required=True, help="a .keras file, or the directory of a run")
+    parser.add_argument("--model", default=DEFAULT, help=f"{FORMS} (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     parser.add_argument("--port", type=int, default=7860, help="(%(default)s)")
     parser.add_argument("--limit", type=int, default=200, metavar="MB", help="largest upload (%(default)s)")
@@ -26,9 +27,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     runtime.import_tensorflow()
     from .inference.page import serve
-    from .models.slowfast import load_model
 
-    model = load_model(options.model)
+    model = load(options.model)
     if model.spec.head != "pool":
         raise InputError(f"{options.model} is a detection model, which the page does not show; see predict --boxes")
     check_takes_video(model.spec, options.model)
@@ -48,6 +48,7 @@ def check(options: argparse.Namespace) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot listen: {reason}; try another --host or --port") from error
+    check_name(options.model)
 
 
 if __name__ == "__main__":

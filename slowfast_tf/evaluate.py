@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 from . import config, plugins, runtime
+from .checkpoints.names import FORMS, check_name, load
 from .errors import InputError
 from .evaluation.scores import partial_file
 
@@ -34,9 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
         if options.detections and settings.spec().head != "roi":
             raise InputError(f"--detections is for a detection model; {options.config} is of whole videos")
         _check_files(files, options.overwrite)
+        check_name(options.checkpoint)
         runtime.import_tensorflow()
         plugins.load_plugins(settings.plugins)
-        from .checkpoints.names import load
         from .data import Clips
         from .evaluation import protocol
         from .evaluation.run import Outputs, evaluate
@@ -62,7 +63,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         " --report report.html",
     )
     parser.add_argument("--config", help="JSON configuration; its data and test sections count")
-    parser.add_argument("--checkpoint", help="a .keras file, or the directory of a run")
+    parser.add_argument("--checkpoint", help=FORMS)
     parser.add_argument("--output", metavar="FILE", help="JSON file for the metrics")
     parser.add_argument("--report", metavar="FILE", help="HTML file for metrics, plots, classes and confused pairs")
     parser.add_argument("--scores", metavar="FILE", help=".npz file for ids, labels and scores of the videos")

@@ -5,10 +5,10 @@ import pathlib
 import signal
 
 from . import runtime
+from .checkpoints.names import FORMS, check_name, load
 from .errors import InputError
-from .files import remote
 from .interrupts import handle_signals
-from .models.presets import PRESETS, nearest
+from .models.presets import PRESETS
 from .models.spec import Views
 
 # Which options a format has, and their values.
@@ -39,9 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m slowfast_tf.export --checkpoint runs/demo --format tflite --quantize int8"
         " --calibration data/demo/train/*/00*.mp4 --output demo.tflite",
     )
-    parser.add_argument(
-        "--checkpoint", required=True, help="a .keras file, the directory of a run, or a preset (random weights)"
-    )
+    parser.add_argument("--checkpoint", required=True, help=f"{FORMS}; or a preset (random weights)")
     parser.add_argument("--format", required=True, choices=("saved_model", "tflite", "onnx"))
     parser.add_argument(
         "--output", required=True, type=pathlib.Path, help="a file, or the directory of a SavedModel (NAME/VERSION)"
@@ -67,7 +65,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from .checkpoints.names import load
     from .inference.prediction import with_views
     from .models.slowfast import SlowFast
 
@@ -117,9 +114,7 @@ def _check(options: argparse.Namespace) -> None:
     for path in filter(None, (options.output, options.report)):
         if path.exists():
             raise InputError(f"{path} exists already; choose another place or remove it")
-    known = options.checkpoint in PRESETS or remote.is_remote(options.checkpoint)
-    if not known and not pathlib.Path(options.checkpoint).exists():
-        raise InputError(f"{options.checkpoint}: neither a file nor a preset{nearest(options.checkpoint, PRESETS)}")
+    check_name(options.checkpoint, presets=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Tell what happens in videos, or who does what: `python -m slowfast_tf.predict VIDEO... --model PATH`."""
+"""Tell what happens in videos, or who does what: `python -m slowfast_tf.predict VIDEO... --model NAME`."""
 
 import argparse
 
 from . import runtime
+from .checkpoints.names import DEFAULT, FORMS, check_name, load
 from .errors import InputError
 from .inference.labels import check_takes_video, class_names, read_class_names
 from .inference.paths import SUFFIXES, check_outputs, check_videos
@@ -23,7 +24,6 @@ def main(arguments: list[str] | None = None) -> int | None:
     options = parse(arguments)
     check(options)
     runtime.import_tensorflow()
-    from .checkpoints.names import load
     from .inference import Predictor, live, people, prediction
 
     model = load(options.model)
@@ -71,14 +71,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Tells what happens in videos: a line for each, with the best classes and their scores. With a"
         " detection model (AVA), who does what: writes each video with boxes, actions and scores drawn in, and a JSON"
         " file of times, boxes and scores.",
-        epilog="examples: python -m slowfast_tf.predict holiday.mp4 --model runs/demo --top-k 3; "
+        epilog="examples: python -m slowfast_tf.predict holiday.mp4 --top-k 3; "
         "python -m slowfast_tf.predict long.mp4 --model runs/demo --video labels.mp4 --timeline timeline.png; "
         "python -m slowfast_tf.predict --camera 0 --model runs/demo; "
         "python -m slowfast_tf.predict street.mp4 --model runs/ava --boxes people.csv --output out",
     )
     add = parser.add_argument
     add("videos", nargs="*", metavar="VIDEO", help="a video file, of any format that FFmpeg reads")
-    add("--model", required=True, help="a .keras file, or the directory of a run")
+    add("--model", default=DEFAULT, help=f"{FORMS} (%(default)s)")
     add("--labels", help="a text file of class names, one a line, in place of the model's own")
     add("--top-k", type=int, default=5, help="how many classes to print (5)")
     add("--json", action="store_true", help="print one JSON object a video")
@@ -120,6 +120,7 @@ def check(options: argparse.Namespace) -> None:
         check_outputs(options.videos[0], options.outputs, options.overwrite)
     if options.labels:
         read_class_names(options.labels)
+    check_name(options.model)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ import http.client
 import os
 import pathlib
 import re
+import sys
 import urllib.error
 import urllib.request
+
+import tqdm
 
 from ..errors import InputError
 
@@ -24,6 +27,9 @@ def download(address: str, path: pathlib.Path) -> None:
         part = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write {path.parent}: {error.strerror}; set KERAS_HOME to another one") from error
+        try:
             total = _fetch(address, part)
         except (OSError, http.client.HTTPException) as error:
             raise InputError(
@@ -32,7 +38,8 @@ def download(address: str, path: pathlib.Path) -> None:
             ) from error
         if total is not None and part.stat().st_size != total:
             raise InputError(
-                f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes; run again to resume"
+                f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes; run again to resume,"
+                f" or put the file at {path} yourself"
             )
         os.replace(part, path)
     published = re.search(r"-([0-9a-f]{8})\.pth$", address)
@@ -40,13 +47,11 @@ def download(address: str, path: pathlib.Path) -> None:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if not found.startswith(published.group(1)):
             path.unlink()
-            raise InputError(f"{address} came damaged (SHA-256 {found}) and was removed; run again")
+            raise InputError(f"{address} came damaged (SHA-256 {found}) and was removed from {path}; run again")
 
 
 def _fetch(address: str, part: pathlib.Path) -> int | None:
     """Append the bytes that a partial file lacks; return the whole size, or None if the server does not send it."""
-    from keras.utils import Progbar  # TensorFlow comes with it
-
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -60,15 +65,18 @@ def _fetch(address: str, part: pathlib.Path) -> int | None:
             raise OSError("the file there has changed since the download began") from error
         raise
     with response:
+        if response.headers.get_content_type() == "text/html":  # of a proxy that asks for a login
+            raise OSError("a web page came instead of the file")
         if response.status != 206:  # the server starts over
             have = 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
-        print(f"downloading {address}")
-        progress = Progbar(total, unit_name="byte", interval=1)
-        with open(part, "ab" if have else "wb") as file:
+        print(f"downloading {address}", file=sys.stderr)  # standard output has a command's results
+        with (
+            open(part, "ab" if have else "wb") as file,
+            tqdm.tqdm(total=total, initial=have, unit="B", unit_scale=True, disable=None) as bar,
+        ):
             while chunk := response.read(1 << 20):
                 file.write(chunk)
-                have += len(chunk)
-                progress.update(have, finalize=have == total)
+                bar.update(len(chunk))
     return total

@@ -1,36 +1,104 @@
-"""From a name to a model: a path, a published network, or a repository of the Hugging Face Hub."""
+"""From a name to a model: a path, an address, a published network, or a repository of the Hugging Face Hub."""
 
 import dataclasses
+import difflib
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 from .. import config
 from ..errors import InputError
-from ..models.slowfast import SlowFast, load_model
+from ..files import remote
+from ..models.presets import PRESETS
+from . import hub, zoo
+
+if TYPE_CHECKING:
+    from ..models.slowfast import SlowFast
+
+DEFAULT = "slowfast_8x8_r50_k400"
+FORMS = "a .keras file, a run's directory, a published name or hf://OWNER/REPO"
 
 
-def load(name: str | os.PathLike) -> SlowFast:
-    """Return a saved model, with its protocol as `model.spec`.
+def load(name: str | os.PathLike) -> "SlowFast":
+    """Return a model by path or name, with its protocol as `model.spec`.
+
+    No code from a file runs: Keras' safe mode is on.
 
     Args:
-        name: a `.keras` file, also at an address such as `s3://bucket/model.keras`; or the directory of a run that
-            holds `model.keras`.
+        name: the first of these that fits.
+            a path: a `.keras` file, or the directory of a run that holds `model.keras`;
+            an address of a `.keras` file, such as `s3://bucket/model.keras`;
+            `hf://OWNER/REPO` or `hf://OWNER/REPO@REVISION`: `model.keras` of a repository of the Hugging Face Hub,
+            or its only `.keras` file;
+            a published network, such as "slowfast_8x8_r50_k400", as in `from_pretrained`.
 
     Raises:
-        InputError: for a missing file, or one that holds no model of this package.
+        InputError: for an unknown name, a missing file, a failed download, or a file that holds no model of this
+            package.
 
     Example:
         >>> model = slowfast_tf.load("runs/demo")
         >>> model.spec.labels[:2]
         ('circle_left', 'circle_right')
     """
-    model = load_model(name)
+    name = os.fspath(name)
+    check_name(name)
+    path: str | pathlib.Path = name
+    if not os.path.exists(name):
+        published = _published(name)
+        if published:
+            return zoo.from_pretrained(published)
+        if hub.is_repository(name):
+            path = hub.fetch(name)
+
+    from ..models.slowfast import load_model
+
+    model = load_model(path)
     if model.unstated:
-        _state(model, pathlib.Path(name))
+        _state(model, pathlib.Path(path))
     return model
 
 
-def _state(model: SlowFast, path: pathlib.Path) -> None:
+def check_name(name: str | os.PathLike, presets: bool = False) -> None:
+    """Check a name for `load` without TensorFlow, a download or a look into files.
+
+    Args:
+        name: as for `load`.
+        presets: whether the caller also takes the name of a preset, for random weights.
+
+    Raises:
+        InputError: if it is neither a path, an address nor a known name; the message has the nearest name.
+
+    Example:
+        >>> check_name("slowfast_8x8_r50")
+        Traceback (most recent call last):
+        InputError: slowfast_8x8_r50: a preset, which has no weights; the published network is slowfast_8x8_r50_k400
+    """
+    name = os.fspath(name)
+    if os.path.exists(name):
+        return
+    if hub.is_repository(name):
+        hub.check(name)
+    elif not (remote.is_remote(name) or _published(name) or (presets and name in PRESETS)):
+        known = [*zoo.MODELS, *(key.rpartition("_")[0] for key in zoo.MODELS), *(PRESETS if presets else ())]
+        close = difflib.get_close_matches(name, known, n=1)
+        if name in PRESETS:
+            same = f"{name}_k400"
+            nearest = same if _published(same) else (close or [DEFAULT])[0]
+            raise InputError(f"{name}: a preset, which has no weights; the nearest published network is {nearest}")
+        also = ", nor a preset" if presets else ""
+        hint = f"did you mean {close[0]!r}?" if close else f"give {FORMS}"
+        raise InputError(f"{name}: no such file, and no published network of that name{also}; {hint}")
+
+
+def _published(name: str) -> str | None:
+    try:
+        return zoo.published_name(name)
+    except InputError:
+        return None
+
+
+def _state(model: "SlowFast", path: pathlib.Path) -> None:
     """Take from the configuration of the run what a file of an earlier version does not state."""
     run = path if path.is_dir() else path.parent
     try:

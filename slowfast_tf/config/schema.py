@@ -137,7 +137,8 @@ class Train(Section):
     label_smoothing: as Keras has it.
     precision: a Keras dtype policy.
     synchronize_batchnorm: compute BatchNorm statistics over all devices, not per device.
-    init: a `.keras` file to start from; its classifier is left out if the number of classes differs.
+    init: path or name of a model to start from (see `slowfast_tf.load`); its classifier is left out if the number of
+        classes differs.
     freeze: names of layers that are not trained ("fast_*": all that start with fast_; "norm": every BatchNorm).
     """
 

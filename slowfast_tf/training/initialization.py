@@ -5,8 +5,8 @@ import json
 import keras
 
 from ..checkpoints.loading import variables
+from ..checkpoints.names import load
 from ..errors import InputError
-from ..models.slowfast import load_model
 
 
 def initialize(model: keras.Model, path: str) -> None:
@@ -14,12 +14,12 @@ def initialize(model: keras.Model, path: str) -> None:
 
     Args:
         model: the network to change.
-        path: the saved model, as `slowfast_tf.load` takes it.
+        path: of the model, or its name, as `slowfast_tf.load` takes it.
 
     Raises:
         InputError: if the architecture, channel order or normalization differs.
     """
-    source = load_model(path)
+    source = load(path)
     names = {layer.name for layer in source.layers}
     for name in ("channel_order", "mean", "std"):
         there, here = getattr(source.spec, name), getattr(model.spec, name)

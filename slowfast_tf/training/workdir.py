@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from .. import config
+from ..checkpoints.names import check_name
 from ..errors import InputError
 
 SHOWN = 3  # differing keys that a message names
@@ -18,11 +19,17 @@ def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
         settings: the configuration to run.
 
     Raises:
-        InputError: if the configurations differ, with the keys that do and both values; or see `Config.check_new_run`.
+        InputError: if the configurations differ, with the keys that do and both values; if `train.init` of a new run
+            names nothing; or see `Config.check_new_run`.
     """
     path = pathlib.Path(workdir) / "config.json"
     if not path.exists():
         settings.check_new_run()
+        if settings.train.init:
+            try:
+                check_name(settings.train.init)
+            except InputError as error:
+                raise InputError(f"train.init {error}") from error
         return
     # Read as a configuration: an earlier version did not write keys that were added since.
     there, here = (_flatten(c.model_dump(mode="json")) for c in (config.load(path), settings))
