@@ -23,13 +23,12 @@ def main(arguments: list[str] | None = None) -> int | None:
             raise InputError(f"--{name} must be at least 1; got {getattr(options, name)}")
     if options.output:
         check_writable(options.output)
-        if options.task != "scaling":
-            read_sections(options.output)
+    if options.output and options.task != "scaling":
+        read_sections(options.output)
     if options.task == "scaling":
         from .benchmarks import scaling
 
-        text = scaling.page(options.preset, options.batch, options.size, options.rounds)
-        print(text)
+        print(text := scaling.page(options.preset, options.batch, options.size, options.rounds))
         return write_text(options.output, text) if options.output else 0
     command = "python -m slowfast_tf.benchmark " + " ".join(_without_output(arguments))
     if options.task in ("input", "ava"):
@@ -40,9 +39,8 @@ def main(arguments: list[str] | None = None) -> int | None:
     else:
         with tempfile.TemporaryDirectory() as scratch:
             place = options.workdir or scratch
-            jobs = make_jobs(
-                options.task, options.engine, options.precision, options.preset, options.size, options.batch, place
-            )
+            network = options.preset, options.size, options.batch
+            jobs = make_jobs(options.task, options.engine, options.precision, *network, place)
             results = measure(jobs, options.rounds, options.limit)
         text = section(results, options.rounds, options.limit, command)
     print(text)
@@ -94,12 +92,8 @@ def _parser():
         else:
             command.add_argument("--workdir", metavar="DIR", help="keep exported files here, and reuse existing ones")
     about = "time training with one and two workers on this machine, and estimate the throughput of many GPUs"
-    command = commands.add_parser(
-        "scaling",
-        help=about,
-        description=about,
-        epilog="example: python -m slowfast_tf.benchmark scaling --output docs/multi_machine/scaling.md",
-    )
+    example = "example: python -m slowfast_tf.benchmark scaling --output docs/multi_machine/scaling.md"
+    command = commands.add_parser("scaling", help=about, description=about, epilog=example)
     command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
     command.add_argument("--batch", type=int, default=1, help="clips per worker and step (default: %(default)s)")
     command.add_argument("--size", type=int, default=112, help="height and width (default: %(default)s)")

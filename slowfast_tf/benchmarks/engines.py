@@ -17,7 +17,7 @@ import numpy as np
 
 from ..files.atomic import atomic
 from ..models.presets import get_spec
-from ..models.spec import SlowFastSpec
+from ..models.spec import MIDDLE, SlowFastSpec
 from ..runtime import import_tensorflow, without_remarks
 
 Step = Callable[[], typing.Any]  # runs one step; an inference step returns its scores, float32 `[B, classes]`
@@ -268,7 +268,7 @@ def _export_file(job: Job, model: typing.Any, frozen: Callable[[], typing.Any]) 
     form = ENGINES[job.task][job.engine].form
     quantize = "none" if job.precision == "float32" else job.precision
     if form == "saved_model":
-        saved_model.export(model, job.file, job.precision)
+        saved_model.export(model, job.file, job.precision, MIDDLE)
     elif form == "tflite":
         with atomic(job.file) as temporary:
             temporary.write_bytes(tflite.convert(frozen(), quantize, [_inputs(job)]))

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, VideoError
+from ..errors import VideoError
 from ..models.spec import SlowFastSpec
+from .chosen_views import SLIDING, with_views
 from .labels import best_as_json, best_in_words
 from .predictor import Predictor
 from .sliding import Slider, Timeline
 from .views import fuse, score_video
-
-SLIDING = "sliding"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,28 +134,6 @@ def predict_files(
             yield predict_file(predictor, path, labels, views == SLIDING, outputs)
         except VideoError as error:
             yield error
-
-
-def with_views(spec: SlowFastSpec, views: str | None) -> SlowFastSpec:
-    """Return a spec with other test views.
-
-    Args:
-        spec: of the network.
-        views: as for `predict_files`.
-
-    Raises:
-        InputError: for other views, or views that do not fit the network.
-
-    Example:
-        >>> with_views(model.spec, "4x1").views.clips
-        4
-    """
-    if views in (None, SLIDING):
-        return spec
-    try:
-        return dataclasses.replace(spec, views=spec.views.parse(views))
-    except ValueError as error:
-        raise InputError(f"{error}, or {SLIDING}", argument="views") from error
 
 
 def predict_file(

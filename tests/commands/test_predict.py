@@ -32,8 +32,8 @@ def test_a_line_a_video(run_predict, infer, saved, videos):
     for path, line in zip(videos, lines):
         scores = middle_scores(infer, path)
         best = np.argsort(-scores)
-        assert line.startswith(f"{path}: {CLASSES[best[0]]} ")
-        shown = [entry.rsplit(" ", 1) for entry in line.removeprefix(f"{path}: ").split(", ")]
+        assert line.startswith(f"{path} (1x1 view): {CLASSES[best[0]]} ")
+        shown = [entry.rsplit(" ", 1) for entry in line.removeprefix(f"{path} (1x1 view): ").split(", ")]
         assert [name for name, _ in shown] == [CLASSES[i] for i in best[:3]]
         np.testing.assert_allclose([float(score) for _, score in shown], scores[best[:3]], atol=0.0006)
 
@@ -147,8 +147,15 @@ def test_over_time(run_predict, infer, saved, long, tmp_path):
         assert {p["label"]: p["score"] for p in window["predictions"]} == pytest.approx(
             dict(zip(CLASSES, row)), abs=1e-4
         )
-    mean = dict(zip(CLASSES, scores.mean(0)))
-    assert {p["label"]: p["score"] for p in found["predictions"]} == pytest.approx(mean, abs=1e-4)
+    # The files do not change what is scored: the views, or the windows if they are asked for.
+    by_label = {p["label"]: p["score"] for p in found["predictions"]}
+    assert found["views"] == "1x1"
+    assert by_label == pytest.approx(dict(zip(CLASSES, window_scores(infer, long, (29,))[0])), abs=1e-4)
+    code, lines, _ = run_predict(long, "--model", saved, "--json", "--top-k", 4, "--views", "sliding")
+    sliding = json.loads(lines[0])
+    by_label = {p["label"]: p["score"] for p in sliding["predictions"]}
+    assert sliding["views"] == "sliding" and sliding["windows"] == found["windows"]
+    assert by_label == pytest.approx(dict(zip(CLASSES, scores.mean(0))), abs=1e-4)
     assert decode(names[0]).shape == (90, 240, 288, 3) and decode(names[2]).shape == (90, 320, 768, 3)
     assert imread(names[1]).std() > 0.05
     for name in (names[0], names[2]):

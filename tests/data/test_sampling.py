@@ -1,14 +1,17 @@
 """Which frames a clip has, against PySlowFast and exact arithmetic."""
 
+import json
 import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.golden import GOLDEN, needs_golden
 
 from slowfast_tf.data import sampling
 from slowfast_tf.models.presets import get_spec
+from slowfast_tf.models.spec import Views
 
 
 def clip(place, frames, preset="slowfast_8x8_r50", **changes):
@@ -46,15 +49,14 @@ def test_linspace_clips():
 @pytest.mark.parametrize("rate", [15, 24, 25, 30, 50, 60])
 def test_rates_in_exact_arithmetic(frame_index, rate):
     """Ten clips of videos of a rate for a network at 30 a second: fractions, rounded down, in graphs as well."""
-    spec = get_spec("slowfast_8x8_r50", frame_index=frame_index)
+    spec = get_spec("slowfast_8x8_r50", frame_index=frame_index, frame_rate=30.0)
     pace, steps = Fraction(rate, 30), range(32)
     span = 64 * pace
 
     @tf.function
     def found(frames):
-        return sampling.Sampling(spec, sampling.test_starts(10)).indices(
-            frames, tf.constant(float(rate)), 30.0, tf.constant(-1)
-        )
+        starts = sampling.test_starts(spec, Views(10))
+        return sampling.Sampling(spec, starts).indices(frames, tf.constant(float(rate)), tf.constant(-1))
 
     for frames in (71, 100, 233, 300, 1799):
         starts = [max(frames - span, 0) * Fraction(k, 10) for k in range(10)]
@@ -69,7 +71,8 @@ def test_rates_in_exact_arithmetic(frame_index, rate):
 @pytest.mark.parametrize("frames", [64, 71, 100, 233, 300, 1799])
 @pytest.mark.parametrize("clips", [2, 3, 10])
 def test_test_clips_start_where_pyslowfast_has_them(frames, clips):
-    index = sampling.clip_frames(sampling.test_starts(clips), frames, get_spec("slowfast_8x8_r50"))
+    spec = get_spec("slowfast_8x8_r50")
+    index = sampling.clip_frames(sampling.test_starts(spec, Views(clips)), frames, spec)
     assert index.shape == (clips, 32)
     # start = delta * clip / clips, then whole frames (slowfast/datasets/decoder.py)
     assert index[:, 0].numpy().tolist() == [int((frames - 64) * k / clips) for k in range(clips)]
@@ -84,9 +87,9 @@ def pyslowfast_indices(start, length, count, frames):
 @pytest.mark.parametrize("rate", [30, 25, 24, 60, 29.97])
 def test_ten_clips_at_a_nominal_rate(frames, rate):
     """A clip lasts 64 / 30 s whatever the video's rate: 53.3 frames of 25 a second."""
-    spec = get_spec("slowfast_8x8_r50", frame_index="linspace")
-    sample = sampling.Sampling(spec, sampling.test_starts(10))
-    found = sample.indices(frames, rate, 30, -1).numpy()
+    spec = get_spec("slowfast_8x8_r50", frame_index="linspace", frame_rate=30)
+    sample = sampling.Sampling(spec, sampling.test_starts(spec, Views(10)))
+    found = sample.indices(frames, rate, -1).numpy()
     length = 64 / 30 * rate
     for k, clip in enumerate(found):
         expected = pyslowfast_indices(max(frames - length, 0) * k / 10, length, 32, frames)
@@ -95,24 +98,26 @@ def test_ten_clips_at_a_nominal_rate(frames, rate):
 
 
 def test_nominal_rate_by_hand():
-    spec = get_spec("slowfast_2x16_demo")  # 16 of 32 frames
+    spec = get_spec("slowfast_2x16_demo", frame_rate=30.0)  # 16 of 32 frames
     sample = sampling.Sampling(spec, [0.0, 1.0])
     # 25 frames a second for 30: every 1.667th of 26.67; 250 - 26.67 = 223.33 of room
     first = [0, 1, 3, 5, 6, 8, 10, 11, 13, 15, 16, 18, 20, 21, 23, 25]
-    found = sample.indices(250, 25.0, 30.0, -1).numpy()
+    found = sample.indices(250, 25.0, -1).numpy()
     assert found.tolist() == [first, [223 + i for i in first]]
     # 60 for 30: every fourth; a faster pace on top of it; and a video of one frame
-    assert sample.indices(64, 60.0, 30.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
-    assert sample._replace(rate_ratio=2.0).indices(64, 30.0, 30.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
-    assert sample.indices(1, 25.0, 30.0, -1).numpy().tolist() == [[0] * 16] * 2
+    assert sample.indices(64, 60.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
+    assert sample._replace(rate_ratio=2.0).indices(64, 30.0, -1).numpy()[0].tolist() == list(range(0, 64, 4))
+    assert sample.indices(1, 25.0, -1).numpy().tolist() == [[0] * 16] * 2
     # Any rate: every second one
-    assert sample.indices(40, 7.0, None, -1).numpy()[1].tolist() == list(range(8, 40, 2))
+    sample = sample._replace(spec=get_spec("slowfast_2x16_demo"))
+    assert sample.indices(40, 7.0, -1).numpy()[1].tolist() == list(range(8, 40, 2))
 
 
 @pytest.mark.parametrize("frames", [64, 65, 200, 733])
 def test_clips_to_the_end(frames):
     """slowfast/datasets/charades.py rounds, and a clip spans 63 frames there, from the first one to the last one."""
-    index = sampling.clip_frames(sampling.test_starts(10, True), frames, get_spec("slowfast_8x8_r50")).numpy()
+    spec = get_spec("slowfast_8x8_r50")
+    index = sampling.clip_frames(sampling.test_starts(spec, Views(10, to_the_end=True)), frames, spec).numpy()
     gap = (frames - 63) / 9
     expected = [[min(round(gap * k) + 2 * i, frames - 1) for i in range(32)] for k in range(10)]
     assert np.abs(index - expected).max() <= 2
@@ -120,8 +125,8 @@ def test_clips_to_the_end(frames):
 
 
 def key_frame(key, frames, rate=30.0, nominal=None, preset="slowfast_8x8_r50"):
-    sample = sampling.Sampling(get_spec(preset), [0.3])
-    return sample.indices(frames, rate, nominal, round(key * rate)).numpy().tolist()
+    sample = sampling.Sampling(get_spec(preset, frame_rate=nominal), [0.3])
+    return sample.indices(frames, rate, round(key * rate)).numpy().tolist()
 
 
 def test_key_frames():
@@ -146,4 +151,28 @@ def test_random_clips_start_anywhere():
 
 
 def test_a_single_test_clip_lies_in_the_middle():
-    assert clip(sampling.test_starts(1)[0], 101)[0] == 18
+    assert clip(sampling.test_starts(get_spec("slowfast_8x8_r50"))[0], 101)[0] == 18
+
+
+@needs_golden
+@pytest.mark.parametrize("frames", [10, 30, 48, 64, 100, 215])
+def test_segments_as_pyslowfast_has_them(frames):
+    """Something-Something: a frame of each of 64 parts of the whole video, and those of the Slow pathway."""
+    golden = json.loads((GOLDEN / "ssv2_frames.json").read_text())
+    spec = get_spec("slowfast_16x8_r50", frame_index="segments", views=Views(1, 3))
+    found = sampling.clip_frames(sampling.test_starts(spec, spec.views), frames, spec).numpy()
+    assert found.tolist() == [golden["test"][str(frames)]]
+    assert list(spec.slow_index) == golden["slow_index_of_64"]
+    # In training both ends of a part can be drawn, and nothing else.
+    low = sampling.clip_frames([0.0] * 64, frames, spec)[0].numpy()
+    high = sampling.clip_frames([1 - 1e-12] * 64, frames, spec)[0].numpy()
+    edges = np.round((frames - 1) / 64 * np.arange(65))
+    np.testing.assert_array_equal(low, edges[:-1])
+    np.testing.assert_array_equal(high, edges[1:])
+    drawn = np.array(golden["train_seed_0"][str(frames)])
+    assert np.all((low <= drawn) & (drawn <= high))
+
+
+def test_segments_of_one_clip_only():
+    with pytest.raises(ValueError, match="test.clips 1"):
+        get_spec("slowfast_16x8_r50", frame_index="segments")

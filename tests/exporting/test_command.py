@@ -113,7 +113,11 @@ def test_mistakes_are_named(saved, videos, tmp_path):
     assert "--quantize float16 is for --format tflite; received --format onnx" in float16
     int8_io = refused(*int8, videos[0], "--int8-io", "--format", "onnx", "--output", tmp_path / "m.onnx")
     assert "--int8-io is for --format tflite; received --format onnx" in int8_io
-    assert "--views takes CLIPSxCROPS, such as 10x3; received '10'" in refused(*to, "--views", "10")
+    assert "--views is for --format saved_model" in refused(*to, "--views", "10x3")
+    served = ["--checkpoint", saved, "--output", tmp_path / "1", "--format", "saved_model"]
+    assert "views are middle or KxC, such as 10x3; got '10'" in refused(*served, "--views", "10")
+    assert "--views takes middle or KxC here" in refused(*served, "--views", "sliding")
+    assert "a SavedModel scores crops, and the views are 2xwhole" in refused(*served, "--views", "2xwhole")
     assert "must end in .tflite" in refused(*to, "--output", tmp_path / "m.bin")
     assert "exists already" in refused(*to, "--format", "onnx", "--output", tmp_path / "there.onnx")
     assert (tmp_path / "there.onnx").read_text() == "mine"
@@ -150,9 +154,9 @@ def test_signal_handlers_are_as_before(saved, tmp_path):
 
     before = signal.signal(signal.SIGTERM, handler)
     try:
-        with pytest.raises(InputError):  # of a detection network, after the work has begun
+        with pytest.raises(InputError):  # after the work has begun
             export.main(
-                ["--checkpoint", "slow_4x16_r50_ava", "--format", "saved_model", "--views", "2x1"]
+                ["--checkpoint", str(saved), "--format", "saved_model", "--views", "2xwhole"]
                 + ["--output", str(tmp_path / "1")]
             )
         assert signal.getsignal(signal.SIGTERM) is handler

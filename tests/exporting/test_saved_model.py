@@ -15,9 +15,9 @@ from helpers.pictures import picture
 
 from slowfast_tf import SlowFast
 from slowfast_tf.data import transforms
-from slowfast_tf.errors import InputError
 from slowfast_tf.exporting import freeze, saved_model
 from slowfast_tf.inference.predictor import Predictor
+from slowfast_tf.models.spec import Views
 from slowfast_tf.video.decode import read_frames
 
 
@@ -61,7 +61,7 @@ def test_views_are_fused(model, tmp_path, activation, fuse):
     """3x3 views by a SavedModel, and by the network on clips and crops cut by hand."""
     other = SlowFast(model.spec, activation=activation)
     other.set_weights(model.get_weights())
-    saved_model.export(other, tmp_path / "views", views=(3, 3))
+    saved_model.export(other, tmp_path / "views", views=Views(3, 3, fuse=fuse.__name__))
     video = np.stack([picture(4, t % 50, 32, 56) for t in range(62)])
     found = tf.saved_model.load(str(tmp_path / "views")).signatures["serving_default"](video=tf.constant(video[None]))
     scores = []
@@ -139,7 +139,7 @@ def test_warmup_requests_are_answered(served, signatures):
         logs.PredictionLog.FromString(record.numpy()).predict_log.request
         for record in tf.data.TFRecordDataset(str(served / "assets.extra" / "tf_serving_warmup_requests"))
     ]
-    assert [r.model_spec.signature_name for r in requests] == ["serving_default", "jpeg"]
+    assert [r.model_spec.signature_name for r in requests] == ["serving_default", "rated_jpeg"]
     for request in requests:
         inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
         scores = signatures[request.model_spec.signature_name](**inputs)["scores"]
@@ -259,5 +259,3 @@ def test_saved_model(detection_model, films, tmp_path):
     assert found["labels"][0, 0, 0].numpy().decode() == detection_model.spec.labels[best]
     with pytest.raises(tf.errors.InvalidArgumentError, match="a request needs a video, a frame and a pixel"):
         signatures["serving_default"](video=tf.zeros([1, 0, 8, 8, 3], tf.uint8), boxes=tf.constant(BOXES))
-    with pytest.raises(InputError, match="a detection network has one view"):
-        saved_model.export(detection_model, tmp_path / "2", views=(3, 1))

@@ -76,7 +76,7 @@ def described(tensors):
 @pytest.mark.legacy
 def test_signatures(exported):
     signatures = tf.saved_model.load(str(exported)).signatures
-    assert sorted(signatures) == ["clips", "jpeg", "serving_default"]
+    assert sorted(signatures) == ["clips", "jpeg", "rated", "rated_jpeg", "serving_default"]
     serve, clips = signatures["serving_default"], signatures["clips"]
     assert described(serve.structured_input_signature[1]) == {"video": (tf.uint8, [None, None, None, None, 3])}
     assert described(serve.structured_outputs) == {

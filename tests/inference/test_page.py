@@ -22,10 +22,13 @@ def test_the_answer_of_the_page(model, infer, tmp_path):
         client = gradio_client.Client(page.address, verbose=False, analytics_enabled=False)
         answer = client.predict(gradio_client.handle_file(good), api_name="/predict")
         classes, timeline, heat, words = answer
-        expected = dict(zip(CLASSES, window_scores(infer, good, (0, 16, 28)).mean(0)))
+        expected = dict(zip(CLASSES, window_scores(infer, good, (14,))[0]))
         found = {entry["label"]: entry["confidence"] for entry in classes["confidences"]}
         assert found == pytest.approx(expected, abs=1e-4)
-        assert words.startswith("2.0 s of video in ") and ": 3 windows of 16 frames, " in words
+        assert (
+            words.startswith("2.0 s of video in ")
+            and ": 1x1 views for the best classes, 3 windows of 16 frames over time." in words
+        )
         assert imread(timeline).std() > 0.05 and decode(heat).shape == (60, 320, 768, 3)
         bad = client.predict(gradio_client.handle_file(str(tmp_path / "bad.mp4")), api_name="/predict")
         assert "**This file cannot be shown.** bad.mp4: cannot be read as a video" in bad[3]

@@ -1,0 +1,31 @@
+"""Views in place of those of the model's own test, as a user names them. Needs no TensorFlow."""
+
+import dataclasses
+
+from ..errors import InputError
+from ..models.spec import SlowFastSpec
+
+SLIDING = "sliding"
+
+
+def with_views(spec: SlowFastSpec, views: str | None) -> SlowFastSpec:
+    """Return a spec with other test views.
+
+    Args:
+        spec: of the network.
+        views: "middle" for one clip and crop, "KxC" for K clips and C crops. None and "sliding" (windows over the whole
+            video, which are no views) keep the model's own.
+
+    Raises:
+        InputError: for other views, or views that do not fit the network.
+
+    Example:
+        >>> with_views(model.spec, "4x1").views.clips
+        4
+    """
+    if views in (None, SLIDING):
+        return spec
+    try:
+        return dataclasses.replace(spec, views=spec.views.parse(views))
+    except ValueError as error:
+        raise InputError(f"{error}", argument="views") from error

@@ -1,0 +1,81 @@
+"""Files that an earlier version wrote (`earlier/make.py`) load, and mean what they meant."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers.coded_video import decode
+
+import slowfast_tf
+from slowfast_tf import evaluate
+from slowfast_tf.data import Clips
+from slowfast_tf.evaluation.scores import load_scores
+from slowfast_tf.evaluation.views import score_videos
+from slowfast_tf.inference import Predictor, score_video
+from slowfast_tf.models.spec import MIDDLE, Views
+
+HERE = pathlib.Path(__file__).parent / "earlier"
+VIDEO = str(HERE / "bars.mp4")
+EXPECTED = {name: np.array(scores) for name, scores in json.loads((HERE / "expected.json").read_text()).items()}
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """The model's file without its run."""
+    return shutil.copy(HERE / "run" / "model.keras", tmp_path / "model.keras")
+
+
+def test_the_expected_scores_differ():
+    """Or a test below could not tell the frame rates and the views apart."""
+    assert np.abs(EXPECTED["predict"] - EXPECTED["evaluate"]).max() > 0.01
+
+
+def test_a_model_alone_scores_the_middle_of_any_rate(alone):
+    model = slowfast_tf.load(alone)
+    assert model.spec.views == MIDDLE and model.spec.frame_rate is None and "views" in model.unstated
+    np.testing.assert_allclose(score_video(Predictor(model), VIDEO), EXPECTED["predict"], atol=1e-4)
+
+
+def test_a_run_has_the_protocol_of_its_configuration():
+    model = slowfast_tf.load(HERE / "run")
+    assert model.spec.frame_rate == 25 and model.spec.views == Views(3, 2, fuse="max") and not model.unstated
+    np.testing.assert_allclose(score_video(Predictor(model), VIDEO), EXPECTED["evaluate"], atol=1e-4)
+
+
+def test_saved_again_it_states_its_protocol(tmp_path):
+    model = slowfast_tf.load(HERE / "run")
+    model.save(tmp_path / "again.keras")
+    again = slowfast_tf.load(tmp_path / "again.keras")
+    assert again.spec == model.spec and not again.unstated
+
+
+def test_evaluation_takes_from_the_configuration_what_the_model_does_not_state(alone, tmp_path, capsys):
+    for split in ("train", "val"):
+        for label in ("bend", "jump", "turn"):
+            (tmp_path / "data" / split / label).mkdir(parents=True)
+        shutil.copy(VIDEO, tmp_path / "data" / split / "jump")
+    arguments = ["--config", str(HERE / "run" / "config.json"), "--checkpoint", alone]
+    arguments += ["--set", f"data.root={tmp_path / 'data'}", "--scores", str(tmp_path / "scores.npz")]
+    evaluate.main(arguments)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "configuration counts" in line]
+    assert "frame_rate 25.0" in line and "views 3x2, fused by max" in line
+    np.testing.assert_allclose(load_scores(tmp_path / "scores.npz").scores[0], EXPECTED["evaluate"], atol=1e-4)
+
+
+def test_records():
+    settings = ["data.dataset=records", f"data.root={HERE / 'records'}"]
+    config = slowfast_tf.config.load(HERE / "run" / "config.json", settings)
+    model = slowfast_tf.load(HERE / "run")
+    tested = score_videos(model, Clips(config, "val", spec=model.spec))
+    assert tested.labels.tolist() == [[0, 1, 0]]
+    np.testing.assert_allclose(tested.scores[0], EXPECTED["evaluate"], atol=0.02)  # JPEG images
+
+
+@pytest.mark.legacy
+def test_a_saved_model():
+    serve = tf.saved_model.load(str(HERE / "served")).signatures["serving_default"]
+    scores = serve(video=tf.constant(decode(VIDEO)[None]))["scores"][0]
+    np.testing.assert_allclose(scores, EXPECTED["serving_default"], atol=1e-4)
