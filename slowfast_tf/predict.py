@@ -50,13 +50,11 @@ def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
     detects, where = spec.head == "roi", options.boxes or options.detector
     over_time = options.camera or options.views or options.outputs
     others = "is a detection model; --camera, --views, --video, --timeline and --explain are for others"
+    people = "is a detection model: say where people are, by --boxes or --detector"
     refuse(
         (where and not detects, f"{options.model} is no detection model; leave --boxes and --detector out"),
         (detects and over_time, f"{options.model} {others}"),
-        (
-            detects and not where,
-            f"{options.model} is a detection model: say where people are, by --boxes or --detector",
-        ),
+        (detects and not where, f"{options.model} {people}"),
     )
 
 
@@ -69,8 +67,8 @@ def refuse(*mistakes: tuple[object, str]) -> None:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.predict",
-        description="Prints the best classes of each video. A detection model (AVA) says who does what: it writes each"
-        " video with boxes, actions and scores drawn in, and a JSON file of times, boxes and scores.",
+        description="Prints the best classes of each video. A detection model (AVA) writes each video with the people,"
+        " their actions and scores drawn in, and the same as JSON.",
         epilog="examples: python -m slowfast_tf.predict holiday.mp4 --top-k 3; "
         "python -m slowfast_tf.predict street.mp4 --model runs/ava --boxes people.csv --output out",
     )
@@ -81,11 +79,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--top-k", type=int, default=5, help="how many classes to print (5)")
     add("--json", action="store_true", help="print one JSON object a video")
     add("--overwrite", action="store_true", help="replace files that exist")
-    doc = "clips and crops to score: KxC, such as 10x3, middle (1x1), or sliding (windows over the whole video);"
-    add("--views", metavar="VIEWS", help=f"{doc} by default those of the model's own test")
+    doc = "KxC for K clips and C crops, middle (1x1) or sliding; by default the views of the model's own test"
+    add("--views", metavar="VIEWS", help=doc)
     add("--camera", metavar="SOURCE", help="in place of VIDEO: the number of a camera, or a stream's address")
-    doc = "what happens when in one video, by a window that slides; the printed scores stay those of the views"
-    add = parser.add_argument_group("over time", doc).add_argument
+    add = parser.add_argument_group("over time", "files of one video; they do not change the scores").add_argument
     add("--video", metavar="FILE.mp4", help="write the video with the best classes on its frames")
     add("--timeline", metavar="FILE.png", help="write a plot of the scores over time")
     add("--explain", metavar="FILE.mp4", help="write the video with what speaks for the best class, in each pathway")

@@ -100,10 +100,7 @@ def test_drop_a_video(browser, address, infer, tmp_path):
     find(browser, "#source")
     drop(good)
     said = find(browser, "#words", "s of video in").strip()
-    assert (
-        said.startswith("2.0 s of video in ")
-        and ": 1x1 views for the best classes, 3 windows of 16 frames over time." in said
-    )
+    assert said.startswith("2.0 s of video in ") and ": 1x1 views for the best classes, 3 windows of 16 frames" in said
     # The best class is that of plain code, and there are both pictures.
     scores = window_scores(infer, good, (14,))[0]
     label = " ".join(find(browser, "#classes", CLASSES[scores.argmax()]).split())

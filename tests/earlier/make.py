@@ -3,8 +3,8 @@
     git worktree add ../earlier dbd7c02
     PYTHONPATH=../earlier python tests/earlier/make.py tests/earlier
 
-`run/` is a run's directory with a model and its configuration, `served/` its SavedModel, `records/` prepared records of one
-video, and `expected.json` what that version said of the video.
+`run/` is the directory of a run with a model and its configuration, `served/` its SavedModel, `records/` prepared
+records of one video, and `expected.json` the scores that that version gave the video.
 """
 
 import json

@@ -27,7 +27,7 @@ def test_the_answer_of_the_page(model, infer, tmp_path):
         assert found == pytest.approx(expected, abs=1e-4)
         assert (
             words.startswith("2.0 s of video in ")
-            and ": 1x1 views for the best classes, 3 windows of 16 frames over time." in words
+            and ": 1x1 views for the best classes, 3 windows of 16 frames" in words
         )
         assert imread(timeline).std() > 0.05 and decode(heat).shape == (60, 320, 768, 3)
         bad = client.predict(gradio_client.handle_file(str(tmp_path / "bad.mp4")), api_name="/predict")
