@@ -35,9 +35,6 @@ def load_plugins(names: Iterable[str]) -> None:
             raise InputError(_refusal(name, lost[0]))
 
 
-load = load_plugins  # callers in `data` and `video` still use the old name
-
-
 def _refusal(name: str, cause: str) -> str:
     import tensorflow as tf
 

@@ -278,15 +278,18 @@ class Clips:
         Yields:
             Inputs of whole frames, `[1, T, H, W, C]`, with "boxes" `[1, N, 4]` in pixels of the inputs; labels,
             float32 `[N, classes]`; boxes as fractions of width and height, float32 `[N, 4]`; and the key frame's id.
-            Videos that cannot be read are left out and listed in `skipped`.
+            Boxes of a score below `spec.person_score`, and key frames without others, are left out. Videos that cannot
+            be read are left out and listed in `skipped`.
         """
 
         def example(clip: clips.Clip) -> tuple:
-            clip = clips.boxes_from(clip, self.spec.person_score)
             labels = clips.one_hot_labels(clip.box_labels, self.spec.num_classes)
             return clips.key_frame_inputs(clip, self.spec), labels, clip.boxes, clip.id
 
-        return self._test_clips(self._test_sampling(), shard, done).map(example, tf.data.AUTOTUNE).prefetch(2)
+        data = self._test_clips(self._test_sampling(), shard, done)
+        data = data.map(lambda clip: clips.boxes_from(clip, self.spec.person_score))
+        data = data.filter(lambda clip: tf.size(clip.box_scores) > 0)
+        return data.map(example, tf.data.AUTOTUNE).prefetch(2)
 
     def _test_sampling(self, views: Views = MIDDLE) -> Sampling:
         return Sampling(self.spec, test_starts(self.spec, views), short_side=self.spec.crop_size)

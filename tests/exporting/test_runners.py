@@ -225,7 +225,7 @@ def test_other_inputs(fast_input, pathways, videos, tmp_path):
         activation="sigmoid",
     )
     tflite.export(model, tmp_path / "model.tflite")
-    code, lines, errors = ran("tflite", tmp_path / "model.tflite", *videos)
+    code, lines, errors = ran("tflite", tmp_path / "model.tflite", *videos, "--views", "middle")
     assert code == 0, errors
     expected = [
         tf.nn.sigmoid(model(clip)).numpy()[0] for clip in calibration.read_calibration_clips(videos, model.spec)

@@ -166,11 +166,13 @@ def rest(signatures):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             seen.append(self.path)
             instances = body["instances"]
-            if body["signature_name"] == "jpeg":
-                value = tf.constant([[base64.b64decode(f["b64"]) for f in row] for row in instances])
-                found = signatures["jpeg"](frames=value)
+            rate = tf.constant([row["rate"] for row in instances], tf.float32)
+            if body["signature_name"] == "rated_jpeg":
+                value = tf.constant([[base64.b64decode(f["b64"]) for f in row["frames"]] for row in instances])
+                found = signatures["rated_jpeg"](frames=value, rate=rate)
             else:
-                found = signatures["serving_default"](video=tf.constant(np.array(instances, np.uint8)))
+                video = np.array([row["video"] for row in instances], np.uint8)
+                found = signatures["rated"](video=tf.constant(video), rate=rate)
             row = {
                 "labels": [label.decode() for label in found["labels"].numpy()[0]],
                 "label_scores": found["label_scores"].numpy()[0].tolist(),
