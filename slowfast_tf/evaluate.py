@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         clips = Clips(settings, "val", spec=spec)
         for problem in clips.problems:
             print(f"left out: {problem}", file=sys.stderr)
-        found, _ = evaluate(model, clips, shard, Outputs(*files.values()))
+        found, _ = evaluate(model, clips, shard, Outputs(*files.values()), spec)
     print(json.dumps(found, indent=2))
 
 

@@ -3,6 +3,7 @@
 `sources` reads clips, `random_clips` draws training clips, and `clips` turns a clip into inputs and labels.
 """
 
+import copy
 import dataclasses
 import typing
 from collections.abc import Collection
@@ -101,6 +102,12 @@ class Clips:
         self.labels, self.dataset, self.problems = opened.labels, opened.dataset, opened.problems
         self.spec = spec or config.spec(self.labels)
         self.phases = _phases(config)
+
+    def with_spec(self, spec: SlowFastSpec) -> "Clips":
+        """Return the same videos for another network, or for another protocol of the same one."""
+        other = copy.copy(self)
+        other.spec = spec
+        return other
 
     @property
     def count(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ..errors import InputError
 from ..files.atomic import write_text
+from ..models.spec import SlowFastSpec
 from . import ava, metrics, views
 from .protocol import check_labels
 from .report import html, plots
@@ -48,7 +49,11 @@ class Outputs:
 
 
 def evaluate(
-    model: "keras.Model", clips: "Clips", shard: tuple[int, int] = (0, 1), outputs: Outputs = Outputs()
+    model: "keras.Model",
+    clips: "Clips",
+    shard: tuple[int, int] = (0, 1),
+    outputs: Outputs = Outputs(),
+    spec: SlowFastSpec | None = None,
 ) -> tuple[Metrics, Scores]:
     """Test a model on the videos of a split.
 
@@ -57,11 +62,11 @@ def evaluate(
 
     Args:
         model: a `SlowFast` with the classes of `clips`.
-        clips: a `slowfast_tf.data.Clips` whose `spec` says what is tested: the model's own, or one from
-            `protocol.choose`.
+        clips: a `slowfast_tf.data.Clips`. The protocol of its configuration does not count.
         shard: number of the shard of the videos to test, and how many shards there are. One of several shards has no
             metrics of its own.
         outputs: the files to write.
+        spec: the protocol to test by, such as one from `protocol.choose`; the model's own by default.
 
     Returns:
         The metrics by name (`top1`, `top5`, `mean_class_accuracy`, or `mAP`, for boxes with `AP` by class; `videos`,
@@ -74,13 +79,13 @@ def evaluate(
         RunError: if scores are not finite, or the test was interrupted.
 
     Example:
-        >>> model = slowfast_tf.load("runs/demo")
-        >>> clips = slowfast_tf.data.Clips(slowfast_tf.config.load("configs/demo.json"), "val", spec=model.spec)
-        >>> found, scores = evaluate(model, clips, outputs=Outputs(metrics="metrics.json"))
+        >>> clips = slowfast_tf.data.Clips(slowfast_tf.config.load("configs/demo.json"), "val")
+        >>> found, scores = evaluate(slowfast_tf.load("runs/demo"), clips, outputs=Outputs(metrics="metrics.json"))
         >>> found["top1"]
         0.979
     """
     whole = shard[1] == 1
+    clips = clips.with_spec(spec or model.spec)
     _check(model, clips)
     if whole and model.spec.head == "roi":  # before hours of work
         metrics.read_annotations(clips.dataset, clips.config.data.root)
@@ -160,7 +165,3 @@ def _check(model: "keras.Model", clips: "Clips") -> None:
             f"the model has head {model.spec.head!r} and the configuration {configured!r}; give the configuration"
             " that it was trained with"
         )
-    for name in ("pathways", "frames", "alpha", "fast_input"):
-        ours, theirs = getattr(model.spec, name), getattr(clips.spec, name)
-        if ours != theirs:
-            raise InputError(f"the model has {name} {ours!r} and the clips {theirs!r}; make Clips with model.spec")

@@ -244,7 +244,7 @@ def test_configuration_is_checked(tmp_path):
     ],
 )
 def test_protocol_of_the_configuration(file, expected):
-    spec = checkpoints.read(GOLDEN / f"{file}.pyth").spec
+    spec = checkpoints.read_checkpoint(GOLDEN / f"{file}.pyth").spec
     assert (spec.frame_rate, spec.frame_index, spec.views, spec.person_score) == expected
 
 
@@ -253,6 +253,6 @@ def test_protocol_of_the_configuration(file, expected):
 def test_labels_by_the_number_of_classes(classes, first, tmp_path):
     network = torch_slowfast.SlowFast(10, width=8, beta_inv=4, lateral_kernel=5, classes=classes)
     torch.save(network.state_dict(), tmp_path / "made.pth")
-    checkpoint = checkpoints.read(tmp_path / "made.pth")
+    checkpoint = checkpoints.read_checkpoint(tmp_path / "made.pth")
     assert next(iter(checkpoint.spec.labels), None) == first
-    assert checkpoints.build(checkpoint, num_classes=5).spec.labels == ()
+    assert checkpoints.build_model(checkpoint, num_classes=5).spec.labels == ()

@@ -181,7 +181,7 @@ def test_a_video_is_decoded_once_for_30_views(configure, folder):
         calls.append(pathlib.Path(path).name)
         return read(path, indices, short_side)
 
-    source = Files(datasets.load_split("folder", folder, "val").videos, None, decode=counted)
+    source = Files(datasets.load_split("folder", folder, "val").videos, decode=counted)
     clips = Clips(configure("test.clips=10"), "val", source=source)
     shapes = [inputs["fast"].shape for inputs, _, _ in clips.views()]
     assert shapes == [(3, 16, 32, 32, 3)] * 40

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from slowfast_tf import evaluate, runtime
+from slowfast_tf import SlowFast, evaluate, runtime
 from slowfast_tf.data import Clips
 from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
@@ -19,6 +19,7 @@ from slowfast_tf.evaluation import metrics, scores, views
 from slowfast_tf.evaluation.report import html as report
 from slowfast_tf.evaluation.run import Outputs, write_results
 from slowfast_tf.evaluation.scores import About, Scores, load_scores
+from slowfast_tf.models.spec import Views
 
 ROOT = pathlib.Path(__file__).parents[2]
 # A test that ends itself with a signal when the scores of two videos are safe.
@@ -52,6 +53,16 @@ def run(capfd):
         return end.value.code, out, (error.splitlines() or [""])[-1]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def saved(model, tmp_path_factory):
+    """The file of a model with the views of `values`."""
+    other = SlowFast(model.spec, views=Views(2, 3))
+    other.set_weights(model.get_weights())
+    path = tmp_path_factory.mktemp("views") / "tiny.keras"
+    other.save(path)
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,8 @@ def test_many_labels_end_to_end(configure, model, tmp_path):
     sigmoid.set_weights(model.get_weights())
     clips = Clips(configure("test.fuse=max", "test.clips=1"), "val")
     outputs = Outputs(report=tmp_path / "report.html", scores=tmp_path / "scores.npz")
-    figures, _ = evaluate(sigmoid, clips, outputs=outputs)
+    spec = dataclasses.replace(sigmoid.spec, views=clips.spec.views)
+    figures, _ = evaluate(sigmoid, clips, outputs=outputs, spec=spec)
     with np.load(tmp_path / "scores.npz") as file:
         expected = average_precision_score(file["labels"], file["scores"], average="macro")
         assert not np.allclose(file["scores"].sum(1), 1)
@@ -96,7 +97,7 @@ def test_evaluate(configure, model, infer, folder, tmp_path):
         scores=out / "scores.npz",
         confusion=out / "confusion.png",
     )
-    figures, tested = evaluate(model, clips, outputs=outputs)
+    figures, tested = evaluate(model, clips, outputs=outputs, spec=clips.spec)
     expected = [
         single_views(infer, folder / "val" / CLASSES[n % 4] / f"{n:02d}.mp4", 2, 3).mean(0) for n in range(8, 12)
     ]

@@ -29,7 +29,7 @@ class Disk:
 
 
 def validation(configure, folder, disk):
-    source = Files(datasets.load_split("folder", folder, "val").videos, None, decode=disk)
+    source = Files(datasets.load_split("folder", folder, "val").videos, decode=disk)
     return Clips(configure(), "val", source=source)
 
 
@@ -57,7 +57,7 @@ def test_a_video_that_always_fails_is_given_up(configure, folder):
 def test_the_next_video_stands_in_once(configure, folder):
     """A training batch stays whole, and the video is itself again in the next epoch."""
     disk = Disk("ant/04.mp4", failures=1)
-    source = Files(datasets.load_split("folder", folder, "train").videos, None, decode=disk)
+    source = Files(datasets.load_split("folder", folder, "train").videos, decode=disk)
     clips = Clips(configure("train.batch_size=8"), "train", source=source)
     counts = [labels.numpy().sum(0).tolist() for _, labels in clips.train(range(2))]
     # The next video is the first bee.
@@ -74,7 +74,7 @@ def test_an_outage_gives_up_no_video(configure, folder):
         return read_frames(path, frames, short_side)
 
     config = configure("train.batch_size=8")
-    source = Files(datasets.load_split("folder", folder, "train").videos, None, decode=decode)
+    source = Files(datasets.load_split("folder", folder, "train").videos, decode=decode)
     clips = Clips(config, "train", source=source)
     for _ in range(MAX_FAILURES - 1):
         with pytest.raises(tf.errors.InvalidArgumentError, match="none of the training videos can be read"):
