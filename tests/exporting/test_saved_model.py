@@ -84,7 +84,7 @@ def test_bfloat16_gives_float32_scores_that_are_near(model, signatures, tmp_path
     np.testing.assert_allclose(found, expected, atol=0.15)
     assert np.abs(found.numpy() - expected.numpy()).max() > 0
     graphs = [(p / "saved_model.pb").stat().st_size for p in (tmp_path / "half",)]
-    assert graphs[0] < 0.7 * sum(4 * np.prod(w.shape) for w in model.get_weights())
+    assert graphs[0] < 0.75 * sum(4 * np.prod(w.shape) for w in model.get_weights())
 
 
 HOSTILE = {
@@ -244,7 +244,7 @@ def test_saved_model_cli_runs_it(served, signatures, tmp_path):
 def test_saved_model(detection_model, films, tmp_path):
     saved_model.export(detection_model, tmp_path / "1")
     signatures = tf.saved_model.load(str(tmp_path / "1")).signatures
-    assert set(signatures) == {"serving_default", "clips"}
+    assert set(signatures) == {"serving_default", "rated", "clips"}
     inputs = clip_inputs(detection_model.spec, 40, 72)
     expected = tf.nn.sigmoid(detection_model(inputs))
     found = signatures["clips"](**{name: tf.constant(x) for name, x in inputs.items()})["scores"]

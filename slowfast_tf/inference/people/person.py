@@ -40,4 +40,5 @@ def key_times(people: Iterable[Person]) -> list[float]:
 
 def nearest_frames(info: VideoInfo, times: Sequence[float] | npt.NDArray) -> np.ndarray:
     """Return the indices of the frames nearest to some times in seconds, int64 `[len(times)]`, as a test has them."""
-    return np.abs(frame_times(info) - np.reshape(times, (-1, 1))).argmin(1)
+    # Halfway between two frames the earlier one, which is still shown.
+    return np.abs(frame_times(info) - np.reshape(times, (-1, 1)) + 1e-6).argmin(1)
