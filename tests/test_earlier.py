@@ -25,7 +25,7 @@ EXPECTED = {name: np.array(scores) for name, scores in json.loads((HERE / "expec
 @pytest.fixture
 def alone(tmp_path):
     """The model's file without its run."""
-    return shutil.copy(HERE / "run" / "model.keras", tmp_path / "model.keras")
+    return str(shutil.copy(HERE / "run" / "model.keras", tmp_path / "model.keras"))
 
 
 def test_the_expected_scores_differ():
