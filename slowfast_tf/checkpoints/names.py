@@ -19,7 +19,7 @@ DEFAULT = "slowfast_8x8_r50_k400"
 FORMS = "a .keras file, a run's directory, a published name or hf://OWNER/REPO"
 
 
-def load(name: str | os.PathLike) -> "SlowFast":
+def load(name: str | os.PathLike, compile: bool = False) -> "SlowFast":
     """Return a model by path or name, with its protocol as `model.spec`.
 
     No code from a file runs: Keras' safe mode is on.
@@ -31,6 +31,7 @@ def load(name: str | os.PathLike) -> "SlowFast":
             `hf://OWNER/REPO` or `hf://OWNER/REPO@REVISION`: `model.keras` of a repository of the Hugging Face Hub,
             or its only `.keras` file;
             a published network, such as "slowfast_8x8_r50_k400", as in `from_pretrained`.
+        compile: whether to compile it as it was saved, with the optimizer's state; a published network has none.
 
     Raises:
         InputError: for an unknown name, a missing file, a failed download, or a file that holds no model of this
@@ -53,7 +54,7 @@ def load(name: str | os.PathLike) -> "SlowFast":
 
     from ..models.slowfast import load_model
 
-    model = load_model(path)
+    model = load_model(path, compile)
     if model.unstated:
         _state(model, pathlib.Path(path))
     return model

@@ -79,7 +79,14 @@ def randomize(model, seed=0):
     As it is initialised every residual block is an identity, and the scores of all videos are nearly the same.
     """
     random, spec = np.random.default_rng(seed), model.spec
-    model.set_weights([random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w for w in model.get_weights()])
+    model.set_weights(
+        [
+            random.uniform(0.5, 1.5, w.shape)
+            if w.ndim < 2
+            else random.normal(0, math.sqrt(2 / math.prod(w.shape[:-1])), w.shape)
+            for w in model.get_weights()
+        ]
+    )
     phases = random.uniform(0, 6, (12, 3))
     y, x, time = np.ogrid[:32, :32, : spec.clip_frames]
     waves = [np.sin(x / 4 + time / 3 + a) + np.cos(y / 5 - time / 4 + b) * np.sin(c) for a, b, c in phases]
