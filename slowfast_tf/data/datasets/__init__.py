@@ -52,8 +52,8 @@ def load_split(name: str, root: str | os.PathLike, split: str, strict: bool = Fa
         strict: raise an error for a problem of the lists.
 
     Raises:
-        InputError: if the data set is unknown or not there (says which files were looked for), if no video of it is
-            left, and, if `strict`, if there is a problem.
+        InputError: if the data set is unknown or not found (the message lists the expected files), if no video is
+            left, or if `strict` is set and there is a problem.
 
     Example:
         >>> load_split("folder", "data/mine", "train").labels
@@ -99,7 +99,7 @@ def check(videos: Iterable[Video], problems: Iterable[str]) -> None:
 
 
 def own_metrics(name: str, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return metrics, by name, that only this data set has; most have none.
+    """Return the metrics, by name, that only this data set has; most have none.
 
     Args:
         name: of the data set; an unknown one has none.

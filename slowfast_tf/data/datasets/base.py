@@ -1,4 +1,4 @@
-"""What every data set implements."""
+"""The interface of a data set."""
 
 import abc
 import dataclasses
@@ -18,7 +18,7 @@ class Split:
     Attributes:
         videos: references, in the order of the data set's own lists.
         labels: the class names.
-        problems: lines "FILE:LINE: what is wrong", one for each thing that was left out. The last one counts the
+        problems: a line "FILE:LINE: what is wrong" for each entry that was dropped. The last one counts the
             missing videos, if there are any.
     """
 

@@ -1,4 +1,4 @@
-"""What the data sets share: csv lists, and videos found on disk."""
+"""Helpers of the data sets: read csv lists, and find videos on disk."""
 
 import codecs
 import contextlib
@@ -17,7 +17,7 @@ ALWAYS = (0.0, float("inf"))
 
 
 def need(dataset: str, root: pathlib.Path, names: Iterable[str], advice: str) -> None:
-    """Raise an error that names the missing ones of some files and directories.
+    """Check that files and directories exist.
 
     Args:
         dataset: name of the data set, for the message.
@@ -56,7 +56,7 @@ def lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, values) of each line of a csv file that is not blank.
 
     Raises:
-        InputError: if the file cannot be read, and for a quote without an end.
+        InputError: if the file cannot be read, or has an unterminated quote.
     """
     last, number, quotes = 0, 1, 0
 
@@ -85,10 +85,10 @@ def table(path: str | os.PathLike, columns: Sequence[str], problems: list[str]) 
     Args:
         path: of the file.
         columns: names of the columns to take.
-        problems: a list that this extends with a line for each row of a wrong length.
+        problems: list to extend with a line for each row of a wrong length.
 
     Raises:
-        InputError: for a column that is not there, and as `lines`.
+        InputError: for a missing column, and as `lines`.
     """
     rows = lines(path)
     _, header = next(rows, (1, []))
@@ -106,7 +106,7 @@ def table(path: str | os.PathLike, columns: Sequence[str], problems: list[str]) 
 def find_videos(directory: str | os.PathLike) -> dict[str, str]:
     """Return the paths of all videos in a directory and below it, by name without suffix.
 
-    Of several videos of one name the first in alphabetical order counts.
+    If several videos have the same name, the first in alphabetical order is used.
     """
     found: dict[str, str] = {}
     for path in walk(directory):
@@ -127,7 +127,7 @@ def walk(directory: str | os.PathLike) -> Iterator[str]:
     seen = set()
     for folder, folders, names in os.walk(directory, onerror=fail, followlinks=True):
         about = os.stat(folder)
-        if (about.st_dev, about.st_ino) in seen:  # links may lead in circles
+        if (about.st_dev, about.st_ino) in seen:  # links may form a loop
             folders.clear()
             continue
         seen.add((about.st_dev, about.st_ino))
@@ -151,7 +151,7 @@ def is_hidden(name: str) -> bool:
 def present(paths: Iterable[str]) -> dict[str, bool]:
     """Return the paths that exist, with whether each is a directory.
 
-    It lists their directories, which is far cheaper than to look at each file.
+    Listing their directories is far cheaper than a look-up of each file.
     """
     names: dict[str, dict[str, bool]] = {}
     there = {}
@@ -183,7 +183,7 @@ def make_split(
         place: the directory that they should be in.
         videos: references to the videos that are there.
         labels: the class names.
-        problems: lines on what was left out.
+        problems: one line for each entry that was dropped.
         missing: names of the videos that are not there.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Your own videos, or anyone's, in a list for each split, as PySlowFast reads them: `root/train.csv`, `root/val.csv`.
+"""Videos in one list for each split, in PySlowFast's format: `root/train.csv`, `root/val.csv`.
 
 A line is a path and its labels. If the first line has a comma, the file is a csv file of these two columns, else the
 last space of a line separates them. Paths are relative to `root`, and of video files or of directories of JPEG frames,
@@ -19,10 +19,10 @@ from . import files
 from .base import DataSet, Split
 
 LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
-# Without classes.txt a number from here on is a mistake if it is, too, more than ten times that of the labels in use.
+# Without classes.txt, a label is a mistake from this number on, if it is also 10 times the number of labels in use.
 MANY_CLASSES = 1000
-RATE = 30.0  # frames a second of directories, of which nothing says how many they are
-# What others call the two columns.
+RATE = 30.0  # assumed frames a second of directories, which do not store it
+# Common names of the two columns.
 PATHS = "path|file|filename|file_name|filepath|file_path|video|video_path|video_name|video_id|clip|name|id"
 LABELS = "labels?|class|classes|class_id|label_id|category|target|action|actions"
 ADVICE = "a line of it is a path and its labels, such as 'videos/a.mp4,3' or 'videos/a.mp4,run;jump'"
@@ -38,7 +38,7 @@ class Lists(DataSet):
         path = _list(root, split)
         rows = _rows(root, path, problems)
         classes, index = _classes(root, rows if split == "train" else _rows(root, _list(root, "train"), []))
-        real = root.resolve()  # ".." leads elsewhere from where a symbolic link stands
+        real = root.resolve()  # resolve ".." after symbolic links, as the file system does
         paths = {line: os.path.normpath((real if ".." in name.split("/") else root) / name) for line, name, _ in rows}
         there = files.present(paths.values())
         videos, missing, seen = [], [], set()
@@ -70,17 +70,17 @@ def _list(root, split):
 
 
 def _rows(root, path, problems):
-    """(line number, path, labels) of each line."""
+    """Return (line number, path, labels) of each line."""
     with files.open_text(path) as file:
         text = file.read().splitlines()
-    # A comma may be one of the path, which a space separates.
+    # In a file with spaces as separators, a path may contain a comma.
     if text and "," in text[0] and not os.path.isfile(root / text[0].rsplit(None, 1)[0]):
         split = files.lines(path)
     else:
         split = [(i, line.rsplit(None, 1)) for i, line in enumerate(text, 1) if line.strip()]
     rows = []
     for line, row in split:
-        if len(row) == 2 and "\n" not in "".join(row):  # a quote that another line ends
+        if len(row) == 2 and "\n" not in "".join(row):  # a quoted field over several lines
             rows.append((line, row[0].strip(), [label.strip() for label in row[1].split(";") if label.strip()]))
         else:
             problems.append(f"{path}:{line}: {' '.join(row)!r} is not a path and its labels")
@@ -88,7 +88,7 @@ def _rows(root, path, problems):
 
 
 def _has_header(root, path, rows, problems):
-    """Whether the first line names the columns, in known words or as what is no video, with a label of no other."""
+    """Return whether the first line names the columns: known names, or no video and a label that no other line has."""
     if not rows or rows[0][0] != 1:
         return False
     _, name, labels = rows[0]
@@ -110,7 +110,7 @@ def _is_number(label):
 
 
 def _classes(root, rows):
-    """Class names, and the class index of each label that a list may hold."""
+    """Return the class names, and the class index of each valid label."""
     path = root / "classes.txt"
     if path.is_file():
         with files.open_text(path) as file:

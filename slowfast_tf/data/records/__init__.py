@@ -1,7 +1,7 @@
 """Prepared data sets: videos as TensorFlow records.
 
-`read_index` says what a directory of records holds, `read_records` iterates over it, and `parse` parses one record.
-`prepare.prepare` writes such a directory.
+`prepare.prepare` writes a directory of records. `read_index` reads its index, `read_records` iterates over its records,
+and `parse` parses one record.
 """
 
 import importlib

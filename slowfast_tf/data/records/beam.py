@@ -25,7 +25,7 @@ from .writing import Control, Stopped, write_shard
 
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Silence warnings: on import, Beam names each optional package that is not installed."""
+    """Silence warnings: on import, Beam warns of each optional package that is not installed."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -47,10 +47,10 @@ _local_runs: "weakref.WeakValueDictionary[str, LocalRun]" = weakref.WeakValueDic
 
 
 class LocalRun:
-    """A run in threads of this process: its data, its progress, and what stops it.
+    """A run in threads of this process: its data, its progress and its stop event.
 
     Args:
-        data: the splits of the data set, which the threads need not load again.
+        data: the splits of the data set, shared by the threads.
         progress: counts videos.
     """
 
@@ -66,13 +66,13 @@ class LocalRun:
         return _find_local_run, (self._key,)
 
     def fail(self, message: str) -> None:
-        """Stop the run; of several failures the first is reported."""
+        """Stop the run; report the first failure."""
         with self._lock:
             self.failure = self.failure or message
         self.control.stop.set()
 
     def interrupt(self, *_: object) -> None:
-        """Stop the run, after the frames at hand; at once if called again."""
+        """Stop the run after the current frames; the second call stops it at once."""
         if self.control.stop.is_set():
             raise KeyboardInterrupt
         self.control.stop.set()
@@ -94,7 +94,7 @@ class _WorkerData:
 
 
 class _WriteShards(apache_beam.DoFn):
-    """Writes the shard of each (split, number)."""
+    """Write the shard of each (split, number)."""
 
     def __init__(self, job: Job, local: LocalRun | None):
         self._job, self._local, self._shared = job, local, Shared()
@@ -127,13 +127,13 @@ def run(
     """Write shards.
 
     Args:
-        job: what to write.
+        job: the arguments for all shards.
         data: the splits of the data set.
         shards: (split, number) of each shard to write.
         beam_options: Apache Beam's options, "--runner=..." among them; empty to use all cores of this machine.
 
     Raises:
-        InputError: if Beam does not take the options.
+        InputError: if Beam rejects the options.
         RunError: if a shard cannot be written, or on an interrupt.
     """
     if beam_options:
@@ -164,13 +164,13 @@ def _run_elsewhere(job: Job, shards: Sequence[tuple[str, int]], beam_options: Se
     try:
         with contextlib.redirect_stderr(said):
             options = PipelineOptions(list(beam_options))
-            options.get_all_options()  # or a wrong value is noticed only by a worker
+            options.get_all_options()  # checks the values, which otherwise only a worker does
             pipeline = apache_beam.Pipeline(options=options)
     # Each runner raises its own errors; a wrong value raises SystemExit after the usage of all options.
     except (Exception, SystemExit) as error:
         reason = _last_line(said.getvalue() if isinstance(error, SystemExit) else error)
         raise InputError(f"Apache Beam cannot take {' '.join(beam_options)}: {reason}") from error
-    sys.stderr.write(said.getvalue())  # Beam names the options that it does not know
+    sys.stderr.write(said.getvalue())  # Beam lists unknown options
     try:
         _build(pipeline, job, None, shards).run().wait_until_finish()
     except Exception as error:  # each runner raises its own errors

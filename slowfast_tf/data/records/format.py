@@ -5,8 +5,8 @@ names in use. Timestamps are microseconds from the start of the file. Labels are
 label of the clip. The boxes of the key frame are regions. A box with several labels is repeated, and
 `region/track/index` numbers the boxes. Boxes without labels, from a detector, have the prefix PREDICTED.
 
-A record is a head, which says where each image is, followed by the images. The index of the directory (`shards`) says
-where the heads are. A clip of a long video is therefore read without the rest.
+A record is a head, which says where each image is, followed by the images. The index of the directory (`shards`)
+stores the position of each head. A clip of a long video is therefore read without the rest.
 """
 
 import itertools
@@ -45,7 +45,7 @@ def encode(
         size: height and width of the frames.
         flows: the optical flow of each frame as `flow.compute` gives it; None to store none.
         dataset: name of the data set.
-        path: of the video, as the record should name it; None for `video.path`.
+        path: path to store in the record; None for `video.path`.
 
     Returns:
         The head and the images of a serialized `tf.train.SequenceExample`; the record is one after the other. The same
@@ -131,7 +131,7 @@ def parse_head(head: tf.Tensor | bytes, flow: bool = False) -> dict[str, tf.Tens
         end of the head in bytes, its size in bytes, and its CRC-32.
 
     Raises:
-        tf.errors.InvalidArgumentError: for a head that `encode` cannot have written.
+        tf.errors.InvalidArgumentError: if the head is damaged.
     """
     tables = {
         name: [feature.replace("encoded", part) for part in ("position", "bytes", "crc32")]
@@ -154,7 +154,7 @@ def _encoded(flow: bool) -> dict[str, str]:
 
 
 def _parse(serialized: tf.Tensor | bytes, more_context: dict, more_lists: dict) -> tuple[dict, dict, dict]:
-    """Return what `parse` does but for the images, and the parsed context and feature lists."""
+    """Return the values of `parse` without the images, and the parsed context and feature lists."""
     integers, floats = tf.io.RaggedFeature(tf.int64), tf.io.RaggedFeature(tf.float32)
     context = {
         "example/id": tf.io.FixedLenFeature([], tf.string),
@@ -240,8 +240,7 @@ def _label_context(
 def _image_list(context: dict, prefix: str, images: Sequence[bytes], offset: int) -> list[bytes]:
     """Return the pieces of a serialized `SequenceExample` that holds one list of images.
 
-    By hand, because the protobuf library copies the images three times, which takes a tenth of the time that decoding
-    and compressing them takes.
+    It avoids the protobuf library, which copies the images three times: 10 % of the time to decode and compress them.
 
     Args:
         context: receives the position, size and CRC-32 of each image.

@@ -1,4 +1,4 @@
-"""The frames of a video as records hold them: scaled down, at the rate of the settings, as JPEG images."""
+"""Read the frames of a video for records: scaled down, at the rate of the settings, as JPEG images."""
 
 import math
 import typing
@@ -31,7 +31,7 @@ class Frames:
         times: of the frames, in seconds from the start of the file, float64 `[N]`.
         rate: frames a second.
         labels: see `ResolvedVideo`.
-        problems: lines on the video and, after iterating, on frames that others replace.
+        problems: one line for each problem of the video and, after iterating, one on replaced frames.
 
     Raises:
         VideoError: if the video, or more than half of its frames, cannot be read; also while iterating.
@@ -79,12 +79,12 @@ class Frames:
             self.problems.append(damage_message(self._path, damaged, len(self)))
 
     def middle(self) -> tuple[bytes, bytes | None]:
-        """Return the item in the middle; from then on, iterating gives no other."""
+        """Return the middle item; afterwards, iterating yields only this item."""
         self._frames = self._frames[len(self) // 2 :][:1]
         return next(iter(self))
 
     def _images(self, files: list) -> Iterator[tuple[tuple[bytes, np.ndarray], bool]]:
-        """Yield what `decode_frames` does, for a directory: the last image before a damaged one replaces it."""
+        """Do what `decode_frames` does, for a directory: the last image before a damaged one replaces it."""
         waiting, image, exact = 0, None, True
         for i, index in enumerate(self._frames):
             if i == 0 or index != self._frames[i - 1]:
@@ -120,7 +120,7 @@ class _Encoder:
         return self._last[1]
 
     def image(self, data: bytes) -> tuple[bytes, np.ndarray]:
-        """Encode a JPEG image; one that has the size already is kept as it is.
+        """Encode a JPEG image; keep an image of the right size unchanged.
 
         Raises:
             ValueError: if it is damaged.
@@ -155,7 +155,7 @@ class _Encoder:
         gray, *colors = [np.ascontiguousarray(np.rot90(p, quarter_turns)) if quarter_turns else p for p in planes]
         height, width = gray.shape
         if height % 2 or width % 2:
-            # The encoder reads whole pairs of rows and columns: past the end of an odd number of them.
+            # The encoder reads pairs of rows and columns, so pad odd numbers: it would read past the end.
             even = np.empty((height + height % 2, width + width % 2), np.uint8)
             even[:height, :width] = gray
             even[height:, :width] = gray[-1]

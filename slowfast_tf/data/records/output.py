@@ -10,7 +10,7 @@ from ...files.atomic import sync, sync_directory
 from ...files.remote import is_remote
 from .shards import INDEX, Shard
 
-WORK = ".prepare"  # while work is under way, the plan and, for each finished shard, what is in it
+WORK = ".prepare"  # during the work: the plan, and the report of each finished shard
 PLAN = f"{WORK}/plan.json"
 
 
@@ -32,7 +32,7 @@ class Output:
         return f"{self.root}/{name}"
 
     def exists(self, name: str) -> bool:
-        """Return whether there is such a file or directory."""
+        """Return whether a file or directory of the directory exists."""
         return tf.io.gfile.exists(self.path(name))
 
     def is_file(self) -> bool:
@@ -86,7 +86,7 @@ class Output:
         return tf.io.gfile.stat(self.path(INDEX)).mtime_nsec
 
     def is_whole(self, shard: Shard) -> bool:
-        """Return whether a shard is there in full."""
+        """Return whether a shard exists with its full size."""
         try:
             return tf.io.gfile.stat(self.path(shard.file)).length == shard.bytes
         except tf.errors.NotFoundError:

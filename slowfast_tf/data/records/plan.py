@@ -1,7 +1,7 @@
-"""What there is to prepare, and how it is divided into shards.
+"""Plan the preparation of a data set: which videos each shard holds.
 
-Which videos a shard holds follows from the data set and the settings alone. Shards can therefore be written in any
-order, on any machine, and again.
+The data set and the settings alone determine the plan, so that shards can be written in any order, on any machine, and
+more than once.
 """
 
 import contextlib
@@ -30,10 +30,10 @@ class SourceSplit:
     """A split of a data set in the order of its records: shuffled, but always the same way.
 
     Attributes:
-        videos: in that order.
+        videos: references, in this order.
         labels: class names.
-        problems: lines on what the data set's lists say and is left out.
-        digest: tells whether the split is still the same.
+        problems: one line for each entry of the data set's lists that was dropped.
+        digest: changes if the split changes.
     """
 
     videos: Sequence[Video]
@@ -42,13 +42,13 @@ class SourceSplit:
     digest: SourceDigest
 
     def of_shard(self, number: int, shards: int) -> Sequence[Video]:
-        """Return the videos of a shard, out of so many shards."""
+        """Return the videos of shard `number` of `shards`."""
         return self.videos[number::shards]
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan(Contents):
-    """What decides the content of each shard.
+    """Everything that determines the content of each shard.
 
     Attributes:
         dataset, labels, prepare, source: see `Contents`.
@@ -59,12 +59,12 @@ class Plan(Contents):
 
     @classmethod
     def of(cls, contents: Contents, shards: Mapping[str, int]) -> "Plan":
-        """Return the plan of some contents."""
+        """Return the plan that divides the contents into shards."""
         return cls(contents.dataset, contents.labels, contents.prepare, contents.source, shards)
 
     @classmethod
     def from_json(cls, values: Mapping[str, typing.Any]) -> "Plan":
-        """Return the plan of its JSON."""
+        """Return the plan that `to_json` has written."""
         return cls(**contents_from_json(values), shards=values["shards"])
 
     def to_json(self) -> dict[str, typing.Any]:
@@ -82,13 +82,13 @@ class Plan(Contents):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What a worker has to know, beside which shard to write.
+    """The arguments of a worker that are the same for all shards.
 
     Attributes:
         root: directory of the data set.
         output: directory of the records.
         settings: how videos are stored.
-        plan: what is in each shard.
+        plan: the content of each shard.
         plugins: modules to import first.
     """
 
@@ -108,7 +108,7 @@ def load_source(dataset: str, root: str, split: str) -> SourceSplit:
         split: "train" or "val".
 
     Raises:
-        InputError: if the data set is not there.
+        InputError: if the data set is not found.
     """
     data = datasets.load_split(dataset, root, split)
     videos = [dataclasses.replace(video, path=relative_path(video.path, root)) for video in data.videos]
@@ -125,9 +125,9 @@ def relative_path(path: str, root: str) -> str:
 
 
 def shard_count(videos: Sequence[Video], settings: config.Prepare) -> int:
-    """Return the number of shards of a split: `settings.shards`, or so many that each has about `SHARD_BYTES`.
+    """Return the number of shards of a split: `settings.shards`, or enough for about `SHARD_BYTES` each.
 
-    Eight videos, and of each the frame in its middle, give the size.
+    The size is estimated from the middle frame of about eight videos.
     """
     if settings.shards:
         return min(settings.shards, len(videos))
@@ -147,17 +147,17 @@ def read_plan(output: Output) -> Plan | None:
 
 
 def write_plan(output: Output, plan: Plan) -> None:
-    """Write the plan of work that starts."""
+    """Write the plan of new work."""
     output.write(PLAN, json.dumps(plan.to_json()))
 
 
 def check_same(output: str, ours: Contents, theirs: Contents) -> None:
-    """Raise an error if a directory holds, or will hold, another data set or other settings.
+    """Check that a directory holds, or will hold, this data set with these settings.
 
     Args:
         output: the directory.
-        ours: what it should hold.
-        theirs: what it does hold.
+        ours: the expected contents.
+        theirs: the contents of the directory.
 
     Raises:
         InputError: with the first difference.

@@ -1,8 +1,8 @@
 """Prepare a data set once for fast reading: videos to TensorFlow records.
 
-While work is under way, the directory `.prepare` of the output holds the plan and, for each finished shard, what is in
-it. In the end it becomes the index. TensorFlow and Beam are imported on demand: a command asks `check_installed`
-before it spends seconds on TensorFlow.
+During the work, the directory `.prepare` of the output holds the plan and the report of each finished shard. At the end
+the reports become the index. TensorFlow and Beam are imported on demand: a command calls `check_installed` before it
+spends seconds on importing TensorFlow.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ Row = tuple[str, str, str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What `prepare` has done.
+    """The result of `prepare`.
 
     Attributes:
         output: directory of the records.
         index: of the records.
-        restored: how many files of a finished directory were written again; None if it was not finished before.
-        omissions: rows of `skipped.csv`: split, id, path, reason. Empty if nothing was to be done.
+        restored: number of rewritten files of a finished directory; None if it was not finished before.
+        omissions: rows of `skipped.csv`: split, id, path, reason. Empty if there was nothing to do.
     """
 
     output: str
@@ -46,7 +46,7 @@ class Report:
 
 
 def check_installed(settings: config.Prepare) -> None:
-    """Raise an error that names the packages which preparing needs and which are not installed.
+    """Check that the packages that preparing needs are installed.
 
     Raises:
         InputError: if any is missing.
@@ -60,18 +60,17 @@ def check_installed(settings: config.Prepare) -> None:
 def prepare(
     settings: config.Config, output: str | os.PathLike, strict: bool = False, beam_options: Sequence[str] = ()
 ) -> Report:
-    """Prepare a data set, or what is left of it to prepare.
+    """Prepare a data set, or resume an unfinished preparation.
 
     Args:
-        settings: its section `data` names the data set; `prepare` says how videos are stored.
+        settings: section `data` names the data set; section `prepare` sets how videos are stored.
         output: the directory to write: shards, `index.json` (see `read_index`) and `skipped.csv`.
         strict: raise an error for a problem of the data set's lists.
         beam_options: Apache Beam's options, "--runner=..." among them; empty to use all cores of this machine.
 
     Raises:
-        InputError: if the data set is not there, if none of its videos can be read, or if `output` holds something
-            else.
-        RunError: if not every shard could be written, with the cause.
+        InputError: if the data set is not found, if none of its videos can be read, or if `output` holds other files.
+        RunError: if a shard could not be written, with the cause.
 
     Example:
         >>> report = prepare(config.load("charades"), "data/charades_256")
@@ -121,7 +120,7 @@ def _resume_or_plan(
     """Return the plan of the unfinished work in a directory, or of new work.
 
     Raises:
-        InputError: if the directory holds something else, or cannot be written.
+        InputError: if the directory holds other files, or cannot be written.
     """
     import tensorflow as tf
 
@@ -146,7 +145,7 @@ def _resume_or_plan(
 def _reopen(
     directory: "Output", index: "RecordIndex", contents: "Contents", source: Mapping[str, "SourceSplit"], root: str
 ) -> int:
-    """Turn a finished directory into unfinished work if files are gone, or skipped videos have changed.
+    """Turn a finished directory into unfinished work if files are missing or skipped videos have changed.
 
     Args:
         directory: with records.
@@ -156,7 +155,7 @@ def _reopen(
         root: directory of the data set.
 
     Returns:
-        How many files have to be written; if 0, the directory stays as it is.
+        Number of files to write; if 0, the directory does not change.
     """
     from .output import WORK
     from .plan import Plan, write_plan
@@ -174,7 +173,7 @@ def _reopen(
                 whole.append(shard)
             else:
                 missing += 1
-    directory.remove_work()  # of a call that was stopped just before its end, or here
+    directory.remove_work()  # from a run that stopped just before its end
     if missing:
         directory.make(WORK)
         for shard in whole:
@@ -200,7 +199,7 @@ def _is_current(shard: "Shard", videos: Sequence["Video"], root: str, written: i
 
 def _has_changed(path: str, since: int) -> bool:
     found = [os.lstat(path)]
-    with contextlib.suppress(OSError):  # a symbolic link to nothing
+    with contextlib.suppress(OSError):  # a broken symbolic link
         found.append(os.stat(path))
     return max(status.st_ctime_ns for status in found) >= since  # a copy may keep the other times of the original
 
@@ -225,7 +224,7 @@ def _finish(
         skipped = [row for shard in shards for row in shard.skipped or ()]
         splits[split] = SplitIndex(tuple(shards), len(skipped))
         if not splits[split].videos:
-            for shard in shards:  # so that repaired videos are read the next time
+            for shard in shards:  # so that the next run reads repaired videos
                 remove_report(directory, shard)
             raise InputError(f"none of the {len(skipped)} videos of {split} can be read: {skipped[0].reason}")
         # A problem of a film is listed once, not for each of its key frames.
@@ -248,7 +247,7 @@ def _finish(
 
 
 def _annotations(dataset: str, root: str) -> dict[str, os.PathLike]:
-    """Return the data set's annotation files by the names that they have beside the records."""
+    """Return the data set's annotation files, by their names beside the records."""
     from .. import datasets
 
     return {f"{path.parent.name}/{path.name}": path for path in datasets.annotation_files(dataset, root)}
@@ -256,7 +255,7 @@ def _annotations(dataset: str, root: str) -> dict[str, os.PathLike]:
 
 @contextlib.contextmanager
 def _write_errors(directory: "Output") -> Iterator[None]:
-    """Turn an error of writing into one of one line."""
+    """Raise an error of writing as a `RunError` of one line."""
     import tensorflow as tf
 
     from .output import cause

@@ -1,4 +1,4 @@
-"""The index of a directory of records: which shards it has, and where each video is in them."""
+"""The index of a directory of records: its shards, and the position of each video in them."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ SPLITS = ("train", "val")
 
 
 class RecordHead(typing.NamedTuple):
-    """Where the head of a video's record is in its shard; see `format.encode`.
+    """The position of a record's head in its shard; see `format.encode`.
 
     Attributes:
         id: of the video, unique in its split.
@@ -33,7 +33,7 @@ class RecordHead(typing.NamedTuple):
 
 
 class Omission(typing.NamedTuple):
-    """A video that is not stored, or a part of one: a line of `skipped.csv`."""
+    """A video, or a part of a video, that is not stored: a line of `skipped.csv`."""
 
     id: str
     path: str
@@ -49,10 +49,10 @@ class Shard:
         videos: number of records.
         frames: number of frames.
         bytes: size of the file.
-        records: where each is.
-        skipped: videos that should be here but cannot be read; None if an earlier version, which did not store
-            them, wrote the index.
-        left_out: labels and frames of the stored videos that are not stored.
+        records: position of each record.
+        skipped: videos of this shard that cannot be read; None if an earlier version wrote the index, which did not
+            list them.
+        left_out: labels and frames of stored videos that are not stored.
         sha256: checksum of the file.
     """
 
@@ -60,14 +60,14 @@ class Shard:
     videos: int
     frames: int
     bytes: int
-    records: tuple[RecordHead, ...] = dataclasses.field(repr=False)  # of a large data set, hundreds of thousands
+    records: tuple[RecordHead, ...] = dataclasses.field(repr=False)  # hundreds of thousands in a large data set
     skipped: tuple[Omission, ...] | None
     left_out: tuple[Omission, ...]
     sha256: str
 
     @classmethod
     def from_json(cls, values: Mapping[str, typing.Any]) -> "Shard":
-        """Return the shard of the index's JSON.
+        """Return the shard that `to_json` has written.
 
         Raises:
             ValueError, KeyError, TypeError: if it is damaged.
@@ -91,7 +91,7 @@ class Shard:
         )
 
     def to_json(self) -> dict[str, typing.Any]:
-        """Return the shard as the index's JSON has it."""
+        """Return the shard as a value for the index's JSON."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {**values, "skipped": self.skipped or ()}
 
@@ -125,18 +125,18 @@ class SplitIndex:
 
     @classmethod
     def from_json(cls, values: Mapping[str, typing.Any]) -> "SplitIndex":
-        """Return the split of the index's JSON; see `Shard.from_json`."""
+        """Return the split that `to_json` has written; see `Shard.from_json`."""
         return cls(tuple(map(Shard.from_json, values["shards"])), values.get("skipped", 0))
 
     def to_json(self) -> dict[str, typing.Any]:
-        """Return the split as the index's JSON has it."""
+        """Return the split as a value for the index's JSON."""
         sums = {name: getattr(self, name) for name in ("videos", "frames", "bytes", "skipped")}
         return {**sums, "shards": [shard.to_json() for shard in self.shards]}
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceDigest:
-    """What a split of the data set was: the number of its videos, and a SHA-256 of all that its lists say."""
+    """A digest of a split of the data set: the number of its videos, and a SHA-256 of its lists."""
 
     videos: int
     sha256: str
@@ -144,13 +144,13 @@ class SourceDigest:
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """What decides the content of records.
+    """Everything that determines the content of records.
 
     Attributes:
         dataset: name of the data set.
         labels: class names.
-        prepare: the settings, those of `config.Prepare` by name.
-        source: of each split.
+        prepare: the settings of `config.Prepare`, by name.
+        source: digest of each split.
     """
 
     dataset: str
@@ -159,7 +159,7 @@ class Contents:
     source: Mapping[str, SourceDigest]
 
     def to_json(self) -> dict[str, typing.Any]:
-        """Return the contents as the JSON of the index and of the plan has them."""
+        """Return the contents as a value for the JSON of the index and of the plan."""
         return {
             "dataset": self.dataset,
             "labels": list(self.labels),
@@ -201,7 +201,7 @@ class RecordIndex(Contents):
 
     @classmethod
     def from_json(cls, values: Mapping[str, typing.Any]) -> "RecordIndex":
-        """Return the index of its JSON; an earlier version may have written it.
+        """Return the index that `to_json` of this or an earlier version has written.
 
         Raises:
             ValueError, KeyError, TypeError: if it is damaged.
@@ -211,7 +211,7 @@ class RecordIndex(Contents):
         return cls(**contents_from_json(values), splits=splits)
 
     def to_json(self) -> dict[str, typing.Any]:
-        """Return the index as its JSON."""
+        """Return the index as a value for its JSON."""
         return {**super().to_json(), "splits": {name: split.to_json() for name, split in self.splits.items()}}
 
 
@@ -256,8 +256,8 @@ def read_records(root: str, split: str, flow: bool = False) -> tf.data.Dataset:
         A dataset of the dictionaries of `format.parse`.
 
     Raises:
-        InputError: if there is no index, no optical flow that `flow` asks for, or an address that TensorFlow does not
-            open.
+        InputError: if there is no index, if `flow` is set and the records hold no optical flow, or if TensorFlow does
+            not open the address.
 
     Example:
         >>> for video in read_records("data/charades_256", "val"):

@@ -28,10 +28,10 @@ class Stopped(Exception):
 
 
 class Control:
-    """What a shard's writer reports to, and what stops it.
+    """Report the progress of a shard's writer, and stop it.
 
     Args:
-        update: is called after each video.
+        update: called after each video.
     """
 
     def __init__(self, update: typing.Callable[[], object] = lambda: None):
@@ -45,17 +45,17 @@ class Control:
 
 
 def write_shard(job: Job, data: SourceSplit, split: str, number: int, control: Control) -> None:
-    """Write a shard, whole or not at all, and then what is in it.
+    """Write a shard, whole or not at all, and then its report.
 
     Args:
-        job: what to write.
+        job: the arguments for all shards.
         data: the split of the data set.
         split: "train" or "val".
         number: of the shard.
-        control: reports and stops.
+        control: for progress and stopping.
 
     Raises:
-        Stopped: if `control` says so.
+        Stopped: if `control.stop` is set.
         OSError, tf.errors.OpError: if the shard cannot be written.
     """
     output, name = Output(job.output), job.plan.shard_name(split, number)
@@ -76,12 +76,12 @@ def write_shard(job: Job, data: SourceSplit, split: str, number: int, control: C
 
 
 def write_report(output: Output, shard: Shard) -> None:
-    """Write what is in a finished shard, for `read_report`."""
+    """Write the report of a finished shard: its entry of the index."""
     output.write(_report_name(shard.file), json.dumps(shard.to_json()))
 
 
 def read_report(output: Output, name: str) -> Shard | None:
-    """Return what is in a finished shard, by the name of its file; None if it is not whole."""
+    """Return the report of a finished shard, by the name of its file; None if the shard is not whole."""
     if not output.exists(_report_name(name)):  # az:// would read it as an empty file
         return None
     try:
@@ -92,7 +92,7 @@ def read_report(output: Output, name: str) -> Shard | None:
 
 
 def remove_report(output: Output, shard: Shard) -> None:
-    """Remove what is in a shard, so that it is written again."""
+    """Remove the report of a shard, so that the shard is written again."""
     output.remove(_report_name(shard.file))
 
 
@@ -101,7 +101,7 @@ def _report_name(file: str) -> str:
 
 
 class _Writer:
-    """Writes the records of a shard and counts what is in it."""
+    """Write the records of a shard and collect its report."""
 
     def __init__(self, job: Job, labels: Sequence[str], control: Control):
         self._job, self._labels, self._control = job, labels, control
@@ -111,7 +111,7 @@ class _Writer:
         self._left_out: list[Omission] = []
 
     def add(self, video: Video, file: tf.io.TFRecordWriter) -> None:
-        """Write a video's record, or note why it cannot be read."""
+        """Write a video's record, or note the reason why it cannot be read."""
         path = relative_path(video.path, self._job.root)
         name = video.id or path
         try:
@@ -132,7 +132,7 @@ class _Writer:
         self._control.update()
 
     def _images(self, video: Video, frames: Frames) -> tuple[list[bytes], list[bytes]]:
-        """Return the images of a video, and of its optical flow if the settings ask for it."""
+        """Return the images of a video, and those of its optical flow if the settings enable it."""
         images, flows, size = [], [], 0
         for image, flow in frames:
             self._control.check()
@@ -144,6 +144,6 @@ class _Writer:
         return images, flows
 
     def shard(self, name: str, sha256: str) -> Shard:
-        """Return what is in the shard."""
+        """Return the report of the shard."""
         about = tuple(self._records), tuple(self._skipped), tuple(self._left_out)
         return Shard(name, len(self._records), self._frames, self._bytes, *about, sha256)

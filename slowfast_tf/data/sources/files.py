@@ -127,9 +127,7 @@ def read_images(paths: Sequence[str], short_side: int | None = None) -> np.ndarr
             else:
                 waiting += 1
     if not images:
-        raise VideoError(
-            f"{paths[0]}: none of the {len(paths)} images of a clip can be decoded; replace the damaged images"
-        )
+        raise VideoError(f"{paths[0]}: no image of the clip can be decoded ({len(paths)} damaged); replace the images")
     log_damage(os.path.dirname(paths[0]), damaged, len(paths))
     return np.stack(images)
 
