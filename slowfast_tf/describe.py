@@ -5,7 +5,9 @@ networks. Needs no TensorFlow.
 import argparse
 import json
 
+from .checkpoints import hub
 from .checkpoints.catalog import catalog, catalog_text
+from .checkpoints.names import FORMS
 from .checkpoints.published import MODELS, published_name, recommended
 from .errors import InputError
 from .files.atomic import write_text
@@ -27,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         "source",
         nargs="?",
         metavar="NAME_OR_FILE",
-        help="a preset, a published network, a .keras file or a run's directory; by default all published networks",
+        help=f"a preset, {FORMS}; by default all published networks",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--size", type=int, default=256, help="height and width of the input (default: 256)")
@@ -47,9 +49,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _find(source: str) -> SlowFastSpec:
-    """Return the spec of a preset, a published network (without its file), a `.keras` file or a run's directory."""
+    """Return the spec of a preset, a published network (without its file), a file or a repository of the Hub."""
     names = {*MODELS, *recommended()} - set(PRESETS)
-    return MODELS[published_name(source)].spec() if source in names else read_spec(source, names)
+    if source in names:
+        return MODELS[published_name(source)].spec()
+    return read_spec(str(hub.fetch(source)) if hub.is_repository(source) else source, names)
 
 
 if __name__ == "__main__":

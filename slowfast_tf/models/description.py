@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from .cost import cost, nonlocal_products, total
 from .presets import PRESETS, get_spec, nearest
-from .spec import SlowFastSpec
+from .spec import SlowFastSpec, saved_spec
 
 
 def read_spec(source: str, others: Collection[str] = ()) -> SlowFastSpec:
@@ -37,7 +37,7 @@ def read_spec(source: str, others: Collection[str] = ()) -> SlowFastSpec:
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
-        return SlowFastSpec(**config["config"]["preset"])
+        return saved_spec(config["config"]["preset"])[0]
     except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} holds no network of slowfast_tf ({error}); give a .keras file that it saved"

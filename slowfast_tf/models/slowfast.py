@@ -17,10 +17,7 @@ from .keras_compat import FitModel, dtype_policy
 from .lateral import Lateral
 from .pathways import Stage, Stem
 from .presets import get_spec
-from .spec import MIDDLE, SlowFastSpec
-
-# What models meant that were saved before the spec had these fields: `predict` took the middle clip of any rate.
-_EARLIER = {"frame_rate": None, "views": MIDDLE, "person_score": 0.8}
+from .spec import SlowFastSpec, saved_spec
 
 
 @register
@@ -93,8 +90,9 @@ class SlowFast(FitModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SlowFast":
-        model = cls(**{**config, "preset": SlowFastSpec(**{**_EARLIER, **config["preset"]})})
-        model.unstated = tuple(name for name in _EARLIER if name not in config["preset"])
+        spec, unstated = saved_spec(config["preset"])
+        model = cls(**{**config, "preset": spec})
+        model.unstated = unstated
         return model
 
 

@@ -363,6 +363,23 @@ class SlowFastSpec:
         return dataclasses.asdict(self)
 
 
+# What models meant that were saved before the spec had these fields: `predict` took the middle clip of any rate.
+EARLIER: dict[str, Any] = {"frame_rate": None, "views": MIDDLE, "person_score": 0.8}
+
+
+def saved_spec(fields: dict[str, Any]) -> tuple[SlowFastSpec, tuple[str, ...]]:
+    """Return the spec that a file holds, and the fields that it does not state since an earlier version wrote it.
+
+    Args:
+        fields: what `SlowFastSpec.as_dict` gave.
+
+    Example:
+        >>> saved_spec(get_spec("slowfast_8x8_r50").as_dict())[1]
+        ()
+    """
+    return SlowFastSpec(**{**EARLIER, **fields}), tuple(name for name in EARLIER if name not in fields)
+
+
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, (list, tuple)) else value
 

@@ -292,6 +292,9 @@ def test_hub(saved, model, video, tmp_path):
     # The server is gone.
     done = run("-m", "slowfast_tf.predict", video, "--model", "hf://me/one", **environment)
     assert done.returncode == 0 and done.stdout.startswith(video), done.stderr
+    done = run("-m", "slowfast_tf.describe", "hf://me/one", "--json", **environment)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["spec"]["labels"] == list(model.spec.labels)
     environment["HF_HOME"] = tmp_path / "new"
     done = run("-m", "slowfast_tf.predict", video, "--model", "hf://me/run", **environment)
     assert done.returncode == 2 and done.stdout == ""
