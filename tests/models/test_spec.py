@@ -1,8 +1,11 @@
 """What a spec says of itself."""
 
+import json
+
 import pytest
 
 from slowfast_tf.models.presets import get_spec
+from slowfast_tf.models.spec import Views, saved_spec
 
 
 @pytest.mark.parametrize(
@@ -25,3 +28,51 @@ def test_slow_frames_of_a_clip():
     assert get_spec("slowfast_8x8_r50", frame_index="linspace").slow_index == (0, 4, 8, 13, 17, 22, 26, 31)
     assert get_spec("slowfast_4x16_r50", frame_index="linspace").slow_index == (0, 10, 20, 31)
     assert get_spec("slow_8x8_r50", frame_index="linspace").slow_index == tuple(range(8))
+
+
+def test_views_by_name():
+    views = Views(10, 3, to_the_end=True, fuse="max")
+    assert views.parse("middle") == Views(1, 1, to_the_end=True, fuse="max")
+    assert views.parse("4x2") == Views(4, 2, to_the_end=True, fuse="max")
+    assert views.parse("2xwhole").crops == 0 and str(views.parse("2xwhole")) == "2xwhole" and str(views) == "10x3"
+    for text in ("", "10", "0x3", "10x0", "x3", "10x3x1", "sliding", "10 x 3"):
+        with pytest.raises(ValueError, match="views are middle or KxC"):
+            views.parse(text)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"clips": 0}, "clips must be a whole number of at least 1; got 0"),
+        ({"crops": -1}, "crops must be a whole number of at least 0"),
+        ({"crops": 1.5}, "crops must be a whole number"),
+        ({"fuse": "sum"}, "fuse must be mean or max; got 'sum'"),
+    ],
+)
+def test_views_that_are_none(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Views(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"frame_rate": 0}, "frame_rate must be above 0, or null"),
+        ({"frame_rate": "30"}, "frame_rate must be above 0, or null"),
+        ({"person_score": 1.5}, "person_score must be from 0 to 1; got 1.5"),
+        ({"frame_index": "random"}, "frame_index must be one of strided, linspace, segments"),
+        ({"frame_index": "segments"}, "it has one clip"),
+    ],
+)
+def test_protocols_that_are_none(changes, message):
+    with pytest.raises(ValueError, match=message):
+        get_spec("slowfast_8x8_r50", **changes)
+
+
+def test_a_spec_comes_back_from_json():
+    spec = get_spec("slowfast_8x8_r50", frame_rate=29.97, views=Views(2, 0, True, "max"), labels=("a",), num_classes=1)
+    assert saved_spec(json.loads(json.dumps(spec.as_dict()))) == (spec, ())
+
+
+def test_a_detection_network_has_one_view():
+    assert get_spec("slowfast_8x8_r50_ava", views=Views(10, 3)).views == Views(1, 0)

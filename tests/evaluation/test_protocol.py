@@ -1,0 +1,76 @@
+"""Which protocol a test follows where model and configuration differ."""
+
+import pytest
+
+from slowfast_tf import config
+from slowfast_tf.errors import InputError
+from slowfast_tf.evaluation.protocol import OVERRIDABLE, check_labels, choose
+from slowfast_tf.models.presets import get_spec
+from slowfast_tf.models.spec import Views
+
+MODEL = get_spec("slowfast_8x8_r50", frame_rate=30.0, views=Views(4, 1), crop_size=224)
+OTHER = get_spec("slowfast_8x8_r50", frame_rate=25.0, channel_order="bgr", depth=101)
+
+
+def test_equal_protocols_are_not_worth_a_line():
+    assert choose(MODEL, MODEL) == (MODEL, [])
+    # What does not decide a score may differ: dropout, class names, the number of classes.
+    other = get_spec(MODEL, dropout=0.1, num_classes=3, labels=("a", "b", "c"))
+    assert choose(MODEL, other) == (MODEL, [])
+
+
+def test_the_model_counts_and_one_line_says_so():
+    spec, lines = choose(MODEL, OTHER)
+    assert spec == MODEL
+    assert lines == [
+        "the model's own protocol counts: frame_rate 30.0, not 25.0; views 4x1, fused by mean, not 10x3, fused by mean;"
+        ' crop_size 224, not 256; channel_order "rgb", not "bgr"; --set overrides it'
+    ]
+
+
+def test_overrides_count():
+    overrides = ["model.frame_rate=25", "test.clips=10", "model.channel_order=bgr"]
+    spec, lines = choose(MODEL, OTHER, config.overridden(overrides))
+    assert (spec.frame_rate, spec.views, spec.channel_order) == (25, Views(10, 3), "bgr")
+    assert spec.crop_size == 224 and len(lines) == 1 and "crop_size" in lines[0] and "views" not in lines[0]
+    # The key of earlier versions.
+    assert config.overridden(["data.frame_rate=25"]) == {"model.frame_rate"}
+
+
+def test_weights_cannot_be_overridden():
+    with pytest.raises(InputError, match="model.frames: the weights are for 8; received 4") as error:
+        choose(MODEL, get_spec("slowfast_4x16_r50"), {"model.frames"})
+    assert error.value.argument == "overrides"
+
+
+def test_an_override_that_does_not_fit_is_one_line():
+    with pytest.raises(InputError, match="does not fit the model: .*one clip"):
+        choose(MODEL, get_spec("slowfast_8x8_r50", frame_index="segments", views=Views(1)), {"model.frame_index"})
+
+
+def test_what_an_earlier_version_did_not_state():
+    spec, lines = choose(MODEL, OTHER, unstated=("frame_rate", "views"))
+    assert (spec.frame_rate, spec.views, spec.crop_size) == (25, Views(10, 3), 224)
+    assert lines[1] == (
+        "the configuration counts for what an earlier version did not save in the model: frame_rate 25.0; views 10x3,"
+        " fused by mean"
+    )
+
+
+def test_person_score_counts_for_boxes_alone():
+    ava = get_spec("slowfast_4x16_r50_ava")
+    assert choose(MODEL, get_spec(MODEL, person_score=0.9)) == (MODEL, [])
+    assert "person_score 0.8, not 0.9" in choose(ava, get_spec(ava, person_score=0.9))[1][0]
+
+
+def test_every_overridable_field_is_one_of_a_spec():
+    assert set(OVERRIDABLE) <= set(MODEL.as_dict())
+
+
+def test_labels():
+    check_labels(("Riding a bike", "jump"), ("riding_a_bike", "Jump"))
+    check_labels((), ("a", "b"))
+    with pytest.raises(InputError, match="class 0 is 'b' in the model and 'a' in the data set, which has the same"):
+        check_labels(("b", "a"), ("a", "b"))
+    with pytest.raises(InputError, match="class 1 is 'c' in the model and 'b' in the data set; test"):
+        check_labels(("a", "c"), ("a", "b"))
