@@ -7,7 +7,9 @@ import socket
 from . import runtime
 from .checkpoints.names import DEFAULT, FORMS, check_name, load
 from .errors import InputError
+from .inference.chosen_views import with_views
 from .inference.labels import check_takes_video
+from .models.spec import SlowFastSpec
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -19,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
         epilog="example: python -m slowfast_tf.demo --model runs/demo",
     )
     parser.add_argument("--model", default=DEFAULT, help=f"{FORMS} (%(default)s)")
+    parser.add_argument("--views", help="what to score, see predict; by default the views of the model's own test")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     parser.add_argument("--port", type=int, default=7860, help="(%(default)s)")
     parser.add_argument("--limit", type=int, default=200, metavar="MB", help="largest upload (%(default)s)")
@@ -32,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
     if model.spec.head != "pool":
         raise InputError(f"{options.model} is a detection model, which the page does not show; see predict --boxes")
     check_takes_video(model.spec, options.model)
-    with serve(model, options.host, options.port, options.limit) as page:
+    with serve(model, options.host, options.port, options.limit, options.views) as page:
         print(f"{page.address} (Ctrl-C ends it)", flush=True)
         page.wait()
 
@@ -48,6 +51,7 @@ def check(options: argparse.Namespace) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"cannot listen: {reason}; try another --host or --port") from error
+    with_views(SlowFastSpec(), options.views)
     check_name(options.model)
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from ..errors import VideoError
 from . import plots
+from .chosen_views import SLIDING, with_views
 from .labels import class_names
 from .predictor import Predictor
 from .sliding import Slider
 from .videos import write_heat
-from .views import score_video
+from .views import fuse, score_video
 
 # The page fetches nothing from other machines, whatever Gradio would like to.
 _POLICY = (
@@ -38,7 +39,9 @@ class Page:
 
 
 @contextlib.contextmanager
-def serve(model: Any, host: str = "127.0.0.1", port: int = 7860, limit: int = 200) -> Iterator[Page]:
+def serve(
+    model: Any, host: str = "127.0.0.1", port: int = 7860, limit: int = 200, views: str | None = None
+) -> Iterator[Page]:
     """Serve the page of a model.
 
     Args:
@@ -46,6 +49,7 @@ def serve(model: Any, host: str = "127.0.0.1", port: int = 7860, limit: int = 20
         host: address to listen on.
         port: port to listen on.
         limit: the largest upload, in MB.
+        views: what to score, see `predict_files`; by default the views of the model's own test.
 
     Yields:
         A `Page`.
@@ -62,7 +66,7 @@ def serve(model: Any, host: str = "127.0.0.1", port: int = 7860, limit: int = 20
     from starlette.middleware import Middleware
 
     with tempfile.TemporaryDirectory(prefix="slowfast_tf_") as scratch:
-        blocks = _layout(Answers(model, scratch))
+        blocks = _layout(Answers(model, scratch, views))
         _, address, _ = blocks.launch(
             server_name=host,
             server_port=port,
@@ -87,12 +91,14 @@ class Answers:
     Args:
         model: a `SlowFast` with head "pool".
         scratch: a directory for the files.
+        views: as for `serve`.
     """
 
-    def __init__(self, model: Any, scratch: str | os.PathLike):
+    def __init__(self, model: Any, scratch: str | os.PathLike, views: str | None = None):
         self._spec = model.spec
         self._labels = class_names(model.spec)
-        self._predictor = Predictor(model)
+        self._predictor = Predictor(model, with_views(model.spec, views))
+        self._sliding = views == SLIDING
         self._slider = Slider(self._predictor, explain=True)
         self._slider.warm_up()
         self._timeline, self._heat = pathlib.Path(scratch, "timeline.png"), pathlib.Path(scratch, "heat.mp4")
@@ -104,8 +110,9 @@ class Answers:
         name = pathlib.Path(path).name
         try:
             start = time.perf_counter()
-            scores = score_video(self._predictor, path)
             timeline = self._slider.slide(path)
+            views = self._predictor.spec.views
+            scores = fuse(timeline.scores, views) if self._sliding else score_video(self._predictor, path)
             scored = time.perf_counter() - start
             plots.save_timeline(timeline, self._labels, name, self._timeline)
             write_heat(path, timeline, self._labels, self._heat, self._spec)
@@ -113,9 +120,10 @@ class Answers:
             reason = str(error).replace(path, name)
             return None, None, None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
         count = len(timeline.scores)
+        windows = f"{count} window{'s' if count > 1 else ''} of {self._spec.clip_frames} frames"
         words = (
-            f"{timeline.edges[-1]:.1f} s of video in {scored:.2f} s, decoding included: {self._spec.views} views for"
-            f" the best classes, {count} window{'s' if count > 1 else ''} of {self._spec.clip_frames} frames over time."
+            f"{timeline.edges[-1]:.1f} s of video in {scored:.2f} s, decoding included:"
+            f" {'the windows' if self._sliding else f'{views} views'} for the best classes, {windows} over time."
             f" With the pictures {time.perf_counter() - start:.2f} s."
         )
         return dict(zip(self._labels, scores.tolist())), str(self._timeline), str(self._heat), words

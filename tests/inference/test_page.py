@@ -9,7 +9,7 @@ from helpers.expected import window_scores
 from helpers.pictures import CLASSES, picture
 from matplotlib.image import imread
 
-from slowfast_tf.inference.page import serve
+from slowfast_tf.inference.page import Answers, serve
 
 
 def test_the_answer_of_the_page(model, infer, tmp_path):
@@ -32,3 +32,10 @@ def test_the_answer_of_the_page(model, infer, tmp_path):
         assert imread(timeline).std() > 0.05 and decode(heat).shape == (60, 320, 768, 3)
         bad = client.predict(gradio_client.handle_file(str(tmp_path / "bad.mp4")), api_name="/predict")
         assert "**This file cannot be shown.** bad.mp4: cannot be read as a video" in bad[3]
+
+
+def test_windows_if_they_are_asked_for(model, infer, tmp_path):
+    good = write(tmp_path / "good.mp4", [picture(2, t % 50) for t in range(60)], qp=10, pix_fmt="yuv420p")
+    scores, _, _, words = Answers(model, tmp_path, "sliding")(good)
+    expected = dict(zip(CLASSES, window_scores(infer, good, (0, 16, 28)).mean(0)))
+    assert scores == pytest.approx(expected, abs=1e-4) and "the windows for the best classes, 3 windows" in words
