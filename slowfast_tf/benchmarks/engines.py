@@ -1,6 +1,6 @@
 """Build the steps that the benchmark times: training, and exported files in their own runtimes, beside PyTorch.
 
-Each engine is a function from a `Job` to a step. It runs in a process of its own and imports only its own runtime, so
+Each engine is a function from a `Job` to a step. It runs in a separate process and imports only its own runtime, so
 that peak memory is the runtime's. Weights are random.
 """
 

@@ -1,4 +1,4 @@
-"""Time engines side by side: each in a process of its own, one step of each in turn."""
+"""Time engines side by side: each in a separate process, one step of each in turn."""
 
 import dataclasses
 import itertools
@@ -158,7 +158,7 @@ class _Worker:
 
 
 def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
-    """Time every job in a process of its own: one step of each in turn, after two steps to warm up.
+    """Time every job in a separate process: one step of each in turn, after two steps to warm up.
 
     Args:
         jobs: different jobs of one task.

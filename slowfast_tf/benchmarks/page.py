@@ -109,7 +109,7 @@ def section(results: Sequence[Result], rounds: int, limit: float, command: str) 
             "",
             f"`{job.preset}`, {ABOUT[job.task]}, batch {job.batch}, {job.spec.clip_frames} frames of"
             f" {job.size}x{job.size}, random weights.",
-            f"Seconds per step: median of {rounds}, after two to warm up. Each engine runs in a process of its own, one"
+            f"Seconds per step: median of {rounds}, after two to warm up. Each engine runs in a separate process, one"
             f" step of each in turn. Engines that take more than {limit:g} s per step are left out. Peak memory is that"
             " of the process, with its runtime and with loading the file.",
             f"{job.threads} threads, {cpu_name()}; Python {platform.python_version()}, {versions}.",

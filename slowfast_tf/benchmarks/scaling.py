@@ -352,7 +352,7 @@ def page(preset: str, batch: int, size: int, rounds: int) -> str:
 ## Measured: two workers on one machine
 
 `{preset}` in float32, MultiWorkerMirroredStrategy over the loopback interface. Each worker trains on {batch} x {size} x
-{size} clips per step, which are in memory, and is bound to CPU cores of its own ({share} each). Times are medians over
+{size} clips per step, which are in memory, and is bound to separate CPU cores ({share} each). Times are medians over
 the measured steps ({rounds}, after {WARM_UP} to warm up). The all-reduce of all gradients is also timed alone.
 
 | workers | step, s | all-reduce alone, s | clips/s | speedup |
