@@ -208,7 +208,7 @@ def test_reversed_labels_are_refused(files, config_of, capsys):
 
 
 def test_the_saved_model(files, videos, middle):
-    """As the client sends it: the video's frames and their rate."""
+    """A video's frames and their rate."""
     sys.path.insert(0, str(ROOT / "export"))
     try:
         import frames
@@ -226,6 +226,25 @@ def test_the_saved_model(files, videos, middle):
     np.testing.assert_allclose(unrated, rated, atol=1e-5)
     both = signatures["rated"](video=tf.repeat(video, 2, 0), rate=tf.constant([rate, RATE], tf.float32))["scores"]
     np.testing.assert_allclose(both, [found, rated], atol=1e-5)
+
+
+def test_the_client_of_serving(files, videos, middle):
+    """Its lines, which have three digits, of every video by gRPC."""
+    pytest.importorskip("tensorflow_serving.apis.predict_pb2")
+    from helpers.serving import serving
+
+    signatures = tf.saved_model.load(str(files / "served" / "1")).signatures
+    with serving(signatures) as (address, served):
+        command = [sys.executable, ROOT / "export/serving/client.py", *videos, "--server", address, "--raw"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert {request.model_spec.signature_name for request in served.requests} == {"rated"}
+    for path, line in zip(videos, done.stdout.splitlines(), strict=True):
+        found = line.removeprefix(f"{path}: ").rsplit(" (", 1)[0].split(", ")
+        found = {label: float(score) for label, score in (entry.rsplit(" ", 1) for entry in found)}
+        # The client sends up to 256 pixels, so nothing halves the large video before it is resized.
+        atol = 0.02 if path == videos[-1] else 1.5e-3
+        np.testing.assert_allclose([found[label] for label in LABELS], middle[path], atol=atol)
 
 
 @pytest.mark.parametrize("kind, name", [("tflite", "a.tflite"), ("onnx", "a.onnx"), ("tflite", "int8.tflite")])

@@ -1,7 +1,7 @@
 """The client of export/serving over real gRPC and HTTP, against a small server that runs the SavedModel."""
 
 import base64
-import concurrent.futures
+import contextlib
 import http.server
 import json
 import pathlib
@@ -21,9 +21,8 @@ from helpers.pictures import picture
 from slowfast_tf.data import transforms
 from slowfast_tf.exporting import calibration
 
-grpc = pytest.importorskip("grpc")
-predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
-from tensorflow_serving.apis import prediction_service_pb2_grpc as service  # noqa: E402
+pytest.importorskip("tensorflow_serving.apis.predict_pb2")
+from helpers.serving import serving  # noqa: E402
 
 SERVING = pathlib.Path(__file__).parents[2] / "export" / "serving"
 
@@ -40,45 +39,10 @@ def expected(model, video):
     return tf.nn.softmax(model(clip)).numpy()[0]
 
 
-class Service(service.PredictionServiceServicer):
-    """Runs the signature that a request names; the first `busy` requests are refused as by a full server."""
-
-    def __init__(self, signatures, busy=0):
-        self.signatures, self.busy, self.requests = signatures, busy, []
-
-    def Predict(self, request, context):
-        self.requests.append(request)
-        if len(self.requests) <= self.busy:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "full")
-        inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
-        try:
-            found = self.signatures[request.model_spec.signature_name](**inputs)
-        except tf.errors.InvalidArgumentError as error:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        answer = predict_pb2.PredictResponse()
-        for name in request.output_filter:
-            answer.outputs[name].CopyFrom(tf.make_tensor_proto(found[name].numpy()))
-        return answer
-
-
 @pytest.fixture
 def serve(signatures):
-    servers = []
-
-    def serve(busy=0):
-        server = grpc.server(
-            concurrent.futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 2**27)]
-        )
-        one = Service(signatures, busy)
-        service.add_PredictionServiceServicer_to_server(one, server)
-        port = server.add_insecure_port("localhost:0")
-        server.start()
-        servers.append(server)
-        return f"localhost:{port}", one
-
-    yield serve
-    for server in servers:
-        server.stop(None)
+    with contextlib.ExitStack() as servers:
+        yield lambda busy=0: servers.enter_context(serving(signatures, busy))
 
 
 @pytest.fixture
