@@ -15,6 +15,8 @@ from .runtime import run
 if TYPE_CHECKING:
     from .models.slowfast import SlowFast
 
+ADVICE = {"preset": "name it with --preset", "activation": "say it with --activation softmax or sigmoid"}
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
@@ -30,7 +32,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=pathlib.Path, required=True, help="the .keras file to write")
     parser.add_argument(
         "--preset",
-        help="frames, stride and alpha, where the file does not tell them; for an .h5 file, the network to start",
+        help="the network, where the file does not tell it all: a preset, or a published name that describe lists; for"
+        " an .h5 file, the network to start",
+    )
+    parser.add_argument(
+        "--activation", choices=("softmax", "sigmoid"), help="of the scores, where the file does not tell it"
     )
     parser.add_argument(
         "--num-classes", type=int, help="leave the checkpoint's classifier out and start a fresh one of so many classes"
@@ -46,14 +52,16 @@ def main(arguments: list[str] | None = None) -> None:
         model = _inflated(options)
         print(f"ImageNet ResNet50 in the Slow pathway of {options.preset}")
     else:
-        checkpoint = read_checkpoint(options.checkpoint, options.preset)
+        activation = options.activation or ("softmax" if options.num_classes else None)  # new classes have their own
+        changes = {"activation": activation} if activation else {}
+        checkpoint = read_checkpoint(options.checkpoint, options.preset, **changes)
         spec = checkpoint.spec
         print(
             f"{checkpoint.source}: {' and '.join(spec.pathways)}, depth {spec.depth}, width {spec.width},"
             f" {spec.frames}x{spec.stride}, {spec.num_classes} classes, {len(checkpoint.tensors)} tensors"
         )
         if checkpoint.assumed:
-            print(f"{checkpoint.assumed}; --preset names another (such as slowfast_4x16_r50)")
+            print(f"{checkpoint.assumed}; --preset names another")
         model = build_model(checkpoint, options.num_classes)
     with atomic(options.output) as temporary:
         model.save(temporary)
@@ -90,4 +98,4 @@ def _inflated(options: argparse.Namespace) -> "SlowFast":
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, ADVICE)

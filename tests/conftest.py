@@ -69,7 +69,7 @@ def model():
     import tensorflow as tf
 
     from slowfast_tf import SlowFast
-    from slowfast_tf.models.spec import MIDDLE
+    from slowfast_tf.models.views import MIDDLE
 
     keras.utils.set_random_seed(0)
     model = SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, num_classes=4, labels=CLASSES, views=MIDDLE)

@@ -15,7 +15,7 @@ from slowfast_tf.data import Clips
 from slowfast_tf.evaluation.scores import load_scores
 from slowfast_tf.evaluation.views import score_videos
 from slowfast_tf.inference import Predictor, score_video
-from slowfast_tf.models.spec import MIDDLE, Views
+from slowfast_tf.models.views import MIDDLE, Views
 
 HERE = pathlib.Path(__file__).parent / "earlier"
 VIDEO = str(HERE / "bars.mp4")

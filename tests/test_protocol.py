@@ -20,7 +20,7 @@ from slowfast_tf.inference import Predictor, read_clip, score_video
 from slowfast_tf.inference.live import watch
 from slowfast_tf.inference.people import Person, Scorer
 from slowfast_tf.inference.sliding import Slider
-from slowfast_tf.models.spec import Views
+from slowfast_tf.models.views import Views
 
 LABELS = ("wave", "bow", "jump", "sit", "turn")
 RATE = 24.0

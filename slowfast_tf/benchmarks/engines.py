@@ -17,7 +17,8 @@ import numpy as np
 
 from ..files.atomic import atomic
 from ..models.presets import get_spec
-from ..models.spec import MIDDLE, SlowFastSpec
+from ..models.spec import SlowFastSpec
+from ..models.views import MIDDLE
 from ..runtime import import_tensorflow, without_remarks
 
 Step = Callable[[], typing.Any]  # runs one step; an inference step returns its scores, float32 `[B, classes]`

@@ -6,31 +6,35 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..models.spec import BLOCKS, CHANNELS
+from ..models.spec import BLOCKS
 
 
 def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return the fields of `SlowFastSpec` that parameter names and shapes determine."""
-    pathways = tuple(p for p in ("slow", "fast") if f"{p}_stem/conv1/conv/kernel" in tensors)
+    pathways = tuple(p for p in ("slow", "fast") if _has(tensors, p))
     if not pathways:
         raise InputError("the checkpoint has no first convolution, so its pathways are unknown")
     stems = {p: tensors[f"{p}_stem/conv1/conv/kernel"].shape for p in pathways}
     if any(len(shape) != 5 for shape in stems.values()):
         raise InputError(f"the checkpoint is no video network: its first kernel has shape {stems[pathways[0]]}")
-    fields: dict[str, Any] = {"pathways": pathways, "width": stems[pathways[0]][-1], "depth": _depth(tensors, pathways)}
-
-    for pathway in pathways:
+    span = stems[pathways[0]][0]
+    if span > 1:
+        raise InputError(f"the checkpoint is of I3D: its first kernel spans {span} frames, where a Slow pathway has 1")
+    fields: dict[str, Any] = {"pathways": pathways, "width": stems[pathways[0]][-1]}
+    for prefix, pathway in zip(("", "fast_"), pathways):
         kernels, temporal = zip(*(_temporal(tensors, pathway, stage) for stage in (2, 3, 4, 5)))
-        if fields.setdefault("res4_temporal_blocks", temporal[2]) != temporal[2]:
-            raise InputError("the checkpoint's pathways have temporal kernels in different numbers of res4's blocks")
         fields[f"{pathway}_kernels"] = (stems[pathway][0], *kernels)
+        for field, value in (("depth", _depth(tensors, pathway)), ("res4_temporal_blocks", temporal[2])):
+            if not prefix or value != fields[field]:
+                fields[prefix + field] = value
+    if pathways == ("slow",) and max(fields["slow_kernels"]) == 1:
+        raise InputError("the checkpoint is of C2D: none of its kernels spans frames, where a Slow pathway's do")
 
-    if len(pathways) == 2:
+    if len(pathways) == 1:
+        fields["slow_input"] = _input(stems["slow"][-2], {3: "rgb", 2: "flow"})
+    else:
         fields["beta_inv"] = max(1, round(stems["slow"][-1] / stems["fast"][-1]))
-        channels = {3: "rgb", 1: "gray", 2: "flow"}
-        if stems["fast"][-2] not in channels:
-            raise InputError(f"the Fast pathway takes {stems['fast'][-2]} channels; known: {CHANNELS}")
-        fields["fast_input"] = channels[stems["fast"][-2]]
+        fields["fast_input"] = _input(stems["fast"][-2], {3: "rgb", 1: "gray", 2: "flow"})
         lateral = tensors.get("lateral_stem/conv/conv/kernel")
         fields["lateral"] = "none" if lateral is None else "conv"
         if lateral is not None:
@@ -39,22 +43,39 @@ def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
 
     nonlocal_blocks = tuple(tuple(sorted(_indices(tensors, "slow", stage, "nonlocal"))) for stage in (2, 3, 4, 5))
     if any(nonlocal_blocks):
-        # Every published SlowFast has this kind; PySlowFast's configuration may overrule it.
-        fields.update(nonlocal_kind="dot_product", nonlocal_blocks=nonlocal_blocks)
+        fields["nonlocal_blocks"] = nonlocal_blocks
     return fields
 
 
-def _depth(tensors: dict[str, np.ndarray], pathways: tuple[str, ...]) -> int:
-    depths = set()
-    for pathway in pathways:
-        blocks = tuple(len(_indices(tensors, pathway, stage, "block")) for stage in (2, 3, 4, 5))
-        depths.add(next((depth for depth, known in BLOCKS.items() if known == blocks), blocks))
-    if len(depths) > 1 or not depths <= set(BLOCKS):
-        raise InputError(
-            f"the checkpoint's pathways have depth (or blocks in res2 to res5) {', '.join(map(str, depths))};"
-            f" this package builds {', '.join(map(str, BLOCKS))}, the same for all pathways"
-        )
-    return depths.pop()
+def head(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return the fields of a detection head that parameter names and shapes determine."""
+    channels = 32 * sum(tensors[f"{p}_stem/conv1/conv/kernel"].shape[-1] for p in ("slow", "fast") if _has(tensors, p))
+    return {
+        "roi_context": tensors["head/classifier/kernel"].shape[0] == 2 * channels,
+        "roi_hidden": "head/hidden/kernel" in tensors,
+    }
+
+
+def _has(tensors: dict[str, np.ndarray], pathway: str) -> bool:
+    return f"{pathway}_stem/conv1/conv/kernel" in tensors
+
+
+def _input(channels: int, known: dict[int, str]) -> str:
+    if channels not in known:
+        kinds = ", ".join(f"{count} ({name})" for count, name in known.items())
+        raise InputError(f"the checkpoint takes {channels} channels; this package builds {kinds}")
+    return known[channels]
+
+
+def _depth(tensors: dict[str, np.ndarray], pathway: str) -> int:
+    found = tuple(len(_indices(tensors, pathway, stage, "block")) for stage in (2, 3, 4, 5))
+    for depth, blocks in BLOCKS.items():
+        if blocks == found:
+            return depth
+    raise InputError(
+        f"the checkpoint's {pathway} pathway has {', '.join(map(str, found))} blocks in res2 to res5; this package"
+        f" builds depth {', '.join(map(str, BLOCKS))}"
+    )
 
 
 def _indices(tensors: dict[str, np.ndarray], pathway: str, stage: int, what: str) -> set[int]:
@@ -71,12 +92,5 @@ def _temporal(tensors: dict[str, np.ndarray], pathway: str, stage: int) -> tuple
         return (sizes or [1])[0], 0
     temporal = sum(size > 1 for size in sizes)
     if stage != 4 or sizes != [sizes[0]] * temporal + [1] * (len(sizes) - temporal):
-        raise InputError(f"the blocks of res{stage} have kernel sizes {sizes} in time, as I3D's; no SlowFast has these")
+        raise InputError(f"the checkpoint is of I3D: the blocks of res{stage} have kernel sizes {sizes} in time")
     return sizes[0], temporal
-
-
-def guess_clip(fields: dict[str, Any]) -> dict[str, int]:
-    """Return frames, stride and alpha of the published models with such parameters."""
-    if len(fields["pathways"]) == 2 and fields["depth"] < 101 and fields.get("lateral_kernel") != 7:
-        return {"frames": 4, "stride": 16, "alpha": 8}
-    return {"frames": 8, "stride": 8, "alpha": 4}

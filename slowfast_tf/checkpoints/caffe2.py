@@ -4,7 +4,9 @@
 """
 
 TITLE = "Caffe2 (PySlowFast's model zoo)"
+PUBLISHER = "pyslowfast"
 SPEC = {"frame_index": "linspace"}
+DETECTION = {"roi_aligned": False}
 IGNORED = r".*_momentum|lr|model_iter|optimizer_iteration.*"  # the optimizer's
 CONV = {"_w": "kernel", "_b": "bias"}
 NORM = {"_s": "gamma", "_b": "beta", "_rm": "moving_mean", "_riv": "moving_variance"}

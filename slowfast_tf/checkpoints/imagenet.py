@@ -59,7 +59,7 @@ def inflate_imagenet(path: str | os.PathLike, model: "SlowFast") -> None:
     targets = {name: v for name, v in variables(model).items() if name.startswith("slow_") and "nonlocal" not in name}
     tensors = {}
     for theirs, ours in NAMES:
-        for stage, blocks in zip((2, 3, 4, 5), spec.blocks):
+        for stage, blocks in zip((2, 3, 4, 5), spec.blocks("slow")):
             for i in range(blocks):
                 place = {"stage": stage, "i": i, "j": i + 1}
                 name = theirs.format(**place)

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..labels import guess_labels
-from ..models.presets import get_spec
 from ..models.spec import BLOCKS, SlowFastSpec
 from . import caffe2, mmaction2, pyslowfast, pytorchvideo
-from .architecture import architecture, guess_clip
+from .architecture import architecture, head
 from .reader import read_arrays
+from .unstated import fields_of_preset, unstated_fields
 from .variables import assign, some, variables
 
 __all__ = ["FORMATS", "Checkpoint", "assign", "build_model", "names", "read_checkpoint", "variables"]
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from ..models.slowfast import SlowFast
 
 FORMATS = (pyslowfast, caffe2, pytorchvideo, mmaction2)
+# What only the parameter names of another family have.
+OTHERS = {
+    r"roi_head\.shared_head\.(fbo|lfb)|\bfbo\.": "a network with a long-term feature bank (LFB)",
+    r"roi_head\.shared_head\.": "ACRN",
+    r"\.branch2\.se\.|stem\.conv_xy|blocks\.0\.conv\.conv_t|backbone\.conv1_[st]\.conv": "X3D",
+    r"patch_embed|cls_token": "a transformer",
+    r"\.conv_[st]\.|branch2\.conv_b\.conv_t": "R(2+1)D",
+}
 
 
 @dataclasses.dataclass
@@ -56,55 +64,66 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
 
     Args:
         path: the file.
-        preset: name of a preset that gives frames, stride and alpha, which parameters do not show. By default
-            they come from the file's configuration, or are guessed from the parameters.
-        **changes: fields of `SlowFastSpec` to override.
+        preset: name of a preset that gives frames, stride and alpha, and the kind of non-local blocks, which parameters
+            do not show; or name of a published network, which gives its views as well. By default they come from the
+            file's configuration, or from the published networks of that form where these agree.
+        **changes: fields of `SlowFastSpec` to override, such as `activation`.
 
     Returns:
         A `Checkpoint`.
 
     Raises:
         InputError: if the file cannot be read or has another format, if `SlowFastSpec` cannot describe the network
-            (such as MMAction2's detection models), or if the preset is unknown or has other pathways or depth.
+            (such as C2D or ACRN), if the preset is unknown or does not fit, or if more than one published network fits
+            and no preset is given (`argument` is "preset"), or the activation is unknown ("activation").
 
     Example:
         >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"))
     """
     path = pathlib.Path(path)
     arrays, config = read_arrays(path)
+    _refuse_others(arrays, path)
     source, tensors, leftover = _translate(arrays, path)
-    classes = np.size(tensors.get("head/classifier/bias", range(400)))
-    fields: dict[str, Any] = {**architecture(tensors), **source.SPEC, "num_classes": classes}
-    if len(fields["pathways"]) == 2 and any(_bare(name) == mmaction2.FAST_FIRST for name in arrays):
-        fast = 32 * tensors["fast_stem/conv1/conv/kernel"].shape[-1]  # channels after res5
-        tensors["head/classifier/kernel"] = np.roll(tensors["head/classifier/kernel"], -fast, axis=0)
-    if _detects(arrays, source, classes, path):  # checkpoints without a configuration do not align
-        fields.update(head="roi", roi_aligned=False, activation="sigmoid")
-    assumed = ""
-    if config:  # PySlowFast writes one, also beside PyTorchVideo's networks
-        fields.update(pyslowfast.settings(config))
-    elif not preset and not {"frames", "stride", "alpha"} <= set(changes):
-        fields.update(guess_clip(fields))
-        alpha = f", alpha {fields['alpha']}" if "fast" in fields["pathways"] else ""
-        assumed = f"assumed {fields['frames']}x{fields['stride']}{alpha}: the file does not say"
+    fields, assumed = _stated(arrays, tensors, source, config), ""
     try:
-        if preset:
-            given = get_spec(preset)
-            for field in ("pathways", "depth"):
-                if getattr(given, field) != fields[field]:
-                    raise InputError(
-                        f"{path} has {field} {fields[field]}, but preset {preset} has {getattr(given, field)};"
-                        " name a preset that fits"
-                    )
-            fields.update(frames=given.frames, stride=given.stride, alpha=given.alpha)
+        if not config:
+            found, assumed = unstated_fields(path, fields, source.PUBLISHER, preset, changes)
+            fields.update(found)
+        elif preset:
+            fields.update(fields_of_preset(path, fields, preset))
         fields.update(changes)
         labels = guess_labels(fields["num_classes"], fields.get("head", "pool"))
         spec = SlowFastSpec(**{"labels": labels, **fields})
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
     if not spec.lateral_norm:  # then no ConvNorm is around the lateral convolution
         tensors = {re.sub(r"^(lateral_\w+/conv)/conv", r"\1", name): value for name, value in tensors.items()}
     return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
+
+
+def _stated(
+    arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source: ModuleType, config: str | None
+) -> dict[str, Any]:
+    """Return the fields of `SlowFastSpec` that a file states; bring its classifier into our order."""
+    fields: dict[str, Any] = {**architecture(tensors), **source.SPEC}
+    names = {_bare(name) for name in arrays}
+    if len(fields["pathways"]) == 2 and mmaction2.FAST_FIRST in names:
+        fast = 32 * tensors["fast_stem/conv1/conv/kernel"].shape[-1]  # channels after res5
+        tensors["head/classifier/kernel"] = np.roll(tensors["head/classifier/kernel"], -fast, axis=0)
+    classes = np.size(tensors.get("head/classifier/bias", range(400)))
+    # In a Caffe2 file only AVA's 80 classes tell a detection network.
+    if any(re.match(r"detection_head\.|roi_head\.", name) for name in names) or (source is caffe2 and classes == 80):
+        fields.update(head="roi", activation="sigmoid", **source.DETECTION, **head(tensors))
+        if source is mmaction2 and classes == mmaction2.WITH_BACKGROUND:
+            classes -= 1
+            for name in ("head/classifier/kernel", "head/classifier/bias"):
+                tensors[name] = tensors[name][..., 1:]
+    fields["num_classes"] = classes
+    if config:  # PySlowFast writes one, also beside PyTorchVideo's networks
+        fields.update((mmaction2 if source is mmaction2 else pyslowfast).settings(config))
+    return fields
 
 
 def build_model(checkpoint: Checkpoint, num_classes: int | None = None) -> "SlowFast":
@@ -134,16 +153,13 @@ def build_model(checkpoint: Checkpoint, num_classes: int | None = None) -> "Slow
     return model
 
 
-def _detects(arrays: dict[str, np.ndarray], source: ModuleType, classes: int, path: pathlib.Path) -> bool:
-    """Return whether a checkpoint is of a detection network; raise `InputError` for MMAction2's."""
-    # In a Caffe2 file only AVA's 80 classes tell.
-    detection = any(re.match(r"detection_head\.|roi_head\.", _bare(name)) for name in arrays)
-    if detection and source is mmaction2:
-        raise InputError(
-            f"{path} is a detection model of MMAction2: it has 8x8 bins a box and no dilation in res5, where this"
-            " package builds 7x7 and dilation 2; give one of PySlowFast or PyTorchVideo"
-        )
-    return detection or (source is caffe2 and classes == 80)
+def _refuse_others(arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
+    """Refuse networks of other families by their names."""
+    for pattern, family in OTHERS.items():
+        if any(re.search(pattern, name) for name in arrays):
+            raise InputError(
+                f"{path} is of {family}, which this package does not build; it builds SlowFast and Slow-only"
+            )
 
 
 def _bare(name: str) -> str:

@@ -1,19 +1,28 @@
-"""MMAction2 (github.com/open-mmlab/mmaction2): its parameter names and ours; fields as in `pyslowfast`.
+"""MMAction2 (github.com/open-mmlab/mmaction2): its parameter names and ours, and its configuration.
 
-Its non-local blocks are not supported: they pool keys and values after their convolutions, ours before.
+Fields of the names as in `pyslowfast`.
 """
 
+import ast
+from typing import Any
+
+from ..errors import InputError
+from ..models.views import Views
 from .pyslowfast import CONV, IGNORED, NORM
 
-__all__ = ["CONV", "FAST_FIRST", "IGNORED", "NAMES", "NORM", "SPEC", "TITLE"]
+__all__ = ["CONV", "DETECTION", "FAST_FIRST", "IGNORED", "NAMES", "NORM", "PUBLISHER", "SPEC", "TITLE", "settings"]
 
 TITLE = "MMAction2"
+PUBLISHER = "mmaction2"
 FAST_FIRST = "cls_head.fc_cls.weight"  # sees the Fast pathway's features before the Slow one's
 SPEC = {
     "frame_index": "strided",
     "mean": (123.675 / 255, 116.28 / 255, 103.53 / 255),
     "std": (58.395 / 255, 57.12 / 255, 57.375 / 255),
 }
+DETECTION = {"roi_aligned": True, "roi_bins": 8, "roi_dilation": 1}
+# Beside the 80 classes of AVA a classifier has one for the background, which is never trained. It comes first.
+WITH_BACKGROUND = 81
 
 _BLOCK = (
     ("conv1.conv", "a/conv"),
@@ -25,6 +34,20 @@ _BLOCK = (
     ("downsample.conv", "shortcut/conv"),
     ("downsample.bn", "shortcut/norm"),
 )
+# Where keys and values are pooled, their convolution is the first of two layers.
+_NONLOCAL = (
+    ("theta.conv", "theta"),
+    ("phi.conv", "phi"),
+    ("phi.0.conv", "phi"),
+    ("g.conv", "g"),
+    ("g.0.conv", "g"),
+    ("conv_out.conv", "out/conv"),
+    ("conv_out.bn", "out/norm"),
+)
+_INSIDE = (
+    *((f"{{i}}.{theirs}", f"block{{i}}/{ours}") for theirs, ours in _BLOCK),
+    *((f"{{i}}.non_local_block.{theirs}", f"nonlocal{{i}}/{ours}") for theirs, ours in _NONLOCAL),
+)
 
 NAMES = (
     # Two pathways.
@@ -34,15 +57,133 @@ NAMES = (
     ("backbone.slow_path.conv1_lateral.bn", "lateral_stem/conv/norm"),
     ("backbone.slow_path.layer{n}_lateral.conv", "lateral_res{stage}/conv/conv"),
     ("backbone.slow_path.layer{n}_lateral.bn", "lateral_res{stage}/conv/norm"),
-    *(
-        ("backbone.{pathway}_path.layer{n}.{i}." + theirs, "{pathway}_res{stage}/block{i}/" + ours)
-        for theirs, ours in _BLOCK
-    ),
+    *(("backbone.{pathway}_path.layer{n}." + theirs, "{pathway}_res{stage}/" + ours) for theirs, ours in _INSIDE),
     # Slow-only.
     ("backbone.conv1.conv", "slow_stem/conv1/conv"),
     ("backbone.conv1.bn", "slow_stem/conv1/norm"),
-    *(("backbone.layer{n}.{i}." + theirs, "slow_res{stage}/block{i}/" + ours) for theirs, ours in _BLOCK),
+    *(("backbone.layer{n}." + theirs, "slow_res{stage}/" + ours) for theirs, ours in _INSIDE),
     ("cls_head.fc_cls", "head/classifier"),
-    # Detection.
+    # Detection; the second form has a hidden layer.
     ("roi_head.bbox_head.fc_cls", "head/classifier"),
+    ("roi_head.bbox_head.fc_cls.0", "head/hidden"),
+    ("roi_head.bbox_head.fc_cls.2", "head/classifier"),
 )
+
+
+def settings(text: str) -> dict[str, Any]:
+    """Return the fields of `SlowFastSpec` from the configuration stored in a `.pth` file.
+
+    Args:
+        text: Python, as mmengine writes it: assignments of plain values. It is parsed, never run.
+
+    Raises:
+        InputError: if the network has the same parameters but computes something else, or for another text.
+    """
+    try:
+        values = {
+            statement.targets[0].id: _value(statement.value)  # pyright: ignore[reportAttributeAccessIssue]
+            for statement in ast.parse(text).body
+            if isinstance(statement, ast.Assign)
+        }
+        return _settings(values["model"], values["test_dataloader"]["dataset"])
+    except (SyntaxError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise InputError(f"the checkpoint's configuration is not one that MMAction2 writes: {error!r}") from error
+
+
+def _value(node: ast.expr) -> Any:
+    """Return a plain value: numbers, texts, lists, and dictionaries, also written as `dict(key=value)`."""
+    if isinstance(node, ast.Call):
+        if not isinstance(node.func, ast.Name) or node.func.id != "dict" or node.args:
+            raise TypeError(f"line {node.lineno} calls a function")
+        return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [_value(item) for item in node.elts]
+    if isinstance(node, ast.Dict):
+        return {_value(key): _value(value) for key, value in zip(node.keys, node.values) if key is not None}
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:
+        raise TypeError(f"line {node.lineno} holds no plain value") from error
+
+
+def _settings(model: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
+    backbone, detects = model["backbone"], "roi_head" in model
+    slow = backbone.get("slow_pathway", backbone)
+    kind = _kind(backbone)
+    _check("backbone", kind, ("ResNet3dSlowFast", "ResNet3dSlowOnly"))
+    _check("spatial strides", slow.get("spatial_strides", [1, 2, 2, 2]), ([1, 2, 2, 1 if detects else 2],))
+    *first, dilation = slow.get("dilations", [1, 1, 1, 1])
+    _check("dilations of res2 to res4", first, ([1, 1, 1],))
+    clip = next(step for step in dataset["pipeline"] if _kind(step) in ("SampleFrames", "SampleAVAFrames"))
+    rate, alpha = (backbone["resample_rate"], backbone["speed_ratio"]) if kind == "ResNet3dSlowFast" else (1, 1)
+    fields = {
+        "frames": clip["clip_len"] // rate,
+        "stride": clip["frame_interval"] * rate,
+        "alpha": alpha,
+        **_nonlocal(slow),
+    }
+    pixels = model.get("data_preprocessor", {})
+    if len(pixels.get("mean", [])) == 3:  # optical flow has two, 128 and 128 for zero
+        fields.update(mean=[x / 255 for x in pixels["mean"]], std=[x / 255 for x in pixels["std"]])
+        fields["channel_order"] = "bgr" if pixels.get("to_rgb") else "rgb"
+    if detects:
+        return {**fields, "roi_dilation": dilation, **_detection(model["roi_head"], dataset)}
+    crop = next(step for step in dataset["pipeline"] if _kind(step) in ("ThreeCrop", "CenterCrop"))
+    views = Views(clip.get("num_clips", 1), 3 if _kind(crop) == "ThreeCrop" else 1, to_the_end=True)
+    several = model["cls_head"].get("multi_class", False)
+    return {
+        **fields,
+        "frame_rate": None,  # raw frames of each video are counted
+        "views": views,
+        "crop_size": crop["crop_size"],
+        "dropout": model["cls_head"].get("dropout_ratio", 0.5),
+        "activation": "sigmoid" if several else "softmax",
+    }
+
+
+def _nonlocal(backbone: dict[str, Any]) -> dict[str, Any]:
+    if not any(map(any, backbone.get("non_local") or [[]])):
+        return {}
+    block = backbone.get("non_local_cfg", {})
+    mode = block.get("mode", "embedded_gaussian")
+    kinds = {"embedded_gaussian": "softmax", "dot_product": "dot_product"}
+    _check("non-local mode", mode, tuple(kinds))
+    if mode == "embedded_gaussian":
+        _check("non-local use_scale", block.get("use_scale", True), (True,))
+    pool = [1, 2, 2] if block.get("sub_sample", False) else [1, 1, 1]
+    return {"nonlocal_kind": kinds[mode], "nonlocal_pool": pool, "nonlocal_pool_last": True}
+
+
+def _detection(roi: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
+    extractor, box = roi["bbox_roi_extractor"], roi["bbox_head"]
+    known = {"ACRNHead": "ACRN", "FBOHead": "a network with a long-term feature bank (LFB)"}
+    if "shared_head" in roi:
+        kind = _kind(roi["shared_head"])
+        raise InputError(f"the checkpoint is of {known.get(kind, kind)}, which this package does not build")
+    _check("type of RoI pooling", extractor.get("roi_layer_type", "RoIAlign"), ("RoIAlign",))
+    _check("sampling ratio of RoIAlign", extractor.get("sampling_ratio", 0), (0,))
+    _check("pooling of a bin", extractor.get("pool_mode", "avg"), ("avg",))
+    _check("stride of features", extractor.get("featmap_stride", 16), (16,))
+    _check("pooling of boxes", box.get("spatial_pool_type", "max"), ("max",))
+    # Without pooling before RoIAlign, which is linear, the head takes the mean after it.
+    before = extractor.get("temporal_pool_mode", "avg") if extractor.get("with_temporal_pool", True) else "avg"
+    _check("pooling of the head over time", box.get("temporal_pool_type", "avg"), ("avg",))
+    return {
+        "roi_aligned": extractor.get("aligned", True),
+        "roi_bins": extractor["output_size"],
+        "roi_time": {"avg": "mean", "max": "max"}[before],
+        "frame_rate": dataset.get("fps", 30),
+        "person_score": dataset.get("person_det_score_thr", 0.9),
+        "dropout": box.get("dropout_ratio", 0),
+        "activation": "sigmoid" if box.get("multilabel", True) else "softmax",
+    }
+
+
+def _kind(section: dict[str, Any]) -> str:
+    return section["type"].rpartition(".")[2]
+
+
+def _check(what: str, found: Any, known: tuple[Any, ...]) -> None:
+    if found not in known:
+        known = " or ".join(map(str, known))  # pyright: ignore[reportAssignmentType]
+        raise InputError(f"the checkpoint's configuration has {what} {found}; this package builds {known} only")

@@ -1,21 +1,19 @@
 """The table of published networks: addresses, data sets, protocols and accuracies. No TensorFlow here.
 
 Addresses and accuracies come from PySlowFast's MODEL_ZOO.md, PyTorchVideo's model zoo page and the README pages of
-MMAction2's slowfast and slowonly configurations; protocols from the configurations beside them. Left out is what this
-package cannot build: C2D and I3D; MMAction2's non-local networks, its R101 with a Fast R50 and its detection models
-(8x8 bins a box, no dilation); and PySlowFast's AVA models with the Kinetics-600 networks behind them, whose non-local
-blocks pool over time too (or, of one, the file is named C2D).
+MMAction2's configurations; protocols from the configurations beside them.
 """
 
 import dataclasses
-import re
 from typing import Any
 
 from ..errors import InputError
-from ..labels import dataset_labels
-from ..models.presets import get_spec, nearest
-from ..models.spec import SlowFastSpec, Views
-from . import caffe2, mmaction2, pytorchvideo
+from ..labels import BOXES, dataset_labels
+from ..models.presets import PRESETS, get_spec, nearest
+from ..models.spec import SlowFastSpec
+from ..models.views import Views
+from . import caffe2, mmaction2, pyslowfast, pytorchvideo
+from .published_files import FILES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,140 +54,87 @@ _PUBLISHERS = {
     ),
     "mmaction2": (
         "MMAction2 model zoo",
-        "https://download.openmmlab.com/mmaction/v1.0/recognition",
+        "https://download.openmmlab.com/mmaction/v1.0",
         {**mmaction2.SPEC, "lateral_norm": False},
     ),
 }
-_DATASETS = {"k400": "kinetics400", "k700": "kinetics700", "k710": "kinetics710"}
-_CAFFE2 = "model_zoo/kinetics400"
-_MULTIGRID = "pyslowfast/model_zoo/multigrid/model_zoo"
-
-# Name (network, data set and publisher): file, and top-1 and top-5 accuracy or mAP.
-_FILES: dict[str, tuple[str, tuple[float, ...]]] = {
-    "slow_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_4x16_R50.pkl", (72.7, 90.3)),
-    "slow_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_8x8_R50.pkl", (74.8, 91.6)),
-    "slowfast_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWFAST_4x16_R50.pkl", (75.6, 92.0)),
-    "slowfast_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWFAST_8x8_R50.pkl", (77.0, 92.6)),
-    "slowfast_8x8_r50_stepwise_k400_pyslowfast": (f"{_MULTIGRID}/Kinetics/SLOWFAST_8x8_R50_stepwise.pkl", (76.8, 92.7)),
-    "slowfast_8x8_r50_multigrid_k400_pyslowfast": (
-        f"{_MULTIGRID}/Kinetics/SLOWFAST_8x8_R50_stepwise_multigrid.pkl",
-        (76.6, 92.7),
-    ),
-    "slowfast_16x8_r50_ssv2_pyslowfast": (f"{_MULTIGRID}/SSv2/SLOWFAST_16x8_R50.pkl", (63.0, 88.5)),
-    "slowfast_16x8_r50_multigrid_ssv2_pyslowfast": (f"{_MULTIGRID}/SSv2/SLOWFAST_16x8_R50_multigrid.pkl", (63.5, 88.7)),
-    "slowfast_16x8_r50_charades_pyslowfast": (f"{_MULTIGRID}/Charades/SLOWFAST_16x8_R50.pkl", (38.9,)),
-    "slowfast_16x8_r50_multigrid_charades_pyslowfast": (
-        f"{_MULTIGRID}/Charades/SLOWFAST_16x8_R50_multigrid.pkl",
-        (38.6,),
-    ),
-    "slow_4x16_r50_k400_pytorchvideo": ("kinetics/SLOW_4x16_R50.pyth", (72.40, 90.18)),
-    "slow_8x8_r50_k400_pytorchvideo": ("kinetics/SLOW_8x8_R50.pyth", (74.58, 91.63)),
-    "slowfast_4x16_r50_k400_pytorchvideo": ("kinetics/SLOWFAST_4x16_R50.pyth", (75.34, 91.89)),
-    "slowfast_8x8_r50_k400_pytorchvideo": ("kinetics/SLOWFAST_8x8_R50.pyth", (76.94, 92.69)),
-    "slowfast_8x8_r101_k400_pytorchvideo": ("kinetics/SLOWFAST_8x8_R101.pyth", (77.90, 93.27)),
-    "slowfast_16x8_r101_k400_pytorchvideo": ("kinetics/SLOWFAST_16x8_R101_50_50.pyth", (78.70, 93.61)),
-    "slow_8x8_r50_ssv2_pytorchvideo": ("ssv2/SLOW_8x8_R50.pyth", (60.04, 85.19)),
-    "slowfast_8x8_r50_ssv2_pytorchvideo": ("ssv2/SLOWFAST_8x8_R50.pyth", (61.68, 86.92)),
-    "slow_8x8_r50_charades_pytorchvideo": ("charades/SLOW_8x8_R50.pyth", (34.72,)),
-    "slowfast_8x8_r50_charades_pytorchvideo": ("charades/SLOWFAST_8x8_R50.pyth", (37.24,)),
-    "slow_4x16_r50_ava_pytorchvideo": ("ava/SLOW_4x16_R50_DETECTION.pyth", (19.5,)),
-    "slowfast_8x8_r50_ava_pytorchvideo": ("ava/SLOWFAST_8x8_R50_DETECTION.pyth", (24.67,)),
-    "slowfast_4x16_r50_k400_mmaction2": (
-        "slowfast/slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb"
-        "/slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb_20220901-701b0f6f.pth",
-        (75.55, 92.35),
-    ),
-    "slowfast_8x8_r50_k400_mmaction2": (
-        "slowfast/slowfast_r50_8xb8-8x8x1-256e_kinetics400-rgb"
-        "/slowfast_r50_8xb8-8x8x1-256e_kinetics400-rgb_20220818-1cb6dfc8.pth",
-        (76.80, 92.99),
-    ),
-    "slowfast_8x8_r50_stepwise_k400_mmaction2": (
-        "slowfast/slowfast_r50_8xb8-8x8x1-steplr-256e_kinetics400-rgb"
-        "/slowfast_r50_8xb8-8x8x1-steplr-256e_kinetics400-rgb_20220818-b62a501f.pth",
-        (76.65, 92.86),
-    ),
-    "slowfast_8x8_r101_k400_mmaction2": (
-        "slowfast/slowfast_r101_8xb8-8x8x1-256e_kinetics400-rgb"
-        "/slowfast_r101_8xb8-8x8x1-256e_kinetics400-rgb_20220818-9c0e09bd.pth",
-        (78.65, 93.88),
-    ),
-    "slow_4x16_r50_k400_mmaction2": (
-        "slowonly/slowonly_r50_8xb16-4x16x1-256e_kinetics400-rgb"
-        "/slowonly_r50_4x16x1_256e_8xb16_kinetics400-rgb_20220901-f6a40d08.pth",
-        (72.97, 90.88),
-    ),
-    "slow_8x8_r50_k400_mmaction2": (
-        "slowonly/slowonly_r50_8xb16-8x8x1-256e_kinetics400-rgb"
-        "/slowonly_r50_8xb16-8x8x1-256e_kinetics400-rgb_20220901-2132fc87.pth",
-        (75.15, 92.11),
-    ),
-    "slow_8x8_r101_k400_mmaction2": (
-        "slowonly/slowonly_r101_8xb16-8x8x1-196e_kinetics400-rgb"
-        "/slowonly_r101_8xb16-8x8x1-196e_kinetics400-rgb_20220901-e6281431.pth",
-        (76.59, 92.80),
-    ),
-    "slow_4x16_r50_imagenet_k400_mmaction2": (
-        "slowonly/slowonly_imagenet-pretrained-r50_8xb16-4x16x1-steplr-150e_kinetics400-rgb"
-        "/slowonly_imagenet-pretrained-r50_8xb16-4x16x1-steplr-150e_kinetics400-rgb_20220901-e7b65fad.pth",
-        (75.12, 91.72),
-    ),
-    "slow_8x8_r50_imagenet_k400_mmaction2": (
-        "slowonly/slowonly_imagenet-pretrained-r50_8xb16-8x8x1-steplr-150e_kinetics400-rgb"
-        "/slowonly_imagenet-pretrained-r50_8xb16-8x8x1-steplr-150e_kinetics400-rgb_20220901-df42dc84.pth",
-        (76.45, 92.55),
-    ),
-    "slow_4x16_r50_imagenet_k700_mmaction2": (
-        "slowonly/slowonly_imagenet-pretrained-r50_16xb16-4x16x1-steplr-150e_kinetics700-rgb"
-        "/slowonly_imagenet-pretrained-r50_16xb16-4x16x1-steplr-150e_kinetics700-rgb_20221013-98b1b0a7.pth",
-        (65.52, 86.39),
-    ),
-    "slow_8x8_r50_imagenet_k700_mmaction2": (
-        "slowonly/slowonly_imagenet-pretrained-r50_16xb16-8x8x1-steplr-150e_kinetics700-rgb"
-        "/slowonly_imagenet-pretrained-r50_16xb16-8x8x1-steplr-150e_kinetics700-rgb_20221013-15b93b10.pth",
-        (67.67, 87.80),
-    ),
-    "slow_8x8_r50_imagenet_k710_mmaction2": (
-        "slowonly/slowonly_imagenet-pretrained-r50_32xb8-8x8x1-steplr-150e_kinetics710-rgb"
-        "/slowonly_imagenet-pretrained-r50_32xb8-8x8x1-steplr-150e_kinetics710-rgb_20230612-12ce977c.pth",
-        (72.39, 90.60),
-    ),
+_DATASETS = {
+    "k400": "kinetics400",
+    "k600": "kinetics600",
+    "k700": "kinetics700",
+    "k710": "kinetics710",
+    "ava21": "ava",
+    "ava22": "ava",
+    "avakinetics": "ava",
 }
+# How a network was trained, or what its name says beside the preset.
+_VARIANTS = ("stepwise", "multigrid", "imagenet", "v21", "k700", "context", "max", "hidden", "focal")
 # What differs from the preset, and from the other networks of the publisher and data set.
 _ARCHITECTURE = {
     "slowfast_8x8_r101_k400_pytorchvideo": {"res4_temporal_blocks": 0},
     "slowfast_8x8_r101_k400_mmaction2": {"res4_temporal_blocks": 0, "lateral_kernel": 7},
     "slow_8x8_r101_k400_mmaction2": {"res4_temporal_blocks": 0},
+    "slow_8x8_r101_ava21_mmaction2": {"depth": 101},
 }
 _FIELDS = {
     "slowfast_16x8_r50_multigrid_ssv2_pyslowfast": {"crop_size": 224},
     "slow_4x16_r50_ava_pytorchvideo": {"person_score": 0.9},
+    "slow_4x16_r50_ava22_pyslowfast": {"person_score": 0.9},
 }
 
 
 def _protocol(dataset: str, publisher: str) -> dict[str, Any]:
     """Return the fields that the configurations of a publisher give to all of its networks of a data set."""
-    if publisher == "mmaction2":  # it counts the raw frames of each video
+    if publisher == "mmaction2":  # it counts the raw frames of each video; AVA's films are read at 30 a second
+        if dataset == "ava":
+            return {"frame_rate": 30, "person_score": 0.9}
+        if dataset == "multisports":
+            return {"frame_rate": None, "person_score": 0.9, "activation": "softmax"}
         return {"frame_rate": None, "views": Views(10, 3, to_the_end=True)}
     pyslowfast = publisher == "pyslowfast"
     # The last clip of PyTorchVideo's sampler ends with the video only since April 2022, after these accuracies.
     charades = Views(10, 3, to_the_end=pyslowfast, fuse="max")
+    # PySlowFast's loaders around PyTorchVideo turn the frames of these two data sets to BGR.
+    order = {"channel_order": "rgb" if pyslowfast else "bgr"}
     return {
         "kinetics400": {"frame_rate": 30, "views": Views(10, 3)},
-        "charades": {"frame_rate": 24, "views": charades, "activation": "sigmoid"},
-        "ssv2": {"frame_rate": None, "frame_index": "segments", "views": Views(1, 1 if pyslowfast else 3)},
+        "kinetics600": {"frame_rate": 30, "views": Views(10, 3)},
+        "charades": {"frame_rate": 24, "views": charades, "activation": "sigmoid", **order},
+        "ssv2": {"frame_rate": None, "frame_index": "segments", "views": Views(1, 1 if pyslowfast else 3), **order},
         "ava": {"frame_rate": 30, "person_score": 0.8},
     }[dataset]
+
+
+def _nonlocal(publisher: str, preset: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields of non-local blocks that a file does not state, and those that it does."""
+    if publisher == "mmaction2":
+        unstated = {"nonlocal_kind": "softmax", "nonlocal_pool": (1, 2, 2), "nonlocal_pool_last": True}
+        return unstated, {"nonlocal_blocks": ((), (0, 2), (0, 2, 4), ())}
+    spec = get_spec(preset)
+    return {name: getattr(spec, name) for name in ("nonlocal_kind", "nonlocal_pool", "nonlocal_pool_last")}, {}
 
 
 def _published(name: str, file: str, accuracy: tuple[float, ...]) -> Published:
     network, dataset, publisher = name.rsplit("_", 2)
     dataset = _DATASETS.get(dataset, dataset)
+    boxes, parts = dataset in BOXES, network.split("_")
     source, root, stated = _PUBLISHERS[publisher]
-    preset = re.sub("_(stepwise|multigrid|imagenet)", "", network) + ("_ava" if dataset == "ava" else "")
-    clip = {field: getattr(get_spec(preset), field) for field in ("frames", "stride", "alpha")}
-    fields = {**clip, **_protocol(dataset, publisher), **_FIELDS.get(name, {})}
-    architecture = {**stated, **({"roi_aligned": False} if dataset == "ava" else {}), **_ARCHITECTURE.get(name, {})}
+    preset = "_".join(part for part in parts if part not in _VARIANTS) + ("_ava" if boxes else "")
+    if boxes and preset not in PRESETS:
+        preset = "slow_4x16_r50_ava"
+    frames, stride = map(int, parts[1].split("x"))
+    fields = {"frames": frames, "stride": stride, "alpha": get_spec(preset).alpha, **_protocol(dataset, publisher)}
+    architecture = {**stated, **_ARCHITECTURE.get(name, {})}
+    if boxes and publisher == "mmaction2":
+        fields["roi_time"] = "max" if "max" in parts else "mean"
+        architecture.update(mmaction2.DETECTION, roi_context="context" in parts, roi_hidden="hidden" in parts)
+    elif boxes:
+        architecture.update(pyslowfast.DETECTION)
+    if "nl" in parts:
+        blocks = _nonlocal(publisher, preset)
+        fields.update(blocks[0])
+        architecture.update(blocks[1])
+    fields.update(_FIELDS.get(name, {}))
     return Published(
         f"{root}/{file}",
         dataset,
@@ -201,7 +146,7 @@ def _published(name: str, file: str, accuracy: tuple[float, ...]) -> Published:
     )
 
 
-MODELS = {name: _published(name, *row) for name, row in _FILES.items()}
+MODELS = {name: _published(name, *row) for name, row in FILES.items()}
 
 
 def published_name(name: str) -> str:

@@ -6,10 +6,13 @@
 from typing import Any
 
 from ..errors import InputError
-from ..models.spec import Views
+from ..models.views import Views
 
 TITLE = "PySlowFast"
+PUBLISHER = "pyslowfast"
 SPEC = {"frame_index": "linspace"}
+# Of a detection network without a configuration.
+DETECTION = {"roi_aligned": False}
 IGNORED = r".*\.num_batches_tracked"
 CONV = {".weight": "kernel", ".bias": "bias"}
 NORM = {".weight": "gamma", ".bias": "beta", ".running_mean": "moving_mean", ".running_var": "moving_variance"}
@@ -67,13 +70,17 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
     stride, dilation = (1, 2) if detection["ENABLE"] else (2, 1)
     # Parameter names and shapes do not show these.
     checks = [
-        ("MODEL.ARCH", model["ARCH"], ("slow", "slowfast")),
+        ("MODEL.ARCH", model["ARCH"], ("slow", "slowfast")),  # not c2d, i3d, x3d, mvit
         ("RESNET.STRIDE_1X1", resnet["STRIDE_1X1"], (False,)),
         ("RESNET.SPATIAL_STRIDES", _each(resnet["SPATIAL_STRIDES"]), ([1, 2, 2, stride],)),
         ("RESNET.SPATIAL_DILATIONS", _each(resnet["SPATIAL_DILATIONS"]), ([1, 1, 1, dilation],)),
     ]
+    pools = [nonlocal_["POOL"][i][0] for i, stage in enumerate(nonlocal_["LOCATION"]) if any(stage)]
     if blocks:
-        checks.append(("NONLOCAL.POOL", _each(nonlocal_["POOL"]), ([[1, 2, 2]] * 4,)))
+        checks.append(
+            ("NONLOCAL.LOCATION of the Fast pathway", [i for s in nonlocal_["LOCATION"] for i in s[1:] if i], ([],))
+        )
+        checks.append(("NONLOCAL.POOL of the stages with blocks", pools, tuple([pools[0]] * n for n in (1, 2, 3, 4))))
         checks.append(("NONLOCAL.GROUP", _each(nonlocal_["GROUP"]), ([1] * 4,)))
     if detection["ENABLE"]:
         checks.append(("DETECTION.ROI_XFORM_RESOLUTION", detection["ROI_XFORM_RESOLUTION"], (7,)))
@@ -98,6 +105,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
         spec["activation"] = model["HEAD_ACT"]
     if blocks:
         spec["nonlocal_kind"] = nonlocal_["INSTANTIATION"]
+        spec["nonlocal_pool"] = pools[0]
     if detection["ENABLE"]:
         person_score = config["AVA"]["DETECTION_SCORE_THRESH"]
         spec.update(head="roi", roi_aligned=detection["ALIGNED"], person_score=person_score)
@@ -128,6 +136,8 @@ def _sees_bgr(config: dict[str, Any]) -> bool:
     dataset = config["TRAIN"]["DATASET"].lower()
     if dataset == "ava":
         return config["AVA"]["BGR"]
+    if dataset in ("ptvcharades", "ptvssv2"):
+        return True  # read as RGB and turned, whatever the configuration says
     # OpenCV reads the image files of these data sets as BGR; videos are decoded as RGB.
     images = dataset.endswith(("charades", "ssv2"))
     return images != config["DATA"].get("REVERSE_INPUT_CHANNEL", False)

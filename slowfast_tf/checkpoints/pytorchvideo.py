@@ -1,10 +1,11 @@
 """PyTorchVideo (github.com/facebookresearch/pytorchvideo): its parameter names and ours; fields as in `pyslowfast`."""
 
-from .pyslowfast import CONV, IGNORED, NORM
+from .pyslowfast import CONV, DETECTION, IGNORED, NORM
 
-__all__ = ["CONV", "IGNORED", "NAMES", "NORM", "SPEC", "TITLE"]
+__all__ = ["CONV", "DETECTION", "IGNORED", "NAMES", "NORM", "PUBLISHER", "SPEC", "TITLE"]
 
 TITLE = "PyTorchVideo"
+PUBLISHER = "pytorchvideo"
 SPEC = {"frame_index": "linspace"}
 
 _BLOCK = (

@@ -32,7 +32,7 @@ def read_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], str | N
 
     Returns:
         A dictionary from the parameter names in the file to arrays, and the text of the configuration that
-        PySlowFast stores with them (or None).
+        PySlowFast and MMAction2 store with them (or None).
 
     Raises:
         InputError: if the file is missing, damaged, of another kind, or asks to run code.
@@ -45,7 +45,8 @@ def read_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], str | N
     content = _read_torch(path) if zipfile.is_zipfile(path) or start == _OLD_TORCH else unpickle.read_pickle(path, KIND)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}; a checkpoint is a dictionary of parameters")
-    config = content.get("cfg")
+    meta = content.get("meta")
+    config = content.get("cfg", meta.get("cfg") if isinstance(meta, dict) else None)
     for wrapper in ("model_state", "state_dict", "blobs"):
         if isinstance(content.get(wrapper), dict):
             content = content[wrapper]

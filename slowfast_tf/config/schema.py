@@ -12,7 +12,8 @@ from ..data.datasets import DATASETS
 from ..errors import InputError
 from ..files.atomic import write_text
 from ..models.presets import get_spec
-from ..models.spec import SlowFastSpec, Views
+from ..models.spec import SlowFastSpec
+from ..models.views import Views
 
 Positive = Annotated[int, pydantic.Field(ge=1)]
 Rate = Annotated[float, pydantic.Field(ge=0)]
@@ -270,10 +271,8 @@ class Config(Section):
     @pydantic.model_validator(mode="after")
     def _network_fits_training(self):
         spec = self.spec()
-        if self.data.rand_augment_layers and "fast" in spec.pathways and spec.fast_input == "flow":
-            raise ValueError(
-                "fast_input flow would not follow data.rand_augment_layers, which moves pixels; set it to 0"
-            )
+        if self.data.rand_augment_layers and not spec.takes_video:
+            raise ValueError("optical flow would not follow data.rand_augment_layers, which moves pixels; set it to 0")
         if self.train.multigrid and spec.frames % 4:
             raise ValueError(
                 f"train.multigrid takes frames in multiples of 4, to begin with a quarter; got {spec.frames}"
@@ -336,7 +335,7 @@ class Config(Section):
             )
         if "saved_model" in self.export and not self.spec().takes_video:
             raise InputError(
-                "export: a SavedModel takes video, and model.fast_input flow needs optical flow; set export to [], and"
+                "export: a SavedModel takes video, and the network needs optical flow; set export to [], and"
                 " export the trained network as tflite or onnx"
             )
 

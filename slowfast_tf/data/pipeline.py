@@ -14,7 +14,8 @@ import tensorflow as tf
 from .. import plugins
 from ..config import Config
 from ..errors import InputError
-from ..models.spec import MIDDLE, SlowFastSpec, Views
+from ..models.spec import SlowFastSpec
+from ..models.views import MIDDLE, Views
 from . import augment, clips, datasets, multigrid, service
 from .random_clips import RandomClips, shuffled
 from .sampling import Sampling, test_starts
@@ -327,7 +328,7 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
         return _Opened(records, records.labels, records.dataset, ())
     if flow:
         raise InputError(
-            f"model.fast_input flow needs records with optical flow, not dataset {data.dataset!r}; prepare them with"
+            f"the network needs records with optical flow, not dataset {data.dataset!r}; prepare them with"
             " prepare.flow true, and set data.dataset to records"
         )
     found = datasets.load_split(data.dataset, data.root, split, strict)

@@ -5,7 +5,8 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from ..models.spec import MIDDLE, SlowFastSpec, Views
+from ..models.spec import SlowFastSpec
+from ..models.views import MIDDLE, Views
 
 # Float64 arithmetic may give a hair less than a whole number; this makes it whole again before rounding down.
 _ROUNDING = 1e-4

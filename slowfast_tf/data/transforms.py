@@ -274,31 +274,30 @@ def pathways(clip: tf.Tensor, spec: SlowFastSpec, flow: tf.Tensor | None = None)
     Args:
         clip: normalized float32 `[..., alpha * T, S, S, 3]` (T frames for Slow-only), in the spec's channel order.
         spec: the network.
-        flow: optical flow divided by 20 pixels, float32 `[..., alpha * T, S, S, 2]`, for `fast_input` "flow".
+        flow: optical flow divided by 20 pixels, float32 `[..., alpha * T, S, S, 2]` (T frames for Slow-only), for a
+            `slow_input` or `fast_input` "flow".
 
     Returns:
-        "slow" `[..., T, S, S, 3]` and "fast" `[..., alpha * T, S', S', C]`, those of the spec's pathways.
+        "slow" `[..., T, S, S, C]` and "fast" `[..., alpha * T, S', S', C]`, those of the spec's pathways.
 
     Raises:
-        ValueError: for `fast_input` "flow" without `flow`.
+        ValueError: for a network of optical flow without `flow`.
 
     Example:
         >>> inputs = pathways(normalize(frames, spec), spec)
         >>> logits = model({name: x[None] for name, x in inputs.items()})
     """
+    if flow is None and not spec.takes_video:
+        raise ValueError("the network needs optical flow, received frames only; read records that hold flow")
     inputs = {}
     if "slow" in spec.pathways:
-        inputs["slow"] = tf.gather(clip, spec.slow_index, axis=-4)
+        inputs["slow"] = tf.gather(flow if spec.slow_input == "flow" else clip, spec.slow_index, axis=-4)
     if "fast" in spec.pathways:
-        inputs["fast"] = _fast_input(clip, spec, flow)
+        inputs["fast"] = flow if spec.fast_input == "flow" else _fast_input(clip, spec)
     return inputs
 
 
-def _fast_input(clip: tf.Tensor, spec: SlowFastSpec, flow: tf.Tensor | None) -> tf.Tensor:
-    if spec.fast_input == "flow":
-        if flow is None:
-            raise ValueError("fast_input flow needs optical flow, received frames only; read records that hold flow")
-        return flow
+def _fast_input(clip: tf.Tensor, spec: SlowFastSpec) -> tf.Tensor:
     if spec.fast_input == "half":
         shape = tf.shape(clip)
         half = (shape[-3:-1] + 1) // 2

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ..errors import InputError
-from ..models.spec import SlowFastSpec, Views
+from ..models.spec import SlowFastSpec
+from ..models.views import Views
 
 # What decides a score besides the weights and can be overridden, and what belongs to the weights.
 OVERRIDABLE = (

@@ -11,7 +11,8 @@ from ..errors import InputError
 from ..files.atomic import atomic
 from ..models import keras_compat as compat
 from ..models.slowfast import SlowFast
-from ..models.spec import SlowFastSpec, Views
+from ..models.spec import SlowFastSpec
+from ..models.views import Views
 from .signatures import signatures
 
 

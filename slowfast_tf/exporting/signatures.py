@@ -10,7 +10,8 @@ import tensorflow as tf
 from ..data import sampling, transforms
 from ..inference.predictor import Predictor
 from ..models.slowfast import SlowFast
-from ..models.spec import SlowFastSpec, Views
+from ..models.spec import SlowFastSpec
+from ..models.views import Views
 from ..video.probe import MAX_ASPECT, MAX_PIXELS
 from .freeze import Network, input_specs
 

@@ -102,13 +102,13 @@ def check_takes_video(spec: SlowFastSpec, name: str | os.PathLike) -> None:
         name: what the user calls the network, for the error.
 
     Raises:
-        InputError: if the Fast pathway takes optical flow.
+        InputError: if it takes optical flow.
 
     Example:
         >>> check_takes_video(model.spec, "runs/demo")
     """
-    if spec.fast_input == "flow" and "fast" in spec.pathways:
+    if not spec.takes_video:
         raise InputError(
-            f"{name} takes optical flow (fast_input 'flow'), which a video file does not hold; give a model of another"
-            " fast_input, or evaluate this one on a data set with flow"
+            f"{name} takes optical flow, which a video file does not hold; give a model that takes RGB, or evaluate"
+            " this one on records with flow"
         )

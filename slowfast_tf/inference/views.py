@@ -10,7 +10,8 @@ from ..data import clips
 from ..data.reference import Video
 from ..data.sampling import Sampling, test_starts
 from ..data.sources import Files
-from ..models.spec import SlowFastSpec, Views
+from ..models.spec import SlowFastSpec
+from ..models.views import Views
 from .predictor import Predictor
 
 

@@ -1,8 +1,8 @@
 """Class names of the data sets that published networks were trained on, in the order of their classifiers.
 
 A text file for each data set holds one name a line: the Kinetics sets (sorted by name; Kinetics-710 in the order of
-MMAction2), Charades (c000 to c156), AVA (action ids 1 to 80) and Something-Something V2 (ids 0 to 173). No TensorFlow
-here.
+MMAction2), Charades (c000 to c156), AVA (action ids 1 to 80), Something-Something V2 (ids 0 to 173) and
+MultiSports (in the order of MMAction2). No TensorFlow here.
 """
 
 import functools
@@ -17,7 +17,9 @@ DATASETS = {
     "charades": 157,
     "ava": 80,
     "ssv2": 174,
+    "multisports": 66,
 }
+BOXES = ("ava", "multisports")  # their labels belong to boxes
 
 
 @functools.cache
@@ -44,7 +46,7 @@ def guess_labels(num_classes: int, head: str = "pool") -> tuple[str, ...]:
 
     Args:
         num_classes: outputs of the classifier.
-        head: "pool" or "roi"; only AVA has boxes.
+        head: "pool" or "roi", which data sets with boxes have.
 
     Returns:
         The names, or an empty tuple if no data set has that number of classes.
@@ -54,6 +56,6 @@ def guess_labels(num_classes: int, head: str = "pool") -> tuple[str, ...]:
         'Approaching something with your camera'
     """
     for name, classes in DATASETS.items():
-        if classes == num_classes and (name == "ava") == (head == "roi"):
+        if classes == num_classes and (name in BOXES) == (head == "roi"):
             return dataset_labels(name)
     return ()

@@ -73,12 +73,15 @@ def cost(spec: SlowFastSpec, size: int = 256) -> dict[str, dict[str, int]]:
                     conv(pathway, (1, 1, 1), channels[pathway], shape[3], shape)  # of the shortcut
                 channels[pathway] = shape[3]
             for _ in spec.nonlocal_places(pathway, stage):
-                pooled = (shape[0], shape[1] // 2, shape[2] // 2)
+                keys = shape if spec.nonlocal_pool_last else _pooled(spec, shape)
                 half = shape[3] // 2
-                for output in (shape, pooled, pooled):
+                for output in (shape, keys, keys):
                     conv(pathway, (1, 1, 1), shape[3], half, output, norm=False, bias=True)
                 conv(pathway, (1, 1, 1), half, shape[3], shape)
-    conv("head", (), sum(channels.values()), spec.num_classes, (), norm=False, bias=True)
+    features = sum(channels.values()) * (2 if spec.head == "roi" and spec.roi_context else 1)
+    if spec.head == "roi" and spec.roi_hidden:
+        conv("head", (), features, features, (), norm=False, bias=True)
+    conv("head", (), features, spec.num_classes, (), norm=False, bias=True)
     return parts
 
 
@@ -92,7 +95,12 @@ def nonlocal_products(spec: SlowFastSpec, size: int = 256) -> int:
     """Count multiply-adds of the two matrix products of every non-local block, which `cost` leaves out."""
     products = 0
     for stage in (2, 3, 4, 5):
-        frames, height, width, channels = spec.feature_shape("slow", stage, size)
-        queries, keys = frames * height * width, frames * (height // 2) * (width // 2)
+        shape = spec.feature_shape("slow", stage, size)
+        queries, keys, channels = math.prod(shape[:3]), math.prod(_pooled(spec, shape)), shape[3]
         products += len(spec.nonlocal_places("slow", stage)) * 2 * queries * keys * (channels // 2)
     return products
+
+
+def _pooled(spec: SlowFastSpec, shape: Sizes) -> Sizes:
+    """Return time, height and width of a non-local block's keys."""
+    return tuple(n // pool for n, pool in zip(shape, spec.nonlocal_pool))

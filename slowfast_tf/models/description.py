@@ -100,7 +100,8 @@ def _stages(spec: SlowFastSpec, size: int) -> list[dict[str, Any]]:
         for stage in (2, 3, 4, 5):
             shape = spec.feature_shape(pathway, stage, size)
             inner = spec.pathway_width(pathway, stage)
-            dilated = ", dilation 2" if spec.stage_dilation(stage) == 2 else ""
+            dilation = spec.stage_dilation(stage)
+            dilated = f", dilation {dilation}" if dilation > 1 else ""
             operations = [
                 f"({kernel}x1^2,{inner}; 1x3^2,{inner}{dilated}; 1x1^2,{shape[3]}) x{len(list(same))}"
                 for kernel, same in itertools.groupby(spec.temporal_kernels(pathway, stage))

@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from .base import Layer, Shape, register
-from .roi_align import RoIAlign
+from .base import Layer, Shape, register, sizes
+from .roi_align import RoIAlign, adaptive_average_pool
 
 
 def activate(logits: tf.Tensor, activation: str) -> tf.Tensor:
@@ -57,28 +57,56 @@ class RoIHead(Layer):
         strides: input pixels per feature pixel, for each pathway.
         dropout: rate.
         aligned: see `RoIAlign`.
+        bins: of a box, in height and in width.
+        time: how features are pooled over time, "mean" or "max".
+        context: whether the features of the whole picture, over as many bins, stand beside a box's (MMAction2).
+        hidden: whether a hidden layer, as wide as the features, comes before the classifier (MMAction2).
     """
 
-    def __init__(self, num_classes: int, strides: list[int], dropout: float = 0.5, aligned: bool = True, **kwargs: Any):
+    def __init__(
+        self,
+        num_classes: int,
+        strides: list[int],
+        dropout: float = 0.5,
+        aligned: bool = True,
+        bins: int = 7,
+        time: str = "mean",
+        context: bool = False,
+        hidden: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **kwargs)
         self.num_classes = num_classes
         self.aligns = [
-            RoIAlign(stride=stride, aligned=aligned, dtype="float32", name=f"align{i}")
+            RoIAlign(size=bins, stride=stride, aligned=aligned, dtype="float32", name=f"align{i}")
             for i, stride in enumerate(strides)
         ]
+        self.bins = bins
+        self.over_time = {"mean": tf.reduce_mean, "max": tf.reduce_max}[time]
+        self.context = context
         self.dropout = keras.layers.Dropout(dropout, dtype="float32", name="dropout")
         self.classifier = _classifier(num_classes)
+        self.hidden: Any = None
+        self.has_hidden = hidden
 
     def build(self, input_shape: Sequence[Shape]) -> None:
-        channels = sum(shape[-1] for shape in input_shape[:-1])
+        channels = sum(shape[-1] for shape in input_shape[:-1]) * (2 if self.context else 1)
+        if self.has_hidden:
+            self.hidden = keras.layers.Dense(channels, "relu", dtype="float32", name="hidden")
+            self.hidden.build((None, None, channels))
         self.classifier.build((None, None, channels))
         self.built = True
 
     def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> tf.Tensor:
         *features, boxes = inputs
-        regions = [align([tf.reduce_mean(x, 1), boxes]) for align, x in zip(self.aligns, features)]
-        x = tf.concat([tf.reduce_max(x, [2, 3]) for x in regions], -1)
-        return self.classifier(self.dropout(x, training=training))
+        features = [self.over_time(x, 1) for x in features]
+        x = [tf.reduce_max(align([x, boxes]), [2, 3]) for align, x in zip(self.aligns, features)]
+        if self.context:
+            count = sizes(boxes)[1]
+            whole = [tf.reduce_max(adaptive_average_pool(tf.cast(x, tf.float32), self.bins), [1, 2]) for x in features]
+            x += [tf.repeat(x[:, None], count, axis=1) for x in whole]
+        x = self.dropout(tf.concat(x, -1), training=training)
+        return self.classifier(x if self.hidden is None else self.hidden(x))
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], input_shape[-1][1], self.num_classes)

@@ -3,6 +3,8 @@
 Each layer is a Keras layer that serializes itself. `Conv3D` is in `conv`.
 """
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -167,19 +169,29 @@ class Bottleneck(Composite):
 @register
 class NonLocal(Composite):
     """Non-local block (Wang et al., arXiv 1711.07971), as in the published SlowFast models: keys and values are
-    pooled 2x2 in space, the inner width is half the outer one.
+    max-pooled, the inner width is half the outer one.
 
     Args:
         kind: "dot_product" (divided by the number of keys) or "softmax" (scaled by 1/sqrt(inner width)).
+        pool: by how much time, height and width are pooled; what is left over at the end falls away.
+        pool_last: whether keys and values are pooled after their convolutions, not before.
         options: see `Composite`.
 
     Raises:
-        ValueError: if height or width is below 2.
+        ValueError: if time, height or width is smaller than its pool.
     """
 
-    def __init__(self, kind: str = "dot_product", **kwargs: Any):
+    def __init__(
+        self,
+        kind: str = "dot_product",
+        pool: Sequence[int] = (1, 2, 2),
+        pool_last: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.kind = kind
+        self.pool = tuple(pool)
+        self.pool_last = pool_last
 
     def build(self, input_shape: Shape) -> None:
         channels = input_shape[-1]
@@ -196,13 +208,20 @@ class NonLocal(Composite):
 
     def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         batch, time, height, width, _ = sizes(x)
-        if 1 in x.shape[2:4]:
-            raise ValueError(f"a non-local block pools 2x2, and its feature is {x.shape[2:4]}; give a larger input")
-        pooled = per_frame(lambda frames: tf.nn.max_pool2d(frames, 2, 2, "VALID"), x)
+        if any(n is not None and n < least for n, least in zip(x.shape[1:4], self.pool)):
+            raise ValueError(
+                f"a non-local block pools {'x'.join(map(str, self.pool))}, and its feature is"
+                f" {tuple(x.shape[1:4])}; give a larger input"
+            )
+        if self.pool_last:
+            key, value = self._pooled(self.phi(x)), self._pooled(self.g(x))
+        else:
+            pooled = self._pooled(x)
+            key, value = self.phi(pooled), self.g(pooled)
         query = tf.reshape(self.theta(x), [batch, time * height * width, self.inner])
-        keys = time * (height // 2) * (width // 2)
-        key = tf.reshape(self.phi(pooled), [batch, keys, self.inner])
-        value = tf.reshape(self.g(pooled), [batch, keys, self.inner])
+        keys = (time // self.pool[0]) * (height // self.pool[1]) * (width // self.pool[2])
+        key = tf.reshape(key, [batch, keys, self.inner])
+        value = tf.reshape(value, [batch, keys, self.inner])
         affinity = tf.matmul(query, key, transpose_b=True)
         if self.kind == "softmax":
             affinity = tf.nn.softmax(affinity * self.inner**-0.5)
@@ -210,6 +229,14 @@ class NonLocal(Composite):
             affinity /= tf.cast(keys, affinity.dtype)
         y = tf.reshape(tf.matmul(affinity, value), [batch, time, height, width, self.inner])
         return x + self.out(y, training=training)
+
+    def _pooled(self, x: tf.Tensor) -> tf.Tensor:
+        over_time, *over_space = self.pool
+        if over_space != [1, 1]:
+            x = per_frame(lambda frames: tf.nn.max_pool2d(frames, over_space, over_space, "VALID"), x)
+        # TFLite has no three-dimensional pooling.
+        end = sizes(x)[1] // over_time * over_time
+        return functools.reduce(tf.maximum, [x[:, i:end:over_time] for i in range(over_time)])
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

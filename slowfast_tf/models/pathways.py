@@ -52,7 +52,7 @@ class Stage(Composite):
         stride: of height and width, in the first block.
         dilation: of height and width, in every block.
         nonlocal_blocks: indices (from 0) of the blocks that a non-local block follows.
-        nonlocal_kind: see `NonLocal`.
+        nonlocal_kind, nonlocal_pool, nonlocal_pool_last: `kind`, `pool` and `pool_last` of `NonLocal`.
         options: see `Composite`.
     """
 
@@ -65,6 +65,8 @@ class Stage(Composite):
         dilation: int = 1,
         nonlocal_blocks: Sequence[int] = (),
         nonlocal_kind: str = "dot_product",
+        nonlocal_pool: Sequence[int] = (1, 2, 2),
+        nonlocal_pool_last: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -73,7 +75,8 @@ class Stage(Composite):
             block = stride if i == 0 else 1, dilation
             self.blocks.append(Bottleneck(filters, inner_filters, kernel, *block, name=f"block{i}", **self._options))
             if i in nonlocal_blocks:
-                self.blocks.append(NonLocal(nonlocal_kind, name=f"nonlocal{i}", **self._options))
+                pool = nonlocal_pool, nonlocal_pool_last
+                self.blocks.append(NonLocal(nonlocal_kind, *pool, name=f"nonlocal{i}", **self._options))
 
     def build(self, input_shape: Shape) -> None:
         for block in self.blocks:

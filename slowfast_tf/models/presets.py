@@ -15,6 +15,8 @@ _16x8 = dataclasses.replace(_8x8, frames=16)
 _R101 = {"depth": 101, "res4_temporal_blocks": 6, "lateral_kernel": 5}
 _NL = {"nonlocal_kind": "dot_product", "lateral_kernel": 5}
 _R101_NL = {**_R101, **_NL, "nonlocal_blocks": ((), (), (6, 13, 20), ())}
+# For AVA, and the Kinetics-600 networks that these were trained from, keys and values are pooled over time as well.
+_POOLED = {"nonlocal_pool": (2, 2, 2)}
 # Action detection (section 5): each person's actions, of AVA's 80.
 _AVA = {"head": "roi", "num_classes": 80, "activation": "sigmoid"}
 
@@ -25,16 +27,24 @@ PRESETS: dict[str, SlowFastSpec] = {
     "slowfast_4x16_r101": dataclasses.replace(_4x16, **_R101),
     "slowfast_8x8_r101": dataclasses.replace(_8x8, **_R101),
     "slowfast_16x8_r101": dataclasses.replace(_16x8, **_R101),
+    "slowfast_8x8_r101_50_101": dataclasses.replace(_8x8, **_R101, fast_res4_temporal_blocks=0),
+    "slowfast_8x8_r101_101_101": dataclasses.replace(_8x8, **{**_R101, "res4_temporal_blocks": 0}),
+    "slowfast_4x16_r101_r50": dataclasses.replace(_4x16, depth=101, fast_depth=50),
     "slowfast_4x16_r50_nl": dataclasses.replace(_4x16, **_NL),
     "slowfast_8x8_r50_nl": dataclasses.replace(_8x8, **_NL),
     "slowfast_16x8_r101_nl": dataclasses.replace(_16x8, **_R101_NL),
+    "slowfast_8x8_r101_nl": dataclasses.replace(_8x8, **_R101_NL, **_POOLED),
     "slow_4x16_r50": dataclasses.replace(_4x16, pathways=("slow",)),
     "slow_8x8_r50": dataclasses.replace(_8x8, pathways=("slow",)),
     "slow_8x8_r101": dataclasses.replace(_8x8, **_R101, pathways=("slow",)),
+    "slow_4x16_r50_nl": dataclasses.replace(_4x16, **_NL, pathways=("slow",)),
+    "slow_8x8_r50_nl": dataclasses.replace(_8x8, **_NL, pathways=("slow",)),
     "fast_4x16_r50": dataclasses.replace(_4x16, pathways=("fast",)),
     "slowfast_4x16_r50_ava": dataclasses.replace(_4x16, **_AVA),
     "slowfast_8x8_r50_ava": dataclasses.replace(_8x8, **_AVA),
     "slowfast_8x8_r101_ava": dataclasses.replace(_8x8, **_R101, **_AVA),
+    "slowfast_8x8_r101_nl_ava": dataclasses.replace(_8x8, **_R101_NL, **_POOLED, **_AVA),
+    "slowfast_16x8_r101_nl_ava": dataclasses.replace(_16x8, **_R101_NL, **_POOLED, **_AVA),
     "slow_4x16_r50_ava": dataclasses.replace(_4x16, pathways=("slow",), **_AVA),
     # Small enough to train on a laptop in minutes. At stride 16 the demo's motions would not be visible.
     "slowfast_2x16_demo": dataclasses.replace(

@@ -71,3 +71,27 @@ class RoIAlign(Layer):
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         features, boxes = input_shape
         return (features[0], boxes[1], self.size, self.size, features[-1])
+
+
+def adaptive_average_pool(x: tf.Tensor, bins: int) -> tf.Tensor:
+    """Average images over a grid of bins, as PyTorch's `AdaptiveAvgPool2d`: bin i of n pixels has floor(i n / bins) to
+    ceil((i + 1) n / bins), so that neighbors overlap where bins do not divide n.
+
+    Args:
+        x: float32 `[B, H, W, C]`.
+        bins: in height and in width.
+
+    Returns:
+        float32 `[B, bins, bins, C]`.
+    """
+    _, height, width, _ = sizes(x)
+    return tf.einsum("bhwc,ih,jw->bijc", x, _shares(height, bins), _shares(width, bins))
+
+
+def _shares(length: Any, bins: int) -> tf.Tensor:
+    """Return the weight of each of `length` pixels in each bin, `[bins, length]`."""
+    index = tf.range(bins)
+    first, end = index * length // bins, -(-(index + 1) * length // bins)
+    pixel = tf.range(length)
+    inside = tf.cast((pixel >= first[:, None]) & (pixel < end[:, None]), tf.float32)
+    return inside / tf.reduce_sum(inside, 1, keepdims=True)

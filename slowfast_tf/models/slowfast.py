@@ -154,7 +154,18 @@ def _network(spec: SlowFastSpec, options: dict[str, Any]) -> tuple[list[Any], An
     # Boxes are in pixels of the whole picture, also where the Fast pathway sees it at half the size.
     half = [2 if pathway == "fast" and spec.fast_input == "half" else 1 for pathway in spec.pathways]
     strides = [spec.feature_stride(5) * scale for scale in half]
-    head = RoIHead(spec.num_classes, strides, spec.dropout, spec.roi_aligned, name="head", dtype=options["dtype"])
+    head = RoIHead(
+        spec.num_classes,
+        strides,
+        spec.dropout,
+        spec.roi_aligned,
+        spec.roi_bins,
+        spec.roi_time,
+        spec.roi_context,
+        spec.roi_hidden,
+        name="head",
+        dtype=options["dtype"],
+    )
     return [*inputs, boxes], head([*last, boxes])
 
 
@@ -168,6 +179,8 @@ def _stage(spec: SlowFastSpec, pathway: str, stage: int, options: dict[str, Any]
         dilation=spec.stage_dilation(stage),
         nonlocal_blocks=spec.nonlocal_places(pathway, stage),
         nonlocal_kind=spec.nonlocal_kind,
+        nonlocal_pool=spec.nonlocal_pool,
+        nonlocal_pool_last=spec.nonlocal_pool_last,
         name=f"{pathway}_res{stage}",
         **options,
     )

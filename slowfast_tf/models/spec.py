@@ -2,71 +2,13 @@
 
 import dataclasses
 import math
-import re
 from typing import Any
+
+from .views import MIDDLE, Views
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 CHANNELS = {"rgb": 3, "half": 3, "gray": 1, "difference": 1, "flow": 2}
 LATERAL = ("conv", "sample", "channel_concat", "channel_sum", "none")
-
-
-@dataclasses.dataclass(frozen=True)
-class Views:
-    """The views of a video in a test, and how their scores are fused (section 4 of the paper: 10 clips, 3 crops).
-
-    Attributes:
-        clips: clips, uniform in time; a single clip lies in the middle of the video.
-        crops: square crops of each clip along its longer side. 0: a single pass over the whole width and height, in
-            which every crop-sized window counts as a view.
-        to_the_end: whether the last clip ends with the video. PySlowFast does so on Charades; on Kinetics the k-th of K
-            clips starts at k / K of the room. Starts are within two raw frames of PySlowFast's, which rounds them.
-        fuse: "mean" or "max" over the scores of the views.
-
-    Raises:
-        ValueError: for values out of range.
-
-    Example:
-        >>> str(Views(clips=10, crops=3))
-        '10x3'
-    """
-
-    clips: int = 10
-    crops: int = 3
-    to_the_end: bool = False
-    fuse: str = "mean"
-
-    def __post_init__(self):
-        for name, least in (("clips", 1), ("crops", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"views: {name} must be a whole number of at least {least}; got {value!r}")
-        if self.fuse not in ("mean", "max"):
-            raise ValueError(f"views: fuse must be mean or max; got {self.fuse!r}")
-
-    def __str__(self) -> str:
-        return f"{self.clips}x{self.crops or 'whole'}"
-
-    def parse(self, text: str) -> "Views":
-        """Return views of other clips and crops, which are fused as these are.
-
-        Args:
-            text: "middle" (one clip and one crop) or "KxC" (K clips, C crops, or "whole"), such as "10x3".
-
-        Raises:
-            ValueError: for another text.
-
-        Example:
-            >>> Views(fuse="max").parse("4x1")
-            Views(clips=4, crops=1, to_the_end=False, fuse='max')
-        """
-        found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,2}|whole)", "1x1" if text == "middle" else text)
-        if not found:
-            raise ValueError(f"views are middle or KxC, such as 10x3; got {text!r}")
-        crops = 0 if found[2] == "whole" else int(found[2])
-        return dataclasses.replace(self, clips=int(found[1]), crops=crops)
-
-
-MIDDLE = Views(1, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +21,7 @@ class SlowFastSpec:
     The network:
         pathways: `("slow", "fast")`, `("slow",)` or `("fast",)`.
         depth: 10, 18, 50 or 101; bottleneck blocks at every depth (one in each of res2 to res5 at 10, two at 18).
+        fast_depth: of the Fast pathway, or None for the same (50 beside 101 in one network of MMAction2).
         width: channels of the Slow pathway's first convolution (64 in the paper).
         frames, stride, alpha: T, tau and alpha.
         beta_inv: 1 / beta; the Fast pathway has a `beta_inv`-th of the Slow one's channels, rounded.
@@ -89,15 +32,25 @@ class SlowFastSpec:
         slow_kernels, fast_kernels: kernel size in time of conv1 and res2 to res5 (Table 1).
         res4_temporal_blocks: how many blocks of res4 have that kernel, the others having 1 (0: all of
             them; 6 in the paper's R101).
+        fast_res4_temporal_blocks: of the Fast pathway, or None for the same number.
         nonlocal_kind: "none", "dot_product" or "softmax"; non-local blocks go into the Slow pathway.
         nonlocal_blocks: for res2 to res5, after which blocks (from 0) one stands.
+        nonlocal_pool: by how much time, height and width of keys and values are max-pooled. (2, 2, 2) in PySlowFast's
+            networks for AVA and Kinetics-600.
+        nonlocal_pool_last: whether they are pooled after their convolutions (MMAction2), not before (PySlowFast).
+        slow_input: what the Slow pathway sees: "rgb" or, of a Slow-only network, "flow" (2 channels; MMAction2).
         fast_input: what the Fast pathway sees (Table 5c): "rgb", "half" (RGB at half the height and width,
             rounded up), "gray" (1 channel), "difference" (of neighbouring gray frames, 1 channel: what
             the published 34.2 G needs) or "flow" (2 channels).
-        head: "pool" (a label for the clip, Table 1) or "roi" (labels for boxes, section 5: RoIAlign, and res5 with
-            spatial stride 1 and dilation 2).
+        head: "pool" (a label for the clip, Table 1) or "roi" (labels for boxes, section 5, by RoIAlign; res5 has
+            spatial stride 1).
         roi_aligned: of head "roi", where pixel centres lie: at a half, or (False: PySlowFast's published models,
             PyTorchVideo) not.
+        roi_bins: of head "roi", bins of a box in height and in width (7 in the paper; 8 in MMAction2).
+        roi_dilation: of head "roi", the dilation in res5 (2 in the paper; 1 in MMAction2).
+        roi_time: of head "roi", how features are pooled over time: "mean" (the paper) or "max".
+        roi_context: of head "roi", whether the features of the whole picture stand beside those of the box.
+        roi_hidden: of head "roi", whether a hidden layer, as wide as the features, comes before the classifier.
         dropout: rate before the classifier.
         num_classes: outputs of the classifier.
 
@@ -121,6 +74,7 @@ class SlowFastSpec:
 
     pathways: tuple[str, ...] = ("slow", "fast")
     depth: int = 50
+    fast_depth: int | None = None
     width: int = 64
     frames: int = 4
     stride: int = 16
@@ -132,11 +86,20 @@ class SlowFastSpec:
     slow_kernels: tuple[int, ...] = (1, 1, 1, 3, 3)
     fast_kernels: tuple[int, ...] = (5, 3, 3, 3, 3)
     res4_temporal_blocks: int = 0
+    fast_res4_temporal_blocks: int | None = None
     nonlocal_kind: str = "none"
     nonlocal_blocks: tuple[tuple[int, ...], ...] = ((), (1, 3), (1, 3, 5), ())
+    nonlocal_pool: tuple[int, ...] = (1, 2, 2)
+    nonlocal_pool_last: bool = False
+    slow_input: str = "rgb"
     fast_input: str = "rgb"
     head: str = "pool"
     roi_aligned: bool = True
+    roi_bins: int = 7
+    roi_dilation: int = 2
+    roi_time: str = "mean"
+    roi_context: bool = False
+    roi_hidden: bool = False
     dropout: float = 0.5
     num_classes: int = 400
 
@@ -169,10 +132,13 @@ class SlowFastSpec:
         one_of = {
             "pathways": (("slow", "fast"), ("slow",), ("fast",)),
             "depth": tuple(BLOCKS),
+            "fast_depth": (None, *BLOCKS),
             "lateral": LATERAL,
             "nonlocal_kind": ("none", "dot_product", "softmax"),
+            "slow_input": ("rgb", "flow"),
             "fast_input": tuple(CHANNELS),
             "head": ("pool", "roi"),
+            "roi_time": ("mean", "max"),
             "frame_index": ("strided", "linspace", "segments"),
             "channel_order": ("rgb", "bgr"),
             "activation": ("softmax", "sigmoid"),
@@ -180,18 +146,32 @@ class SlowFastSpec:
         for name, allowed in one_of.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {getattr(self, name)!r}")
-        for name in ("width", "frames", "stride", "alpha", "beta_inv", "num_classes", "crop_size"):
+        whole = (
+            "width",
+            "frames",
+            "stride",
+            "alpha",
+            "beta_inv",
+            "num_classes",
+            "crop_size",
+            "roi_bins",
+            "roi_dilation",
+        )
+        for name in whole:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
         for kernel in (*self.slow_kernels, *self.fast_kernels, self.lateral_kernel):
             if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
                 raise ValueError(f"a kernel size in time must be odd and positive; got {kernel!r}")
-        if not isinstance(self.res4_temporal_blocks, int) or not 0 <= self.res4_temporal_blocks <= self.blocks[2]:
-            raise ValueError(
-                f"res4_temporal_blocks must be 0 (all) to {self.blocks[2]}, the blocks of res4 at depth {self.depth};"
-                f" got {self.res4_temporal_blocks!r}"
-            )
+        for pathway in self.pathways:
+            temporal, blocks = self._res4_temporal(pathway), self.blocks(pathway)[2]
+            if not isinstance(temporal, int) or not 0 <= temporal <= blocks:
+                name = "" if pathway == "slow" or self.fast_res4_temporal_blocks is None else "fast_"
+                raise ValueError(
+                    f"{name}res4_temporal_blocks must be 0 (all) to {blocks}, the blocks of res4 of the {pathway}"
+                    f" pathway; got {temporal!r}"
+                )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {self.dropout!r}")
 
@@ -230,6 +210,8 @@ class SlowFastSpec:
                     f" use at most {self.width}"
                 )
         unequal = self.alpha != self.beta_inv or self.width % self.beta_inv
+        if self.slow_input == "flow" and self.pathways != ("slow",):
+            raise ValueError("slow_input flow is of a Slow-only network; a Fast pathway has fast_input")
         if self.lateral == "channel_sum" and len(self.pathways) == 2 and unequal:
             raise ValueError(
                 "lateral channel_sum adds alpha * beta * C channels to C: alpha must equal beta_inv and divide"
@@ -237,21 +219,25 @@ class SlowFastSpec:
             )
 
     def _check_nonlocal(self) -> None:
+        pool = self.nonlocal_pool
+        if len(pool) != 3 or not all(isinstance(n, int) and n >= 1 for n in pool):
+            raise ValueError(f"nonlocal_pool takes 3 whole numbers of at least 1; got {pool!r}")
         if self.nonlocal_kind == "none":
             return
+        if pool[0] > self.frames:
+            raise ValueError(f"nonlocal_pool {pool} pools {pool[0]} frames, and the Slow pathway has {self.frames}")
         if "slow" not in self.pathways:
             raise ValueError("non-local blocks stand in the Slow pathway, which a Fast-only network has not")
-        for stage, (places, blocks) in enumerate(zip(self.nonlocal_blocks, self.blocks), 2):
+        for stage, (places, blocks) in enumerate(zip(self.nonlocal_blocks, self.blocks("slow")), 2):
             if any(place not in range(blocks) for place in places):
                 raise ValueError(
                     f"nonlocal_blocks of res{stage} must lie in 0 to {blocks - 1}, its blocks at depth"
                     f" {self.depth}; got {places}"
                 )
 
-    @property
-    def blocks(self) -> tuple[int, ...]:
-        """Blocks of res2 to res5, a tuple of four."""
-        return BLOCKS[self.depth]
+    def blocks(self, pathway: str) -> tuple[int, ...]:
+        """Blocks of res2 to res5 of `pathway` ("slow" or "fast"), a tuple of four."""
+        return BLOCKS[self.fast_depth or self.depth if pathway == "fast" else self.depth]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -261,7 +247,7 @@ class SlowFastSpec:
     @property
     def takes_video(self) -> bool:
         """Whether all inputs can be computed from a video's frames. Optical flow ("flow") has to be given."""
-        return not ("fast" in self.pathways and self.fast_input == "flow")
+        return "flow" not in (self.slow_input, self.fast_input if "fast" in self.pathways else None)
 
     @property
     def clip_frames(self) -> int:
@@ -288,7 +274,7 @@ class SlowFastSpec:
 
     def input_channels(self, pathway: str) -> int:
         """Channels of the input of `pathway` ("slow" or "fast")."""
-        return CHANNELS[self.fast_input] if pathway == "fast" else 3
+        return CHANNELS[self.fast_input if pathway == "fast" else self.slow_input]
 
     def input_size(self, pathway: str, size: int) -> int:
         """Height (or width) of the input of `pathway`, where the Slow one's, or the only one's, is `size`."""
@@ -311,11 +297,11 @@ class SlowFastSpec:
 
     def stage_stride(self, stage: int) -> int:
         """Spatial stride of res2 to res5 (`stage` 2 to 5)."""
-        return 1 if stage == 2 or self.stage_dilation(stage) > 1 else 2
+        return 1 if stage == 2 or (stage == 5 and self.head == "roi") else 2
 
     def stage_dilation(self, stage: int) -> int:
         """Spatial dilation of the 3x3 convolutions of res2 to res5."""
-        return 2 if stage == 5 and self.head == "roi" else 1
+        return self.roi_dilation if stage == 5 and self.head == "roi" else 1
 
     def feature_stride(self, stage: int) -> int:
         """Pixels of a pathway's input for one of its feature after pool1 (stage 1) or res2 to res5."""
@@ -328,15 +314,16 @@ class SlowFastSpec:
     def check_size(self, size: int) -> None:
         """Raises a ValueError where an input of this height (or width) is too small for the network.
 
-        Convolutions and pooling are padded, so that 1 pixel will do; a non-local block pools 2x2 without.
+        Convolutions and pooling are padded, so that 1 pixel will do; a non-local block pools without.
         """
         if size < 1:
             raise ValueError(f"an input needs at least 1 pixel; got {size}")
+        least = max(self.nonlocal_pool[1:])
         for stage in (2, 3, 4, 5):
-            if self.nonlocal_places("slow", stage) and self.feature_shape("slow", stage, size)[1] < 2:
+            if self.nonlocal_places("slow", stage) and self.feature_shape("slow", stage, size)[1] < least:
                 raise ValueError(
-                    f"an input of {size} pixels is too small: the non-local blocks of res{stage} need features of"
-                    f" at least 2x2, so an input of at least {self.feature_stride(stage) + 1}"
+                    f"an input of {size} pixels is too small: the non-local blocks of res{stage} need features of at"
+                    f" least {least}x{least}, so an input of at least {self.feature_stride(stage) * (least - 1) + 1}"
                 )
 
     def lateral_channels(self, fast_channels: int) -> int:
@@ -354,9 +341,13 @@ class SlowFastSpec:
     def temporal_kernels(self, pathway: str, stage: int) -> tuple[int, ...]:
         """Kernel size in time of the first convolution of each block of `stage` (2 to 5)."""
         kernel = (self.fast_kernels if pathway == "fast" else self.slow_kernels)[stage - 1]
-        blocks = self.blocks[stage - 2]
-        temporal = self.res4_temporal_blocks if stage == 4 and self.res4_temporal_blocks else blocks
+        blocks = self.blocks(pathway)[stage - 2]
+        temporal = (self._res4_temporal(pathway) if stage == 4 else 0) or blocks
         return tuple(kernel if i < temporal else 1 for i in range(blocks))
+
+    def _res4_temporal(self, pathway: str) -> int:
+        fast = pathway == "fast" and self.fast_res4_temporal_blocks is not None
+        return self.fast_res4_temporal_blocks if fast else self.res4_temporal_blocks  # pyright: ignore[reportReturnType]
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as a dictionary that JSON can hold and `SlowFastSpec(**...)` takes back."""

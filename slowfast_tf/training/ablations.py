@@ -120,8 +120,7 @@ class Run:
 
     @property
     def sees_flow(self) -> bool:
-        spec = self.settings.spec()
-        return "fast" in spec.pathways and spec.fast_input == "flow"
+        return not self.settings.spec().takes_video
 
     @property
     def from_records(self) -> config.Config:

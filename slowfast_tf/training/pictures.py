@@ -3,6 +3,7 @@
 import pathlib
 
 import keras
+import numpy as np
 from PIL import Image
 
 from ..data.pipeline import Clips
@@ -30,7 +31,11 @@ def show_prediction(model: keras.Model, clips: Clips, path: pathlib.Path) -> Non
     middle = len(truth) // 2
     inputs = {name: x[middle : middle + 1] for name, x in inputs.items()}
     scores = Predictor(model).score_inputs(inputs)[0].numpy()
-    if spec.fast_input == "rgb":
+    if spec.slow_input == "flow":  # to the right as red, downwards as green
+        motion = inputs["slow"].numpy()
+        frames = np.concatenate([motion, np.zeros_like(motion[..., :1])], -1) / 2 + 0.5
+        frames, seen = (frames - spec.mean) / spec.std, {"Slow": range(spec.frames)}
+    elif spec.fast_input == "rgb":
         frames = inputs[spec.pathways[-1]]
         indices = {"slow": spec.slow_index, "fast": range(spec.clip_frames)}
         seen = {name.title(): indices[name] for name in ("slow", "fast") if name in spec.pathways}

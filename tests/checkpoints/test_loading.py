@@ -13,7 +13,7 @@ from slowfast_tf import checkpoints, convert
 from slowfast_tf.errors import InputError
 from slowfast_tf.exporting.folding import fold
 from slowfast_tf.models.slowfast import SlowFast
-from slowfast_tf.models.spec import Views
+from slowfast_tf.models.views import Views
 
 FILES = {
     f"{SLOWFAST}.pyth": {"frames": 8, "alpha": 4, "frame_index": "linspace", "channel_order": "rgb"},

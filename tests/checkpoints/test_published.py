@@ -6,7 +6,7 @@ from slowfast_tf.checkpoints.published import MODELS, published_name, recommende
 from slowfast_tf.errors import InputError
 from slowfast_tf.labels import DATASETS
 from slowfast_tf.models.cost import total
-from slowfast_tf.models.spec import Views
+from slowfast_tf.models.views import Views
 
 # Parameters in M, as the pages of PyTorchVideo and MMAction2 have them.
 PARAMETERS = {

@@ -15,7 +15,7 @@ from slowfast_tf import checkpoints
 from slowfast_tf.checkpoints import zoo
 from slowfast_tf.checkpoints.published import Published
 from slowfast_tf.errors import InputError
-from slowfast_tf.models.spec import Views
+from slowfast_tf.models.views import Views
 
 # The zoo.
 

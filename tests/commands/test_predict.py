@@ -225,7 +225,7 @@ def test_a_network_of_optical_flow(run_predict, videos, tmp_path):
     SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, fast_input="flow").save(path)
     for source in ((videos[0],), ("--camera", videos[0]), (videos[0], "--video", tmp_path / "out.mp4")):
         error = refused(run_predict, *source, "--model", path)
-        assert "flow.keras takes optical flow" in error and "give a model of another fast_input" in error
+        assert "flow.keras takes optical flow" in error and "give a model that takes RGB" in error
 
 
 def test_directories_and_addresses(run_predict, videos):

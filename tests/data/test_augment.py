@@ -458,7 +458,7 @@ def test_boxes_follow_frames(height, width, draw):
         ("data.random_erasing=2", "less than or equal to 1; received 2"),
         ("data.mixup=-0.1", "greater than or equal to 0; received -0.1"),
         ("data.cutmix=yes", "received 'yes'"),
-        ("model.fast_input=flow", "fast_input flow would not follow data.rand_augment_layers"),
+        ("model.fast_input=flow", "optical flow would not follow data.rand_augment_layers"),
     ],
 )
 def test_configuration(configure, override, said):

@@ -11,7 +11,7 @@ from helpers.golden import GOLDEN, needs_golden
 
 from slowfast_tf.data import sampling
 from slowfast_tf.models.presets import get_spec
-from slowfast_tf.models.spec import Views
+from slowfast_tf.models.views import Views
 
 
 def clip(place, frames, preset="slowfast_8x8_r50", **changes):

@@ -19,7 +19,7 @@ from slowfast_tf.evaluation import metrics, scores, views
 from slowfast_tf.evaluation.report import html as report
 from slowfast_tf.evaluation.run import Outputs, write_results
 from slowfast_tf.evaluation.scores import About, Scores, load_scores
-from slowfast_tf.models.spec import Views
+from slowfast_tf.models.views import Views
 
 ROOT = pathlib.Path(__file__).parents[2]
 # A test that ends itself with a signal when the scores of two videos are safe.

@@ -6,7 +6,7 @@ from slowfast_tf import config
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation.protocol import OVERRIDABLE, check_labels, choose
 from slowfast_tf.models.presets import get_spec
-from slowfast_tf.models.spec import Views
+from slowfast_tf.models.views import Views
 
 MODEL = get_spec("slowfast_8x8_r50", frame_rate=30.0, views=Views(4, 1), crop_size=224)
 OTHER = get_spec("slowfast_8x8_r50", frame_rate=25.0, channel_order="bgr", depth=101)

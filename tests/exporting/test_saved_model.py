@@ -17,7 +17,7 @@ from slowfast_tf import SlowFast
 from slowfast_tf.data import transforms
 from slowfast_tf.exporting import freeze, saved_model
 from slowfast_tf.inference.predictor import Predictor
-from slowfast_tf.models.spec import Views
+from slowfast_tf.models.views import Views
 from slowfast_tf.video.decode import read_frames
 
 

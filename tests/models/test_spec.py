@@ -5,7 +5,8 @@ import json
 import pytest
 
 from slowfast_tf.models.presets import get_spec
-from slowfast_tf.models.spec import Views, saved_spec
+from slowfast_tf.models.spec import saved_spec
+from slowfast_tf.models.views import Views
 
 
 @pytest.mark.parametrize(

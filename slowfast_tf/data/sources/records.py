@@ -50,7 +50,7 @@ class Records(Source):
         index = read_index(root)
         if flow and not index.flow:
             raise InputError(
-                f"{root}: its records hold no optical flow, which model.fast_input flow needs; prepare others with"
+                f"{root}: its records hold no optical flow, which the network needs; prepare others with"
                 " prepare.flow true"
             )
         shards = index.splits[split].shards

@@ -1,0 +1,63 @@
+"""The views of a video in a test. No TensorFlow here."""
+
+import dataclasses
+import re
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """The views of a video in a test, and how their scores are fused (section 4 of the paper: 10 clips, 3 crops).
+
+    Attributes:
+        clips: clips, uniform in time; a single clip lies in the middle of the video.
+        crops: square crops of each clip along its longer side. 0: a single pass over the whole width and height, in
+            which every crop-sized window counts as a view.
+        to_the_end: whether the last clip ends with the video. PySlowFast does so on Charades; on Kinetics the k-th of K
+            clips starts at k / K of the room. Starts are within two raw frames of PySlowFast's, which rounds them.
+        fuse: "mean" or "max" over the scores of the views.
+
+    Raises:
+        ValueError: for values out of range.
+
+    Example:
+        >>> str(Views(clips=10, crops=3))
+        '10x3'
+    """
+
+    clips: int = 10
+    crops: int = 3
+    to_the_end: bool = False
+    fuse: str = "mean"
+
+    def __post_init__(self):
+        for name, least in (("clips", 1), ("crops", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"views: {name} must be a whole number of at least {least}; got {value!r}")
+        if self.fuse not in ("mean", "max"):
+            raise ValueError(f"views: fuse must be mean or max; got {self.fuse!r}")
+
+    def __str__(self) -> str:
+        return f"{self.clips}x{self.crops or 'whole'}"
+
+    def parse(self, text: str) -> "Views":
+        """Return views of other clips and crops, which are fused as these are.
+
+        Args:
+            text: "middle" (one clip and one crop) or "KxC" (K clips, C crops, or "whole"), such as "10x3".
+
+        Raises:
+            ValueError: for another text.
+
+        Example:
+            >>> Views(fuse="max").parse("4x1")
+            Views(clips=4, crops=1, to_the_end=False, fuse='max')
+        """
+        found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,2}|whole)", "1x1" if text == "middle" else text)
+        if not found:
+            raise ValueError(f"views are middle or KxC, such as 10x3; got {text!r}")
+        crops = 0 if found[2] == "whole" else int(found[2])
+        return dataclasses.replace(self, clips=int(found[1]), crops=crops)
+
+
+MIDDLE = Views(1, 1)
