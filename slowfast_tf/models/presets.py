@@ -36,6 +36,8 @@ PRESETS: dict[str, SlowFastSpec] = {
     "slowfast_8x8_r101_nl": dataclasses.replace(_8x8, **_R101_NL, **_POOLED),
     "slow_4x16_r50": dataclasses.replace(_4x16, pathways=("slow",)),
     "slow_8x8_r50": dataclasses.replace(_8x8, pathways=("slow",)),
+    "slow_4x16_r50_nl": dataclasses.replace(_4x16, **_NL, pathways=("slow",)),
+    "slow_8x8_r50_nl": dataclasses.replace(_8x8, **_NL, pathways=("slow",)),
     "slow_8x8_r101": dataclasses.replace(_8x8, **_R101, pathways=("slow",)),
     "slow_4x16_r50_nl": dataclasses.replace(_4x16, **_NL, pathways=("slow",)),
     "slow_8x8_r50_nl": dataclasses.replace(_8x8, **_NL, pathways=("slow",)),

@@ -15,6 +15,7 @@ from .charades import Charades
 from .folder import Folder
 from .kinetics import Kinetics
 from .lists import Lists
+from .something import SomethingSomething
 from .synthetic.movers import Movers
 from .synthetic.people import DemoDetection
 from .synthetic.shapes import Demo
@@ -38,6 +39,7 @@ DATASETS: dict[str, type[DataSet]] = {
     "lists": Lists,
     "kinetics": Kinetics,
     "charades": Charades,
+    "ssv2": SomethingSomething,
     "ava": Ava,
 }
 

@@ -18,8 +18,8 @@ class Split:
     Attributes:
         videos: references, in the order of the data set's own lists.
         labels: the class names.
-        problems: a line "FILE:LINE: what is wrong" for each entry that was dropped. The last one counts the
-            missing videos, if there are any.
+        problems: a line "FILE:LINE: what is wrong" for each entry that was dropped ("FILE: entry N: ..." in JSON).
+            The last one counts the missing videos, if there are any.
     """
 
     videos: tuple[Video, ...]
