@@ -64,7 +64,6 @@ _DATASETS = {
     "k700": "kinetics700",
     "k710": "kinetics710",
     "ava21": "ava",
-    "ava22": "ava",
     "avakinetics": "ava",
 }
 # How a network was trained, or what its name says beside the preset.
@@ -79,7 +78,7 @@ _ARCHITECTURE = {
 _FIELDS = {
     "slowfast_16x8_r50_multigrid_ssv2_pyslowfast": {"crop_size": 224},
     "slow_4x16_r50_ava_pytorchvideo": {"person_score": 0.9},
-    "slow_4x16_r50_ava22_pyslowfast": {"person_score": 0.9},
+    "slow_4x16_r50_ava_pyslowfast": {"person_score": 0.9},
 }
 
 

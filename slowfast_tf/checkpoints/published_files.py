@@ -10,7 +10,7 @@ def _mmaction2(config: str, stamp: str) -> str:
     return f"detection/{config.partition('_')[0]}/{config}/{config}_{stamp}.pth"
 
 
-# Name (network, data set and publisher): file, and top-1 and top-5 accuracy or mAP, where they are published.
+# Name (network, data set and publisher; "ava" is version 2.2): file, and top-1 and top-5 accuracy or mAP, if published.
 FILES: dict[str, tuple[str, tuple[float, ...]]] = {
     "slow_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_4x16_R50.pkl", (72.7, 90.3)),
     "slow_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_8x8_R50.pkl", (74.8, 91.6)),
@@ -28,10 +28,10 @@ FILES: dict[str, tuple[str, tuple[float, ...]]] = {
         f"{_MULTIGRID}/Charades/SLOWFAST_16x8_R50_multigrid.pkl",
         (38.6,),
     ),
-    "slow_4x16_r50_ava22_pyslowfast": (f"{_AVA}/C2D_8x8_R50.pkl", (19.5,)),
+    "slow_4x16_r50_ava_pyslowfast": (f"{_AVA}/C2D_8x8_R50.pkl", (19.5,)),
     "slowfast_8x8_r101_nl_ava21_pyslowfast": (f"{_AVA}/SLOWFAST_32x2_R101_50_50_v2.1.pkl", (28.2,)),
-    "slowfast_8x8_r101_nl_ava22_pyslowfast": (f"{_AVA}/SLOWFAST_32x2_R101_50_50.pkl", (29.1,)),
-    "slowfast_16x8_r101_nl_ava22_pyslowfast": (f"{_AVA}/SLOWFAST_64x2_R101_50_50.pkl", (29.4,)),
+    "slowfast_8x8_r101_nl_ava_pyslowfast": (f"{_AVA}/SLOWFAST_32x2_R101_50_50.pkl", (29.1,)),
+    "slowfast_16x8_r101_nl_ava_pyslowfast": (f"{_AVA}/SLOWFAST_64x2_R101_50_50.pkl", (29.4,)),
     # What these were trained from.
     "slowfast_8x8_r101_nl_v21_k600_pyslowfast": (f"{_AVA}/pretrain/SLOWFAST_32x2_R101_50_50_v2.1.pkl", ()),
     "slowfast_8x8_r101_nl_k600_pyslowfast": (f"{_AVA}/pretrain/SLOWFAST_32x2_R101_50_50.pkl", ()),
@@ -135,17 +135,17 @@ FILES: dict[str, tuple[str, tuple[float, ...]]] = {
         _mmaction2("slowfast_kinetics400-pretrained-r50_8xb8-8x8x1-20e_ava21-rgb", "20220906-39133ec7"),
         (25.8,),
     ),
-    "slowfast_8x8_r50_ava22_mmaction2": (
+    "slowfast_8x8_r50_ava_mmaction2": (
         _mmaction2("slowfast_kinetics400-pretrained-r50_8xb6-8x8x1-cosine-10e_ava22-rgb", "20220906-d934a48f"),
         (25.9,),
     ),
-    "slowfast_8x8_r50_max_ava22_mmaction2": (
+    "slowfast_8x8_r50_max_ava_mmaction2": (
         _mmaction2(
             "slowfast_kinetics400-pretrained-r50-temporal-max_8xb6-8x8x1-cosine-10e_ava22-rgb", "20220906-13a9078e"
         ),
         (26.41,),
     ),
-    "slowfast_8x8_r50_max_focal_ava22_mmaction2": (
+    "slowfast_8x8_r50_max_focal_ava_mmaction2": (
         _mmaction2(
             "slowfast_r50-k400-pre-temporal-max-focal-alpha3-gamma1_8xb6-8x8x1-cosine-10e_ava22-rgb",
             "20220906-dd59e26f",

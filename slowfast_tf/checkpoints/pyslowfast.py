@@ -67,13 +67,14 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
     data, model, resnet, nonlocal_ = (config[section] for section in ("DATA", "MODEL", "RESNET", "NONLOCAL"))
     blocks = [i for stage in nonlocal_["LOCATION"] for pathway in stage for i in pathway]
     detection = config["DETECTION"]
-    stride, dilation = (1, 2) if detection["ENABLE"] else (2, 1)
+    stride = 1 if detection["ENABLE"] else 2
+    *_, dilation = dilations = _each(resnet["SPATIAL_DILATIONS"])
     # Parameter names and shapes do not show these.
     checks = [
         ("MODEL.ARCH", model["ARCH"], ("slow", "slowfast")),  # not c2d, i3d, x3d, mvit
         ("RESNET.STRIDE_1X1", resnet["STRIDE_1X1"], (False,)),
         ("RESNET.SPATIAL_STRIDES", _each(resnet["SPATIAL_STRIDES"]), ([1, 2, 2, stride],)),
-        ("RESNET.SPATIAL_DILATIONS", _each(resnet["SPATIAL_DILATIONS"]), ([1, 1, 1, dilation],)),
+        ("RESNET.SPATIAL_DILATIONS", dilations, ([1, 1, 1, dilation if detection["ENABLE"] else 1],)),
     ]
     pools = [nonlocal_["POOL"][i][0] for i, stage in enumerate(nonlocal_["LOCATION"]) if any(stage)]
     if blocks:
@@ -83,7 +84,6 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
         checks.append(("NONLOCAL.POOL of the stages with blocks", pools, tuple([pools[0]] * n for n in (1, 2, 3, 4))))
         checks.append(("NONLOCAL.GROUP", _each(nonlocal_["GROUP"]), ([1] * 4,)))
     if detection["ENABLE"]:
-        checks.append(("DETECTION.ROI_XFORM_RESOLUTION", detection["ROI_XFORM_RESOLUTION"], (7,)))
         checks.append(("DETECTION.SPATIAL_SCALE_FACTOR", detection["SPATIAL_SCALE_FACTOR"], (16,)))
     for name, found, known in checks:
         if found not in known:
@@ -107,8 +107,13 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
         spec["nonlocal_kind"] = nonlocal_["INSTANTIATION"]
         spec["nonlocal_pool"] = pools[0]
     if detection["ENABLE"]:
-        person_score = config["AVA"]["DETECTION_SCORE_THRESH"]
-        spec.update(head="roi", roi_aligned=detection["ALIGNED"], person_score=person_score)
+        spec.update(
+            head="roi",
+            roi_aligned=detection["ALIGNED"],
+            roi_bins=detection["ROI_XFORM_RESOLUTION"],
+            roi_dilation=dilation,
+            person_score=config["AVA"]["DETECTION_SCORE_THRESH"],
+        )
     return spec
 
 

@@ -39,8 +39,6 @@ PRESETS: dict[str, SlowFastSpec] = {
     "slow_4x16_r50_nl": dataclasses.replace(_4x16, **_NL, pathways=("slow",)),
     "slow_8x8_r50_nl": dataclasses.replace(_8x8, **_NL, pathways=("slow",)),
     "slow_8x8_r101": dataclasses.replace(_8x8, **_R101, pathways=("slow",)),
-    "slow_4x16_r50_nl": dataclasses.replace(_4x16, **_NL, pathways=("slow",)),
-    "slow_8x8_r50_nl": dataclasses.replace(_8x8, **_NL, pathways=("slow",)),
     "fast_4x16_r50": dataclasses.replace(_4x16, pathways=("fast",)),
     "slowfast_4x16_r50_ava": dataclasses.replace(_4x16, **_AVA),
     "slowfast_8x8_r50_ava": dataclasses.replace(_8x8, **_AVA),

@@ -14,6 +14,7 @@ KNOWN = {
     # Action ids count from 1: 12 is "stand", 80 "watch (a person)". Ids 2 and 16 are not evaluated.
     "ava": {0: "bend/bow (at the waist)", 1: "crawl", 11: "stand", 15: "brush teeth", 79: "watch (a person)"},
     "ssv2": {0: "Approaching something with your camera", 173: "Wiping something off of something"},
+    "multisports": {0: "aerobic_push_up", 65: "basketball_jump_ball"},
 }
 
 
@@ -35,5 +36,5 @@ def test_every_file_is_a_data_set():
 
 def test_guess():
     for name, classes in DATASETS.items():
-        assert guess_labels(classes, "roi" if name == "ava" else "pool") == dataset_labels(name)
+        assert guess_labels(classes, "roi" if name in ("ava", "multisports") else "pool") == dataset_labels(name)
     assert guess_labels(80) == guess_labels(400, "roi") == guess_labels(101) == ()

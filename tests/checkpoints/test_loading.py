@@ -3,6 +3,7 @@
 import collections
 import pathlib
 import pickle
+import re
 
 import keras
 import numpy as np
@@ -15,6 +16,8 @@ from slowfast_tf.exporting.folding import fold
 from slowfast_tf.models.slowfast import SlowFast
 from slowfast_tf.models.views import Views
 
+# The files of 20 classes without a configuration do not tell the activation.
+ASKS = (f"{SLOWFAST}.pkl", "pytorchvideo_slowfast_8x8_r50_w16.pyth", "mmaction2_slowfast_4x16_r50_w16.pth")
 FILES = {
     f"{SLOWFAST}.pyth": {"frames": 8, "alpha": 4, "frame_index": "linspace", "channel_order": "rgb"},
     "pyslowfast_slowfast_4x16_r50_nln_w16.pyth": {"frames": 4, "alpha": 8, "nonlocal_kind": "dot_product"},
@@ -29,6 +32,39 @@ FILES = {
         "mean": (0.485, 0.456, 0.406),
         "std": (0.229, 0.224, 0.225),
     },
+    "mmaction2_slowfast_4x16_r101_r50_w8.pth": {
+        "depth": 101,
+        "fast_depth": 50,
+        "frames": 4,
+        "alpha": 8,
+        "lateral_norm": False,
+        "frame_rate": None,
+        "views": Views(10, 3, to_the_end=True),
+        "mean": (0.485, 0.456, 0.406),
+    },
+    "mmaction2_slowonly_nl_4x16_r50_w8.pth": {
+        "pathways": ("slow",),
+        "stride": 16,
+        "nonlocal_kind": "softmax",
+        "nonlocal_blocks": ((), (0, 2), (0, 2, 4), ()),
+        "nonlocal_pool": (1, 2, 2),
+        "nonlocal_pool_last": True,
+    },
+    "pyslowfast_charades_slowfast_16x8_r50_w8.pkl": {
+        "frames": 16,
+        "stride": 8,
+        "alpha": 4,
+        "activation": "sigmoid",
+        "frame_rate": 24,
+        "views": Views(10, 3, to_the_end=True, fuse="max"),
+    },
+    "pyslowfast_slowfast_8x8_r101_50_101_w8.pyth": {
+        "depth": 101,
+        "fast_depth": None,
+        "res4_temporal_blocks": 6,
+        "fast_res4_temporal_blocks": 0,
+    },
+    "pyslowfast_ssv2_slowfast_16x8_r50_w8.pyth": {"frames": 16, "frame_index": "segments", "channel_order": "rgb"},
 }
 
 
@@ -47,7 +83,13 @@ def difference(model, name):
 @pytest.mark.parametrize("file", [pytest.param(f, marks=pytest.mark.legacy) if "_nln_" in f else f for f in FILES])
 def test_golden(file, tmp_path, record_property):
     name, output = pathlib.Path(file).stem, tmp_path / "model.keras"
-    convert.main([str(GOLDEN / file), "--output", str(output)])
+    command = [str(GOLDEN / file), "--output", str(output)]
+    if file in ASKS:
+        with pytest.raises(InputError, match="20 classes, as no known data set, and does not say") as asked:
+            convert.main(command)
+        assert asked.value.argument == "activation" and not output.exists()
+        command += ["--activation", "softmax"]
+    convert.main(command)
     model = keras.models.load_model(output)
     for field, value in FILES[file].items():
         found = getattr(model.spec, field)
@@ -70,7 +112,8 @@ def test_golden(file, tmp_path, record_property):
 @needs_torch
 @needs_golden
 def test_caffe2_holds_the_same(capsys):
-    caffe2, pyslowfast = (checkpoints.read_checkpoint(GOLDEN / f"{SLOWFAST}{end}") for end in (".pkl", ".pyth"))
+    files = (GOLDEN / f"{SLOWFAST}{end}" for end in (".pkl", ".pyth"))
+    caffe2, pyslowfast = (checkpoints.read_checkpoint(file, activation="softmax") for file in files)
     assert caffe2.tensors.keys() == pyslowfast.tensors.keys() and not caffe2.leftover
     for key, value in pyslowfast.tensors.items():
         np.testing.assert_array_equal(caffe2.tensors[key], value)
@@ -96,6 +139,8 @@ def test_command(tmp_path, capsys):
     fails("unknown preset 'slowfast_8x8'; did you mean", "--preset", "slowfast_8x8")
     fails(r"has pathways \('slow', 'fast'\), but preset slow_8x8_r50", "--preset", "slow_8x8_r50")
     fails("has depth 50, but preset slowfast_8x8_r101 has 101", "--preset", "slowfast_8x8_r101")
+    fails("has no non-local block, as preset slowfast_8x8_r50_nl has", "--preset", "slowfast_8x8_r50_nl")
+    fails("is not slow_8x8_r50_k400_pytorchvideo: its parameters are", "--preset", "slow_8x8_r50_k400_pytorchvideo")
     with pytest.raises(InputError, match="must end in .keras"):
         convert.main([str(source), "--output", str(tmp_path / "model.h5")])
     assert not list(tmp_path.iterdir())
@@ -106,7 +151,7 @@ def test_command(tmp_path, capsys):
     assert "PyTorchVideo: slow and fast, depth 50, width 16, 4x16" in said and "assumed" not in said
     model = keras.models.load_model(output)
     assert (model.spec.frames, model.spec.stride, model.spec.alpha, model.spec.num_classes) == (4, 16, 8, 7)
-    tensors = checkpoints.read_checkpoint(source).tensors
+    tensors = checkpoints.read_checkpoint(source, activation="softmax").tensors
     for name, variable in checkpoints.variables(model).items():
         if name.startswith("head/"):
             assert variable.shape[-1] == 7
@@ -116,9 +161,10 @@ def test_command(tmp_path, capsys):
     before = output.read_bytes()
     fails("exists")
     assert output.read_bytes() == before
-    convert.main([str(source), "--output", str(output), "--overwrite"])
+    convert.main([str(source), "--output", str(output), "--overwrite", "--activation", "sigmoid"])
     said = capsys.readouterr().out
-    assert "assumed 8x8, alpha 4: the file does not say; --preset names another" in said
+    assert "assumed 8x8, alpha 4, as slowfast_8x8_r50_k400_pytorchvideo: the file does not say" in said
+    assert keras.models.load_model(output).spec.activation == "sigmoid"
     assert output.read_bytes() != before
 
 
@@ -131,7 +177,7 @@ def test_wrappers(tmp_path):
     parallel = collections.OrderedDict((f"module.{key}", value) for key, value in state.items())
     for number, content in enumerate((state, parallel, {"state_dict": parallel}, {"model_state": state, "epoch": 1})):
         torch.save(content, tmp_path / "made.pth", _use_new_zipfile_serialization=number != 1)
-        found = checkpoints.read_checkpoint(tmp_path / "made.pth")
+        found = checkpoints.read_checkpoint(tmp_path / "made.pth", activation="softmax")
         assert found.tensors.keys() == expected.keys() and not found.leftover and "assumed 8x8" in found.assumed
         assert all(np.array_equal(found.tensors[key], value) for key, value in expected.items())
 
@@ -147,12 +193,12 @@ def test_every_parameter_counts(tmp_path):
     state["s2.pathway0_res1.branch2.b.weight"] = torch.zeros(16, 16, 1, 5, 5)
     del content["cfg"]
     torch.save(content, tmp_path / "made.pyth")
-    with pytest.raises(InputError, match="depth"):  # a seventh block
+    with pytest.raises(InputError, match="slow pathway has 3, 4, 7, 3 blocks in res2 to res5"):
         checkpoints.read_checkpoint(tmp_path / "made.pyth")
     state["s4.pathway0_res5.branch2.a.bias"] = state.pop("s4.pathway0_res7.branch2.a.bias")
     torch.save(content, tmp_path / "made.pyth")
     with pytest.raises(InputError) as error:
-        checkpoints.build_model(checkpoints.read_checkpoint(tmp_path / "made.pyth"))
+        checkpoints.build_model(checkpoints.read_checkpoint(tmp_path / "made.pyth", activation="softmax"))
     message = str(error.value)
     assert "\n" not in message
     for expected in (
@@ -168,36 +214,89 @@ def test_every_parameter_counts(tmp_path):
     with open(tmp_path / "made.pkl", "wb") as file:
         pickle.dump(content, file, protocol=2)
     with pytest.raises(InputError, match=r"1 missing: head/classifier/bias.*1 left over: pred_extra_w \(20,\)"):
-        checkpoints.build_model(checkpoints.read_checkpoint(tmp_path / "made.pkl", num_classes=20))
+        checkpoints.build_model(checkpoints.read_checkpoint(tmp_path / "made.pkl", num_classes=400))
+
+
+def made(path, depth=50, kernel=7, classes=400, change=lambda name, value: value):
+    """Write a checkpoint of PySlowFast's names without a configuration."""
+    network = torch_slowfast.SlowFast(depth, width=8, beta_inv=4, lateral_kernel=kernel, classes=classes)
+    torch.save({name: change(name, value) for name, value in network.state_dict().items()}, path)
+    return path
+
+
+def six_in_res4(name, value):
+    """Of res4 of the paper's R101, six blocks span frames."""
+    later = name.startswith("s4.") and name.endswith("branch2.a.weight") and int(re.search(r"_res(\d+)", name)[1]) >= 6
+    return value[:, :, :1].clone() if later else value
 
 
 @pytest.mark.legacy
 @needs_torch
-@pytest.mark.parametrize(
-    "depth, kernel, fields",
-    [
-        (101, 5, {"frames": 8, "stride": 8, "alpha": 4, "res4_temporal_blocks": 6, "depth": 101}),
-        (50, 7, {"frames": 8, "stride": 8, "alpha": 4, "lateral_kernel": 7, "depth": 50}),
-        (50, 5, {"frames": 4, "stride": 16, "alpha": 8, "lateral_kernel": 5, "depth": 50}),
-    ],
-)
-def test_architecture(depth, kernel, fields, tmp_path):
-    network = torch_slowfast.SlowFast(depth, width=8, beta_inv=4, lateral_kernel=kernel, classes=5)
-    state = network.state_dict()
-    for name, value in state.items():
-        if depth == 101 and name.startswith("s4.") and name.endswith("branch2.a.weight") and value.shape[2] == 3:
-            if int(name.split("_res")[1].split(".")[0]) >= 6:
-                state[name] = value[:, :, :1].clone()
-    torch.save(state, tmp_path / "made.pyth")
-    spec = checkpoints.read_checkpoint(tmp_path / "made.pyth").spec
-    for field, value in {**fields, "width": 8, "beta_inv": 4, "num_classes": 5}.items():
-        assert getattr(spec, field) == value, field
+@pytest.mark.parametrize("kernel, size", [(7, (8, 8, 4)), (5, (4, 16, 8))])
+def test_what_a_file_does_not_state(kernel, size, tmp_path):
+    """Kinetics has one published network of each; what was trained further has other views."""
+    spec = checkpoints.read_checkpoint(made(tmp_path / "a.pyth", kernel=kernel)).spec
+    assert (spec.frames, spec.stride, spec.alpha) == size and spec.lateral_kernel == kernel
+    assert (spec.depth, spec.width, spec.beta_inv, spec.num_classes) == (50, 8, 4, 400)
+    assert (spec.frame_rate, spec.views, spec.activation) == (30, Views(10, 3), "softmax")
+    further = made(tmp_path / "b.pyth", kernel=kernel, classes=5)
+    spec = checkpoints.read_checkpoint(further, activation="sigmoid").spec
+    assert (spec.frames, spec.stride, spec.alpha) == size and (spec.frame_rate, spec.activation) == (None, "sigmoid")
 
-    for name in [name for name in state if "pathway1_res5" in name and name.startswith("s4.")]:
-        del state[name]
-    torch.save(state, tmp_path / "made.pyth")
-    with pytest.raises(InputError, match="pathways have depth"):
-        checkpoints.read_checkpoint(tmp_path / "made.pyth")
+
+@pytest.mark.legacy
+@needs_torch
+def test_what_is_asked_for(tmp_path):
+    """A network of which the publisher has several, or none, needs a name."""
+
+    def asks(path, match):
+        with pytest.raises(InputError, match=match) as asked:
+            checkpoints.read_checkpoint(path)
+        assert asked.value.argument == "preset"
+
+    paper = made(tmp_path / "r101.pyth", 101, 5, change=six_in_res4)
+    asks(paper, "does not say how many frames its network takes, at which stride, and no published network is like it")
+    spec = checkpoints.read_checkpoint(paper, "slowfast_16x8_r101").spec
+    assert (spec.frames, spec.stride, spec.alpha, spec.res4_temporal_blocks, spec.activation) == (
+        16,
+        8,
+        4,
+        6,
+        "softmax",
+    )
+    segments = made(tmp_path / "ssv2.pyth", classes=174)
+    name = "slowfast_16x8_r50_multigrid_ssv2_pyslowfast"
+    asks(segments, f"does not say which of these networks it is.*: slowfast_16x8_r50_ssv2_pyslowfast, {name}")
+    spec = checkpoints.read_checkpoint(segments, name).spec
+    assert (spec.frames, spec.crop_size, spec.frame_index, spec.views) == (16, 224, "segments", Views(1, 1))
+    spec = checkpoints.read_checkpoint(segments, "slowfast_16x8_r50").spec  # what the two have in common
+    assert (spec.frames, spec.crop_size, spec.frame_index, spec.views) == (16, 256, "segments", Views(1, 1))
+
+
+@needs_torch
+def test_other_families_are_refused_by_name(tmp_path):
+    network = torch_slowfast.SlowFast(50, width=8, beta_inv=4, lateral_kernel=7, classes=400)
+    slow = {name: v for name, v in network.state_dict().items() if "pathway1" not in name and "fuse" not in name}
+
+    def written(state):
+        torch.save(state, tmp_path / "made.pyth")
+        return tmp_path / "made.pyth"
+
+    flat = {name: v[:, :, :1].clone() if v.ndim == 5 else v for name, v in slow.items()}
+    with pytest.raises(InputError, match="is of C2D: none of its kernels spans frames"):
+        checkpoints.read_checkpoint(written(flat), "slow_8x8_r50")
+    deep = {**slow, "s1.pathway0_stem.conv.weight": torch.zeros(8, 3, 5, 7, 7)}
+    with pytest.raises(InputError, match="is of I3D: its first kernel spans 5 frames"):
+        checkpoints.read_checkpoint(written(deep), "slow_8x8_r50")
+    for extra, family in (
+        ("s2.pathway0_res0.branch2.se.fc1.weight", "X3D"),
+        ("s1.pathway0_stem.conv_xy.weight", "X3D"),
+        ("roi_head.shared_head.fbo.st_feat_conv.weight", r"a network with a long-term feature bank \(LFB\)"),
+        ("roi_head.shared_head.convs.0.conv.weight", "ACRN"),
+        ("patch_embed.proj.weight", "a transformer"),
+    ):
+        with pytest.raises(InputError, match=f"made.pyth is of {family}, which this package does not build"):
+            checkpoints.read_checkpoint(written({**slow, extra: torch.zeros(1)}))
 
 
 @pytest.mark.legacy
@@ -214,13 +313,14 @@ def test_configuration_is_checked(tmp_path):
 
     for old, new, message in (
         ("STRIDE_1X1: false", "STRIDE_1X1: true", "RESNET.STRIDE_1X1 True; this package builds False only"),
-        ("- - - 1\n      - 2\n      - 2", "- - - 2\n      - 2\n      - 2", "NONLOCAL.POOL"),
         ("  ARCH: slowfast", "  ARCH: i3d", "MODEL.ARCH i3d; this package builds slow or slowfast only"),
         ("DETECTION:", "OTHER:", "not one that PySlowFast writes"),
     ):
         with pytest.raises(InputError, match=message):
             reads(old, new)
     assert reads("INSTANTIATION: dot_product", "INSTANTIATION: softmax").nonlocal_kind == "softmax"
+    pooled = reads("- - - 1\n      - 2\n      - 2", "- - - 2\n      - 2\n      - 2")
+    assert pooled.nonlocal_pool == (2, 2, 2)
     assert reads("HEAD_ACT: softmax", "HEAD_ACT: sigmoid").activation == "sigmoid"
     assert reads("REVERSE_INPUT_CHANNEL: false", "REVERSE_INPUT_CHANNEL: true").channel_order == "bgr"
     spec = reads("TARGET_FPS: 30", "TARGET_FPS: 25")
@@ -251,8 +351,7 @@ def test_protocol_of_the_configuration(file, expected):
 @needs_torch
 @pytest.mark.parametrize("classes, first", [(157, "Holding some clothes"), (158, None), (80, None)])
 def test_labels_by_the_number_of_classes(classes, first, tmp_path):
-    network = torch_slowfast.SlowFast(10, width=8, beta_inv=4, lateral_kernel=5, classes=classes)
-    torch.save(network.state_dict(), tmp_path / "made.pth")
-    checkpoint = checkpoints.read_checkpoint(tmp_path / "made.pth")
+    path = made(tmp_path / "made.pth", 10, 5, classes)
+    checkpoint = checkpoints.read_checkpoint(path, frames=2, stride=8, alpha=4, activation="softmax")
     assert next(iter(checkpoint.spec.labels), None) == first
     assert checkpoints.build_model(checkpoint, num_classes=5).spec.labels == ()

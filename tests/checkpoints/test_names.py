@@ -22,20 +22,19 @@ from slowfast_tf.training.initialization import initialize
 ROOT = pathlib.Path(__file__).parents[2]
 
 # Golden recognition checkpoints, and what their files do not state.
+SOFTMAX = {"activation": "softmax"}
 FILES = {
-    "mmaction2_slowfast_4x16_r50_w16.pth": {},
+    "mmaction2_slowfast_4x16_r101_r50_w8.pth": {},
+    "mmaction2_slowfast_4x16_r50_w16.pth": SOFTMAX,
+    "mmaction2_slowonly_nl_4x16_r50_w8.pth": {},
     "pyslowfast_charades_slowfast_16x8_r50_w8.pkl": {"frames": 16, "stride": 8, "alpha": 4, "activation": "sigmoid"},
     "pyslowfast_slow_8x8_r50_w16.pyth": {},
     "pyslowfast_slowfast_4x16_r50_nln_w16.pyth": {},
-    "pyslowfast_slowfast_8x8_r50_w16.pkl": {"frames": 8, "stride": 8, "alpha": 4},
+    "pyslowfast_slowfast_8x8_r101_50_101_w8.pyth": {},
+    "pyslowfast_slowfast_8x8_r50_w16.pkl": {"frames": 8, "stride": 8, "alpha": 4, **SOFTMAX},
     "pyslowfast_slowfast_8x8_r50_w16.pyth": {},
     "pyslowfast_ssv2_slowfast_16x8_r50_w8.pyth": {},
-    "pytorchvideo_slowfast_8x8_r50_w16.pyth": {"frames": 8, "stride": 8, "alpha": 4},
-}
-REFUSED = {  # by this package today
-    "mmaction2_slowfast_4x16_r101_r50_w8.pth",
-    "mmaction2_slowonly_nl_4x16_r50_w8.pth",
-    "pyslowfast_slowfast_8x8_r101_50_101_w8.pyth",
+    "pytorchvideo_slowfast_8x8_r50_w16.pyth": {"frames": 8, "stride": 8, "alpha": 4, **SOFTMAX},
 }
 
 
@@ -97,7 +96,7 @@ runtime.run(lambda: predict.main([*arguments, "--model", name]), predict.ADVICE)
 @needs_golden
 def test_every_golden_file_is_known():
     there = {path.name for path in GOLDEN.iterdir() if path.suffix in (".pkl", ".pth", ".pyth")}
-    assert {name for name in there if "_ava_" not in name} == {*FILES, *REFUSED}
+    assert {name for name in there if "_ava_" not in name} == set(FILES)
 
 
 @pytest.mark.slow

@@ -20,6 +20,8 @@ PARAMETERS = {
     "slowfast_8x8_r50_k400_mmaction2": 34.6,
     "slowfast_8x8_r101_k400_mmaction2": 62.9,
     "slow_8x8_r101_k400_mmaction2": 60.36,
+    "slowfast_4x16_r101_r50_k400_mmaction2": 62.4,
+    "slow_4x16_r50_nl_imagenet_k400_mmaction2": 39.81,
 }
 # Frame rate, frame index and views.
 PROTOCOLS = {
@@ -41,15 +43,23 @@ def test_entry(name):
     published = MODELS[name]
     assert published.address.startswith("https://") and published.address.endswith((".pkl", ".pyth", ".pth"))
     spec = published.spec()
-    size = f"{spec.frames}x{spec.stride}"
-    assert name.split("_")[1] == size and size in published.address
+    # PySlowFast names its AVA networks after the Fast pathway's frames, and one after C2D.
+    size, fast = f"{spec.frames}x{spec.stride}", f"{spec.clip_frames}x{spec.clip_stride}"
+    other = fast if "_nl_" in name else "8x8"
+    assert name.split("_")[1] == size
+    assert (other if "/model_zoo/ava/" in published.address and "pyslowfast" in name else size) in published.address
     assert f"r{spec.depth}" in name and f"R{spec.depth}" in published.address.upper()
     assert name.startswith("slowfast" if len(spec.pathways) == 2 else "slow_")
     assert len(spec.labels) == spec.num_classes == DATASETS[published.dataset]
-    several = published.dataset in ("charades", "ava")
-    assert spec.activation == ("sigmoid" if several else "softmax")
-    assert list(published.accuracy) == (["mAP"] if several else ["top1", "top5"])
-    assert (spec.head == "roi") == (published.dataset == "ava")
+    assert spec.activation == ("sigmoid" if published.dataset in ("charades", "ava") else "softmax")
+    by_map = published.dataset in ("charades", "ava", "multisports")
+    unknown = published.dataset == "kinetics600"
+    assert list(published.accuracy) == ([] if unknown else ["mAP"] if by_map else ["top1", "top5"])
+    assert (spec.head == "roi") == (published.dataset in ("ava", "multisports"))
+    assert (spec.nonlocal_kind != "none") == ("_nl_" in name)
+    assert spec.roi_context == ("context" in published.address or "tricks" in published.address)
+    assert (spec.roi_time == "max") == ("temporal-max" in published.address or "tricks" in published.address)
+    assert spec.roi_hidden == ("nl-head" in published.address or "tricks" in published.address)
     # A field is either stated by the file or told to the reader of it.
     assert not set(published.fields) & set(published.architecture)
 

@@ -44,7 +44,7 @@ def test_gradient_step(tmp_path):
 
     def tensors():
         torch.save(network.state_dict(), path)
-        return checkpoints.read_checkpoint(path, frames=2, stride=8, alpha=4, dropout=0.0)
+        return checkpoints.read_checkpoint(path, frames=2, stride=8, alpha=4, activation="softmax", dropout=0.0)
 
     before = tensors()
     model = checkpoints.build_model(before)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from helpers.variables import watched
 
 from slowfast_tf import checkpoints, convert, describe
+from slowfast_tf.checkpoints import variables
 from slowfast_tf.errors import InputError
 from slowfast_tf.exporting.folding import fold
 from slowfast_tf.models.cost import cost, total
@@ -192,6 +193,29 @@ def test_logits_follow_the_definition():
     assert error(logits, np.concatenate(pooled, -1) @ kernel + bias) < 1e-5
 
 
+@pytest.mark.parametrize("size", [(64, 80), (144, 208)])
+def test_logits_of_mmaction2s_heads(size):
+    """The maximum over time, 8x8 bins, the features of the whole picture, and a hidden layer."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    spec = dataclasses.replace(TINY, roi_bins=8, roi_dilation=1, roi_time="max", roi_context=True, roi_hidden=True)
+    model, x = network(spec), clip(spec, *size, boxes=3)
+    features = keras.Model(model.inputs, [model.get_layer(f"{p}_res5").output for p in spec.pathways])(x)
+    features = [np.asarray(f).max(1) for f in features]
+    boxes = [onnx_roi_align(f, x["boxes"], True, size=8).max((2, 3)) for f in features]
+    # As torch has it, also where 8 bins do not divide the feature, or are more than its pixels.
+    pool = torch.nn.AdaptiveAvgPool2d(8)
+    whole = [pool(torch.from_numpy(f.transpose(0, 3, 1, 2))).numpy().max((2, 3))[:, None] for f in features]
+    both = np.concatenate([*boxes, *(np.repeat(w, 3, 1) for w in whole)], -1)
+    weights = variables(model)
+    hidden = np.maximum(both @ weights["head/hidden/kernel"] + weights["head/hidden/bias"], 0)
+    expected = hidden @ weights["head/classifier/kernel"] + weights["head/classifier/bias"]
+    assert error(model(x), expected) < 1e-5
+    assert cost(spec)["head"]["parameters"] == sum(np.size(v) for k, v in weights.items() if k.startswith("head/"))
+    plain = SlowFast(dataclasses.replace(spec, roi_dilation=2))
+    plain.set_weights(model.get_weights())
+    assert error(plain(x), expected) > 0.01
+
+
 @pytest.mark.legacy
 def test_boxes_decide():
     """A box's logits are its own: others in the clip, padding and their order change nothing."""
@@ -208,7 +232,16 @@ def test_boxes_decide():
 
 
 @pytest.mark.legacy
-@pytest.mark.parametrize("changes", [{"pathways": ("slow",)}, {"pathways": ("fast",)}, {"fast_input": "half"}, {}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pathways": ("slow",)},
+        {"pathways": ("fast",)},
+        {"fast_input": "half"},
+        {"roi_bins": 8, "roi_dilation": 1, "roi_time": "max", "roi_context": True, "roi_hidden": True},
+        {},
+    ],
+)
 def test_saved_models_come_back(changes, tmp_path):
     spec = dataclasses.replace(TINY, roi_aligned=not changes, **changes)
     model, x = network(spec, lowering="conv2d"), clip(spec, 35, 52, boxes=2)
@@ -376,40 +409,54 @@ def test_misfits_are_named(changes, message):
 # Published weights
 
 AVA = "pyslowfast_ava_slowfast_8x8_r50_w16"
+MMACTION2 = {"roi_aligned": True, "roi_bins": 8, "roi_dilation": 1, "frame_rate": 30, "person_score": 0.9}
+FILES = {
+    f"{AVA}.pyth": {"roi_aligned": True, "roi_bins": 7, "roi_dilation": 2, "channel_order": "rgb"},
+    "pyslowfast_ava_slowfast_32x2_r101_nl_w8.pyth": {
+        "nonlocal_kind": "dot_product",
+        "nonlocal_blocks": ((), (), (6, 13, 20), ()),
+        "nonlocal_pool": (2, 2, 2),
+        "roi_aligned": False,
+    },
+    "mmaction2_ava_slowfast_4x16_r50_w8.pth": {**MMACTION2, "roi_time": "mean"},
+    "mmaction2_ava_slowfast_8x8_r50_temporal_max_w8.pth": {**MMACTION2, "roi_time": "max", "frames": 8},
+    "mmaction2_ava_slowonly_nl_4x16_r50_w8.pth": {**MMACTION2, "nonlocal_kind": "softmax", "pathways": ("slow",)},
+}
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden vectors are not there: ../shared/golden")
 
 
-def golden():
-    """Inputs, with the boxes of each clip padded to as many, which rows are real, and their logits."""
-    data = np.load(GOLDEN / f"{AVA}.npz")
-    fast, rows = data["clip"].astype("float32"), data["boxes"]
-    boxes = np.zeros((len(fast), 3, 4), "float32")
-    places = []
-    for batch, *corners in rows:
-        place = int(batch), sum(p[0] == int(batch) for p in places)
-        boxes[place] = corners
-        places.append(place)
-    return {"slow": fast[:, data["slow_index"]], "fast": fast, "boxes": boxes}, tuple(zip(*places)), data["logits"]
+def golden(name):
+    """Inputs, with the boxes of each clip padded to as many, which rows are real, their logits, and their scores."""
+    data = np.load(GOLDEN / f"{name}.npz")
+    clip, rows = data["clip"].astype("float32"), data["boxes"]
+    clips = rows[:, 0].astype(int)
+    boxes = np.zeros((len(clip), np.bincount(clips).max(), 4), "float32")
+    places = [(batch, sum(clips[:i] == batch)) for i, batch in enumerate(clips)]
+    for place, row in zip(places, rows):
+        boxes[place] = row[1:]
+    inputs = {"slow": clip[:, data["slow_index"]], "fast": clip} if "slow_index" in data else {"slow": clip}
+    # MMAction2 has a column for the background first, which its inference drops.
+    return {**inputs, "boxes": boxes}, tuple(zip(*places)), data["logits"][:, -80:], data["scores"][:, -80:]
 
 
 @needs_golden
-def test_golden(tmp_path):
+@pytest.mark.parametrize("file", FILES)
+def test_golden(file, tmp_path):
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'slowfast_tf[convert]'")
-    path = tmp_path / "model.keras"
-    convert.main([str(GOLDEN / f"{AVA}.pyth"), "--output", str(path)])
-    inputs, places, logits = golden()
-    checkpoint = checkpoints.read_checkpoint(GOLDEN / f"{AVA}.pyth")
-    assert not checkpoint.leftover and not checkpoint.assumed
+    path, name = tmp_path / "model.keras", pathlib.Path(file).stem
+    convert.main([str(GOLDEN / file), "--output", str(path)])
+    inputs, places, logits, scores = golden(name)
     saved = load_model(path)
-    assert (saved.spec.head, saved.spec.roi_aligned, saved.spec.activation) == ("roi", True, "sigmoid")
-    assert saved.spec.num_classes == 80 and saved.spec.channel_order == "rgb"
+    assert (saved.spec.head, saved.spec.activation, saved.spec.num_classes) == ("roi", "sigmoid", 80)
+    assert saved.spec.labels[11] == "stand"  # action id 12
+    for field, value in FILES[file].items():
+        assert getattr(saved.spec, field) == value, field
     flat = SlowFast(saved.spec, lowering="conv2d")
     flat.set_weights(saved.get_weights())
-    models = {"converted": checkpoints.build_model(checkpoint), "saved": saved, "conv2d": flat, "folded": fold(saved)}
-    differences = {name: error(m(inputs).numpy()[places], logits) for name, m in models.items()}
-    print(", ".join(f"{name} {value:.1e}" for name, value in differences.items()))
+    models = {"saved": saved, "conv2d": flat, "folded": fold(saved)}
+    differences = {kind: error(m(inputs).numpy()[places], logits) for kind, m in models.items()}
+    print(f"{name}: " + ", ".join(f"{kind} {value:.1e}" for kind, value in differences.items()))
     assert differences.pop("folded") < 1e-3 and max(differences.values()) < 1e-4
-    scores = np.load(GOLDEN / f"{AVA}.npz")["scores"]
     assert np.abs(tf.nn.sigmoid(saved(inputs)).numpy()[places] - scores).max() < 1e-4
 
 
@@ -425,25 +472,25 @@ def test_other_detection_checkpoints(tmp_path):
         return checkpoints.read_checkpoint(tmp_path / "made.pyth").spec
 
     assert not read("ALIGNED: true", "ALIGNED: false").roi_aligned
-    for old, new in (
-        ("ROI_XFORM_RESOLUTION: 7", "ROI_XFORM_RESOLUTION: 14"),
-        ("- - 2\n    - 2\n  SPATIAL_STR", "- - 1\n    - 1\n  SPATIAL_STR"),
-    ):
-        with pytest.raises(InputError, match="this package builds .* only"):
-            read(old, new)
+    assert read("ROI_XFORM_RESOLUTION: 7", "ROI_XFORM_RESOLUTION: 14").roi_bins == 14
+    assert read("- - 2\n    - 2\n  SPATIAL_STR", "- - 1\n    - 1\n  SPATIAL_STR").roi_dilation == 1
+    with pytest.raises(InputError, match="DETECTION.SPATIAL_SCALE_FACTOR 8; this package builds 16 only"):
+        read("SPATIAL_SCALE_FACTOR: 16", "SPATIAL_SCALE_FACTOR: 8")
 
+    checkpoint = checkpoints.read_checkpoint(GOLDEN / f"{AVA}.pyth")
+    assert not checkpoint.leftover and not checkpoint.assumed
     # A fresh classifier, of other classes, is a detection one as well.
-    model = checkpoints.build_model(checkpoints.read_checkpoint(GOLDEN / f"{AVA}.pyth"), num_classes=7)
-    inputs, _, _ = golden()
-    assert model(inputs).shape == (2, 3, 7)
+    model = checkpoints.build_model(checkpoint, num_classes=7)
+    inputs, *_ = golden(AVA)
+    assert model(inputs).shape == (*inputs["boxes"].shape[:2], 7)
 
-    # PyTorchVideo calls its head so, and does not align; MMAction2 has a head that differs.
+    # PyTorchVideo calls its head so, and does not align. A head of MMAction2 is another.
     state = torch.load(GOLDEN / "pytorchvideo_slowfast_8x8_r50_w16.pyth", map_location="cpu", weights_only=True)
     state = {f"model.{name}": value for name, value in state.get("model_state", state).items()}
     for end in ("weight", "bias"):
         state[f"detection_head.proj.{end}"] = state.pop(f"model.blocks.6.proj.{end}")
     torch.save({"model_state": state}, tmp_path / "made.pyth")
-    checkpoint = checkpoints.read_checkpoint(tmp_path / "made.pyth")
+    checkpoint = checkpoints.read_checkpoint(tmp_path / "made.pyth", "slowfast_8x8_r50_ava")
     assert (checkpoint.spec.head, checkpoint.spec.roi_aligned, checkpoint.leftover) == ("roi", False, {})
     assert checkpoint.spec.activation == "sigmoid" and checkpoints.build_model(checkpoint).input_names[-1] == "boxes"
 
@@ -451,6 +498,7 @@ def test_other_detection_checkpoints(tmp_path):
     state = dict(state.get("state_dict", state))
     for end in ("weight", "bias"):
         state[f"roi_head.bbox_head.fc_cls.{end}"] = state.pop(f"cls_head.fc_cls.{end}")
+    state["roi_head.shared_head.convs.0.conv.weight"] = torch.zeros(4, 4, 1, 3, 3)
     torch.save({"state_dict": state}, tmp_path / "made.pth")
-    with pytest.raises(InputError, match="detection model of MMAction2.*8x8 bins"):
+    with pytest.raises(InputError, match="made.pth is of ACRN, which this package does not build"):
         checkpoints.read_checkpoint(tmp_path / "made.pth")

@@ -51,9 +51,10 @@ def test_batch_norm_is_keras_own(mode, dtype, tolerance):
 @pytest.mark.legacy
 @pytest.mark.parametrize("kind", ["dot_product", "softmax"])
 @pytest.mark.parametrize("lowering", ["conv3d", "conv2d"])
-def test_nonlocal_block(kind, lowering):
-    x = noise(2, 2, 5, 4, 6)
-    layer = NonLocal(kind, options={"lowering": lowering})
+@pytest.mark.parametrize("pool, last", [((1, 2, 2), False), ((2, 2, 2), False), ((1, 2, 2), True), ((1, 1, 1), True)])
+def test_nonlocal_block(kind, lowering, pool, last):
+    x = noise(2, 3, 5, 4, 6)
+    layer = NonLocal(kind, pool, last, options={"lowering": lowering})
     layer.build(x.shape)
     weights = {}
     for i, (path, variable) in enumerate(variables(layer).items()):
@@ -63,15 +64,24 @@ def test_nonlocal_block(kind, lowering):
     def project(name, value):
         return value @ weights[f"{name}/kernel"][0, 0, 0] + weights[f"{name}/bias"]
 
-    pooled = x[:, :, :4].reshape(2, 2, 2, 2, 2, 2, 6).max((3, 5))  # 5x4 to 2x2, the fifth row left out
-    query = project("theta", x).reshape(2, 40, 3)
-    key, value = (project(name, pooled).reshape(2, 8, 3) for name in ("phi", "g"))
+    def pooled(value):  # what is left over, such as the fifth row and the third frame, falls away
+        (t, h, w), counts = pool, [n // size for n, size in zip(x.shape[1:4], pool)]
+        value = value[:, : counts[0] * t, : counts[1] * h, : counts[2] * w]
+        return (
+            value.reshape(2, counts[0], t, counts[1], h, counts[2], w, -1)
+            .max((2, 4, 6))
+            .reshape(2, -1, value.shape[-1])
+        )
+
+    query = project("theta", x).reshape(2, 60, 3)
+    key, value = (pooled(project(name, x)) if last else project(name, pooled(x)) for name in ("phi", "g"))
+    assert key.shape[1] == {(1, 2, 2): 12, (2, 2, 2): 4, (1, 1, 1): 60}[pool]
     affinity = query @ key.transpose(0, 2, 1)
     if kind == "softmax":
         affinity = np.exp(affinity / np.sqrt(3))
         affinity /= affinity.sum(-1, keepdims=True)
     else:
-        affinity /= 8
-    y = (affinity @ value).reshape(2, 2, 5, 4, 3) @ weights["conv/kernel"][0, 0, 0]
+        affinity /= key.shape[1]
+    y = (affinity @ value).reshape(2, 3, 5, 4, 3) @ weights["conv/kernel"][0, 0, 0]
     y = (y - weights["norm/moving_mean"]) / np.sqrt(weights["norm/moving_variance"] + 1e-5)
     assert error(layer(x), x + y * weights["norm/gamma"] + weights["norm/beta"]) < 1e-5

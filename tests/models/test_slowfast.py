@@ -204,6 +204,7 @@ def specs(draw):
         lateral_kernel=draw(st.sampled_from([5, 7])),
         lateral_norm=draw(st.booleans()),
         fast_input=draw(st.sampled_from(["rgb", "half", "gray", "difference", "flow"])),
+        fast_depth=draw(st.sampled_from([None, 10, 18])),
         num_classes=draw(st.integers(1, 7)),
     )
 
@@ -212,7 +213,8 @@ def specs(draw):
 @given(spec=specs(), places=st.booleans(), size=st.tuples(*[st.integers(9, 30)] * 2), dtype=st.booleans())
 def test_any_network(spec, places, size, dtype):
     if places and "slow" in spec.pathways:
-        spec = dataclasses.replace(spec, nonlocal_kind="dot_product", nonlocal_blocks=((0,), (0,), (), ()))
+        pool = {"nonlocal_pool": (min(2, spec.frames), 2, 2), "nonlocal_pool_last": dtype}
+        spec = dataclasses.replace(spec, nonlocal_kind="dot_product", nonlocal_blocks=((0,), (0,), (), ()), **pool)
     # Products of features that no BatchNorm holds at 1 blow roundings up, those of bfloat16 without a bound.
     plain = spec.nonlocal_kind == "none"
     dtype = "mixed_bfloat16" if dtype and plain else "float32"
@@ -246,7 +248,10 @@ def test_any_network(spec, places, size, dtype):
         ({"fast_input": "hsv"}, "fast_input must be one of rgb, half, gray, difference, flow; got 'hsv'"),
         ({"frames": 0}, "frames must be a whole number of at least 1; got 0"),
         ({"slow_kernels": (1, 1, 1)}, "slow_kernels and fast_kernels take 5 sizes"),
-        ({"res4_temporal_blocks": 6}, "res4_temporal_blocks must be 0 .all. to 2.*depth 18; got 6"),
+        (
+            {"res4_temporal_blocks": 6},
+            "res4_temporal_blocks must be 0 .all. to 2, the blocks of res4 of the slow.*got 6",
+        ),
         ({"nonlocal_kind": "softmax"}, "nonlocal_blocks of res3 must lie in 0 to 1.*got .1, 3."),
         ({"nonlocal_kind": "softmax", "pathways": ("fast",)}, "which a Fast-only network has not"),
         (
@@ -273,7 +278,7 @@ def test_inputs_that_do_not_fit():
     with pytest.raises(ValueError, match="divided by 2 and rounded up"):
         half(x)
     blocks = SlowFast(TINY, nonlocal_kind="softmax", nonlocal_blocks=((), (), (1,), ()))
-    with pytest.raises(ValueError, match="pools 2x2.*give a larger input"):
+    with pytest.raises(ValueError, match="pools 1x2x2.*give a larger input"):
         blocks(clip(TINY, 16, 16))
     with pytest.raises(ValueError, match="lowering must be conv3d or conv2d; got 'conv1d'"):
         SlowFast(TINY, lowering="conv1d")

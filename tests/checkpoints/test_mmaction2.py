@@ -1,0 +1,149 @@
+"""MMAction2's configurations and the families of its networks, from its golden files."""
+
+import numpy as np
+import pytest
+from helpers.golden import GOLDEN, golden, load, needs_golden, needs_torch, torch
+
+from slowfast_tf import checkpoints
+from slowfast_tf.checkpoints import mmaction2
+from slowfast_tf.errors import InputError
+from slowfast_tf.models.views import Views
+
+DETECTION, NONLOCAL = "mmaction2_ava_slowfast_8x8_r50_temporal_max_w8", "mmaction2_slowonly_nl_4x16_r50_w8"
+pytestmark = [needs_torch, needs_golden]
+
+
+def configuration(name):
+    return load(GOLDEN / f"{name}.pth")["meta"]["cfg"]
+
+
+def changed(name, *changes):
+    text = configuration(name)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    return mmaction2.settings(text)
+
+
+def test_recognition():
+    fields = mmaction2.settings(configuration(NONLOCAL))
+    assert (fields["frames"], fields["stride"], fields["alpha"]) == (4, 16, 1)
+    assert (fields["views"], fields["crop_size"], fields["frame_rate"]) == (Views(10, 3, to_the_end=True), 256, None)
+    assert fields["mean"] == pytest.approx((0.485, 0.456, 0.406)) and fields["channel_order"] == "rgb"
+    assert (fields["activation"], fields["dropout"]) == ("softmax", 0.5)
+    center = changed(NONLOCAL, ("crop_size=256, type='ThreeCrop'", "crop_size=224, type='CenterCrop'"))
+    assert (str(center["views"]), center["crop_size"]) == ("10x1", 224)
+
+
+def test_nonlocal_blocks():
+    plain = changed(NONLOCAL, ("sub_sample=True", "sub_sample=False"))
+    assert (plain["nonlocal_pool"], plain["nonlocal_pool_last"]) == ([1, 1, 1], True)
+    assert changed(NONLOCAL, ("embedded_gaussian", "dot_product"))["nonlocal_kind"] == "dot_product"
+    for old, new, match in (
+        ("embedded_gaussian", "gaussian", "non-local mode gaussian; this package builds embedded_gaussian or dot_pr"),
+        ("use_scale=True", "use_scale=False", "non-local use_scale False"),
+    ):
+        with pytest.raises(InputError, match=match):
+            changed(NONLOCAL, (old, new))
+
+
+def test_detection():
+    fields = mmaction2.settings(configuration(DETECTION))
+    found = [fields[f"roi_{name}"] for name in ("time", "bins", "dilation", "aligned")]
+    assert found == ["max", 8, 1, True]
+    assert (fields["frame_rate"], fields["person_score"], fields["activation"]) == (30, 0.9, "sigmoid")
+    after = changed(DETECTION, ("with_temporal_pool=True", "with_temporal_pool=False"))
+    assert after["roi_time"] == "mean"  # the head takes the mean then
+    for old, new, match in (
+        ("pool_mode='max'", "pool_mode='avg', pool_mode='max'", "pooling of a bin max"),
+        ("background_class=True", "temporal_pool_type='max'", "pooling of the head over time max"),
+        ("background_class=True", "spatial_pool_type='avg'", "pooling of boxes avg"),
+        ("roi_layer_type='RoIAlign'", "roi_layer_type='RoIPool'", "type of RoI pooling RoIPool"),
+        ("roi_head=dict(", "roi_head=dict(shared_head=dict(type='ACRNHead'),", "is of ACRN, which this package"),
+        ("roi_head=dict(", "roi_head=dict(shared_head=dict(type='FBOHead'),", "is of a network with a long-term feat"),
+        ("mmaction.ResNet3dSlowFast", "mmaction.ResNet3dLayer", "backbone ResNet3dLayer; this package builds"),
+    ):
+        with pytest.raises(InputError, match=match):
+            changed(DETECTION, (old, new))
+
+
+def test_nothing_is_run(tmp_path):
+    mark = tmp_path / "ran"
+    for text in (
+        f"model = open({str(mark)!r}, 'w')",
+        f"import os\nmodel = os.mkdir({str(mark)!r})",
+        "model = [",
+        "x = 1",
+    ):
+        with pytest.raises(InputError, match="not one that MMAction2 writes"):
+            mmaction2.settings(text)
+    assert not mark.exists()
+
+
+def written(tmp_path, name, change, configuration=None):
+    """A golden file with other parameters."""
+    content = load(GOLDEN / f"{name}.pth")
+    state = dict(content["state_dict"])
+    change(state)
+    torch.save({"state_dict": state, "meta": {"cfg": configuration} if configuration else {}}, tmp_path / "made.pth")
+    return tmp_path / "made.pth"
+
+
+def test_what_weights_do_not_tell(tmp_path):
+    """The mean or the maximum over time of 8x8; of 4x16 there is one network."""
+    path = written(tmp_path, DETECTION, lambda state: None)
+    with pytest.raises(InputError, match="which of these.*slowfast_8x8_r50_ava21_mmaction2, slowfast_8x8_r50_max_"):
+        checkpoints.read_checkpoint(path)
+    chosen = checkpoints.read_checkpoint(path, "slowfast_8x8_r50_max_ava_mmaction2").spec
+    stated = checkpoints.read_checkpoint(GOLDEN / f"{DETECTION}.pth").spec
+    assert chosen == stated
+    spec = checkpoints.read_checkpoint(written(tmp_path, "mmaction2_ava_slowfast_4x16_r50_w8", lambda state: None)).spec
+    assert (spec.frames, spec.roi_time, spec.roi_bins, spec.num_classes, spec.lateral_norm) == (4, "mean", 8, 80, False)
+
+
+def test_context_and_a_hidden_layer(tmp_path):
+    """The classifier's width tells the context, its layers the hidden one; the background's column goes."""
+
+    def change(state):
+        head = "roi_head.bbox_head.fc_cls"
+        weight, bias = state.pop(f"{head}.weight"), state.pop(f"{head}.bias")
+        width = 2 * weight.shape[1]
+        state[f"{head}.0.weight"], state[f"{head}.0.bias"] = torch.randn(width, width), torch.randn(width)
+        state[f"{head}.2.weight"], state[f"{head}.2.bias"] = torch.cat([weight, weight], 1), bias
+
+    path = written(tmp_path, DETECTION, change, configuration(DETECTION))
+    checkpoint = checkpoints.read_checkpoint(path)
+    spec = checkpoint.spec
+    assert spec.roi_context and spec.roi_hidden and not checkpoint.leftover and spec.num_classes == 80
+    state = load(path)["state_dict"]
+    kernel = state["roi_head.bbox_head.fc_cls.2.weight"].numpy().T
+    np.testing.assert_array_equal(checkpoint.tensors["head/classifier/kernel"], kernel[:, 1:])
+    assert checkpoints.build_model(checkpoint).input_names == ["slow", "fast", "boxes"]
+
+
+def test_multisports(tmp_path):
+    """66 classes without a background."""
+
+    def change(state):
+        for end in ("weight", "bias"):
+            state[f"roi_head.bbox_head.fc_cls.{end}"] = state[f"roi_head.bbox_head.fc_cls.{end}"][:66]
+
+    spec = checkpoints.read_checkpoint(written(tmp_path, "mmaction2_ava_slowfast_4x16_r50_w8", change)).spec
+    assert (spec.num_classes, spec.labels[0], spec.activation) == (66, "aerobic_push_up", "softmax")
+
+
+def test_optical_flow(tmp_path):
+    """A Slow-only network of two channels."""
+
+    def change(state):
+        state["backbone.conv1.conv.weight"] = state["backbone.conv1.conv.weight"][:, :2]
+
+    text = configuration(NONLOCAL).replace("103.53,", "").replace("57.375,", "")
+    checkpoint = checkpoints.read_checkpoint(written(tmp_path, NONLOCAL, change, text))
+    assert (checkpoint.spec.slow_input, checkpoint.spec.takes_video) == ("flow", False)
+    model = checkpoints.build_model(checkpoint)
+    clip = golden(NONLOCAL)[0]["slow"]
+    # Zero in the third channel is what a network of two does not see.
+    other = checkpoints.build_model(checkpoints.read_checkpoint(GOLDEN / f"{NONLOCAL}.pth"))
+    expected = other({"slow": np.concatenate([clip[..., :2], 0 * clip[..., :1]], -1)})
+    np.testing.assert_allclose(model({"slow": clip[..., :2]}), expected, rtol=1e-4, atol=1e-4)
