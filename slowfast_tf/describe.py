@@ -5,16 +5,12 @@ networks. Needs no TensorFlow.
 import argparse
 import json
 
-from .checkpoints import hub
 from .checkpoints.catalog import catalog, catalog_text
-from .checkpoints.names import FORMS
-from .checkpoints.published import MODELS, published_name, recommended
+from .checkpoints.names import FORMS, read_spec
 from .errors import InputError
 from .files.atomic import write_text
 from .models.cost_table import table
-from .models.description import as_text, describe, read_spec
-from .models.presets import PRESETS
-from .models.spec import SlowFastSpec
+from .models.description import as_text, describe
 from .runtime import run
 
 
@@ -41,19 +37,11 @@ def main(argv: list[str] | None = None) -> None:
     if args.source is None:
         print(json.dumps(catalog(), indent=2) if args.json else catalog_text())
         return
-    spec = _find(args.source)
+    spec = read_spec(args.source)
     try:
         print(json.dumps(describe(spec, args.size), indent=2) if args.json else as_text(args.source, spec, args.size))
     except ValueError as error:
         raise InputError(f"--size {args.size}: {error}") from error
-
-
-def _find(source: str) -> SlowFastSpec:
-    """Return the spec of a preset, a published network (without its file), a file or a repository of the Hub."""
-    names = {*MODELS, *recommended()} - set(PRESETS)
-    if source in names:
-        return MODELS[published_name(source)].spec()
-    return read_spec(str(hub.fetch(source)) if hub.is_repository(source) else source, names)
 
 
 if __name__ == "__main__":

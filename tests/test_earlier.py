@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,11 +12,15 @@ from helpers.coded_video import decode
 
 import slowfast_tf
 from slowfast_tf import evaluate
+from slowfast_tf.checkpoints.names import read_spec
 from slowfast_tf.data import Clips
 from slowfast_tf.evaluation.scores import load_scores
 from slowfast_tf.evaluation.views import score_videos
 from slowfast_tf.inference import Predictor, score_video
+from slowfast_tf.models.slowfast import load_model
+from slowfast_tf.models.spec import EARLIER
 from slowfast_tf.models.views import MIDDLE, Views
+from slowfast_tf.training.run import train
 
 HERE = pathlib.Path(__file__).parent / "earlier"
 VIDEO = str(HERE / "bars.mp4")
@@ -79,3 +84,49 @@ def test_a_saved_model():
     serve = tf.saved_model.load(str(HERE / "served")).signatures["serving_default"]
     scores = serve(video=tf.constant(decode(VIDEO)[None]))["scores"][0]
     np.testing.assert_allclose(scores, EXPECTED["serving_default"], atol=1e-4)
+
+
+def test_saved_alone_it_still_states_nothing(alone, tmp_path):
+    """What the file did not say is not made up, so that the configuration still counts."""
+    slowfast_tf.load(alone).save(tmp_path / "again.keras")
+    again = slowfast_tf.load(tmp_path / "again.keras")
+    assert again.unstated == slowfast_tf.load(alone).unstated != ()
+
+
+def test_described_as_loaded(alone):
+    for source in (HERE / "run", alone):
+        assert read_spec(source) == slowfast_tf.load(source).spec
+    assert read_spec(alone).frame_rate is None and read_spec(HERE / "run").frame_rate == 25
+
+
+def without_protocol(path):
+    """Write a model's file as an earlier version did."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    settings = json.loads(parts["config.json"])
+    for name in EARLIER:
+        del settings["config"]["preset"][name]
+    parts["config.json"] = json.dumps(settings).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def test_a_run_goes_on(tmp_path):
+    """A run of an earlier version, resumed, is tested by its configuration."""
+    for split in ("train", "val"):
+        for label in ("bend", "jump", "turn"):
+            (tmp_path / "data" / split / label).mkdir(parents=True)
+            shutil.copy(VIDEO, tmp_path / "data" / split / label)
+    settings = slowfast_tf.config.load(HERE / "run" / "config.json", [f"data.root={tmp_path / 'data'}", "export=[]"])
+    run = tmp_path / "run"
+    first = train(settings, run)
+    assert first.metrics["views"] == "3x2"
+    for path in (run / "model.keras", *(run / "checkpoints").glob("*.keras")):
+        without_protocol(path)
+    assert load_model(run).spec.frame_rate is None
+    again = train(settings, run)
+    assert again.metrics == {
+        **first.metrics,
+        **{name: again.metrics[name] for name in first.metrics if "second" in name},
+    }

@@ -3,13 +3,14 @@
 import dataclasses
 import difflib
 import os
-import pathlib
 from typing import TYPE_CHECKING
 
 from .. import config
-from ..errors import InputError
+from ..errors import InputError, RunError
 from ..files import remote
-from ..models.presets import PRESETS
+from ..models.description import read_saved_spec
+from ..models.presets import PRESETS, get_spec
+from ..models.spec import SlowFastSpec
 from . import hub, zoo
 
 if TYPE_CHECKING:
@@ -44,20 +45,43 @@ def load(name: str | os.PathLike, compile: bool = False) -> "SlowFast":
     """
     name = os.fspath(name)
     check_name(name)
-    path: str | pathlib.Path = name
-    if not os.path.exists(name):
-        published = _published(name)
-        if published:
-            return zoo.from_pretrained(published)
-        if hub.is_repository(name):
-            path = hub.fetch(name)
+    published = _published(name)
+    if published:
+        return zoo.from_pretrained(published)
+    path = hub.fetch(name) if _in_repository(name) else name
 
     from ..models.slowfast import load_model
 
     model = load_model(path, compile)
     if model.unstated:
-        _state(model, pathlib.Path(path))
+        model.state(_spec_of_run(path))
     return model
+
+
+def read_spec(name: str | os.PathLike) -> SlowFastSpec:
+    """Return the spec that a model has once it is loaded, without TensorFlow and without published weights.
+
+    Args:
+        name: as for `load`, or the name of a preset.
+
+    Raises:
+        InputError: as `load`.
+
+    Example:
+        >>> read_spec("slowfast_8x8_r50_k400").frame_rate
+        30
+    """
+    name = os.fspath(name)
+    check_name(name, presets=True)
+    published = _published(name)
+    if published:
+        return zoo.MODELS[published].spec()
+    if name in PRESETS and not os.path.exists(name):
+        return get_spec(name)
+    path = hub.fetch(name) if _in_repository(name) else name
+    spec, unstated = read_saved_spec(remote.fetch_file(name) if path == name and remote.is_remote(name) else path)
+    run = _spec_of_run(path) if unstated else None
+    return dataclasses.replace(spec, **{field: getattr(run, field) for field in unstated}) if run else spec
 
 
 def check_name(name: str | os.PathLike, presets: bool = False) -> None:
@@ -93,18 +117,25 @@ def check_name(name: str | os.PathLike, presets: bool = False) -> None:
 
 
 def _published(name: str) -> str | None:
+    """Return the published network that a name means; a path comes first."""
+    if os.path.exists(name):
+        return None
     try:
         return zoo.published_name(name)
     except InputError:
         return None
 
 
-def _state(model: "SlowFast", path: pathlib.Path) -> None:
-    """Take from the configuration of the run what a file of an earlier version does not state."""
-    run = path if path.is_dir() else path.parent
+def _in_repository(name: str) -> bool:
+    return hub.is_repository(name) and not os.path.exists(name)
+
+
+def _spec_of_run(path: str | os.PathLike) -> SlowFastSpec | None:
+    """Return the spec of the configuration beside a model, which says what a file of an earlier version does not."""
+    path = os.fspath(path)
+    run = path if os.path.isdir(path) else path.rpartition("/")[0]
+    place = f"{run}/config.json" if run else "config.json"
     try:
-        spec = config.load(run / "config.json").spec()
-    except InputError:
-        return  # the file lies elsewhere
-    model.spec = dataclasses.replace(model.spec, **{name: getattr(spec, name) for name in model.unstated})
-    model.unstated = ()
+        return config.load(remote.fetch_file(place) if remote.is_remote(place) else place).spec()
+    except (InputError, RunError):
+        return None  # the file lies elsewhere

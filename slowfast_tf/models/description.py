@@ -2,42 +2,41 @@
 
 import itertools
 import json
+import os
 import pathlib
 import zipfile
-from collections.abc import Collection
 from typing import Any
 
 from ..errors import InputError
 from .cost import cost, nonlocal_products, total
-from .presets import PRESETS, get_spec, nearest
 from .spec import SlowFastSpec, saved_spec
 
 
-def read_spec(source: str, others: Collection[str] = ()) -> SlowFastSpec:
-    """Return the spec of a preset, of a saved `.keras` file or of a run directory that holds `model.keras`.
+def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, ...]]:
+    """Read the spec of a saved model without TensorFlow.
 
     Args:
-        source: a preset's name or a path.
-        others: names that the caller knows besides, for the error message.
+        path: a `.keras` file, or the directory of a run that holds `model.keras`.
+
+    Returns:
+        The spec, and the fields that the file of an earlier version does not state.
 
     Raises:
-        InputError: if it is none of these; the message names the nearest name.
+        InputError: if there is no such file, or it holds no model of this package.
+
+    Example:
+        >>> read_saved_spec("runs/demo")[0].frames
+        2
     """
-    if source in PRESETS:
-        return get_spec(source)
-    path = pathlib.Path(source)
+    path = pathlib.Path(path)
     if path.is_dir():
         if not (path / "model.keras").is_file():
-            raise InputError(f"{source} is a directory without model.keras; give the directory of a finished run")
+            raise InputError(f"{path} is a directory without model.keras; give the directory of a finished run")
         path = path / "model.keras"
-    if not path.exists():
-        if path.suffix or len(path.parts) > 1:
-            raise InputError(f"no such file: {source}; give a preset, a .keras file or the directory of a run")
-        raise InputError(f"unknown preset {source!r}{nearest(source, [*PRESETS, *sorted(others)])}")
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
-        return saved_spec(config["config"]["preset"])[0]
+        return saved_spec(config["config"]["preset"])
     except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} holds no network of slowfast_tf ({error}); give a .keras file that it saved"

@@ -1,5 +1,6 @@
 """Build a Keras model from a spec, or load it from a file."""
 
+import dataclasses
 import fnmatch
 import os
 import pathlib
@@ -85,8 +86,15 @@ class SlowFast(FitModel):
             for layer in found:
                 layer.trainable = False
 
+    def state(self, spec: SlowFastSpec | None) -> None:
+        """Take from `spec`, if there is one, what the file of an earlier version does not state."""
+        if spec:
+            self.spec = dataclasses.replace(self.spec, **{name: getattr(spec, name) for name in self.unstated})
+            self.unstated = ()
+
     def get_config(self) -> dict[str, Any]:
-        return {"preset": self.spec.as_dict(), "name": self.name, **self._build}
+        stated = {name: value for name, value in self.spec.as_dict().items() if name not in self.unstated}
+        return {"preset": stated, "name": self.name, **self._build}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SlowFast":

@@ -61,6 +61,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
         if checkpoint:
             print(f"resuming after epoch {position.epoch} of {clips.phases[-1].epochs.stop}, from {checkpoint}")
             model = load_model(checkpoint, compile=True)
+            model.state(clips.spec)
         else:
             model = build(settings, clips)
     if chief:  # not earlier: a mistake found until here is fixed by changing the configuration
@@ -73,6 +74,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
     history = read_history(workdir)
     plots.save_curves(history, workdir / "curves.png")
     best = load_model(workdir)
+    best.state(clips.spec)
     metrics = test(best, validation, workdir, settings.name)
     show_prediction(best, validation, workdir / "prediction.png")
     write_text(workdir / "metrics.json", json.dumps(metrics, indent=2) + "\n")

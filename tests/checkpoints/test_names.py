@@ -309,3 +309,13 @@ def test_hub_without_its_library(monkeypatch):
             InputError, match=r"pip install 'slowfast_tf\[hub\]', or download model.keras from https://h"
         ):
             call("hf://me/slowfast@v1")
+
+
+def test_a_path_comes_first(tmp_path, monkeypatch):
+    """A run's directory that is called like a published network is the run, for `load` and `read_spec` alike."""
+    monkeypatch.chdir(tmp_path)
+    model = slowfast_tf.SlowFast("slowfast_2x16_demo", depth=10, width=8)
+    for name in ("slowfast_8x8_r50_k400", "slowfast_8x8_r50"):
+        pathlib.Path(name).mkdir()
+        model.save(f"{name}/model.keras")
+        assert names.read_spec(name) == slowfast_tf.load(name).spec == model.spec

@@ -68,12 +68,15 @@ def test_describe_command():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["slowfast_8x8_r5"], "unknown preset 'slowfast_8x8_r5'; did you mean 'slowfast_8x8_r50'?"),
-        (["nowhere/model.keras"], "no such file: nowhere/model.keras"),
+        (["slowfast_8x8_r5"], "nor a preset; did you mean 'slowfast_8x8_r50'?"),
+            ["slowfast_8x8_r5"],
+            "slowfast_8x8_r5: no such file, and no published network of that name, nor a preset; did",
+        ),
+        (["nowhere/model.keras"], "nowhere/model.keras: no such file"),
         (["slowfast_16x8_r101_nl", "--size", "16"], "--size 16: an input of 16 pixels is too small"),
         (["slow_4x16_r50", "--size", "0"], "--size 0: an input needs at least 1 pixel"),
         ([__file__], "holds no network of slowfast_tf"),
-        (["slowfast_8x8_r50_k40"], "unknown preset 'slowfast_8x8_r50_k40'; did you mean 'slowfast_8x8_r50_k400'?"),
+        (["slowfast_8x8_r50_k40"], "nor a preset; did you mean 'slowfast_8x8_r50_k400'?"),
     ],
 )
 def test_describe_command_says_what_was_wrong(arguments, message):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from helpers.variables import watched
 
 from slowfast_tf import checkpoints, convert, describe
-from slowfast_tf.checkpoints import variables
+from slowfast_tf.checkpoints import names, variables
 from slowfast_tf.errors import InputError
 from slowfast_tf.exporting.folding import fold
 from slowfast_tf.models.cost import cost, total
@@ -253,7 +253,7 @@ def test_saved_models_come_back(changes, tmp_path):
     other.set_weights(model.get_weights())
     assert error(other(x), expected) < 1e-5
     assert error(fold(other)(x), expected) < 1e-4
-    assert describe.read_spec(str(tmp_path)) == spec
+    assert names.read_spec(str(tmp_path)) == spec
 
 
 @pytest.mark.legacy

@@ -15,7 +15,8 @@ from helpers.variables import watched
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slowfast_tf import describe, load
+from slowfast_tf import load
+from slowfast_tf.checkpoints import names
 from slowfast_tf.checkpoints.loading import variables
 from slowfast_tf.errors import InputError
 from slowfast_tf.models.cost import cost, nonlocal_products
@@ -154,7 +155,7 @@ def test_saved_models_come_back(tmp_path, changes):
         assert [w.shape for w in other.weights] == [w.shape for w in model.weights]
         other.set_weights(model.get_weights())
         assert error(other(x), expected) < 1e-6
-    assert describe.read_spec(str(tmp_path)) == describe.read_spec(str(tmp_path / "model.keras")) == spec
+    assert names.read_spec(str(tmp_path)) == names.read_spec(str(tmp_path / "model.keras")) == spec
     model.save_weights(tmp_path / "w.weights.h5")
     other = SlowFast(spec, dtype="mixed_bfloat16")  # the other lowering
     other.load_weights(tmp_path / "w.weights.h5")
@@ -170,7 +171,7 @@ def test_sub_model_is_saved(tmp_path):
     assert loaded(x).shape == (2, 2, 3, 2, 256)
     assert error(loaded(x), features(x)) < 1e-6
     with pytest.raises(InputError, match="holds no network"):
-        describe.read_spec(str(tmp_path / "features.keras"))
+        names.read_spec(str(tmp_path / "features.keras"))
 
 
 @pytest.mark.legacy
