@@ -92,11 +92,12 @@ def loop(truth: Iterable[Row], detections: Iterable[Row], names: Mapping[int, st
         positives[action] += 1
     by_frame = collections.defaultdict(list)
     for video, second, box, action, score in detections:
-        by_frame[video, second].append((score, action, box))
+        if action in names and (video, second) in frames:
+            by_frame[video, second].append((score, action, box))
     outcomes = collections.defaultdict(list)
     for (video, second), boxes in by_frame.items():
         taken = set()
-        for score, action, box in sorted(boxes, key=lambda row: -row[0]):
+        for score, action, box in sorted(boxes, key=lambda row: -row[0])[: ava.MOST]:
             if not (box[0] < box[2] and box[1] < box[3]):
                 continue
             best, best_place = 0.0, None

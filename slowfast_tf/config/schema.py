@@ -67,7 +67,7 @@ class Data(Section):
     crop_size: height and width of a training crop, in pixels.
     short_sides: range of the shorter side that a training video is resized to.
     short_side_draw: distribution of the shorter side: "uniform", or "inverse" (its inverse is uniform, as for
-        Charades).
+        Charades and AVA).
     flip: mirror half of the training clips; turn it off if left and right are classes.
     color_jitter: strength of changes of brightness, contrast and saturation (0: none; 0.4 is usual).
     rand_augment_layers, rand_augment_magnitude: operations of RandAugment per clip (0: none; 2 is usual), and their

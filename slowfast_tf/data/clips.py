@@ -88,6 +88,7 @@ def training_example(clip: Clip, spec: SlowFastSpec, data: Data, crop: Crop, see
     inputs = transforms.pathways(frames, spec, crop_motion(clip, window, crop.size))
     inputs = with_static_shapes(inputs, spec, crop.size)
     if spec.head == "roi":
+        clip = boxes_from(clip, spec.person_score)
         boxes = transforms.crop_boxes(clip.boxes, shape, window, crop.size)
         return with_boxes(inputs, boxes, clip.box_labels, spec.num_classes)
     return inputs, labels_during(clip, tf.unstack(clip.spans[0]), spec.num_classes)

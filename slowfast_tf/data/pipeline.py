@@ -58,7 +58,8 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 class Clips:
     """The videos of one split, and every way to read them.
 
-    For a network with boxes (head "roi") inputs also have "boxes", float32 `[B, N, 4]`; labels are `[B, N, classes]`;
+    For a network with boxes (head "roi") boxes with a score below `spec.person_score`, and key frames without others,
+    are left out, in training too. Inputs also have "boxes", float32 `[B, N, 4]`; labels are `[B, N, classes]`;
     and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with less than a pixel in the crop are
     dropped.
 
@@ -103,6 +104,9 @@ class Clips:
         self.labels, self.dataset, self.problems = opened.labels, opened.dataset, opened.problems
         self.spec = spec or config.spec(self.labels)
         self.phases = _phases(config)
+        if self.spec.head == "roi" and not self.count:
+            least = self.spec.person_score
+            raise InputError(f"no box of {split} has a score of at least {least}; lower model.person_score")
 
     def with_spec(self, spec: SlowFastSpec) -> "Clips":
         """Return the same videos for another network, or for another protocol of the same one."""
@@ -113,7 +117,7 @@ class Clips:
     @property
     def count(self) -> int:
         """Number of videos."""
-        return self.source.count
+        return self.size((0, 1))
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -176,10 +180,11 @@ class Clips:
         """Return (slot, number of the clip in the run, example) in the run's order, without the first `done` clips."""
         number, shards = shard
         per_epoch = layout.clips()
+        videos = tf.constant(self._videos((0, 1)), tf.int64)
 
         def read(position: typing.Any) -> tuple[clips.Clip, tf.Tensor]:
             place = position % per_epoch * shards + number
-            video = shuffled(place, position // per_epoch, self.config.seed, self.count)
+            video = tf.gather(videos, shuffled(place, position // per_epoch, self.config.seed, len(videos)))
             sampling = draws.sampling(position * shards + number)
             return self.source.read(video, sampling, stand_in=True), position
 
@@ -203,7 +208,7 @@ class Clips:
             return slot, clip_number, draws.example(clip, clip_number, slot)
 
         with without_seed():
-            data = self.source.serve(shard, draws)
+            data = self._with_boxes(self.source.serve(shard, draws))
             return data.map(example, tf.data.AUTOTUNE).ignore_errors(log_warning=True)
 
     def _batches(self, examples: tf.data.Dataset, draws: RandomClips) -> tf.data.Dataset:
@@ -246,7 +251,7 @@ class Clips:
 
     def size(self, shard: tuple[int, int]) -> int:
         """Return the number of videos of a shard (see `views`)."""
-        return len(self.source.shard(shard))
+        return len(self._videos(shard))
 
     @_without_autograph
     def views(self, shard: tuple[int, int] = (0, 1), done: Collection[str] = ()) -> tf.data.Dataset:
@@ -286,8 +291,7 @@ class Clips:
         Yields:
             Inputs of whole frames, `[1, T, H, W, C]`, with "boxes" `[1, N, 4]` in pixels of the inputs; labels,
             float32 `[N, classes]`; boxes as fractions of width and height, float32 `[N, 4]`; and the key frame's id.
-            Boxes of a score below `spec.person_score`, and key frames without others, are left out. Videos that cannot
-            be read are left out and listed in `skipped`.
+            Videos that cannot be read are left out and listed in `skipped`.
         """
 
         def example(clip: clips.Clip) -> tuple:
@@ -295,8 +299,6 @@ class Clips:
             return clips.key_frame_inputs(clip, self.spec), labels, clip.boxes, clip.id
 
         data = self._test_clips(self._test_sampling(), shard, done)
-        data = data.map(lambda clip: clips.boxes_from(clip, self.spec.person_score))
-        data = data.filter(lambda clip: tf.size(clip.box_scores) > 0)
         return data.map(example, tf.data.AUTOTUNE).prefetch(2)
 
     def _test_sampling(self, views: Views = MIDDLE) -> Sampling:
@@ -306,9 +308,20 @@ class Clips:
         self, sampling: Sampling, shard: tuple[int, int] = (0, 1), done: Collection[str] = ()
     ) -> tf.data.Dataset:
         """Return the clips of every readable video, in order."""
-        data = tf.data.Dataset.from_tensor_slices(np.array(self.source.shard(shard, done), np.int64))
+        data = tf.data.Dataset.from_tensor_slices(np.array(self._videos(shard, done), np.int64))
         data = data.map(lambda number: self.source.read(number, sampling), num_parallel_calls=self.source.at_once)
-        return data.filter(lambda clip: tf.strings.length(clip.id) > 0)
+        return self._with_boxes(data.filter(lambda clip: tf.strings.length(clip.id) > 0))
+
+    def _videos(self, shard: tuple[int, int], done: Collection[str] = ()) -> list[int]:
+        """Return the numbers of a shard's videos; see `Source.shard`."""
+        return self.source.shard(shard, done, self.spec.person_score if self.spec.head == "roi" else 0.0)
+
+    def _with_boxes(self, data: tf.data.Dataset) -> tf.data.Dataset:
+        """Leave out the boxes below `spec.person_score`, and the clips without others."""
+        if self.spec.head != "roi":
+            return data
+        data = data.map(lambda clip: clips.boxes_from(clip, self.spec.person_score))
+        return data.filter(lambda clip: tf.size(clip.box_scores) > 0)
 
 
 class _Opened(typing.NamedTuple):

@@ -16,7 +16,7 @@ SLACK = 2.0
 Label: typing.TypeAlias = tuple[int, float, float]  # class index, start and end in seconds
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)  # slots: AVA has a million predicted boxes
 class Box:
     """A person in a key frame.
 
@@ -56,6 +56,11 @@ class Video:
     origin: str = dataclasses.field(
         default="", repr=False
     )  # records digest the repr, which must not depend on where the list is
+
+    @property
+    def box_score(self) -> float:
+        """Highest score of the boxes; 1 without boxes."""
+        return max((box.score for box in self.boxes), default=1.0)
 
 
 class ResolvedVideo(typing.NamedTuple):

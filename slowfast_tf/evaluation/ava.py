@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..files.atomic import atomic
 
 IOU = 0.5
+MOST = 50  # rows of a frame that count
 File = str | os.PathLike
 # The average precision by class name, None for a class without annotations; and "mAP".
 Precisions = dict[str, float | None]
@@ -26,13 +27,13 @@ _NAME = 32
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Boxes:
-    """Boxes with one action each, as rows of AVA's csv files.
+    """Boxes with one action each, as rows of AVA's csv files. A frame without boxes has a row with action 0.
 
     Attributes:
         videos: names, `[N]`.
         times: of the key frames, in seconds, float64 `[N]`.
         corners: x1, y1, x2, y2 as shares of width and height, float64 `[N, 4]`.
-        actions: class ids, from 1, int64 `[N]`.
+        actions: class ids, from 1, int64 `[N]`; 0 in the row of a frame without boxes.
         scores: float64 `[N]`; 1 for annotated boxes.
     """
 
@@ -51,16 +52,21 @@ def mean_average_precision(
 ) -> Precisions:
     """Compute AVA's mean average precision, and the average precision of each class.
 
-    As the official evaluation (ActivityNet's, of 2018 and 2019, which PySlowFast and MMAction2 report): a detection
-    belongs to the annotated box of its frame and action that it overlaps most; it is right where that overlap is at
-    least 0.5 and no detection of a higher score has taken the box. So of duplicates one is right. Detections in
-    frames without annotations are wrong. Actions that the label map does not name do not count. Of equal scores the
-    later rows come first.
+    As the official evaluation (ActivityNet's `get_ava_performance.py` since March 2019):
+
+    - Actions that the label map does not name do not count.
+    - Only frames of the ground truth count, those without boxes too.
+    - Of each frame only the 50 detections of the highest scores count.
+    - A detection belongs to the annotated box of its frame and action that it overlaps most. It is right if that
+      overlap is at least 0.5 and no detection of a higher score has taken the box.
+
+    Of equal scores in a frame the first rows are taken; officially, the order of a heap decides. Of equal scores in
+    different frames the later rows rank first.
 
     Args:
         ground_truth_csv: rows of video, second, x1, y1, x2, y2, action and, if there is one, person.
-        detections_csv: the same, with a score at the end (1 where there is none). In both files a row of video and
-            second alone is a frame without boxes.
+        detections_csv: the same, with a score at the end (1 where there is none), in any order. In both files a row
+            of video and second alone is a frame without boxes.
         label_map: a `.pbtxt` file, or a dictionary from class id to name.
         exclusions: a csv file of video and second: frames that do not count; or None.
 
@@ -108,19 +114,15 @@ def average_precision(
     first = np.cumsum(count) - count
     positives = count.reshape(-1, len(ids)).sum(0)
 
+    counts = np.zeros(len(left_out), bool)
+    counts[true_frame] = True
+    counts &= ~left_out
     category = classes[detections.actions].astype(np.int16)
-    solid = (detections.corners[:, 0] < detections.corners[:, 2]) & (
-        detections.corners[:, 1] < detections.corners[:, 3]
-    )
-    keep = np.flatnonzero(
-        (category >= 0) & ~left_out[found_frame] & solid
-    )  # officially, boxes without area do not count
-    starts = _starts(found_frame)
-    if np.bincount(found_frame[starts]).max(initial=0) > 1:
-        # Frames in the order in which they first appear, so that equal scores end up as officially.
-        appearance = np.zeros(len(left_out), np.int64)
-        appearance[found_frame[starts[::-1]]] = starts[::-1]
-        keep = keep[np.argsort(appearance[found_frame[keep]], kind="stable")]
+    keep = np.flatnonzero((category >= 0) & counts[found_frame])
+    keep = keep[_together(found_frame[keep])]
+    keep = keep[_best(found_frame[keep], detections.scores[keep])]
+    x1, y1, x2, y2 = detections.corners.T
+    keep = keep[((x1 < x2) & (y1 < y2))[keep]]  # officially, boxes without area take a place, but do not count
     category, scores = category[keep], detections.scores[keep]
     group = found_frame[keep] * len(ids) + category
     some = np.flatnonzero(count[group])  # the others have nothing to be right about
@@ -135,8 +137,34 @@ def average_precision(
         found[names[ids[i]]] = _area(_ranks(scores[rows], right[rows]), positives[i])
     known = [precision for precision in found.values() if precision is not None]
     if not known:
-        raise InputError(f"none of the {len(truth.actions)} annotated boxes has an action of the label map")
+        boxes = np.count_nonzero(truth.actions)
+        raise InputError(f"none of the {boxes} annotated boxes has an action of the label map")
     return {"mAP": float(np.mean(known)), **found}
+
+
+def _together(frames: np.ndarray) -> np.ndarray | slice:
+    """Return the order that puts the rows of each frame together, frames in the order of their first rows."""
+    starts = _starts(frames)
+    firsts = frames[starts]
+    if len(np.unique(firsts)) == len(firsts):
+        return slice(None)
+    appearance = np.zeros(frames.max() + 1, np.int64)
+    appearance[firsts[::-1]] = starts[::-1]
+    return np.argsort(appearance[frames], kind="stable")
+
+
+def _best(frames: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return which rows are among the `MOST` of the highest scores of their frame. Rows of a frame stand together."""
+    starts = _starts(frames)
+    lengths = np.diff(np.append(starts, len(frames)))
+    kept = np.ones(len(frames), bool)
+    for length in np.unique(lengths[lengths > MOST]):  # few: multiples of the number of classes
+        rows = starts[lengths == length, None] + np.arange(length)
+        some = scores[rows]
+        least = np.partition(some, length - MOST, axis=1)[:, length - MOST, None]
+        above, tied = some > least, some == least
+        kept[rows] = above | (tied & (tied.cumsum(1) <= MOST - above.sum(1, keepdims=True)))
+    return kept
 
 
 def _winners(
@@ -268,8 +296,9 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
     videos, numbers = [], []
     for line, row in files.lines(path):
         where = f"{path}:{line}"
-        if len(row) == 2:  # a frame without boxes
-            continue
+        empty = len(row) == 2  # a frame without boxes
+        if empty:
+            row = [*row, *"00000"]
         if len(row) not in (7, 8):
             raise InputError(f"{where}: expected video,second,x1,y1,x2,y2,action and score or person; received {row}")
         try:
@@ -281,7 +310,7 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
         if not 0 <= time < math.inf:
             raise InputError(f"{where}: second {row[1]} is not of a video; it must be at least 0")
         check_corners(corners, where)
-        if not 1 <= action <= classes:
+        if not empty and not 1 <= action <= classes:
             raise InputError(f"{where}: unknown action {action}; the label map has 1 to {classes}")
         if not math.isfinite(score):
             raise InputError(f"{where}: score {row[7]} is not a number")
@@ -340,5 +369,8 @@ def write_csv(path: File, boxes: Boxes) -> None:
         columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
         for video, time, corners, action, score in zip(*(column.tolist() for column in columns)):
             second = f"{time:04.0f}" if time == int(time) else f"{time:.6f}"
+            if not action:
+                file.write(f"{video},{second}\n")
+                continue
             place = ",".join(f"{value:.6f}" for value in corners)
             file.write(f"{video},{second},{place},{action},{score:.6f}\n")

@@ -92,7 +92,8 @@ def evaluate(
     partial = partial_file(*outputs.files())
     tested = views.score_videos(model, clips, shard, partial)
     if not tested.ids:
-        raise InputError(f"none of the {clips.size(shard)} videos can be read: {next(iter(tested.skipped.values()))}")
+        reason = next(iter(tested.skipped.values()), f"no box has a score of at least {clips.spec.person_score}")
+        raise InputError(f"none of the {clips.size(shard)} videos can be read: {reason}")
     if outputs.scores:
         tested.save(outputs.scores)
     if whole:

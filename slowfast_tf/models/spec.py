@@ -61,7 +61,8 @@ class SlowFastSpec:
             PyTorchVideo) from T * tau raw frames; "segments" spreads them over the whole video, one from the middle
             of each of alpha * T equal parts (PySlowFast on Something-Something).
         views: see `Views`. A detection network has one view, the whole frame around each key frame, whatever is given.
-        person_score: least score of a person detector's box that counts (head "roi"; 0.8 in section 5 of the paper).
+        person_score: least score of a person detector's box that counts, in training and testing (head "roi";
+            PySlowFast: 0.8 for SlowFast, 0.9 for Slow-only).
         crop_size: height and width in pixels of a test crop; the shorter side is resized to it.
         mean, std: of each input channel, on a 0..1 scale; applied as (x - mean) / std.
         channel_order: "rgb" or "bgr".

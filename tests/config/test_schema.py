@@ -29,6 +29,14 @@ def test_misfits_are_named(configure_detection, overrides, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "configs" / "ava").glob("*.json")), ids=lambda path: path.stem)
+def test_ava_has_pyslowfasts_thresholds_and_scale_jitter(path):
+    """AVA.DETECTION_SCORE_THRESH of its configurations, and 1 / uniform(1 / 320, 1 / 256) of its cv2_transform.py."""
+    settings = config.load(path)
+    assert settings.spec().person_score == (0.9 if path.stem.startswith("slow_") else 0.8)
+    assert settings.data.short_side_draw == "inverse" and settings.data.short_sides == [256, 320]
+
+
 def test_defaults_are_the_papers(put):
     settings = config.load(put(MINIMAL))
     assert settings.train.momentum == 0.9 and settings.train.weight_decay == 1e-4

@@ -10,7 +10,7 @@ from slowfast_tf.benchmarks import ava as ava_benchmark
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation import ava
 
-GOLDEN = pathlib.Path(__file__).resolve().parents[3] / "shared" / "golden" / "ava_eval"
+GOLDEN = pathlib.Path(__file__).resolve().parents[3] / "shared" / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden vectors are not there: ../shared/golden")
 NAMES = {1: "sit", 3: "stand", 4: "fly"}
 LABEL_MAP = "".join(f'item {{\n  name: "{name}"\n  id: {i}\n}}\n' for i, name in NAMES.items())
@@ -33,11 +33,12 @@ def evaluate(tmp_path):
 
 
 @needs_golden
-def test_official_numbers():
-    expected = json.loads((GOLDEN / "expected.json").read_text())
+@pytest.mark.parametrize("name", ["ava_eval", "ava_official"])
+def test_official_numbers(name):
+    expected = json.loads((GOLDEN / name / "expected.json").read_text())
     expected = {key.split("IOU")[-1].lstrip("/") or "mAP": value for key, value in expected.items()}
-    label_map = GOLDEN / "ava_action_list_v2.1_for_activitynet_2018.pbtxt.txt"
-    found = ava.mean_average_precision(GOLDEN / "gt.csv", str(GOLDEN / "detections.csv"), label_map)
+    label_map = GOLDEN / "ava_eval" / "ava_action_list_v2.1_for_activitynet_2018.pbtxt.txt"
+    found = ava.mean_average_precision(GOLDEN / name / "gt.csv", str(GOLDEN / name / "detections.csv"), label_map)
     assert found.keys() == expected.keys() and len(found) == 61
     assert max(abs(found[name] - expected[name]) for name in expected) < 1e-6
 
@@ -53,9 +54,9 @@ def test_a_plain_loop_gives_the_same(seed):
 
 
 def test_by_hand(evaluate):
-    """Two people sit. Detections by score: right, twice the same, right, elsewhere: precision 1, 1/2, 2/3, 1/2."""
+    """Two people sit. Detections by score: right, twice the same, right, wrong: precision 1, 1/2, 2/3, 1/2."""
     truth = [f"a,0902,{BOX},1,0", f"a,0902,{AWAY},1,1", f"b,0902,{BOX},3,2"]
-    detections = [f"a,0902,{AWAY},1,0.5", f"a,902,{BOX},1,0.9", f"a,0902,{MOVED},1,0.8", f"a,0903,{BOX},1,0.1"]
+    detections = [f"a,0902,{AWAY},1,0.5", f"a,902,{BOX},1,0.9", f"a,0902,{MOVED},1,0.8", f"b,0902,{BOX},1,0.1"]
     found = evaluate(truth, detections)
     assert found == {"mAP": pytest.approx((5 / 6 + 0) / 2), "sit": pytest.approx(5 / 6), "stand": 0.0, "fly": None}
     # Exactly a half counts; a bit less does not.
@@ -73,11 +74,43 @@ def test_the_box_that_overlaps_most_is_meant(evaluate):
 
 def test_ties(evaluate):
     """Of equal scores in different frames the later row comes first, in the same frame the first one takes the box."""
-    truth = [f"a,1,{BOX},1,0"]
+    truth = [f"a,1,{BOX},1,0", "b,1"]
     right, wrong = f"a,1,{BOX},1,0.5", f"b,1,{BOX},1,0.5"
     assert evaluate(truth, [right, wrong])["sit"] == 0.5
     assert evaluate(truth, [wrong, right])["sit"] == 1
     assert evaluate(truth, [right, f"a,1,{AWAY},1,0.5"])["sit"] == 0.5
+
+
+def test_of_a_frame_the_best_50_rows_count(evaluate):
+    """The right one comes after the others by score, and first in the file."""
+    truth = [f"a,1,{BOX},1,0", f"b,1,{BOX},1,0"]
+    right = f"a,1,{BOX},1,0.2"
+    others = [f"a,1,{AWAY},3,0.{i}" for i in range(30, 80)]
+    assert evaluate(truth, [right, *others[1:]])["sit"] == 0.5
+    assert evaluate(truth, [right, *others])["sit"] == 0
+    # Another frame, of the same video too, has 50 rows of its own.
+    assert evaluate([*truth, f"a,2,{BOX},1,0"], [*others, f"a,2,{BOX},1,0.2", right])["sit"] == pytest.approx(1 / 3)
+    assert evaluate(truth, [*others, f"b,1,{BOX},1,0.2"])["sit"] == 0.5
+    # Its rows may stand apart.
+    assert evaluate(truth, [*others[:20], f"b,1,{BOX},1,0.2", right, *others[20:]])["sit"] == 0.5
+    # Rows of actions outside the label map take no place. Boxes without area do.
+    assert evaluate(truth, [right, *(f"a,1,{AWAY},2,0.{i}" for i in range(30, 80))])["sit"] == 0.5
+    assert evaluate(truth, [right, *(f"a,1,0.1,0.1,0.1,0.5,3,0.{i}" for i in range(30, 80))])["sit"] == 0
+    # Of equal scores the first rows are taken.
+    same = [f"a,1,{AWAY},3,0.2"] * 30
+    assert evaluate(truth, [*others[:20], *same[:29], right, same[29]])["sit"] == 0.5
+    assert evaluate(truth, [*others[:20], *same, right])["sit"] == 0
+
+
+def test_only_frames_of_the_ground_truth_count(evaluate):
+    right, wrong = f"a,1,{BOX},1,0.5", f"b,1,{BOX},1,0.9"
+    truth = [f"a,1,{BOX},1,0"]
+    assert evaluate(truth, [right, wrong])["sit"] == 1
+    assert evaluate(truth, [right, f"a,2,{BOX},1,0.9"])["sit"] == 1
+    # Frames without boxes, and those whose boxes have other actions, in the label map or not.
+    for row in ("b,0001", f"b,1,{AWAY},3,0", f"b,1,{AWAY},2,0"):
+        assert evaluate([*truth, row], [right, wrong])["sit"] == 0.5
+        assert evaluate([row, *truth], [wrong, right], ["b,1"])["sit"] == 1
 
 
 def test_what_does_not_count(evaluate):
@@ -144,6 +177,9 @@ def test_csv_comes_back(tmp_path):
     for path, boxes in ((tmp_path / "t.csv", truth), (tmp_path / "d.csv", detections)):
         ava.write_csv(path, boxes)
     assert (tmp_path / "t.csv").read_text().startswith("video_00000,0902,0.")
+    (tmp_path / "e.csv").write_text("a,0902\na,0903,0.100000,0.100000,0.500000,0.500000,2,1.000000\n")
+    ava.write_csv(tmp_path / "again.csv", ava.read_csv(tmp_path / "e.csv", 5))
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "e.csv").read_text()
     back = ava.read_csv(tmp_path / "d.csv", 5)
     for name in ("videos", "times", "actions"):
         assert (getattr(back, name) == getattr(detections, name)).all()

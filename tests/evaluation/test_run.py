@@ -70,6 +70,15 @@ def test_annotations_are_checked_before_scoring(detection_model, configure_detec
 
 
 @pytest.mark.legacy
+def test_no_box_counts(detection_model, configure_detection):
+    """Of records that an earlier version prepared it is not known before they are read."""
+    clips = Clips(configure_detection(), "val")
+    clips.source.box_scores = [1.0] * clips.count
+    spec = dataclasses.replace(detection_model.spec, person_score=1.0)
+    with pytest.raises(InputError, match=r"none of the 6 videos can be read: no box has a score of at least 1\.0"):
+        evaluate(detection_model, clips, spec=spec)
+
+
 def test_many_labels_end_to_end(configure, model, tmp_path):
     sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
     sigmoid.set_weights(model.get_weights())

@@ -4,11 +4,13 @@ One `Video` a key frame. Reads the official lists, the boxes of people that a de
 MMAction2 publish them, and frames, films or cuts of films, laid out as both do.
 """
 
+import dataclasses
+import functools
 import os
 import pathlib
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -27,31 +29,30 @@ MARGIN = 3.0
 FRAMES, RATE = {"frames": 900, "rawframes": 900}, 30.0
 FILMS = {"videos_15min": 900, "videos": 0}
 VERSIONS = {"v2.2": 2019, "v2.1": 2018}
-PREDICTED = (
-    "ava_{split}_predicted_boxes.csv",
-    "person_box_67091280_iou90/ava_detection_{split}_boxes_and_labels.csv",
-    "person_box_67091280_iou90/ava_detection_{split}_boxes_and_labels_include_negative_{version}.csv",
-    "person_box_67091280_iou90/ava_detection_{split}_boxes_and_labels_include_negative.csv",
-    "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl",
-)
-LEAST_SCORE = {"train": 0.9, "val": 0.8}  # section 5 of the paper
+_IOU90 = "person_box_67091280_iou90/ava_detection_{split}_boxes_and_labels"
+_NEGATIVE = (f"{_IOU90}_include_negative_{{version}}.csv", f"{_IOU90}_include_negative.csv")
+_OTHERS = ("ava_{split}_predicted_boxes.csv", "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl")
+# In PySlowFast's order of preference.
+PREDICTED = {"train": (*_NEGATIVE, f"{_IOU90}.csv", *_OTHERS), "val": (f"{_IOU90}.csv", *_NEGATIVE, *_OTHERS)}
 SAME_PERSON = 0.9  # as where PySlowFast's files have labels (iou90)
 ADVICE = "unpack ava_v2.2.zip from https://research.google.com/ava/download.html there, without folders"
 
 Key: typing.TypeAlias = tuple[str, int]  # a film and a second of it
 Corners: typing.TypeAlias = tuple[float, float, float, float]
-Boxes: typing.TypeAlias = dict[Corners, tuple[float, list[int]]]  # the score and the class indices of each box
+Boxes: typing.TypeAlias = dict[Corners, Box]
 KeyFrames: typing.TypeAlias = dict[Key, Boxes]
 
 
 class Ava(DataSet):
     """AVA. Version 2.2 is read if both are there.
 
-    The key frames of "train" are the annotated ones. Their boxes are the annotated ones and, if there is a file of
-    predicted boxes, those with a score of at least 0.9. The key frames of "val" are those with predicted boxes of a
-    score of at least 0.8, with these boxes; without a file of predicted boxes, the annotated ones. A predicted box has
-    the labels that its file gives it. Without any, it takes those of the annotated box that it overlaps by more than
-    0.9, since it is the same person. Excluded time stamps are left out.
+    The key frames of "train" are those with annotated or predicted boxes, with both. The key frames of "val" are those
+    with predicted boxes, with these; without a file of predicted boxes, the annotated ones. Excluded time stamps are
+    left out. A predicted box has the labels that its file gives it. Without any, it takes those of the annotated box
+    that it overlaps by more than 0.9, since it is the same person.
+
+    Predicted boxes have any score: `SlowFastSpec.person_score` is the threshold of `data.Clips`, one for training and
+    testing as in PySlowFast. (Section 5 of the paper: 0.9 in training, 0.8 in testing.)
 
     A video's `labels` are empty: they belong to its boxes. Its `id` is "FILM,SECOND", such as "-5KQ66BBWC4,0902".
     """
@@ -67,21 +68,20 @@ class Ava(DataSet):
         found = _Lists(lists / exclusions)
         annotated = _annotated(lists / annotations, found)
         source, predicted = lists / annotations, {}
-        names = (name.format(split=split, version=version) for name in PREDICTED)
+        names = (name.format(split=split, version=version) for name in PREDICTED[split])
         path = next((lists / name for name in names if (lists / name).is_file()), None)
         if path:
             read = _predicted_pickle if path.suffix == ".pkl" else _predicted
-            predicted = read(path, LEAST_SCORE[split], found)
+            predicted = read(path, found)
             if not predicted and split == "val":
                 reason = f"; {found.problems[-1]}" if found.problems else ""
-                raise InputError(f"{path}: no box of a score of at least {LEAST_SCORE[split]} in any key frame{reason}")
+                raise InputError(f"{path}: no box in any key frame{reason}")
             source = path if split == "val" else source
         for key, boxes in predicted.items():
             _take_labels(boxes, annotated.get(key, {}))
+        frames = predicted
         if split == "train" or not predicted:
-            frames = {key: {**predicted.get(key, {}), **boxes} for key, boxes in annotated.items()}
-        else:
-            frames = predicted
+            frames = {key: {**predicted.pop(key, {}), **boxes} for key, boxes in annotated.items()} | predicted
 
         pictures = _pictures(self.root)
         videos = [pictures.video(key, boxes, found.origins[key]) for key, boxes in frames.items()]
@@ -188,8 +188,8 @@ class _Pictures(typing.NamedTuple):
         if film not in self.films:
             return None
         time = float(second - self.first)
-        found = tuple(Box(corners, tuple(actions), score) for corners, (score, actions) in boxes.items())
         span = (max(time - MARGIN, 0.0), time + MARGIN)
+        found = tuple(boxes.values())
         return Video(self.films[film], (), f"{film},{second:04d}", self.rate, span, time, found, origin)
 
 
@@ -253,12 +253,16 @@ class _Lists:
         else:
             boxes = frames.setdefault(key, {})
             self.origins.setdefault(key, place)
-            if corners not in boxes:
-                boxes[corners] = (score, [] if action is None else [action - 1])
-            elif action is None or action - 1 in boxes[corners][1]:
+            box, labels = boxes.get(corners), () if action is None else (action - 1,)
+            if box is None:
+                boxes[corners] = Box(corners, labels, score)
+            elif not labels or labels[0] in box.labels:
                 self.problems.append(f"{place}: listed again")
             else:
-                boxes[corners][1].append(action - 1)
+                boxes[corners] = dataclasses.replace(box, labels=box.labels + labels)
+
+
+_number = functools.lru_cache(10_000)(float)  # corners have three decimals: a million boxes share 1001 numbers
 
 
 def _annotated(path: pathlib.Path, lists: _Lists) -> KeyFrames:
@@ -269,7 +273,7 @@ def _annotated(path: pathlib.Path, lists: _Lists) -> KeyFrames:
             continue
         try:
             key = row[0], int(row[1])
-            corners = float(row[2]), float(row[3]), float(row[4]), float(row[5])
+            corners = _number(row[2]), _number(row[3]), _number(row[4]), _number(row[5])
             action = int(row[6])
         except (ValueError, IndexError):
             lists.problems.append(
@@ -280,16 +284,14 @@ def _annotated(path: pathlib.Path, lists: _Lists) -> KeyFrames:
     return frames
 
 
-def _predicted(path: pathlib.Path, least: float, lists: _Lists) -> KeyFrames:
-    """Read lines of film, second, x1, y1, x2, y2, action (-1 or empty: not known), score; scores from `least` on."""
+def _predicted(path: pathlib.Path, lists: _Lists) -> KeyFrames:
+    """Read lines of film, second, x1, y1, x2, y2, action (-1 or empty: not known), score."""
     frames: KeyFrames = {}
     for line, row in files.lines(path):
         try:
             score = float(row[7])
-            if score < least:
-                continue
             key = row[0], int(row[1])
-            corners = float(row[2]), float(row[3]), float(row[4]), float(row[5])
+            corners = _number(row[2]), _number(row[3]), _number(row[4]), _number(row[5])
             action = None if row[6] in ("", "-1") else int(row[6])
         except (ValueError, IndexError):
             lists.problems.append(
@@ -300,8 +302,8 @@ def _predicted(path: pathlib.Path, least: float, lists: _Lists) -> KeyFrames:
     return frames
 
 
-def _predicted_pickle(path: pathlib.Path, least: float, lists: _Lists) -> KeyFrames:
-    """Read a dictionary from "FILM,SECOND" to arrays `[N, 5]` of x1, y1, x2, y2, score; scores from `least` on."""
+def _predicted_pickle(path: pathlib.Path, lists: _Lists) -> KeyFrames:
+    """Read a dictionary from "FILM,SECOND" to arrays `[N, 5]` of x1, y1, x2, y2, score."""
     content = unpickle.read_pickle(path, "file of boxes")
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__}; expected a dictionary of boxes by 'FILM,SECOND'")
@@ -310,21 +312,23 @@ def _predicted_pickle(path: pathlib.Path, least: float, lists: _Lists) -> KeyFra
         try:
             film, second = name.split(",")
             key = film, int(second)
-            boxes = np.asarray(boxes, float).reshape(-1, np.shape(boxes)[-1])
-            _, _, _, _, scores = boxes.T
+            boxes = np.asarray(boxes, float)
+            if boxes.shape[-1] != 5:
+                raise ValueError
         except (AttributeError, ValueError, TypeError, IndexError):
             lists.problems.append(f"{path}:{name}: expected an array [N, 5] of x1, y1, x2, y2, score")
             continue
-        for x1, y1, x2, y2, score in boxes[~(scores < least)].tolist():
+        for x1, y1, x2, y2, score in boxes.reshape(-1, 5).tolist():
             lists.add(frames, key, (x1, y1, x2, y2), score, None, f"{path}:{name}")
     return frames
 
 
-def _take_labels(boxes: Boxes, annotated: Boxes) -> None:
+def _take_labels(boxes: Boxes, annotated: Mapping[Corners, Box]) -> None:
     """Give predicted boxes without labels those of the annotated box of the same person."""
-    unlabeled = [corners for corners, (_, actions) in boxes.items() if not actions]
+    unlabeled = [corners for corners, box in boxes.items() if not box.labels]
     if unlabeled and annotated:
         overlaps = iou(np.array(unlabeled)[:, None], list(annotated))
+        people = list(annotated.values())
         for corners, row in zip(unlabeled, overlaps):
             if row.max() > SAME_PERSON:
-                boxes[corners][1].extend(list(annotated.values())[row.argmax()][1])
+                boxes[corners] = dataclasses.replace(boxes[corners], labels=people[row.argmax()].labels)

@@ -24,12 +24,14 @@ class RecordHead(typing.NamedTuple):
         offset: first byte of the head.
         size: bytes of the head.
         crc32: of the head.
+        box_score: highest score of the boxes; 1 if it has none, or if an earlier version wrote the index.
     """
 
     id: str
     offset: int
     size: int
     crc32: int
+    box_score: float = 1.0
 
 
 class Omission(typing.NamedTuple):
@@ -74,10 +76,10 @@ class Shard:
         """
         records = []
         for name, *numbers in values["records"]:
-            offset, size, crc32 = map(operator.index, numbers)
+            offset, size, crc32 = map(operator.index, numbers[:3])
             if not (isinstance(name, str) and 0 <= offset and 0 <= size and offset + size <= values["bytes"]):
                 raise ValueError(name)
-            records.append(RecordHead(name, offset, size, crc32))
+            records.append(RecordHead(name, offset, size, crc32, *map(float, numbers[3:])))
         skipped = values.get("skipped")
         return cls(
             values["file"],
@@ -93,7 +95,9 @@ class Shard:
     def to_json(self) -> dict[str, typing.Any]:
         """Return the shard as a value for the index's JSON."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**values, "skipped": self.skipped or ()}
+        # As earlier versions wrote and read it, but for the few key frames without annotated boxes.
+        records = [head if head.box_score < 1 else head[:4] for head in self.records]
+        return {**values, "records": records, "skipped": self.skipped or ()}
 
 
 @dataclasses.dataclass(frozen=True)

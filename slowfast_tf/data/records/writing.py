@@ -126,7 +126,7 @@ class _Writer:
             about = frames.times, frames.rate, frames.size, flows, self._job.plan.dataset, path
             head, rest = encode(video, self._labels, images, *about)
             file.write(head + rest)
-            self._records.append(RecordHead(name, self._bytes + BEFORE, len(head), zlib.crc32(head)))
+            self._records.append(RecordHead(name, self._bytes + BEFORE, len(head), zlib.crc32(head), video.box_score))
             self._bytes += BEFORE + len(head) + len(rest) + AFTER
             self._frames += len(images)
         self._control.update()

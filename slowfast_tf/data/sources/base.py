@@ -41,18 +41,19 @@ class Source(abc.ABC):
 
     Args:
         names: ids of the videos.
+        box_scores: highest score of the boxes of each video; 1 if it has none, or if it is not known.
         at_once: number of videos to read in parallel; None to let `tf.data` choose.
 
     Attributes:
-        names: as given.
+        names, box_scores: as given.
         count: number of videos.
         at_once: as given, or `tf.data.AUTOTUNE`.
         skipped: the reason for each video that could not be read, by its id; updated while reading. A video is tried
             again at its next turn, until it has failed `MAX_FAILURES` times.
     """
 
-    def __init__(self, names: Sequence[str], at_once: int | None = None):
-        self.names, self.count = names, len(names)
+    def __init__(self, names: Sequence[str], box_scores: Sequence[float], at_once: int | None = None):
+        self.names, self.box_scores, self.count = names, box_scores, len(names)
         self.at_once = at_once or tf.data.AUTOTUNE
         self.skipped: dict[str, str] = {}
         self._failures: dict[str, int] = {}
@@ -65,15 +66,20 @@ class Source(abc.ABC):
     def reader(self, sampling: Sampling) -> Reader:
         """Return a reader of the clips that `sampling` selects; each call passes starts and rate ratio."""
 
-    def shard(self, shard: tuple[int, int], done: Collection[str] = ()) -> list[int]:
+    def shard(self, shard: tuple[int, int], done: Collection[str] = (), score: float = 0.0) -> list[int]:
         """Return the numbers of a shard's videos.
 
         Args:
             shard: number of the shard, and the number of shards.
             done: ids of videos to leave out.
+            score: leave out videos whose boxes all have a lower score.
         """
         done = set(done)
-        return [number for number in range(shard[0], self.count, shard[1]) if self.names[number] not in done]
+        return [
+            number
+            for number in range(shard[0], self.count, shard[1])
+            if self.box_scores[number] >= score and self.names[number] not in done
+        ]
 
     def read(self, number: tf.Tensor, sampling: Sampling, stand_in: bool = False) -> Clip:
         """Read clips of a video, as a TensorFlow op.

@@ -38,7 +38,7 @@ class Files(Source):
     """
 
     def __init__(self, videos: Sequence[Video], decode: Decode = read_frames):
-        super().__init__([video.id or video.path for video in videos])
+        super().__init__([video.id or video.path for video in videos], [video.box_score for video in videos])
         self.videos, self.decode = videos, decode
 
     def signature(self, frames: int) -> Clip:

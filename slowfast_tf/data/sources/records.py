@@ -56,7 +56,9 @@ class Records(Source):
         shards = index.splits[split].shards
         self._paths = [f"{root}/{shard.file}" for shard in shards]
         self._places = [_Place(path, head) for path, shard in zip(self._paths, shards) for head in shard.records]
-        super().__init__([place.head.id for place in self._places], AT_ONCE if remote.is_remote(root) else None)
+        heads = [place.head for place in self._places]
+        at_once = AT_ONCE if remote.is_remote(root) else None
+        super().__init__([head.id for head in heads], [head.box_score for head in heads], at_once)
         self.labels, self.dataset, self._flow = index.labels, index.dataset, flow
 
     def signature(self, frames: int) -> Clip:

@@ -628,11 +628,12 @@ def test_ava_newer_version_first(tmp_path):
 
 PREDICTED = (
     f"{FILM},0902,{NEARLY},,0.95",  # the near person
-    f"{FILM},0902,{LESS},-1,0.91",  # 0.37 / 0.43: not for certain
+    f"{FILM},0902,{LESS},-1,0.15",  # 0.37 / 0.43: not for certain
     f"{FILM},0902,{FAR},,0.85",
     f"{FILM},0905,{FAR},,0.99",
     f"{FILM},0903,{FAR},17,0.90",
     f"{FILM},0903,{FAR},3,0.90",
+    f"{FILM},0906,{FAR},3,0.90",  # excluded
 )
 
 
@@ -641,55 +642,71 @@ def expected_boxes(*boxes):
 
 
 def test_ava_predicted_boxes(tmp_path):
-    root = ava(tmp_path, "v2.2", ANNOTATED, PREDICTED)
+    """All of them, of any score; also those of key frames that are not annotated."""
+    root = ava(tmp_path, "v2.2", ANNOTATED, PREDICTED, excluded=[f"{FILM},0906"])
     put(root / "videos" / f"{FILM}.webm")
     data = datasets.load_split("ava", root, "train")
-    assert names(data) == [f"{FILM},{second}" for second in ("0902", "0903", "1798")]
+    assert names(data) == [f"{FILM},{second}" for second in ("0902", "0903", "1798", "0905")]
     boxes = {video.id[-4:]: sorted(video.boxes, key=lambda box: box.corners) for video in data.videos}
     assert boxes["0902"] == expected_boxes(
-        (NEAR, (79, 8), 1.0), (NEARLY, (79, 8), 0.95), (LESS, (), 0.91), (FAR, (0,), 1.0)
+        (NEAR, (79, 8), 1.0), (NEARLY, (79, 8), 0.95), (LESS, (), 0.15), (FAR, (0,), 1.0)
     )
     assert boxes["0903"] == expected_boxes((NEAR, (11,), 1.0), (FAR, (16, 2), 0.9))
     assert boxes["1798"] == expected_boxes((FAR, (11,), 1.0))
+    assert boxes["0905"] == expected_boxes((FAR, (), 0.99))
+    assert [video.box_score for video in data.videos] == [1, 1, 1, 0.99]
+    assert data.videos[3].origin == f"{root}/annotations/ava_train_predicted_boxes.csv:4"
 
-    # In validation the predicted boxes are the boxes, down to a score of 0.8.
-    ava(root, "v2.2", ANNOTATED, PREDICTED, split="val")
+    # In validation the predicted boxes are the boxes.
+    ava(root, "v2.2", ANNOTATED, PREDICTED, split="val", excluded=[f"{FILM},0906"])
     data = datasets.load_split("ava", root, "val")
     assert names(data) == [f"{FILM},{second}" for second in ("0902", "0905", "0903")] and data.problems == ()
-    assert list(data.videos[0].boxes) == expected_boxes((NEARLY, (79, 8), 0.95), (LESS, (), 0.91), (FAR, (0,), 0.85))
+    assert list(data.videos[0].boxes) == expected_boxes((NEARLY, (79, 8), 0.95), (LESS, (), 0.15), (FAR, (0,), 0.85))
     assert list(data.videos[1].boxes) == expected_boxes((FAR, (), 0.99))
     # The key frame's time is from the start of the file, which here is the film's.
     assert (data.videos[0].key, data.videos[0].span) == (902.0, (899.0, 905.0))
 
 
+IOU90 = "person_box_67091280_iou90/ava_detection_{}_boxes_and_labels"
+
+
 @pytest.mark.parametrize(
-    "name",
+    "split, files",
     [
-        "ava_train_predicted_boxes.csv",
-        "person_box_67091280_iou90/ava_detection_train_boxes_and_labels.csv",
-        "person_box_67091280_iou90/ava_detection_train_boxes_and_labels_include_negative_v2.1.csv",
-        "person_box_67091280_iou90/ava_detection_train_boxes_and_labels_include_negative.csv",
+        (
+            "train",
+            (
+                f"{IOU90}_include_negative_v2.1.csv",
+                f"{IOU90}_include_negative.csv",
+                f"{IOU90}.csv",
+                "ava_{}_predicted_boxes.csv",
+            ),
+        ),
+        ("val", (f"{IOU90}.csv", "ava_{}_predicted_boxes.csv")),
     ],
 )
-def test_ava_boxes_of_pyslowfast(tmp_path, name):
-    root = ava(tmp_path, "v2.1", [f"{FILM},0902,{NEAR},80,1"])
-    put(root / "annotations" / name, f"{FILM},0902,{FAR},,0.95\n{FILM},0902,{LESS},12,2\n{FILM},0902,{LESS},12\n")
+def test_ava_boxes_of_pyslowfast(tmp_path, split, files):
+    """The order of preference of PySlowFast's configurations."""
+    root = ava(tmp_path, "v2.1", [f"{FILM},0902,{NEAR},80,1"], split=split)
     put(root / "videos" / f"{FILM}.webm")
-    data = datasets.load_split("ava", root, "train")
-    assert sorted(data.videos[0].boxes, key=lambda box: box.corners) == expected_boxes(
-        (NEAR, (79,), 1.0), (FAR, (), 0.95)
-    )
-    found = faults(data, root / "annotations" / name)
-    assert found.keys() == {2, 3} and "score 2.0" in found[2] and "expected film" in found[3]
+    for number, name in reversed(list(enumerate(files))):
+        path = put(
+            root / "annotations" / name.format(split),
+            f"{FILM},0902,{FAR},,0.9{number}\n{FILM},0902,{LESS},12,2\n{FILM},0902,{LESS},12\n",
+        )
+        data = datasets.load_split("ava", root, split)
+        scores = sorted(box.score for box in data.videos[0].boxes)
+        assert scores == ([0.9 + number / 100, 1.0] if split == "train" else [0.9 + number / 100])
+        found = faults(data, path)
+        assert found.keys() == {2, 3} and "score 2.0" in found[2] and "expected film" in found[3]
 
 
-@pytest.mark.parametrize("lines", ["", f"{FILM},0902,{NEAR},,0.79\n"])
-def test_ava_predicted_boxes_of_which_none_counts(tmp_path, lines):
+def test_ava_predicted_boxes_of_an_empty_file(tmp_path):
     """The annotated ones in their place would give another figure."""
     root = ava(tmp_path, "v2.2", ANNOTATED, split="val")
-    path = put(root / "annotations/ava_val_predicted_boxes.csv", lines)
+    path = put(root / "annotations/ava_val_predicted_boxes.csv", "")
     put(root / "videos" / f"{FILM}.webm")
-    with pytest.raises(InputError, match=rf"{path}: no box of a score of at least 0\.8"):
+    with pytest.raises(InputError, match=rf"{path}: no box in any key frame"):
         datasets.load_split("ava", root, "val")
 
 
@@ -706,7 +723,7 @@ def test_ava_boxes_of_mmaction2(tmp_path, protocol):
     path.write_bytes(pickle.dumps(boxes, protocol))
     first = datasets.load_split("ava", root, "train").videos[0]
     assert sorted(first.boxes, key=lambda box: box.corners) == expected_boxes(
-        (NEAR, (79, 8), 1.0), (NEARLY, (79, 8), 0.95), (LESS, (), 0.91), (FAR, (0,), 1.0)
+        (NEAR, (79, 8), 1.0), (NEARLY, (79, 8), 0.95), (LESS, (), 0.15), (FAR, (0,), 1.0)
     )
 
     boxes[f"{FILM},0903"] = np.array([[0.1, 0.1, 1.2, 0.5, 0.99], [0.1, 0.1, 0.2, 0.5, np.nan]])
