@@ -4,7 +4,7 @@ Each layer is a Keras layer that serializes itself. `Conv3D` is in `conv`.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -23,18 +23,25 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     Momentum 0.9 and epsilon 1e-5 as published. Weights, configuration and the meaning of `training`,
     `trainable` and `synchronized` are Keras' own; `synchronized=True` runs Keras' own code. The running
-    variance takes the unbiased batch variance, as in the fused kernel and PyTorch.
+    variance takes the unbiased batch variance, as in the fused kernel and PyTorch; Keras' own takes the biased one.
+
+    Attributes:
+        observe: None, or a function that is called with the number of values of each channel whenever the running
+            statistics are updated.
     """
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
         self.supports_jit = HAS_GPU
+        self.observe: Callable[[Any], None] | None = None
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> Any:
-        if self.synchronized:
-            return super().call(inputs, training=training, mask=mask)
         batch, time, height, width, channels = sizes(inputs)
         update = bool(training) and self.trainable
+        if update and self.observe:
+            self.observe(batch * time * height * width)
+        if self.synchronized:
+            return super().call(inputs, training=training, mask=mask)
         x = tf.reshape(inputs, [batch * time, height, width, channels])
         if norm_in_float32(channels, x.dtype):
             x = tf.cast(x, tf.float32)
