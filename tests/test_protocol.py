@@ -186,7 +186,7 @@ def test_evaluate_with_one_view(files, unusual, videos, middle, config_of, tmp_p
     model.set_weights(unusual.get_weights())
     model.save(ordered)
     arguments = ("--config", config_of, "--checkpoint", ordered, "--scores", tmp_path / "scores.npz")
-    printed = run(capsys, evaluate.main, *arguments, "--set", "test.clips=1", "--set", "test.fuse=max")
+    printed = run(capsys, evaluate.main, *arguments, "--set", "test.clips=1", "--set", "test.crops=1")
     told = [line for line in printed.err.splitlines() if "protocol" in line]
     assert len(told) == 1, printed.err
     for field in ("stride 8, not 16", "frame_rate 24.0, not 10", 'frame_index "linspace"', "crop_size 32, not 48"):
@@ -194,7 +194,8 @@ def test_evaluate_with_one_view(files, unusual, videos, middle, config_of, tmp_p
     for field in ("mean", "std", 'channel_order "bgr"', 'activation "sigmoid"'):
         assert field in told[0]
     scores = load_scores(tmp_path / "scores.npz")
-    assert scores.about.protocol["frame_rate"] == RATE and scores.views == "1x1"
+    assert scores.about.protocol["frame_rate"] == RATE
+    assert scores.about.test == {"clips": 1, "crops": 1, "to_the_end": True, "fuse": "max"}
     assert len(scores.ids) == len(videos)
     for name, row in zip(scores.ids, scores.scores):
         np.testing.assert_allclose(row, middle[videos[int(name.split("/")[-1].split(".")[0])]], atol=1e-3)
