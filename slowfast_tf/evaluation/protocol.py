@@ -90,7 +90,8 @@ def _override_views(model: Views, configured: Views, overridden: Collection[str]
 def check_labels(model: Sequence[str], dataset: Sequence[str]) -> None:
     """Raise an InputError if the classes of a model are not those of a data set, in the same order.
 
-    Case, spaces and punctuation do not count. A model without names passes.
+    Case, spaces and punctuation do not count. A model without names passes, and so does a class whose name in the data
+    set is its index, as in lists of numbers, or one that earlier versions named "action N" (AVA).
 
     Args:
         model: class names of the model.
@@ -100,7 +101,8 @@ def check_labels(model: Sequence[str], dataset: Sequence[str]) -> None:
         InputError: with the first class that differs.
     """
     for index, (ours, theirs) in enumerate(zip(model, dataset)):
-        if _plain(ours) != _plain(theirs):
+        unnamed = (theirs == str(index) and not ours.isdecimal()) or f"action {index + 1}" in (ours, theirs)
+        if not unnamed and _plain(ours) != _plain(theirs):
             same = sorted(map(_plain, model)) == sorted(map(_plain, dataset))
             order = ", which has the same classes in another order" if same else ""
             raise InputError(

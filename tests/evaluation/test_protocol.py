@@ -107,3 +107,13 @@ def test_labels():
         check_labels(("b", "a"), ("a", "b"))
     with pytest.raises(InputError, match="class 1 is 'c' in the model and 'b' in the data set; test"):
         check_labels(("a", "c"), ("a", "b"))
+
+
+def test_labels_that_are_numbers():
+    """Lists without classes.txt have indices for names. Earlier versions named AVA's other classes "action N"."""
+    check_labels(("abseiling", "air drumming"), ("0", "1"))
+    check_labels(("bend", "crawl"), ("bend", "action 2"))
+    check_labels(("bend", "action 2"), ("bend", "crawl"))
+    for model, dataset in ((("1", "0"), ("0", "1")), (("a", "b"), ("1", "0")), (("a", "b"), ("a", "action 1"))):
+        with pytest.raises(InputError, match="are not those of the data set"):
+            check_labels(model, dataset)
