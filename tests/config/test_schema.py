@@ -129,6 +129,14 @@ def test_a_network_of_optical_flow_has_no_saved_model(put):
     config.load(path, ['export=["saved_model"]', 'model.pathways=["slow"]']).check_new_run()
 
 
+def test_a_network_tested_on_whole_frames_has_no_saved_model(put, configure_detection):
+    path = put(MINIMAL)
+    config.load(path, ["test.crops=0"]).check_new_run()
+    with pytest.raises(InputError, match="a SavedModel scores crops, and test.crops 0 is whole frames; set test.crops"):
+        config.load(path, ["test.crops=0", 'export=["saved_model"]']).check_new_run()
+    configure_detection('export=["saved_model"]').check_new_run()  # whose SavedModel takes boxes
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/**/*.json")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_configurations_of_the_repository(path, tmp_path):
     settings = config.load(path)
