@@ -258,16 +258,6 @@ class Config(Section):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _network_fits_testing(self):
-        spec = self.spec()
-        if not self.test.crops and spec.head == "pool" and "fast" in spec.pathways and spec.fast_input == "half":
-            raise ValueError(
-                "features of fast_input half do not lie on those of the Slow pathway, as test.crops 0 needs; set"
-                " test.crops to 3"
-            )
-        return self
-
-    @pydantic.model_validator(mode="after")
     def _network_fits_training(self):
         spec = self.spec()
         if self.data.rand_augment_layers and "fast" in spec.pathways and spec.fast_input == "flow":

@@ -84,7 +84,8 @@ def test_defaults_are_the_papers(put):
         ("model.dropout=half", ["dropout", "number", "'half'"]),
         ("model.lateral_norm=1", ["lateral_norm", "true or false", "received 1"]),
         ("model.nonlocal_blocks=[1, 2]", ["nonlocal_blocks"]),
-        ('model.std=["a", "b", "c"]', ["wrong type"]),
+        ('model.std=["a", "b", "c"]', ["mean and std take 3 numbers", "'a'"]),
+        ("model.frame_rate=true", ["frame_rate", "above 0", "True"]),
         ("model.activation=relu", ["activation", "softmax", "'relu'"]),
     ],
 )
@@ -93,6 +94,11 @@ def test_mistakes(put, override, said):
     message = mistake(path, override)
     for text in said:
         assert text in message, message
+
+
+def test_a_wrong_type_deep_in_a_list(put):
+    message = mistake(put(MINIMAL), "model.nonlocal_kind=softmax", "model.nonlocal_blocks=[1, 2, 3, 4]")
+    assert "a list holds a value of a wrong type" in message
 
 
 @pytest.mark.parametrize("key", ["name", "model", "data", "train", "model.preset", "data.root", "train.epochs"])
