@@ -12,6 +12,7 @@ def test_views_are_fused_as_the_models():
     spec = get_spec("slowfast_8x8_r50", views=Views(10, 3, to_the_end=True, fuse="max"))
     assert with_views(spec, "4x1").views == Views(4, 1, to_the_end=True, fuse="max")
     assert with_views(spec, None) == with_views(spec, SLIDING) == spec
+    assert with_views(get_spec("slowfast_8x8_r50_ava"), None).views == Views(1, 0)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,7 @@ def test_views_are_fused_as_the_models():
     [
         ({}, "10", "views are middle or KxC"),
         ({"frame_index": "segments", "views": Views(1, 1)}, "2x1", "it has one clip"),
+        ({"head": "roi"}, "10x3", "a detection network has one view, the whole frames around a key frame"),
         ({"fast_input": "half"}, "1xwhole", "fast_input half do not lie on those of the Slow pathway"),
     ],
 )
