@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import runpy
 import subprocess
 import sys
 
@@ -186,7 +187,7 @@ def test_evaluate_with_one_view(files, unusual, videos, middle, config_of, tmp_p
     model.set_weights(unusual.get_weights())
     model.save(ordered)
     arguments = ("--config", config_of, "--checkpoint", ordered, "--scores", tmp_path / "scores.npz")
-    printed = run(capsys, evaluate.main, *arguments, "--set", "test.clips=1", "--set", "test.fuse=max")
+    printed = run(capsys, evaluate.main, *arguments, "--set", "test.clips=1", "--set", "test.crops=1")
     told = [line for line in printed.err.splitlines() if "protocol" in line]
     assert len(told) == 1, printed.err
     for field in ("stride 8, not 16", "frame_rate 24.0, not 10", 'frame_index "linspace"', "crop_size 32, not 48"):
@@ -194,7 +195,8 @@ def test_evaluate_with_one_view(files, unusual, videos, middle, config_of, tmp_p
     for field in ("mean", "std", 'channel_order "bgr"', 'activation "sigmoid"'):
         assert field in told[0]
     scores = load_scores(tmp_path / "scores.npz")
-    assert scores.about.protocol["frame_rate"] == RATE and scores.views == "1x1"
+    assert scores.about.protocol["frame_rate"] == RATE
+    assert scores.about.test == {"clips": 1, "crops": 1, "to_the_end": True, "fuse": "max"}
     assert len(scores.ids) == len(videos)
     for name, row in zip(scores.ids, scores.scores):
         np.testing.assert_allclose(row, middle[videos[int(name.split("/")[-1].split(".")[0])]], atol=1e-3)
@@ -254,10 +256,8 @@ def test_a_runner(files, videos, middle, kind, name):
     assert done.returncode == 0, done.stderr
     for path, line in zip(videos, done.stdout.splitlines(), strict=True):
         found = by_label(json.loads(line)["predictions"])
-        if name.startswith("int8"):
-            assert found.argmax() == middle[path].argmax() or np.ptp(np.sort(middle[path])[-2:]) < 0.05
-        else:
-            np.testing.assert_allclose(found, middle[path], atol=1e-3)
+        atol = 0.12 if name.startswith("int8") else 1e-3  # seen: 0.07
+        np.testing.assert_allclose(found, middle[path], atol=atol)
 
 
 def test_the_models_own_views(unusual, files, videos, capsys):
@@ -285,11 +285,17 @@ def doubled(tmp_path_factory):
     return once, twice
 
 
-def test_every_frame_twice(unusual, doubled):
-    """A model with a frame rate gives both videos the same scores, in every way to score a video."""
+@pytest.fixture(scope="module")
+def strided(unusual):
+    """The network with frames that do not move if every frame comes twice, unlike those of "linspace"."""
     model = SlowFast(dataclasses.replace(unusual.spec, frame_index="strided"))
     model.set_weights(unusual.get_weights())
-    predictor = Predictor(model)
+    return model
+
+
+def test_every_frame_twice(strided, doubled):
+    """A model with a frame rate gives both videos the same scores, in every way to score a video."""
+    model, predictor = strided, Predictor(strided)
     ways = {
         "views": lambda path: score_video(predictor, path),
         "clip": lambda path: predictor.score_clips(read_clip(path, model.spec)[None])[0].numpy(),
@@ -301,11 +307,35 @@ def test_every_frame_twice(unusual, doubled):
         assert np.abs(once - 0.5).max() > 0.05
 
 
-def test_a_camera_of_twice_the_rate(unusual, doubled):
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_every_frame_twice_by_a_runner(strided, doubled, tmp_path, kind):
+    file = tmp_path / f"strided.{kind}"
+    {"tflite": tflite, "onnx": onnx}[kind].export(strided, file)
+    command = [sys.executable, ROOT / "export" / kind / "run.py", file, *doubled, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    once, twice = (by_label(json.loads(line)["predictions"]) for line in done.stdout.splitlines())
+    np.testing.assert_allclose(twice, once, atol=0.02)
+    np.testing.assert_allclose(once, score_video(Predictor(strided), doubled[0]), atol=1e-3)
+
+
+def test_every_frame_twice_by_the_client(strided, doubled, tmp_path, monkeypatch):
+    """Of the middle two seconds of three."""
+    pytest.importorskip("grpc")
+    saved_model.export(strided, tmp_path / "1")
+    rated = tf.saved_model.load(str(tmp_path / "1")).signatures["rated"]
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    read = runpy.run_path(str(ROOT / "export/serving/client.py"))["read"]
+    clips = [read(path, 2.0, 48) for path in doubled]
+    assert [(len(clip), rate) for clip, rate in clips] == [(48, 24), (96, 48)]
+    once, twice = (rated(video=tf.constant(c[None]), rate=tf.constant([r], tf.float32))["scores"][0] for c, r in clips)
+    np.testing.assert_allclose(twice, once, atol=0.02)
+    assert np.abs(once - 0.5).max() > 0.05
+
+
+def test_a_camera_of_twice_the_rate(strided, doubled):
     """The latest clip, which ends with one of the last frames: 16 frames of 24 a second, every second one."""
-    model = SlowFast(dataclasses.replace(unusual.spec, frame_index="strided"))
-    model.set_weights(unusual.get_weights())
-    predictor, frames = Predictor(model), decode(doubled[0])
+    predictor, frames = Predictor(strided), decode(doubled[0])
     ends = [frames[end - 30 : end + 1 : 2] for end in range(65, 72)]
     expected = predictor.score_clips(np.stack(ends)).numpy()
     assert np.abs(np.diff(expected, axis=0)).max(1).min() > 0.02  # or any clip would do

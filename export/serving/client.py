@@ -37,13 +37,13 @@ def main():
     parser.add_argument("videos", nargs="+", metavar="VIDEO")
     parser.add_argument("--server", default="localhost:8500", help="HOST:PORT (gRPC) or http://HOST:PORT (REST)")
     parser.add_argument("--model", default="slowfast", help="its name on the server (%(default)s)")
-    parser.add_argument("--frames", type=int, default=300, help="at most, from the video's middle (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="at most, from the video's middle (%(default)s)")
     parser.add_argument("--short-side", type=int, default=256, help="to send them at, in pixels (%(default)s)")
     parser.add_argument("--no-rate", action="store_true", help="for SavedModels of earlier versions, which take none")
     parser.add_argument("--raw", action="store_true", help="send pixels, not JPEG: about nine times the bytes, no loss")
     parser.add_argument("--deadline", type=float, default=30.0, help="seconds a request, tries included (%(default)s)")
     options = parser.parse_args()
-    for name in ("frames", "short_side", "deadline"):
+    for name in ("seconds", "short_side", "deadline"):
         if getattr(options, name) <= 0:
             print(
                 f"error: --{name.replace('_', '-')} must be above 0; received {getattr(options, name)}", file=sys.stderr
@@ -53,7 +53,7 @@ def main():
     failed = False
     for path in options.videos:
         try:
-            clip, rate = read(path, options.frames, options.short_side)
+            clip, rate = read(path, options.seconds, options.short_side)
             began = time.perf_counter()
             rate = None if options.no_rate else rate
             found = ask(options.server, options.model, clip, rate, options.raw, options.deadline)
@@ -66,17 +66,19 @@ def main():
     sys.exit(1 if failed else 0)
 
 
-def read(path, count, short_side):
-    """Return frames of a video's middle, their shorter side at most `short_side`, and the frames a second.
+def read(path, seconds, short_side):
+    """Return frames of a video's middle seconds, their shorter side at most `short_side`, and the frames a second.
 
     Returns:
         uint8 `[N, H, W, 3]`, and a number.
     """
     there, rate = frames.probe(path)
+    count = round(min(seconds * rate, there))
     # An even number is left out, or the middle would move by half a frame.
-    start = max(there - count + 1, 0) // 2
+    start = min(there - count + 1, there - 1) // 2
     if start:
-        print(f"{path}: sends the middle {there - 2 * start} of {there} frames; --frames sends more", file=sys.stderr)
+        sent, length = (there - 2 * start) / rate, there / rate
+        print(f"{path}: sends the middle {sent:.1f} of {length:.1f} seconds; --seconds sends more", file=sys.stderr)
     clip = frames.read_frames(path, range(start, there - start), short_side)
     height, width = clip.shape[1:3]
     scale = short_side / min(height, width)

@@ -1,5 +1,6 @@
 """Download a published file with progress, whole or not at all; an interrupted download is resumed."""
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -8,40 +9,76 @@ import re
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 import tqdm
 
 from ..errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows, where processes do not wait for each other
+    fcntl = None
+
 
 def download(address: str, path: pathlib.Path) -> None:
     """Download a file, or resume an interrupted download; do nothing if the file exists.
 
-    `path` appears whole or not at all; until then the content is in `PATH.part`. The size is compared with the
-    server's, and the hash if the address holds one: MMAction2's names end in the first eight digits of the SHA-256.
+    `path` appears whole or not at all; until then the content is in `PATH.part`. One process downloads it, and others
+    wait. The size is compared with the server's, and the hash if the address holds one: MMAction2's names end in the
+    first eight digits of the SHA-256.
 
     Raises:
         InputError: if there is no connection, the server refuses, or the file differs from the published one.
     """
-    if not path.exists():
-        part = path.with_name(path.name + ".part")
+    with contextlib.ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(_lock(path.with_name(path.name + ".lock")))
         except OSError as error:
             raise InputError(f"cannot write {path.parent}: {error.strerror}; set KERAS_HOME to another one") from error
-        try:
-            total = _fetch(address, part)
-        except (OSError, http.client.HTTPException) as error:
-            raise InputError(
-                f"cannot download {address} ({getattr(error, 'reason', None) or error}); check the connection and run"
-                f" again, or put the file at {path} yourself"
-            ) from error
-        if total is not None and part.stat().st_size != total:
-            raise InputError(
-                f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes; run again to resume,"
-                f" or put the file at {path} yourself"
-            )
-        os.replace(part, path)
+        if not path.exists():
+            _download(address, path)
+        _check_hash(address, path)
+
+
+@contextlib.contextmanager
+def _lock(path: pathlib.Path) -> Iterator[None]:
+    """Hold a file that one process can hold at a time, and remove it at the end."""
+    if fcntl is None:
+        yield
+        return
+    while True:
+        with open(path, "w") as file:
+            with contextlib.suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if not os.fstat(file.fileno()).st_nlink:  # the last holder has removed it in the meantime
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _download(address: str, path: pathlib.Path) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        total = _fetch(address, part)
+    except (OSError, http.client.HTTPException) as error:
+        raise InputError(
+            f"cannot download {address} ({getattr(error, 'reason', None) or error}); check the connection and run"
+            f" again, or put the file at {path} yourself"
+        ) from error
+    if total is not None and part.stat().st_size != total:
+        raise InputError(
+            f"the download of {address} stopped at {part.stat().st_size:,} of {total:,} bytes; run again to resume,"
+            f" or put the file at {path} yourself"
+        )
+    os.replace(part, path)
+
+
+def _check_hash(address: str, path: pathlib.Path) -> None:
     published = re.search(r"-([0-9a-f]{8})\.pth$", address)
     if published:
         found = hashlib.sha256(path.read_bytes()).hexdigest()

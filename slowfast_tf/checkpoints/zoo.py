@@ -1,8 +1,10 @@
 """Published models by name: downloaded, and kept converted in Keras' cache directory."""
 
+import contextlib
 import pathlib
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from ..files.atomic import atomic
 from ..files.cache import cache_directory
 from .download import download
@@ -17,8 +19,8 @@ def from_pretrained(name: str) -> "SlowFast":
     """Return a published model by name, downloaded and converted on first use.
 
     Files are kept in the `slowfast_tf` folder of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`). An
-    interrupted download is resumed. A copy that an earlier version converted without the whole protocol is converted
-    again.
+    interrupted download is resumed. A converted copy is converted again if it is damaged, or if an earlier version
+    wrote it without the whole protocol.
 
     Args:
         name: a name that `python -m slowfast_tf.describe` lists, such as "slowfast_8x8_r50_k400_pyslowfast". Without
@@ -39,12 +41,18 @@ def from_pretrained(name: str) -> "SlowFast":
     if converted.exists():
         from ..models.slowfast import load_model
 
-        model = load_model(converted)
-        if not model.unstated:
-            return model
+        with contextlib.suppress(InputError):  # a damaged copy is converted again
+            model = load_model(converted)
+            if not model.unstated:
+                return model
     published = converted.with_suffix(pathlib.PurePosixPath(known.address).suffix)
     download(known.address, published)
-    model = build_model(read_checkpoint(published, **known.fields))
+    try:
+        model = build_model(read_checkpoint(published, **known.fields))
+    except InputError as error:
+        if isinstance(error.__cause__, ImportError):  # PyTorch is missing
+            raise
+        raise InputError(f"{error}; remove the file and run again") from error
     with atomic(converted) as temporary:
         model.save(temporary)
     return model

@@ -138,7 +138,8 @@ def _move(values: dict[str, Any]) -> None:
     """Move the values of an earlier version's keys to where they are now, in place."""
     for old, new in _MOVED.items():
         (section, key), (target, name) = old.split("."), new.split(".")
-        if isinstance(values.get(section), dict) and key in values[section]:
+        sections = values.get(section), values.get(target, {})
+        if all(isinstance(part, dict) for part in sections) and key in values[section]:
             values.setdefault(target, {}).setdefault(name, values[section].pop(key))
 
 

@@ -259,16 +259,6 @@ class Config(Section):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _network_fits_testing(self):
-        spec = self.spec()
-        if not self.test.crops and spec.head == "pool" and "fast" in spec.pathways and spec.fast_input == "half":
-            raise ValueError(
-                "features of fast_input half do not lie on those of the Slow pathway, as test.crops 0 needs; set"
-                " test.crops to 3"
-            )
-        return self
-
-    @pydantic.model_validator(mode="after")
     def _network_fits_training(self):
         spec = self.spec()
         if self.data.rand_augment_layers and not spec.takes_video:
@@ -325,13 +315,19 @@ class Config(Section):
         """Check the rules that apply only to a new run; earlier versions accepted such configurations.
 
         Raises:
-            InputError: for a warm-up longer than the run, or a SavedModel of a network that takes optical flow.
+            InputError: for a warm-up longer than the run, or a SavedModel of a network that takes optical flow or is
+                tested on whole frames.
         """
         longest = self.train.epochs * (multigrid.EPOCH_FACTOR if self.train.multigrid else 1)
         if self.train.warmup_epochs > longest:
             raise InputError(
                 f"train.warmup_epochs {self.train.warmup_epochs:g} is longer than the run of {longest:g} epochs;"
                 " lower it"
+            )
+        if "saved_model" in self.export and self.spec().head == "pool" and not self.test.crops:
+            raise InputError(
+                "export: a SavedModel scores crops, and test.crops 0 is whole frames; set test.crops to 3, or set"
+                " export to [] and export the trained network with other views, such as 10x3"
             )
         if "saved_model" in self.export and not self.spec().takes_video:
             raise InputError(

@@ -1,4 +1,4 @@
-"""A test follows the protocol of the model. What a configuration says otherwise is told, or overrides it on purpose."""
+"""Choose the protocol of a test: the model's own, with the fields that the user overrides."""
 
 import dataclasses
 import json
@@ -23,6 +23,8 @@ OVERRIDABLE = (
     "activation",
 )
 FIXED = ("pathways", "frames", "alpha", "fast_input")
+# What a preset is chosen for. Published networks differ from their preset in other fields.
+PRESET = ("pathways", "depth", "frames", "alpha")
 
 
 def choose(
@@ -41,27 +43,33 @@ def choose(
         The spec to test by, and at most two lines on where model and configuration differ and which counts.
 
     Raises:
-        InputError: for an override of a field that the weights were made for.
+        InputError: for an override of a field of the network that differs from the model's.
 
     Example:
         >>> model = get_spec("slowfast_8x8_r50", frame_rate=30.0)
         >>> choose(model, get_spec("slowfast_8x8_r50"), overridden={"model.frame_rate"})[0].frame_rate is None
         True
     """
+    overridden = {*overridden, *(f"model.{name}" for name in PRESET if "model.preset" in overridden)}
+    for name in (field.name for field in dataclasses.fields(SlowFastSpec) if field.name not in OVERRIDABLE):
+        ours, theirs = getattr(model, name), getattr(configured, name)
+        if f"model.{name}" in overridden and ours != theirs:
+            raise InputError(f"model.{name}: the weights are for {_text(ours)}; received {_text(theirs)}", "overrides")
     changes, models, configurations = {}, [], []
     for name in (*FIXED, *OVERRIDABLE):
         ours, theirs = getattr(model, name), getattr(configured, name)
         if ours == theirs or (name == "person_score" and model.head != "roi"):
             continue
-        chosen = f"model.{name}" in overridden or (name == "views" and any(key[:5] == "test." for key in overridden))
-        if chosen and name in FIXED:
-            raise InputError(f"model.{name}: the weights are for {_text(ours)}; received {_text(theirs)}", "overrides")
-        if chosen or name in unstated:
+        if f"model.{name}" in overridden:
             changes[name] = theirs
-        if name in unstated and not chosen:
+        elif name in unstated:
+            changes[name] = theirs
             configurations.append(f"{name} {_text(theirs)}")
-        elif not chosen:
-            models.append(f"{name} {_text(ours)}, not {_text(theirs)}")
+        else:
+            if name == "views":
+                ours = changes[name] = _override_views(ours, theirs, overridden)
+            if ours != theirs:
+                models.append(f"{name} {_text(ours)}, not {_text(theirs)}")
     lines = []
     if models:
         lines.append(f"the model's own protocol counts: {'; '.join(models)}; --set overrides it")
@@ -74,10 +82,17 @@ def choose(
         raise InputError(f"the configuration does not fit the model: {error}") from error
 
 
+def _override_views(model: Views, configured: Views, overridden: Collection[str]) -> Views:
+    """Return the model's views with those fields of the configured ones that the user set."""
+    names = (field.name for field in dataclasses.fields(Views))
+    return dataclasses.replace(model, **{n: getattr(configured, n) for n in names if f"test.{n}" in overridden})
+
+
 def check_labels(model: Sequence[str], dataset: Sequence[str]) -> None:
     """Raise an InputError if the classes of a model are not those of a data set, in the same order.
 
-    Case, spaces and punctuation do not count. A model without names passes.
+    Case, spaces and punctuation do not count. A model without names passes, and so does a class whose name in the data
+    set is its index, as in lists of numbers, or one that earlier versions named "action N" (AVA).
 
     Args:
         model: class names of the model.
@@ -87,7 +102,8 @@ def check_labels(model: Sequence[str], dataset: Sequence[str]) -> None:
         InputError: with the first class that differs.
     """
     for index, (ours, theirs) in enumerate(zip(model, dataset)):
-        if _plain(ours) != _plain(theirs):
+        unnamed = (theirs == str(index) and not ours.isdecimal()) or f"action {index + 1}" in (ours, theirs)
+        if not unnamed and _plain(ours) != _plain(theirs):
             same = sorted(map(_plain, model)) == sorted(map(_plain, dataset))
             order = ", which has the same classes in another order" if same else ""
             raise InputError(

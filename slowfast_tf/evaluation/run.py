@@ -73,9 +73,9 @@ def evaluate(
         `skipped`, `views`; see `metrics.compute_metrics`), and the `Scores`.
 
     Raises:
-        InputError: if the model's classes or head are not those of `clips`, no video can be read or has a label, the
-            annotation files of a detection data set cannot be read, or an unfinished test of something else is in
-            the way.
+        InputError: if the model's classes or head are not those of `clips`, no video can be read or has a label, no box
+            has a score that counts, the annotation files of a detection data set cannot be read, or an unfinished test
+            of something else is in the way.
         RunError: if scores are not finite, or the test was interrupted.
 
     Example:
@@ -91,6 +91,11 @@ def evaluate(
         metrics.read_annotations(clips.dataset, clips.config.data.root)
     partial = partial_file(*outputs.files())
     tested = views.score_videos(model, clips, shard, partial)
+    if not tested.ids and len(tested.skipped) < clips.size(shard):  # the others are key frames without a box
+        raise InputError(
+            f"no box in the {clips.size(shard)} key frames has a score of at least {clips.spec.person_score}; lower"
+            " model.person_score"
+        )
     if not tested.ids:
         reason = next(iter(tested.skipped.values()), f"no box has a score of at least {clips.spec.person_score}")
         raise InputError(f"none of the {clips.size(shard)} videos can be read: {reason}")

@@ -130,6 +130,7 @@ def score_videos(
                 done.add(name)
                 bar.update()
                 progress.save(every=SAVE_SECONDS)
+            bar.update(total - bar.n)  # videos that cannot be read, and key frames without a box that counts
     except KeyboardInterrupt as error:
         if not partial:
             raise

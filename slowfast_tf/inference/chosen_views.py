@@ -17,7 +17,7 @@ def with_views(spec: SlowFastSpec, views: str | None) -> SlowFastSpec:
             video, which are no views) keep the model's own.
 
     Raises:
-        InputError: for other views, or views that do not fit the network.
+        InputError: for other views, views that do not fit the network, or a detection network.
 
     Example:
         >>> with_views(model.spec, "4x1").views.clips
@@ -25,6 +25,8 @@ def with_views(spec: SlowFastSpec, views: str | None) -> SlowFastSpec:
     """
     if views in (None, SLIDING):
         return spec
+    if spec.head == "roi":
+        raise InputError("a detection network has one view, the whole frames around a key frame", argument="views")
     try:
         return dataclasses.replace(spec, views=spec.views.parse(views))
     except ValueError as error:

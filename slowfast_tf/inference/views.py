@@ -20,7 +20,7 @@ def score_video(predictor: Predictor, path: str | os.PathLike) -> np.ndarray:
 
     Args:
         predictor: its `spec` says which views, and how their scores are fused.
-        path: a video file, or a directory of JPEG images.
+        path: a video file.
 
     Returns:
         float32 `[classes]`.
@@ -40,7 +40,7 @@ def read_views(path: str | os.PathLike, spec: SlowFastSpec) -> Iterator[clips.In
     """Yield the inputs of the crops of each test clip, `[crops, T, S, S, C]`.
 
     Args:
-        path: a video file, or a directory of JPEG images.
+        path: a video file.
         spec: of the network.
 
     Raises:

@@ -181,14 +181,15 @@ class SlowFastSpec:
             raise ValueError("slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5)")
         if len(self.nonlocal_blocks) != 4:
             raise ValueError(f"nonlocal_blocks takes 4 lists (res2 to res5); got {self.nonlocal_blocks!r}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError("mean and std take 3 numbers, std above 0")
+        numbers = all(map(_is_number, (*self.mean, *self.std)))
+        if not numbers or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"mean and std take 3 numbers, std above 0; got {self.mean!r} and {self.std!r}")
         if self.labels and len(self.labels) != self.num_classes:
             raise ValueError(f"labels has {len(self.labels)} names for num_classes {self.num_classes}")
 
     def _check_protocol(self) -> None:
         rate = self.frame_rate
-        if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate < math.inf):
+        if rate is not None and not (_is_number(rate) and rate > 0):
             raise ValueError(f"frame_rate must be above 0, or null for each video's own; got {rate!r}")
         if not 0 <= self.person_score <= 1:
             raise ValueError(f"person_score must be from 0 to 1; got {self.person_score!r}")
@@ -196,6 +197,11 @@ class SlowFastSpec:
             raise ValueError(
                 "frame_index segments spreads a clip over the whole video: it has one clip (test.clips 1) and head"
                 f" 'pool'; got {self.views.clips} clips and head {self.head!r}"
+            )
+        if not self.views.crops and self.head == "pool" and "fast" in self.pathways and self.fast_input == "half":
+            raise ValueError(
+                "features of fast_input half do not lie on those of the Slow pathway, as test.crops 0 (whole frames)"
+                " needs; use crops, such as test.crops 3"
             )
 
     def _check_fast(self) -> None:
@@ -374,6 +380,10 @@ def saved_spec(fields: dict[str, Any]) -> tuple[SlowFastSpec, tuple[str, ...]]:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _divisors(n: int) -> str:

@@ -1,5 +1,6 @@
 """Downloads of published files, from a server in the test."""
 
+import concurrent.futures
 import hashlib
 
 import pytest
@@ -42,6 +43,18 @@ def test_an_interrupted_download_is_resumed(server, tmp_path, ranges):
     assert [p.name for p in tmp_path.iterdir()] == ["a.pkl.part"]
     download(f"{server.address}/a.pkl", path)
     assert asked(server) == [None, f"bytes={half}-"]
+    assert path.read_bytes() == CONTENT and [p.name for p in tmp_path.iterdir()] == ["a.pkl"]
+
+
+def test_several_that_want_one_file(server, tmp_path):
+    """One downloads, the others wait; where it fails, the next one resumes. The lock is the same between processes."""
+    path, half = tmp_path / "a.pkl", len(CONTENT) // 2
+    server.pause = 0.2
+    server.stops.add("/a.pkl")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(download, f"{server.address}/a.pkl", path) for _ in range(4)]
+    (failure,) = filter(None, (job.exception() for job in jobs))
+    assert isinstance(failure, InputError) and asked(server) == [None, f"bytes={half}-"]
     assert path.read_bytes() == CONTENT and [p.name for p in tmp_path.iterdir()] == ["a.pkl"]
 
 

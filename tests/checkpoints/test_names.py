@@ -4,8 +4,10 @@ import dataclasses
 import json
 import os
 import pathlib
+import pickle
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -131,10 +133,27 @@ def test_golden_by_name(file, video, cache, tmp_path, monkeypatch):
 
 def test_a_file_that_is_no_checkpoint(cache, monkeypatch):
     with serve_files() as server:
-        server.files["/a.pkl"] = b"no checkpoint"
         monkeypatch.setitem(zoo.MODELS, "made", published(f"{server.address}/a.pkl"))
-        with pytest.raises(InputError, match=f"^{cache}/made.pkl is not a readable .*; download it again$"):
-            slowfast_tf.load("made")
+        cache.mkdir(parents=True)
+        (cache / "made.keras").write_bytes(b"no model")  # is converted again
+        other = pickle.dumps({"blobs": {"x": np.zeros(3)}}, protocol=2)
+        damaged = (b"no checkpoint", "is not a readable .*; download it again")
+        for content, reason in (damaged, (other, "is no SlowFast")):
+            server.files["/a.pkl"] = content
+            for _ in range(2):
+                with pytest.raises(InputError, match=f"^{cache}/made.pkl {reason}.*; remove the file and run again$"):
+                    slowfast_tf.load("made")
+            (cache / "made.pkl").unlink()
+
+
+def test_a_missing_package_is_not_the_files_fault(cache, monkeypatch):
+    cache.mkdir(parents=True)
+    with zipfile.ZipFile(cache / "made.pth", "w"):  # as torch.save writes
+        pass
+    monkeypatch.setitem(zoo.MODELS, "made", published("http://127.0.0.1:9/a.pth"))
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(InputError, match=r"made.pth needs PyTorch: pip install 'slowfast_tf\[convert\]'$"):
+        slowfast_tf.load("made")
 
 
 def test_the_default_without_a_connection(video, tmp_path):

@@ -29,6 +29,14 @@ def test_base_over_several_levels(put):
     ]
 
 
+def test_a_key_of_an_earlier_version(put):
+    data = {**MINIMAL["data"], "frame_rate": 25}
+    assert config.load(put({**MINIMAL, "data": data})).spec().frame_rate == 25
+    message = mistake(put({**MINIMAL, "model": "slowfast_8x8_r50", "data": data}))
+    assert "model: " in message and "received 'slowfast_8x8_r50'" in message
+    assert "data: " in mistake(put({**MINIMAL, "data": "videos"}))
+
+
 def test_a_cycle_of_bases(put, tmp_path):
     path = put({**MINIMAL, "base": "c.json"})
     assert "base" in mistake(path) and str(path) in mistake(path)

@@ -92,7 +92,8 @@ def test_defaults_are_the_papers(put):
         ("model.dropout=half", ["dropout", "number", "'half'"]),
         ("model.lateral_norm=1", ["lateral_norm", "true or false", "received 1"]),
         ("model.nonlocal_blocks=[1, 2]", ["nonlocal_blocks"]),
-        ('model.std=["a", "b", "c"]', ["wrong type"]),
+        ('model.std=["a", "b", "c"]', ["mean and std take 3 numbers", "'a'"]),
+        ("model.frame_rate=true", ["frame_rate", "above 0", "True"]),
         ("model.activation=relu", ["activation", "softmax", "'relu'"]),
     ],
 )
@@ -101,6 +102,11 @@ def test_mistakes(put, override, said):
     message = mistake(path, override)
     for text in said:
         assert text in message, message
+
+
+def test_a_wrong_type_deep_in_a_list(put):
+    message = mistake(put(MINIMAL), "model.nonlocal_kind=softmax", "model.nonlocal_blocks=[1, 2, 3, 4]")
+    assert "a list holds a value of a wrong type" in message
 
 
 @pytest.mark.parametrize("key", ["name", "model", "data", "train", "model.preset", "data.root", "train.epochs"])
@@ -135,6 +141,14 @@ def test_a_network_of_optical_flow_has_no_saved_model(put):
         config.load(path, ['export=["saved_model"]']).check_new_run()
     # Without the Fast pathway there is no flow.
     config.load(path, ['export=["saved_model"]', 'model.pathways=["slow"]']).check_new_run()
+
+
+def test_a_network_tested_on_whole_frames_has_no_saved_model(put, configure_detection):
+    path = put(MINIMAL)
+    config.load(path, ["test.crops=0"]).check_new_run()
+    with pytest.raises(InputError, match="a SavedModel scores crops, and test.crops 0 is whole frames; set test.crops"):
+        config.load(path, ["test.crops=0", 'export=["saved_model"]']).check_new_run()
+    configure_detection('export=["saved_model"]').check_new_run()  # whose SavedModel takes boxes
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/**/*.json")), ids=lambda p: str(p.relative_to(ROOT)))

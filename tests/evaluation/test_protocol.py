@@ -1,6 +1,7 @@
 """Which protocol a test follows where model and configuration differ."""
 
 import pytest
+from helpers.configurations import MINIMAL
 
 from slowfast_tf import config
 from slowfast_tf.errors import InputError
@@ -31,10 +32,42 @@ def test_the_model_counts_and_one_line_says_so():
 def test_overrides_count():
     overrides = ["model.frame_rate=25", "test.clips=10", "model.channel_order=bgr"]
     spec, lines = choose(MODEL, OTHER, config.overridden(overrides))
-    assert (spec.frame_rate, spec.views, spec.channel_order) == (25, Views(10, 3), "bgr")
-    assert spec.crop_size == 224 and len(lines) == 1 and "crop_size" in lines[0] and "views" not in lines[0]
+    assert (spec.frame_rate, spec.views, spec.channel_order) == (25, Views(10, 1), "bgr")
+    assert spec.crop_size == 224 and len(lines) == 1 and "crop_size" in lines[0]
     # The key of earlier versions.
     assert config.overridden(["data.frame_rate=25"]) == {"model.frame_rate"}
+
+
+def test_an_override_of_a_view_keeps_the_models_other_fields():
+    model = get_spec(MODEL, views=Views(10, 3, to_the_end=True, fuse="max"))
+    configured = get_spec(MODEL, views=Views(1, 1))
+    spec, lines = choose(model, configured, {"test.clips"})
+    assert spec.views == Views(1, 3, to_the_end=True, fuse="max")
+    assert "views 1x3 to the end, fused by max, not 1x1, fused by mean" in lines[0]
+    every = {"test.clips", "test.crops", "test.to_the_end", "test.fuse"}
+    assert choose(model, configured, every) == (configured, [])
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("model.width=4", "model.width: the weights are for 64; received 4"),
+        ("model.depth=18", "model.depth: the weights are for 50; received 18"),
+        ("model.fast_kernels=[5, 5, 5, 5, 5]", r"model.fast_kernels: the weights are for \[5, 3, 3, 3, 3\]"),
+        ("model.preset=slowfast_8x8_r101", "model.depth: the weights are for 50; received 101"),
+        ("model.preset=slow_8x8_r50", 'model.pathways: the weights are for .* received \\["slow"\\]'),
+    ],
+)
+def test_every_field_of_the_network_is_fixed(put, override, message):
+    path = put({**MINIMAL, "model": {"preset": "slowfast_8x8_r50"}})
+    with pytest.raises(InputError, match=message):
+        choose(MODEL, config.load(path, [override]).spec(), config.overridden([override]))
+
+
+def test_overrides_that_agree_with_the_network():
+    """A published network may differ from its preset, such as in its lateral connections."""
+    published = get_spec(MODEL, lateral_norm=False, lateral_kernel=5)
+    assert choose(published, MODEL, {"model.preset", "model.depth", "model.width"}) == (published, [])
 
 
 def test_weights_cannot_be_overridden():
@@ -74,3 +107,13 @@ def test_labels():
         check_labels(("b", "a"), ("a", "b"))
     with pytest.raises(InputError, match="class 1 is 'c' in the model and 'b' in the data set; test"):
         check_labels(("a", "c"), ("a", "b"))
+
+
+def test_labels_that_are_numbers():
+    """Lists without classes.txt have indices for names. Earlier versions named AVA's other classes "action N"."""
+    check_labels(("abseiling", "air drumming"), ("0", "1"))
+    check_labels(("bend", "crawl"), ("bend", "action 2"))
+    check_labels(("bend", "action 2"), ("bend", "crawl"))
+    for model, dataset in ((("1", "0"), ("0", "1")), (("a", "b"), ("1", "0")), (("a", "b"), ("a", "action 1"))):
+        with pytest.raises(InputError, match="are not those of the data set"):
+            check_labels(model, dataset)

@@ -69,6 +69,14 @@ def test_annotations_are_checked_before_scoring(detection_model, configure_detec
         evaluate(detection_model, clips)
 
 
+def test_no_box_that_counts(detection_model, configure_detection):
+    """The predicted boxes of the demo have scores below 1."""
+    spec = dataclasses.replace(detection_model.spec, person_score=1.0)
+    with pytest.raises(InputError, match="no box in the 6 key frames has a score of at least 1.0; lower") as error:
+        evaluate(detection_model, Clips(configure_detection(), "val"), spec=spec)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.legacy
 def test_no_box_counts(detection_model, configure_detection):
     """Of records that an earlier version prepared it is not known before they are read."""

@@ -1,9 +1,14 @@
 """The scores of views, against one forward pass at a time."""
 
+import collections
+import dataclasses
+import io
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tqdm
 from helpers.coded_video import decode, write
 from helpers.expected import single_views
 from helpers.pictures import CLASSES, picture
@@ -25,6 +30,21 @@ def test_scores_are_those_of_the_frames(tested_detection, detection_model, films
     assert len(here) in (3, 4)
     expected = Predictor(detection_model).score_boxes(tf.constant(clip[None]), tf.constant(found.boxes[None, here]))[0]
     np.testing.assert_allclose(found.scores[here], expected, atol=1e-5)
+
+
+def test_key_frames_without_a_box_that_counts(detection_model, configure_detection, films, monkeypatch):
+    """They have no rows, and the progress bar passes them."""
+    best = collections.defaultdict(float)
+    for line in (films / "annotations" / "ava_val_predicted_boxes.csv").read_text().splitlines():
+        film, second, *_, score = line.split(",")
+        best[f"{film},{second}"] = max(best[f"{film},{second}"], float(score))
+    (*_, third, second, first) = sorted(best.values())
+    shown, bar = io.StringIO(), tqdm.tqdm
+    monkeypatch.setattr(tqdm, "tqdm", lambda **options: bar(**{**options, "file": shown, "disable": False}))
+    spec = dataclasses.replace(detection_model.spec, person_score=(second + third) / 2)
+    tested = views.score_videos(detection_model, Clips(configure_detection(), "val").with_spec(spec))
+    assert set(tested.ids) == {name for name, score in best.items() if score in (first, second)}
+    assert "100%" in shown.getvalue() and "6/6" in shown.getvalue()
 
 
 @pytest.mark.legacy

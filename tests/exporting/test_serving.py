@@ -93,6 +93,30 @@ def test_grpc_with_jpeg(client, serve, signatures, model, video):
     np.testing.assert_allclose([found[label] for label in model.spec.labels], expected, atol=0.002)
 
 
+@pytest.fixture
+def read(monkeypatch):
+    """The function of the client that reads a video."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return runpy.run_path(str(SERVING / "client.py"))["read"]
+
+
+def test_the_client_sends_seconds(read, tmp_path, capsys):
+    """The same part of a video at any rate: of two seconds the middle one."""
+    images = [picture(5, t) for t in range(48)]
+    once = write(tmp_path / "once.mp4", images, rate=24, pix_fmt="yuv444p", qp=1)
+    doubled = [image for image in images for _ in range(2)]
+    twice = write(tmp_path / "twice.mp4", doubled, rate=48, pix_fmt="yuv444p", qp=1)
+    (slow, rate), (fast, double) = read(once, 1.0, 256), read(twice, 1.0, 256)
+    assert (rate, double) == (24, 48)
+    np.testing.assert_array_equal(slow, decode(once)[12:36])
+    np.testing.assert_array_equal(fast, decode(twice)[24:72])
+    assert "once.mp4: sends the middle 1.0 of 2.0 seconds; --seconds sends more" in capsys.readouterr().err
+    for seconds in (2.0, float("inf")):
+        assert len(read(once, seconds, 256)[0]) == 48
+    assert capsys.readouterr().err == ""
+    assert len(read(once, 1e-6, 256)[0]) == 2  # an even number has two in the middle
+
+
 def test_a_full_server_is_asked_again(client, serve, video):
     address, one = serve(busy=2)
     code, lines, errors = client(video, "--server", address)

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import threading
+import time
 
 
 class FilesServer(http.server.ThreadingHTTPServer):
@@ -15,12 +16,14 @@ class FilesServer(http.server.ThreadingHTTPServer):
         requests: (method, path, range or None) of each request, in order.
         stops: paths whose next answer stops in the middle.
         ranges: whether ranges are served.
+        pause: seconds before the content of each answer.
     """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.address = f"http://127.0.0.1:{self.server_port}"
         self.files, self.headers, self.requests, self.stops, self.ranges = {}, {}, [], set(), True
+        self.pause = 0.0
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -48,6 +51,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command == "GET":
+            time.sleep(self.server.pause)
             if path in self.server.stops:
                 self.server.stops.remove(path)
                 body = body[: len(body) // 2]

@@ -7,6 +7,7 @@ import pytest
 from helpers.coded_video import decode, write
 from helpers.expected import window_scores
 from helpers.pictures import CLASSES, picture
+from helpers.tags import copy_with_latin_title
 from matplotlib.image import imread
 
 from slowfast_tf.inference.page import Answers, serve
@@ -39,3 +40,11 @@ def test_windows_if_they_are_asked_for(model, infer, tmp_path):
     scores, _, _, words = Answers(model, tmp_path, "sliding")(good)
     expected = dict(zip(CLASSES, window_scores(infer, good, (0, 16, 28)).mean(0)))
     assert scores == pytest.approx(expected, abs=1e-4) and "the windows for the best classes, 3 windows" in words
+
+
+def test_a_tag_that_is_not_utf8(model, tmp_path):
+    """The answer is that of the same video without the tag."""
+    plain = write(tmp_path / "plain.mp4", [picture(2, t % 50) for t in range(40)], qp=10, pix_fmt="yuv420p")
+    answers = Answers(model, tmp_path)
+    expected, scores = (answers(path)[0] for path in (plain, copy_with_latin_title(plain, tmp_path / "tagged.mp4")))
+    assert scores == pytest.approx(expected, abs=1e-6) and scores

@@ -60,6 +60,13 @@ def test_views_that_are_none(changes, message):
     [
         ({"frame_rate": 0}, "frame_rate must be above 0, or null"),
         ({"frame_rate": "30"}, "frame_rate must be above 0, or null"),
+        ({"frame_rate": True}, "frame_rate must be above 0, or null"),
+        ({"frame_rate": float("nan")}, "frame_rate must be above 0, or null"),
+        ({"mean": [0.1, "a", 0.3]}, r"mean and std take 3 numbers, std above 0; got \(0.1, 'a', 0.3\)"),
+        ({"mean": [0.1, True, 0.3]}, "mean and std take 3 numbers"),
+        ({"std": [0.1, float("inf"), 0.3]}, "mean and std take 3 numbers"),
+        ({"std": [0.1, 0, 0.3]}, "mean and std take 3 numbers"),
+        ({"fast_input": "half", "views": Views(1, 0)}, "fast_input half .* as test.crops 0 .whole frames. needs"),
         ({"person_score": 1.5}, "person_score must be from 0 to 1; got 1.5"),
         ({"frame_index": "random"}, "frame_index must be one of strided, linspace, segments"),
         ({"frame_index": "segments"}, "it has one clip"),
@@ -68,6 +75,12 @@ def test_views_that_are_none(changes, message):
 def test_protocols_that_are_none(changes, message):
     with pytest.raises(ValueError, match=message):
         get_spec("slowfast_8x8_r50", **changes)
+
+
+def test_whole_frames_fit_other_networks():
+    assert get_spec("slow_8x8_r50", fast_input="half", views=Views(1, 0)).views.crops == 0
+    assert get_spec("slowfast_8x8_r50", fast_input="half").views.crops == 3
+    assert get_spec("slowfast_8x8_r50_ava", fast_input="half").views.crops == 0  # its head takes boxes
 
 
 def test_a_spec_comes_back_from_json():

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...files import remote, unpickle
+from ...labels import dataset_labels
 from ..boxes import iou
 from ..reference import Box, Video
 from . import files
@@ -145,9 +146,11 @@ def read_label_map(path: pathlib.Path) -> dict[int, str]:
 
 
 def _labels(lists: pathlib.Path, version: str) -> list[str]:
-    """Return the 80 class names; those that the label map does not name are "action N"."""
-    names = read_label_map(_label_map(lists, version, first=0))
-    return [names.get(i, f"action {i}") for i in range(1, CLASSES + 1)]
+    """Return the 80 class names. AVA's names complete the benchmark's label map, "action N" any other map."""
+    path = _label_map(lists, version, first=0)
+    names, benchmark = read_label_map(path), path.name == _label_maps(version)[1]
+    known = dataset_labels("ava") if benchmark else [f"action {i}" for i in range(1, CLASSES + 1)]
+    return [names.get(i, name) for i, name in enumerate(known, 1)]
 
 
 def _label_maps(version: str) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from helpers.coded_video import decode
 from helpers.preparing import checksums, configuration, pixels
+from helpers.tags import copy_with_latin_title
 
 from slowfast_tf import config
 from slowfast_tf.data import records
@@ -212,3 +213,18 @@ def test_names_of_other_bytes_and_links_to_nothing(folder, tmp_path):
     reasons = "\n".join(row[3] for row in rows)
     assert "caf\ufffd.mp4: a name that is not in UTF-8" in reasons and "gone.mp4: cannot be read as a video" in reasons
     assert prepare(configuration(root), str(tmp_path / "records")).restored == 0
+
+
+def test_a_tag_that_is_not_utf8(folder, tmp_path):
+    """Every frame is stored, as of the same video without the tag."""
+    (tmp_path / "videos").mkdir()
+    for split, source in (("train", "train/ant/00.mp4"), ("val", "val/ant/08.mp4")):
+        (tmp_path / "videos" / split / "ant").mkdir(parents=True)
+        copy_with_latin_title(folder / source, tmp_path / "videos" / split / "ant" / "tagged.mp4")
+    prepare(configuration(tmp_path / "videos"), str(tmp_path / "records"))
+    index = records.read_index(str(tmp_path / "records")).splits
+    assert [(split.videos, split.skipped) for split in index.values()] == [(1, 0), (1, 0)]
+    (record,) = tf.data.TFRecordDataset([str(path) for path in (tmp_path / "records").glob("val-*")])
+    kept = np.stack([pixels(image) for image in records.parse(record, flow=False)["frames"].numpy()])
+    there = decode(folder / "val/ant/08.mp4")
+    np.testing.assert_allclose(kept.mean((1, 2)), there.mean((1, 2)), atol=4)
