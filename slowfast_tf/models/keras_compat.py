@@ -123,27 +123,21 @@ class Optimizer:
             return super().aggregate_gradients(pairs)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-if KERAS_3:
-
-    class SGD(keras.optimizers.SGD):
-        """Keras' SGD as one TensorFlow operation instead of ten small ones per variable."""
-
-        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-            if not self.momentum:
-                super().update_step(gradient, variable, learning_rate)
-                return
-            momentum = self.momentums[self._get_variable_index(variable)]
-            tf.raw_ops.ResourceApplyKerasMomentum(
-                var=variable.handle,
-                accum=momentum.value.handle,
-                lr=tf.cast(learning_rate, variable.dtype),
-                grad=tf.cast(gradient, variable.dtype),
-                momentum=tf.cast(self.momentum, variable.dtype),
-                use_nesterov=self.nesterov,
-            )
-
-else:
-    SGD = keras.optimizers.SGD
+def descend(variable: Any, velocity: Any, gradient: Any, rate: Any, momentum: float, nesterov: bool) -> None:
+    """Update the velocity, `momentum * velocity + gradient`, and the variable by `-rate` times it, as PyTorch's SGD."""
+    gradient, rate, momentum = (tf.cast(x, variable.dtype) for x in (gradient, rate, momentum))
+    if KERAS_3:  # one operation instead of ten small ones
+        tf.raw_ops.ResourceApplyMomentum(
+            var=variable.handle,
+            accum=velocity.value.handle,
+            lr=rate,
+            grad=gradient,
+            momentum=momentum,
+            use_nesterov=nesterov,
+        )
+        return
+    velocity.assign(momentum * velocity + gradient)
+    variable.assign_sub(rate * (gradient + momentum * velocity if nesterov else velocity))
 
 
 def dtype_policy() -> str:

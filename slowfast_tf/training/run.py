@@ -62,6 +62,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
             print(f"resuming after epoch {position.epoch} of {clips.phases[-1].epochs.stop}, from {checkpoint}")
             model = load_model(checkpoint, compile=True)
             model.state(clips.spec)
+            optimizers.bring_up_to_date(model.optimizer)
         else:
             model = build(settings, clips)
     if chief:  # not earlier: a mistake found until here is fixed by changing the configuration

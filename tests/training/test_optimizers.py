@@ -31,6 +31,66 @@ def test_adamw_is_pytorchs_but_for_batchnorm():
     compare(values(variables), [x.detach().numpy() for x in tensors], rtol=1e-5)
 
 
+RATES = (0.1, 0.1, 0.1, 0.01, 0.01, 0.02, 0.02, 0.02)
+
+
+class Steps(keras.optimizers.schedules.LearningRateSchedule):
+    """A drop to a tenth, and a rise."""
+
+    def __call__(self, step):
+        return tf.gather(tf.constant(RATES), tf.cast(step, tf.int32))
+
+    def get_config(self):
+        return {}
+
+
+@pytest.mark.legacy
+@pytest.mark.parametrize("nesterov", [True, False])
+def test_sgd_is_pytorchs_whatever_the_rate_does(nesterov):
+    torch = pytest.importorskip("torch")
+    start = np.array([1.0, -2.0, 3.0], np.float32)
+    variable, tensor = VARIABLE(start, name="kernel"), torch.tensor(start, requires_grad=True)
+    optimizer = optimizers.SGD(Steps(), momentum=0.9, nesterov=nesterov, weight_decay=0.1)
+    keras_own = keras.optimizers.SGD(Steps(), momentum=0.9, nesterov=nesterov)
+    other = torch.optim.SGD([tensor], 0.1, momentum=0.9, nesterov=nesterov, weight_decay=0.1)
+    own = VARIABLE(start, name="kernel")
+    for number, rate in enumerate(RATES):
+        gradient = np.cos(start + number)
+        optimizer.apply_gradients([(tf.constant(gradient), variable)])
+        keras_own.apply_gradients([(tf.constant(gradient + 0.1 * values([own])[0]), own)])
+        other.param_groups[0]["lr"] = rate
+        tensor.grad = torch.tensor(gradient)
+        other.step()
+        compare(values([variable]), [tensor.detach().numpy()], rtol=1e-5)
+    assert np.abs(values([own])[0] - values([variable])[0]).max() > 0.01  # the test tells them apart
+
+
+def test_a_velocity_of_an_earlier_version(tmp_path):
+    """Keras' velocity, which sums steps, becomes one of gradients where a file does not say what it sums."""
+    variable = VARIABLE([1.0], name="kernel")
+    keras_own = keras.optimizers.SGD(Steps(), momentum=0.9, nesterov=True)
+    optimizer = optimizers.SGD(Steps(), momentum=0.9, nesterov=True)
+    settings = {name: value for name, value in optimizer.get_config().items() if name != "velocity"}
+    settings["learning_rate"] = Steps()
+    earlier = optimizers.SGD.from_config(settings)
+    for one in (keras_own, optimizer):
+        for gradient in (1.0, 2.0, 3.0, -1.0):
+            one.apply_gradients([(tf.constant([gradient]), variable)])
+    earlier.build([variable])
+    store = {}
+    keras_own.save_own_variables(store)
+    earlier.load_own_variables(store)
+    (found,) = values(earlier.momentums)
+    # At the rates 0.1, 0.1, 0.1 and then 0.01; as steps of the last rate.
+    assert found == pytest.approx((0.9**3 * 1 + 0.9**2 * 2 + 0.9 * 3) * 10 - 1, rel=1e-5)
+    store.clear()
+    optimizer.save_own_variables(store)
+    again = optimizers.SGD.from_config({**optimizer.get_config(), "learning_rate": Steps()})
+    again.build([variable])
+    again.load_own_variables(store)
+    assert values(again.momentums)[0] == pytest.approx(0.9**3 * 1 + 0.9**2 * 2 + 0.9 * 3 - 1, rel=1e-6)
+
+
 @pytest.mark.legacy
 def test_gradients_are_clipped_before_the_decay():
     """Gradients 3 and 4 have the norm 5: clipped to 1 they are 0.6 and 0.8. Then decay 0.5 of 2 and 1, rate 0.1."""
