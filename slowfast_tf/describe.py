@@ -5,7 +5,7 @@ networks. Needs no TensorFlow.
 import argparse
 import json
 
-from .checkpoints.catalog import catalog, catalog_text
+from .checkpoints.catalog import catalog, catalog_page, catalog_text
 from .checkpoints.names import FORMS, read_spec
 from .errors import InputError
 from .files.atomic import write_text
@@ -30,10 +30,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--size", type=int, default=256, help="height and width of the input (default: 256)")
     parser.add_argument("--table", metavar="FILE", help="write the cost table of the paper's networks as Markdown")
+    parser.add_argument("--networks", metavar="FILE", help="write the table of published networks as Markdown")
     args = parser.parse_args(argv)
-    if args.table:
-        write_text(args.table, table())
-        return
+    for path, page in ((args.table, table), (args.networks, catalog_page)):
+        if path:
+            write_text(path, page())
+            return
     if args.source is None:
         print(json.dumps(catalog(), indent=2) if args.json else catalog_text())
         return

@@ -19,7 +19,7 @@ def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
         raise InputError(f"the checkpoint is no video network: its first kernel has shape {stems[pathways[0]]}")
     span = stems[pathways[0]][0]
     if span > 1:
-        raise InputError(f"the checkpoint is of I3D: its first kernel spans {span} frames, where a Slow pathway has 1")
+        raise InputError(f"the checkpoint is of I3D, CSN or the like: its first kernel spans {span} frames, not 1")
     fields: dict[str, Any] = {"pathways": pathways, "width": stems[pathways[0]][-1]}
     for prefix, pathway in zip(("", "fast_"), pathways):
         kernels, temporal = zip(*(_temporal(tensors, pathway, stage) for stage in (2, 3, 4, 5)))

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..models.cost import total
 from .published import MODELS, recommended
+from .published_files import OTHERS
 from .zoo import converted_copy
 
 
@@ -60,3 +61,30 @@ def catalog_text() -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     note = "*: recommended; its name also works without the publisher. G: 1e9 multiply-adds of one view."
     return "\n".join([*lines, "", note])
+
+
+def catalog_page() -> str:
+    """Return the page of all networks of these families in the publishers' zoos, as Markdown."""
+    lines = [
+        "# Published networks",
+        "",
+        "Written by `python -m slowfast_tf.describe --networks docs/published_networks.md`; do not edit. Every SlowFast",
+        "and Slow-only network in the model zoos of PySlowFast, PyTorchVideo and MMAction2. All of these convert:",
+        "`--model NAME` downloads and converts one, and `python -m slowfast_tf.convert FILE --preset NAME` converts a",
+        "file that you have. G: 1e9 multiply-adds of one view at the published test crop. Kinetics-600 networks are",
+        "what those of AVA were trained from.",
+        "",
+        "| name | data set | published | G | file |",
+        "|---|---|---|---|---|",
+    ]
+    for row in catalog():
+        accuracy = ", ".join(f"{percent} {metric}" for metric, percent in row["accuracy"].items()) or "no figure"
+        address = MODELS[row["name"]].address
+        lines.append(
+            f"| `{row['name']}` | {row['dataset']} | {accuracy} | {row['multiply_adds'] / 1e9:.1f}"
+            f" | [{address.rpartition('/')[2]}]({address}) |"
+        )
+    lines += ["", "Refused by name, from the same zoos:", "", "| zoo | network | why |", "|---|---|---|"]
+    for zoo, (networks, reason) in OTHERS.items():
+        lines += [f"| {zoo} | {network} | {reason} |" for network in networks]
+    return "\n".join(lines) + "\n"

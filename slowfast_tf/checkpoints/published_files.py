@@ -224,7 +224,7 @@ FILES: dict[str, tuple[str, tuple[float, ...]]] = {
 }
 
 # The other video networks of these zoos, and why they are refused.
-_NOT_BUILT = "it is no SlowFast network"
+_NOT_BUILT = "no SlowFast network"
 OTHERS: dict[str, tuple[tuple[str, ...], str]] = {
     "PySlowFast model zoo": (
         (
@@ -252,6 +252,6 @@ OTHERS: dict[str, tuple[tuple[str, ...], str]] = {
             "SlowFast-ACRN 8x8 R50 (AVA v2.1, v2.2)",
             "Slow-only LFB 4x16 R50, non-local, max and mean (AVA v2.1)",
         ),
-        "its head is another: a relation network (ACRN), or features of the whole film (LFB)",
+        "another head: a relation network (ACRN), or features of the whole film (LFB)",
     ),
 }

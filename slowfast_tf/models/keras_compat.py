@@ -125,19 +125,19 @@ class Optimizer:
 
 def descend(variable: Any, velocity: Any, gradient: Any, rate: Any, momentum: float, nesterov: bool) -> None:
     """Update the velocity, `momentum * velocity + gradient`, and the variable by `-rate` times it, as PyTorch's SGD."""
-    gradient, rate, momentum = (tf.cast(x, variable.dtype) for x in (gradient, rate, momentum))
+    gradient, rate, decay = (tf.cast(x, variable.dtype) for x in (gradient, rate, momentum))
     if KERAS_3:  # one operation instead of ten small ones
         tf.raw_ops.ResourceApplyMomentum(
             var=variable.handle,
             accum=velocity.value.handle,
             lr=rate,
             grad=gradient,
-            momentum=momentum,
+            momentum=decay,
             use_nesterov=nesterov,
         )
         return
-    velocity.assign(momentum * velocity + gradient)
-    variable.assign_sub(rate * (gradient + momentum * velocity if nesterov else velocity))
+    velocity.assign(decay * velocity + gradient)
+    variable.assign_sub(rate * (gradient + decay * velocity if nesterov else velocity))
 
 
 def dtype_policy() -> str:

@@ -286,7 +286,7 @@ def test_other_families_are_refused_by_name(tmp_path):
     with pytest.raises(InputError, match="is of C2D: none of its kernels spans frames"):
         checkpoints.read_checkpoint(written(flat), "slow_8x8_r50")
     deep = {**slow, "s1.pathway0_stem.conv.weight": torch.zeros(8, 3, 5, 7, 7)}
-    with pytest.raises(InputError, match="is of I3D: its first kernel spans 5 frames"):
+    with pytest.raises(InputError, match="is of I3D, CSN or the like: its first kernel spans 5 frames"):
         checkpoints.read_checkpoint(written(deep), "slow_8x8_r50")
     for extra, family in (
         ("s2.pathway0_res0.branch2.se.fc1.weight", "X3D"),

@@ -1,8 +1,12 @@
 """The table of published networks, against what the publishers' pages and configurations say."""
 
+import pathlib
+
 import pytest
 
+from slowfast_tf import describe
 from slowfast_tf.checkpoints.published import MODELS, published_name, recommended
+from slowfast_tf.checkpoints.published_files import OTHERS
 from slowfast_tf.errors import InputError
 from slowfast_tf.labels import DATASETS
 from slowfast_tf.models.cost import total
@@ -88,3 +92,12 @@ def test_names():
     assert {name.rpartition("_")[0] for name in MODELS} == set(recommended())
     with pytest.raises(InputError, match="no published model 'slowfast_8x8_r50_k40'; did you mean 'slowfast_8x8"):
         published_name("slowfast_8x8_r50_k40")
+
+
+def test_page(tmp_path):
+    """The page in `docs` is what the command writes, and has every network."""
+    describe.main(["--networks", str(tmp_path / "page.md")])
+    written = (tmp_path / "page.md").read_text()
+    assert written == (pathlib.Path(__file__).parents[2] / "docs" / "published_networks.md").read_text()
+    assert all(f"`{name}`" in written and published.address in written for name, published in MODELS.items())
+    assert all(f"| {name} |" in written for networks, _ in OTHERS.values() for name in networks)
