@@ -3,12 +3,12 @@
 import json
 import pathlib
 import shutil
-import zipfile
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.coded_video import decode
+from helpers.earlier import forget
 
 import slowfast_tf
 from slowfast_tf import evaluate
@@ -99,19 +99,6 @@ def test_described_as_loaded(alone):
     assert read_spec(alone).frame_rate is None and read_spec(HERE / "run").frame_rate == 25
 
 
-def without_protocol(path):
-    """Write a model's file as an earlier version did."""
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    settings = json.loads(parts["config.json"])
-    for name in EARLIER:
-        del settings["config"]["preset"][name]
-    parts["config.json"] = json.dumps(settings).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-
-
 def test_a_run_goes_on(tmp_path):
     """A run of an earlier version, resumed, is tested by its configuration."""
     for split in ("train", "val"):
@@ -123,7 +110,7 @@ def test_a_run_goes_on(tmp_path):
     first = train(settings, run)
     assert first.metrics["views"] == "3x2"
     for path in (run / "model.keras", *(run / "checkpoints").glob("*.keras")):
-        without_protocol(path)
+        forget(path, *EARLIER)
     assert load_model(run).spec.frame_rate is None
     again = train(settings, run)
     assert again.metrics == {

@@ -2,12 +2,11 @@
 
 import hashlib
 import http.server
-import json
 import threading
-import zipfile
 
 import numpy as np
 import pytest
+from helpers.earlier import forget
 from helpers.golden import needs_torch, torch, torch_slowfast
 
 import slowfast_tf
@@ -82,7 +81,7 @@ def test_from_pretrained(tmp_path, monkeypatch):
     for m in (model, again):
         np.testing.assert_allclose(np.asarray(m(inputs)), expected, atol=1e-5)
     # What an earlier version converted has no protocol; the published file is still there.
-    _forget(folder / "made_here.keras", "frame_rate", "views", "person_score")
+    forget(folder / "made_here.keras", "frame_rate", "views", "person_score")
     third = checkpoints.from_pretrained("made_here")
     assert third.spec == model.spec and not third.unstated
     assert third.spec.frame_rate == 24 and str(third.spec.views) == "4x1"
@@ -92,16 +91,3 @@ def test_from_pretrained(tmp_path, monkeypatch):
     (folder / "made_here.keras").unlink()
     with pytest.raises(InputError, match="cannot download .*refused.*check the connection.*put the file at"):
         checkpoints.from_pretrained("made_here")
-
-
-def _forget(path, *fields):
-    """Removes fields of the spec from a saved model."""
-    with zipfile.ZipFile(path) as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    config = json.loads(content["config.json"])
-    for field in fields:
-        del config["config"]["preset"][field]
-    content["config.json"] = json.dumps(config).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
