@@ -22,7 +22,7 @@ OVERRIDABLE = (
     "channel_order",
     "activation",
 )
-FIXED = ("pathways", "frames", "alpha", "fast_input")
+FIXED = ("pathways", "frames", "alpha", "slow_input", "fast_input")
 # What a preset is chosen for. Published networks differ from their preset in other fields.
 PRESET = ("pathways", "depth", "frames", "alpha")
 
