@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import pickle
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 from helpers.variables import watched
 
 from slowfast_tf import checkpoints, convert, describe
-from slowfast_tf.checkpoints import names, variables
+from slowfast_tf.checkpoints import caffe2, loading, names, variables
 from slowfast_tf.errors import InputError
 from slowfast_tf.exporting.folding import fold
 from slowfast_tf.models.cost import cost, total
@@ -458,6 +459,29 @@ def test_golden(file, tmp_path):
     print(f"{name}: " + ", ".join(f"{kind} {value:.1e}" for kind, value in differences.items()))
     assert differences.pop("folded") < 1e-3 and max(differences.values()) < 1e-4
     assert np.abs(tf.nn.sigmoid(saved(inputs)).numpy()[places] - scores).max() < 1e-4
+
+
+@needs_golden
+def test_caffe2_does_not_say_how_keys_are_pooled(tmp_path):
+    """The same weights in the form of the model zoo, which has networks of 8x8 and 16x8, on two versions of AVA."""
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'slowfast_tf[convert]'")
+    name, path = "pyslowfast_ava_slowfast_32x2_r101_nl_w8", tmp_path / "made.pkl"
+    theirs = {ours: theirs for theirs, ours in loading.names(caffe2).items()}
+    blobs = {}
+    for ours, value in checkpoints.read_checkpoint(GOLDEN / f"{name}.pyth").tensors.items():
+        kernel = ours.endswith("/kernel")
+        blobs[theirs[ours]] = value.transpose(4, 3, 0, 1, 2) if kernel and value.ndim == 5 else value.T
+    path.write_bytes(pickle.dumps({"blobs": blobs}, protocol=2))
+    with pytest.raises(
+        InputError, match="which of these networks.*slowfast_8x8_r101_nl_ava.*slowfast_16x8_r101_nl_ava"
+    ) as e:
+        checkpoints.read_checkpoint(path)
+    assert e.value.argument == "preset"
+    inputs, places, logits, _ = golden(name)
+    for preset in ("slowfast_8x8_r101_nl_ava_pyslowfast", "slowfast_8x8_r101_nl_ava"):
+        checkpoint = checkpoints.read_checkpoint(path, preset)
+        assert (checkpoint.spec.frame_rate, checkpoint.spec.person_score) == (30, 0.8)
+        assert error(checkpoints.build_model(checkpoint)(inputs).numpy()[places], logits) < 1e-4
 
 
 @needs_golden
