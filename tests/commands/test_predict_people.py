@@ -55,6 +55,7 @@ def boxes(tmp_path):
     for time in (0.5, 1.5, 2.5):
         rows.append(",".join(map(str, (time, *corners(int(20 * time)), 0.9))))
         rows.append(f"{time},0.8,0.7,1,1,1")
+    rows.append("1.5,0.1,0.7,0.3,1,0.79")  # below the network's person_score
     path = tmp_path / "boxes.csv"
     path.write_text("\n".join(rows) + "\n")
     return path
@@ -64,7 +65,9 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
     network, path = model
     arguments = (source, "--model", path, "--boxes", boxes, "--output", tmp_path / "out", "--top-k", 2)
     code, lines, errors = run_predict(*arguments)
-    assert code == 0 and not errors and "square.mp4: 2 people in 3 key frames" in lines[0]
+    assert (
+        code == 0 and not errors and "2 people in 3 key frames (1 of the boxes left out for a low score);" in lines[0]
+    )
     written = tmp_path / "out" / "square.mp4"
     assert sorted(p.name for p in written.parent.iterdir()) == ["square.json", "square.mp4"]
 
@@ -130,6 +133,7 @@ def test_mistakes(run_predict, model, source, boxes, tmp_path):
     other = SlowFast("slowfast_2x16_demo", depth=10, width=8)
     other.save(tmp_path / "other.keras")
     (tmp_path / "late.csv").write_text("1,0,0,1,1\n9,0,0,1,1\n")
+    (tmp_path / "unsure.csv").write_text("1,0,0,1,1,0.5\n")
     path = model[1]
     for arguments, message in (
         ((source, "--model", path), "is a detection model: say where people are, by --boxes or --detector"),
@@ -137,6 +141,10 @@ def test_mistakes(run_predict, model, source, boxes, tmp_path):
         ((source, "b.mp4", "--model", path, "--boxes", boxes), "--boxes is for one video; received 2"),
         ((source, "--model", tmp_path / "other.keras", "--boxes", boxes), "other.keras is no detection model"),
         ((source, "--model", path, "--boxes", tmp_path / "late.csv"), "late.csv:2: second 9 is not in the video"),
+        (
+            (source, "--model", path, "--boxes", tmp_path / "unsure.csv"),
+            "unsure.csv: no box has a score of at least 0.8",
+        ),
         ((source, source, "--model", path, "--detector", "x"), "two videos would be written to"),
         ((source, "--model", path, "--boxes", boxes, "--output", source[: -len("/square.mp4")]), "a video to read"),
     ):

@@ -59,16 +59,20 @@ class Annotation:
         video: path of the video.
         people: by time, with tracks and actions.
         place: the files that were written, without their suffixes ".mp4" and ".json".
+        left_out: number of boxes with a score below the network's `person_score`.
     """
 
     video: str
     people: Sequence[Person]
     place: pathlib.Path
+    left_out: int = 0
 
     def line(self, count: int) -> str:
         """Return a line on how many people were found, and where the files are."""
         tracks, frames = {person.track for person in self.people}, key_times(self.people)
-        return f"{self.video}: {len(tracks)} people in {len(frames)} key frames; {self.place}.mp4, {self.place}.json"
+        left_out = f" ({self.left_out} of the boxes left out for a low score)" if self.left_out else ""
+        found = f"{len(tracks)} people in {len(frames)} key frames{left_out}"
+        return f"{self.video}: {found}; {self.place}.mp4, {self.place}.json"
 
     def as_json(self, count: int) -> dict[str, Any]:
         """Return the content of the JSON file, with the `count` best actions of each person."""
@@ -131,7 +135,7 @@ def annotate(
         scorer: of a detection network.
         labels: a name for each class.
         place: the files to write, without their suffixes ".mp4" and ".json".
-        boxes: a file for `read_boxes`.
+        boxes: a file for `read_boxes`; those with a score below the network's `person_score` are left out.
         detector: a SavedModel for `detect`, used without `boxes`.
         top: how many actions of each person; the video shows three at most.
 
@@ -143,15 +147,19 @@ def annotate(
         >>> place = pathlib.Path("out/street")
         >>> annotate("street.mp4", Scorer(model), class_names(model.spec), place, boxes="people.csv")
     """
-    length = duration(probe(path))
+    length, least, left_out = duration(probe(path)), scorer.spec.person_score, 0
     if boxes:
-        people = read_boxes(boxes, length)
+        given = read_boxes(boxes, length)
+        people = [person for person in given if person.score >= least]
+        left_out = len(given) - len(people)
+        if given and not people:
+            raise InputError(f"{boxes}: no box has a score of at least {least}, the network's person_score")
     elif detector:
-        people = detect(path, detector, length, scorer.spec.person_score)
+        people = detect(path, detector, length, least)
     else:
         raise InputError("give boxes or a detector", argument="boxes")
     people = scorer.score(path, track(people), labels, top)
     write_video(path, people, f"{place}.mp4", min(top, 3))
-    found = Annotation(str(path), people, place)
+    found = Annotation(str(path), people, place, left_out)
     write_text(f"{place}.json", json.dumps(found.as_json(top), indent=1) + "\n")
     return found
