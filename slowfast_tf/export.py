@@ -9,7 +9,6 @@ from .checkpoints.names import FORMS, check_name, load
 from .errors import InputError
 from .inference.chosen_views import SLIDING, with_views
 from .interrupts import handle_signals
-from .models.presets import PRESETS
 from .models.spec import SlowFastSpec
 
 # Which options a format has, and their values.
@@ -68,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def _export(options: argparse.Namespace) -> None:
     from .models.slowfast import SlowFast
 
-    preset = options.checkpoint in PRESETS and not pathlib.Path(options.checkpoint).exists()
+    preset = is_preset(options.checkpoint)
     model = SlowFast(options.checkpoint) if preset else load(options.checkpoint)
     if options.format == "saved_model":
         from .exporting import saved_model

@@ -76,7 +76,7 @@ def read_spec(name: str | os.PathLike) -> SlowFastSpec:
     published = _published(name)
     if published:
         return zoo.MODELS[published].spec()
-    if name in PRESETS and not os.path.exists(name):
+    if is_preset(name):
         return get_spec(name)
     path = hub.fetch(name) if _in_repository(name) else name
     spec, unstated = read_saved_spec(remote.fetch_file(name) if path == name and remote.is_remote(name) else path)
@@ -114,6 +114,11 @@ def check_name(name: str | os.PathLike, presets: bool = False) -> None:
         also = ", nor a preset" if presets else ""
         hint = f"did you mean {close[0]!r}?" if close else f"give {FORMS}"
         raise InputError(f"{name}: no such file, and no published network of that name{also}; {hint}")
+
+
+def is_preset(name: str) -> bool:
+    """Return whether a name means a preset: a path or a published network of that name comes first."""
+    return name in PRESETS and not os.path.exists(name) and not _published(name)
 
 
 def _published(name: str) -> str | None:

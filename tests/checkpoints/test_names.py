@@ -338,3 +338,12 @@ def test_a_path_comes_first(tmp_path, monkeypatch):
         pathlib.Path(name).mkdir()
         model.save(f"{name}/model.keras")
         assert names.read_spec(name) == slowfast_tf.load(name).spec == model.spec
+
+
+def test_a_published_network_comes_before_a_preset(tmp_path, monkeypatch):
+    """`slow_4x16_r50_ava` is both; no command takes random weights where another takes the published ones."""
+    monkeypatch.chdir(tmp_path)
+    assert not names.is_preset("slow_4x16_r50_ava") and names.is_preset("slow_4x16_r50")
+    assert names.read_spec("slow_4x16_r50_ava").labels and not names.read_spec("slow_4x16_r50").labels
+    pathlib.Path("slow_4x16_r50").mkdir()
+    assert not names.is_preset("slow_4x16_r50")
