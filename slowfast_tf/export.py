@@ -5,7 +5,7 @@ import pathlib
 import signal
 
 from . import runtime
-from .checkpoints.names import FORMS, check_name, load
+from .checkpoints.names import FORMS, check_name, is_preset, load
 from .errors import InputError
 from .inference.chosen_views import SLIDING, with_views
 from .interrupts import handle_signals
