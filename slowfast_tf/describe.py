@@ -7,6 +7,7 @@ import json
 
 from .checkpoints.catalog import catalog, catalog_text
 from .checkpoints.names import FORMS, read_spec
+from .config.comparison import page
 from .errors import InputError
 from .files.atomic import write_text
 from .models.cost_table import table
@@ -30,9 +31,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--size", type=int, default=256, help="height and width of the input (default: 256)")
     parser.add_argument("--table", metavar="FILE", help="write the cost table of the paper's networks as Markdown")
+    parser.add_argument(
+        "--configurations", metavar="FILE", help="write the published configurations beside ours as Markdown"
+    )
     args = parser.parse_args(argv)
     if args.table:
         write_text(args.table, table())
+    if args.configurations:
+        write_text(args.configurations, page())
+    if args.table or args.configurations:
         return
     if args.source is None:
         print(json.dumps(catalog(), indent=2) if args.json else catalog_text())
