@@ -7,6 +7,7 @@ import json
 
 from .checkpoints.catalog import catalog, catalog_page, catalog_text
 from .checkpoints.names import FORMS, read_spec
+from .config.comparison import configurations_page
 from .errors import InputError
 from .files.atomic import write_text
 from .models.cost_table import table
@@ -31,11 +32,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=256, help="height and width of the input (default: 256)")
     parser.add_argument("--table", metavar="FILE", help="write the cost table of the paper's networks as Markdown")
     parser.add_argument("--networks", metavar="FILE", help="write the table of published networks as Markdown")
+    parser.add_argument(
+        "--configurations", metavar="FILE", help="write the published configurations beside ours as Markdown"
+    )
     args = parser.parse_args(argv)
-    for path, page in ((args.table, table), (args.networks, catalog_page)):
+    pages = [(args.table, table), (args.networks, catalog_page), (args.configurations, configurations_page)]
+    for path, page in pages:
         if path:
             write_text(path, page())
-            return
+    if any(path for path, _ in pages):
+        return
     if args.source is None:
         print(json.dumps(catalog(), indent=2) if args.json else catalog_text())
         return

@@ -76,6 +76,7 @@ _ARCHITECTURE = {
     "slow_8x8_r101_ava21_mmaction2": {"depth": 101},
 }
 _FIELDS = {
+    "slowfast_8x8_r50_multigrid_k400_pyslowfast": {"crop_size": 224},
     "slowfast_16x8_r50_multigrid_ssv2_pyslowfast": {"crop_size": 224},
     "slow_4x16_r50_ava_pytorchvideo": {"person_score": 0.9},
     "slow_4x16_r50_ava_pyslowfast": {"person_score": 0.9},

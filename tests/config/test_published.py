@@ -1,11 +1,13 @@
 """Shipped configurations against the YAML files that PySlowFast publishes, in its own terms."""
 
 import dataclasses
+import json
 
 import pytest
 
 from slowfast_tf import config
 from slowfast_tf.checkpoints.published import MODELS, published_name
+from slowfast_tf.config.comparison import published
 from slowfast_tf.labels import dataset_labels
 
 # configs/SSv2/SLOWFAST_16x8_R50.yaml
@@ -68,6 +70,25 @@ CHARADES = {
     "NUM_ENSEMBLE_VIEWS": 10,
     "ENSEMBLE_METHOD": "max",
 }
+# configs/Kinetics/SLOWFAST_8x8_R50_stepwise_multigrid.yaml
+MULTIGRID = {
+    **SSV2,
+    "NUM_FRAMES": 32,
+    "TEST_CROP_SIZE": 224,
+    "RANDOM_FLIP": True,
+    "INV_UNIFORM_SAMPLE": False,
+    "BATCH_SIZE": 64,
+    "BASE_LR": 0.1,
+    "STEPS": [0, 94, 154, 196],
+    "LRS": [1, 0.1, 0.01, 0.001],
+    "MAX_EPOCH": 239,
+    "WEIGHT_DECAY": 1e-4,
+    "WARMUP_EPOCHS": 34.0,
+    "WARMUP_START_LR": 0.01,
+    "MULTIGRID": True,
+    "NUM_ENSEMBLE_VIEWS": 10,
+    "NUM_SPATIAL_CROPS": 3,
+}
 # configs/Kinetics/SLOW_NLN_8x8_R50.yaml
 NONLOCAL = {
     **SSV2_PYTORCHVIDEO,
@@ -93,6 +114,14 @@ PUBLISHED = {
     "charades/slow_8x8_r50": {**CHARADES, **SLOW, "TRAIN_JITTER_SCALES": [256, 340]},
     "kinetics400/slow_8x8_r50_nl": NONLOCAL,
     "kinetics400/slow_4x16_r50_nl": {**NONLOCAL, "NUM_FRAMES": 4, "SAMPLING_RATE": 16},
+    "kinetics400/slowfast_4x16_r50_nl": {
+        **NONLOCAL,
+        "NUM_FRAMES": 32,
+        "SAMPLING_RATE": 2,
+        "ALPHA": 8,
+        "FUSION_KERNEL_SZ": 5,
+    },
+    "kinetics400/slowfast_8x8_r50_multigrid": MULTIGRID,
 }
 # Configuration: its published network, and the pre-training that MODEL_ZOO.md and PyTorchVideo's page name.
 TRAINED = {
@@ -105,39 +134,48 @@ TRAINED = {
 }
 
 
-def in_its_terms(settings):
-    """A configuration as PySlowFast's YAML names its values."""
-    spec, data, train, test = settings.spec(), settings.data, settings.train, settings.test
-    two = len(spec.pathways) == 2
-    assert train.learning_rate_batch == train.batch_size and train.optimizer == "sgd"
+def values_of(settings):
+    """The values of a configuration by section and field."""
+    spec = json.loads(json.dumps(settings.spec().as_dict()))
+    sections = {"data": settings.data, "train": settings.train, "test": settings.test}
+    sections = {"model": spec, **{name: section.model_dump() for name, section in sections.items()}}
+    return {f"{name}.{field}": value for name, fields in sections.items() for field, value in fields.items()}
+
+
+def in_its_terms(values):
+    """Values as PySlowFast's YAML names them."""
+    two = len(values["model.pathways"]) == 2
+    alpha = values["model.alpha"] if two else 1
+    steps = values["train.schedule"] == "steps"
+    assert values["train.optimizer"] == "sgd"
     return {
-        "NUM_FRAMES": spec.clip_frames,
-        "SAMPLING_RATE": spec.clip_stride,
-        "TRAIN_JITTER_SCALES": data.short_sides,
-        "TRAIN_CROP_SIZE": data.crop_size,
-        "TEST_CROP_SIZE": spec.crop_size,
-        "RANDOM_FLIP": data.flip,
-        "INV_UNIFORM_SAMPLE": data.short_side_draw == "inverse",
-        "ALPHA": spec.alpha if two else None,
-        "FUSION_KERNEL_SZ": spec.lateral_kernel if two else None,
-        "BATCH_SIZE": train.batch_size,
-        "NUM_BATCHES_PRECISE": train.precise_batchnorm,
-        "BASE_LR": train.learning_rate,
-        "LR_POLICY": {"cosine": "cosine", "steps": "steps_with_relative_lrs"}[train.schedule],
-        "STEPS": [0, *train.step_epochs] if train.step_epochs else [],
-        "LRS": [1, *train.step_rates] if train.step_rates else [],
-        "MAX_EPOCH": train.epochs,
-        "MOMENTUM": train.momentum,
-        "WEIGHT_DECAY": train.weight_decay,
-        "WARMUP_EPOCHS": train.warmup_epochs,
-        "WARMUP_START_LR": train.warmup_learning_rate,
-        "MULTIGRID": train.multigrid,
-        "DROPOUT_RATE": spec.dropout,
-        "HEAD_ACT": spec.activation,
-        "NUM_ENSEMBLE_VIEWS": test.clips,
-        "NUM_SPATIAL_CROPS": test.crops,
-        "ENSEMBLE_METHOD": {"mean": "sum", "max": "max"}[test.fuse],
-        "NONLOCAL": [list(places) for places in spec.nonlocal_blocks] if spec.nonlocal_kind != "none" else [[]] * 4,
+        "NUM_FRAMES": values["model.frames"] * alpha,
+        "SAMPLING_RATE": values["model.stride"] // alpha,
+        "TRAIN_JITTER_SCALES": values["data.short_sides"],
+        "TRAIN_CROP_SIZE": values["data.crop_size"],
+        "TEST_CROP_SIZE": values["model.crop_size"],
+        "RANDOM_FLIP": values["data.flip"],
+        "INV_UNIFORM_SAMPLE": values["data.short_side_draw"] == "inverse",
+        "ALPHA": alpha if two else None,
+        "FUSION_KERNEL_SZ": values["model.lateral_kernel"] if two else None,
+        "BATCH_SIZE": values["train.batch_size"],
+        "NUM_BATCHES_PRECISE": values["train.precise_batchnorm"],
+        "BASE_LR": values["train.learning_rate"],
+        "LR_POLICY": {"cosine": "cosine", "steps": "steps_with_relative_lrs"}[values["train.schedule"].split()[0]],
+        "STEPS": [0, *values["train.step_epochs"]] if steps else [],
+        "LRS": [1, *values["train.step_rates"]] if steps else [],
+        "MAX_EPOCH": values["train.epochs"],
+        "MOMENTUM": values["train.momentum"],
+        "WEIGHT_DECAY": values["train.weight_decay"],
+        "WARMUP_EPOCHS": values["train.warmup_epochs"],
+        "WARMUP_START_LR": values["train.warmup_learning_rate"],
+        "MULTIGRID": values["train.multigrid"],
+        "DROPOUT_RATE": values["model.dropout"],
+        "HEAD_ACT": values["model.activation"],
+        "NUM_ENSEMBLE_VIEWS": values["test.clips"],
+        "NUM_SPATIAL_CROPS": values["test.crops"],
+        "ENSEMBLE_METHOD": {"mean": "sum", "max": "max"}[values["test.fuse"]],
+        "NONLOCAL": values["model.nonlocal_blocks"] if values["model.nonlocal_kind"] != "none" else [[]] * 4,
     }
 
 
@@ -146,7 +184,16 @@ def test_values(name):
     settings = config.load(name)
     settings.check_new_run()
     assert settings.name == name.replace("/", "_")
-    assert in_its_terms(settings) == PUBLISHED[name]
+    assert settings.train.learning_rate_batch == settings.train.batch_size
+    assert in_its_terms(values_of(settings)) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_values(name):
+    """The package's own list of published values has those copied by hand."""
+    sources = [files for source, files in published().items() if source.startswith("PySlowFast")]
+    (values,) = [values for files in sources for values in files.values() if values["ours"] == name]
+    assert in_its_terms(values) == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("name", TRAINED)

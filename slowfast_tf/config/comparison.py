@@ -1,0 +1,191 @@
+"""The configurations that PySlowFast and MMAction2 publish beside ours, as Markdown, without TensorFlow."""
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+from .loading import load, shipped
+
+# The values of each published file under the names of the fields here, by folder. PySlowFast's defaults count where a
+# file is silent. A file that only tests a network states no values of training.
+PUBLISHED = pathlib.Path(__file__).with_name("published.json")
+
+# The start of a published file's path, the fields, and why they differ. The first fitting row gives the reason.
+REASONS: list[tuple[str | tuple[str, ...], str, str]] = [
+    (
+        "PySlowFast configs/Kinetics",
+        "model.frame_index",
+        "The paper takes frames at equal strides; PySlowFast spreads them evenly to the last frame.",
+    ),
+    ("PySlowFast configs/Kinetics", "train.epochs", "The paper trains for 256 epochs if T = 4."),
+    (
+        "PySlowFast configs/Kinetics/pytorchvideo",
+        "data.short_sides",
+        "The paper, and PySlowFast's other configurations for Kinetics, draw from 256 to 320.",
+    ),
+    ("PySlowFast", "model.channel_order", "The weights that the run starts from expect RGB."),
+    ("PySlowFast configs/Charades/pytorchvideo", "train.schedule", "The cosine schedule here ends at 0."),
+    (
+        "PySlowFast",
+        "train.synchronize_batchnorm",
+        "PySlowFast has 2 clips on each of 8 devices;"
+        " [whether to synchronize here depends on the devices](recipes.md#another-batch-smaller-devices).",
+    ),
+    (
+        "PySlowFast configs/AVA",
+        "train.step_epochs train.step_rates",
+        "The last step is at the end of the run, so it never comes.",
+    ),
+    (
+        "PySlowFast configs/AVA/SLOWFAST",
+        "model.crop_size",
+        "The paper, and all other configurations for AVA, test with a shorter side of 256.",
+    ),
+    (
+        "PySlowFast configs/AVA/c2",
+        "model.roi_aligned",
+        "These files test weights from Caffe2; ours trains with aligned boxes, as PySlowFast's training files do.",
+    ),
+    (
+        ("MMAction2 configs/recognition/slowonly/slowonly_r50_8xb16", "MMAction2 configs/detection"),
+        "train.schedule",
+        "A cosine schedule here starts with the run, as in PySlowFast, not after the warm-up.",
+    ),
+    (
+        "MMAction2 configs/recognition",
+        "data.short_sides",
+        "MMAction2 crops a random part of the area; ours crops a square of the resized video, as the paper does.",
+    ),
+    ("MMAction2", "data.root", "MMAction2 uses AVA v2.1; ours uses v2.2, as PySlowFast does."),
+    (
+        "MMAction2",
+        "data.crop_size data.short_side_draw model.mean model.std model.frame_rate model.frame_index"
+        " model.person_score model.lateral_norm model.lateral_kernel model.nonlocal_kind model.nonlocal_blocks"
+        " model.nonlocal_pool_last model.roi_bins model.roi_dilation model.roi_context model.roi_time test.to_the_end"
+        " train.epochs train.batch_size train.learning_rate train.warmup_epochs train.warmup_learning_rate"
+        " train.schedule train.step_epochs train.step_rates train.optimizer train.weight_decay train.clip_norm"
+        " train.precise_batchnorm train.init",
+        "MMAction2 has its own recipe for this network; ours follows PySlowFast. `--set` takes its values.",
+    ),
+]
+
+
+class Difference(NamedTuple):
+    """A field that differs.
+
+    Attributes:
+        field: its name, such as "train.epochs".
+        published, ours: the two values.
+        reason: why they differ.
+    """
+
+    field: str
+    published: Any
+    ours: Any
+    reason: str
+
+
+def published() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the published values by source and file, with "ours", our configuration or None, and "why" there is none.
+
+    Example:
+        >>> published()["PySlowFast configs/Kinetics"]["SLOW_8x8_R50.yaml"]["train.epochs"]
+        196
+    """
+    sources = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    return {
+        source: {file: {**group["defaults"], **values} for file, values in group["files"].items()}
+        for source, group in sources.items()
+    }
+
+
+def ours(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a configuration here for the fields that a published one has.
+
+    Args:
+        name: of the configuration, such as "kinetics400/slow_8x8_r50".
+        values: the published ones.
+    """
+    settings = load(name)
+    parts = {"model": settings.spec(), "data": settings.data, "train": settings.train, "test": settings.test}
+    fields = [field.split(".") for field in values if "." in field]
+    found = {f"{section}.{key}": getattr(parts[section], key) for section, key in fields}
+    return json.loads(json.dumps(found))  # lists for tuples, as in the published ones
+
+
+def differences(source: str, file: str, values: dict[str, Any]) -> list[Difference]:
+    """Return the fields in which a published configuration differs from ours.
+
+    Args:
+        source: its publisher and folder.
+        file: its name.
+        values: what `published` has for it.
+
+    Raises:
+        LookupError: for a difference that has no reason in `REASONS`.
+    """
+    found = []
+    for field, value in ours(values["ours"], values).items():
+        if value != values[field]:
+            found.append(Difference(field, values[field], value, _reason(f"{source}/{file}", field)))
+    return found
+
+
+def _reason(path: str, field: str) -> str:
+    for start, fields, reason in REASONS:
+        if path.startswith(start) and field in fields.split():
+            return reason
+    raise LookupError(f"{path}: {field} differs from ours without a reason; add it to REASONS")
+
+
+def configurations_page() -> str:
+    """Return the published configurations beside ours, as Markdown."""
+    sources = published()
+    lines = [
+        "# Published configurations",
+        "",
+        "Written by `python -m slowfast_tf.describe --configurations docs/published_configurations.md`; do not edit.",
+        "",
+        "Each configuration that PySlowFast and MMAction2 publish for SlowFast and Slow-only networks stands beside",
+        "ours, with each field that differs: the published value, then ours. Fields have the names they have here.",
+        "PySlowFast's defaults count where a file is silent. Its files in `c2` only test networks, so the fields of",
+        "training are not compared.",
+    ]
+    for source, files in sources.items():
+        lines += ["", f"## {source}", "", "| published | ours | field: published, ours | why |", "|---|---|---|---|"]
+        found = {file: differences(source, file, values) for file, values in files.items() if values["ours"]}
+        shared = [one for one in next(iter(found.values())) if all(one in other for other in found.values())]
+        lines += _rows("each that has one of ours", "", shared)
+        for file, values in files.items():
+            if file in found:
+                own = [one for one in found[file] if one not in shared]
+                lines += _rows(f"`{file}`", f"`{values['ours']}`", own) or [f"| `{file}` | `{values['ours']}` | | |"]
+            else:
+                lines.append(f"| `{file}` | none | | {values['why']} |")
+    lines += ["", "## The paper's own", "", "Neither publishes a file for these:", ""]
+    lines += [f"- `{name}`" for name in unpublished(sources)]
+    return "\n".join(lines) + "\n"
+
+
+def unpublished(sources: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    """Return the names of our configurations for the paper's data sets that no published one stands beside."""
+    listed = {values["ours"] for files in sources.values() for values in files.values()}
+    return [name for name in shipped() if name not in listed and not name.startswith(("demo", "ablations/"))]
+
+
+def _rows(file: str, name: str, found: list[Difference]) -> list[str]:
+    """Return a row for each reason; the first one names the configurations."""
+    rows = []
+    for reason in dict.fromkeys(one.reason for one in found):
+        fields = (f"`{f}`: {_text(p)}, {_text(o)}" for f, p, o, r in found if r == reason)
+        rows.append(f"| {file} | {name} | {'<br>'.join(fields)} | {reason} |")
+        file = name = ""
+    return rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
