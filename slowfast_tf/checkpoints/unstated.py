@@ -45,12 +45,8 @@ def unstated_fields(
         fields, assumed = fields_of_preset(path, stated, preset), ""
         if dataset:  # the views and the like of the published networks that take the same frames
             alike = [p.fields for p in fits.values() if all(p.fields[name] == fields[name] for name in CLIP)]
-            shared = (
-                set.intersection(*({(name, value) for name, value in other.items()} for other in alike))
-                if alike
-                else ()
-            )
-            fields = {**dict(shared), **fields}
+            shared = {name: v for name, v in (alike or [{}])[0].items() if all(other.get(name) == v for other in alike)}
+            fields = {**shared, **fields}
     else:
         fields, name = _agreed(path, fits, dataset, given)
         assumed = f"assumed {_text(fields)}, as {name}: the file does not say" if fields else ""
@@ -84,7 +80,7 @@ def _agreed(
     answers: dict[str, dict[str, Any]] = {}
     for name, published in fits.items():
         fields = {f: v for f, v in published.fields.items() if f not in given and (dataset or f in (*CLIP, *NONLOCAL))}
-        fields.pop("crop_size", None)  # multigrid training's tests have another; the file of the standard one is usual
+        fields.pop("crop_size", None)  # multigrid training's tests have another; the one of most tests is assumed
         if fields not in answers.values():
             answers[name] = fields
     if len(answers) > 1:

@@ -50,7 +50,8 @@ def find(name: str | os.PathLike, folder: str | os.PathLike = "") -> pathlib.Pat
     if os.path.exists(path):
         raise InputError(f"cannot read the configuration {path}: not a file; give a JSON file")
     asked = pathlib.PurePath(name).with_suffix("").as_posix().removeprefix("configs/")
-    close = difflib.get_close_matches(asked, names, n=3, cutoff=0)
+    same = [known for known in names if known.endswith(f"/{asked}")]  # the folder is missing
+    close = [*same, *difflib.get_close_matches(asked, set(names).difference(same), n=3, cutoff=0)][:3]
     raise InputError(
         f"cannot read the configuration {path}: no such file; give the path of a JSON file, or the name of a shipped"
         f" configuration; nearest: {', '.join(close)}"
