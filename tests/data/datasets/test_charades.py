@@ -61,7 +61,8 @@ def place(tmp_path_factory):
                 actions = ";".join(f"c{c:03d} {0.5 * i:.2f} {seconds - i:.2f}" for i, c in enumerate(classes))
                 row = dict.fromkeys(CHARADES_COLUMNS, "A person, seen; so")
                 rows.writerow({**row, "id": name, "actions": actions, "length": f"{seconds:.2f}"})
-    convert.main([str(CHECKPOINT), "--output", str(place / "checkpoints" / "slowfast_8x8_r50_k400.keras")])
+    output = place / "checkpoints" / "slowfast_8x8_r50_k400.keras"
+    convert.main([str(CHECKPOINT), "--output", str(output), "--activation", "softmax"])
     return place
 
 
