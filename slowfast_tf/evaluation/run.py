@@ -87,17 +87,15 @@ def evaluate(
     whole = shard[1] == 1
     clips = clips.with_spec(spec or model.spec)
     _check(model, clips)
+    no_box = f"no box has a score of at least {clips.spec.person_score}; lower model.person_score"
+    if not clips.count:
+        raise InputError(no_box)
     if whole and model.spec.head == "roi":  # before hours of work
         metrics.read_annotations(clips.dataset, clips.config.data.root)
     partial = partial_file(*outputs.files())
     tested = views.score_videos(model, clips, shard, partial)
-    if not tested.ids and len(tested.skipped) < clips.size(shard):  # the others are key frames without a box
-        raise InputError(
-            f"no box in the {clips.size(shard)} key frames has a score of at least {clips.spec.person_score}; lower"
-            " model.person_score"
-        )
     if not tested.ids:
-        reason = next(iter(tested.skipped.values()), f"no box has a score of at least {clips.spec.person_score}")
+        reason = next(iter(tested.skipped.values()), no_box)
         raise InputError(f"none of the {clips.size(shard)} videos can be read: {reason}")
     if outputs.scores:
         tested.save(outputs.scores)
