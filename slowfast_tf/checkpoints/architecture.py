@@ -50,8 +50,9 @@ def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
 def head(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return the fields of a detection head that parameter names and shapes determine."""
     channels = 32 * sum(tensors[f"{p}_stem/conv1/conv/kernel"].shape[-1] for p in ("slow", "fast") if _has(tensors, p))
+    kernel = tensors.get("head/classifier/kernel")  # `assign` reports a missing one
     return {
-        "roi_context": tensors["head/classifier/kernel"].shape[0] == 2 * channels,
+        "roi_context": kernel is not None and kernel.shape[0] == 2 * channels,
         "roi_hidden": "head/hidden/kernel" in tensors,
     }
 

@@ -118,7 +118,7 @@ def _stated(
         fields.update(head="roi", activation="sigmoid", **source.DETECTION, **head(tensors))
         if source is mmaction2 and classes == mmaction2.WITH_BACKGROUND:
             classes -= 1
-            for name in ("head/classifier/kernel", "head/classifier/bias"):
+            for name in {"head/classifier/kernel", "head/classifier/bias"} & set(tensors):
                 tensors[name] = tensors[name][..., 1:]
     fields["num_classes"] = classes
     if config:  # PySlowFast writes one, also beside PyTorchVideo's networks

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..labels import BOXES, DATASETS
-from ..models.presets import get_spec
+from ..models.presets import PRESETS, get_spec
 from .published import MODELS, Published
 
 # Fields that change no parameter. The first three are those of a preset that are also known for new classes.
@@ -26,7 +26,8 @@ def unstated_fields(
         path: of the file, for messages.
         stated: what its parameters tell.
         publisher: whose form the file has, such as "pyslowfast".
-        preset: name of a preset or of a published network, to choose where they do not agree; or None.
+        preset: name of a preset or of a published network (also without its publisher), to choose where they do not
+            agree; or None.
         given: fields that the caller gives, which need no answer.
 
     Returns:
@@ -37,10 +38,11 @@ def unstated_fields(
     """
     dataset = _dataset(stated)
     fits = {name: p for name, p in MODELS.items() if name.endswith(f"_{publisher}") and _fits(p, stated, dataset)}
-    if preset in MODELS:
-        if preset not in fits:
-            raise InputError(f"{path} is not {preset}: its parameters are of another network or data set")
-        fields, assumed = MODELS[preset].fields, ""
+    known = next((name for name in (preset, f"{preset}_{publisher}") if name in MODELS and preset not in PRESETS), None)
+    if known:
+        if known not in fits:
+            raise InputError(f"{path} is not {known}: its parameters are of another network or data set")
+        fields, assumed = MODELS[known].fields, ""
     elif preset:
         fields, assumed = fields_of_preset(path, stated, preset), ""
         if dataset:  # the views and the like of the published networks that take the same frames

@@ -97,6 +97,11 @@ def test_what_weights_do_not_tell(tmp_path):
     chosen = checkpoints.read_checkpoint(path, "slowfast_8x8_r50_max_ava_mmaction2").spec
     stated = checkpoints.read_checkpoint(GOLDEN / f"{DETECTION}.pth").spec
     assert chosen == stated
+    assert checkpoints.read_checkpoint(path, "slowfast_8x8_r50_max_ava").spec == chosen
+    headless = written(tmp_path, DETECTION, lambda state: state.pop("roi_head.bbox_head.fc_cls.weight"))
+    with pytest.raises(InputError, match="1 missing: head/classifier/kernel"):
+        checkpoints.build_model(checkpoints.read_checkpoint(headless, "slowfast_8x8_r50_max_ava"))
+    path = written(tmp_path, DETECTION, lambda state: None)
     spec = checkpoints.read_checkpoint(written(tmp_path, "mmaction2_ava_slowfast_4x16_r50_w8", lambda state: None)).spec
     assert (spec.frames, spec.roi_time, spec.roi_bins, spec.num_classes, spec.lateral_norm) == (4, "mean", 8, 80, False)
 
