@@ -17,6 +17,7 @@ from helpers.files_server import serve_files
 from helpers.golden import GOLDEN, golden, needs_golden, needs_torch
 
 import slowfast_tf
+from slowfast_tf import checkpoints
 from slowfast_tf.checkpoints import names, zoo
 from slowfast_tf.errors import InputError
 from slowfast_tf.training.initialization import initialize
@@ -38,6 +39,13 @@ FILES = {
     "pyslowfast_ssv2_slowfast_16x8_r50_w8.pyth": {},
     "pytorchvideo_slowfast_8x8_r50_w16.pyth": {"frames": 8, "stride": 8, "alpha": 4, **SOFTMAX},
 }
+DETECTION = (
+    "mmaction2_ava_slowfast_4x16_r50_w8.pth",
+    "mmaction2_ava_slowfast_8x8_r50_temporal_max_w8.pth",
+    "mmaction2_ava_slowonly_nl_4x16_r50_w8.pth",
+    "pyslowfast_ava_slowfast_32x2_r101_nl_w8.pyth",
+    "pyslowfast_ava_slowfast_8x8_r50_w16.pyth",
+)
 
 
 def published(address, fields=None):
@@ -98,7 +106,27 @@ runtime.run(lambda: predict.main([*arguments, "--model", name]), predict.ADVICE)
 @needs_golden
 def test_every_golden_file_is_known():
     there = {path.name for path in GOLDEN.iterdir() if path.suffix in (".pkl", ".pth", ".pyth")}
-    assert {name for name in there if "_ava_" not in name} == set(FILES)
+    assert there == {*FILES, *DETECTION}
+
+
+@pytest.mark.slow
+@needs_torch
+@needs_golden
+@pytest.mark.parametrize("file", DETECTION)
+def test_golden_detection_by_name(file, cache, monkeypatch):
+    """A network with boxes, whose logits `tests/models/test_detection.py` compares, is the converted file."""
+    name = pathlib.Path(file).stem
+    expected = checkpoints.read_checkpoint(GOLDEN / file)
+    weights = checkpoints.build_model(expected).get_weights()
+    with serve_files() as server:
+        server.files[f"/{file}"] = (GOLDEN / file).read_bytes()
+        monkeypatch.setitem(zoo.MODELS, name, published(f"{server.address}/{file}"))
+        for _ in range(2):
+            model = slowfast_tf.load(name)
+            assert model.spec == expected.spec and model.spec.head == "roi"
+            for found, value in zip(model.get_weights(), weights, strict=True):
+                np.testing.assert_array_equal(found, value)
+        assert server.requests == [("GET", f"/{file}", None)]
 
 
 @pytest.mark.slow

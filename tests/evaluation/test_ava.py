@@ -88,7 +88,7 @@ def test_of_a_frame_the_best_50_rows_count(evaluate):
     others = [f"a,1,{AWAY},3,0.{i}" for i in range(30, 80)]
     assert evaluate(truth, [right, *others[1:]])["sit"] == 0.5
     assert evaluate(truth, [right, *others])["sit"] == 0
-    # Another frame, of the same video too, has 50 rows of its own.
+    # The limit holds for each frame by itself, also within a video.
     assert evaluate([*truth, f"a,2,{BOX},1,0"], [*others, f"a,2,{BOX},1,0.2", right])["sit"] == pytest.approx(1 / 3)
     assert evaluate(truth, [*others, f"b,1,{BOX},1,0.2"])["sit"] == 0.5
     # Its rows may stand apart.
