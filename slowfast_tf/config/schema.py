@@ -64,6 +64,10 @@ class Data(Section):
     root: directory of the data set, relative to the working directory.
     reader: decoder of video files: "pyav", or "tensorflow_io" (docs/stacks.md).
     service: address of a tf.data service that reads the training records, such as "grpc://host:5000".
+    fold: [K, N] for cross-validation: of N folds of the training videos, fold K (from 0) is "val" and the others are
+        "train". The data set's own "val" is not read.
+    groups: regular expression for a part of a video's id that names its group, such as a person or a scene, for
+        example "_(s[0-9]+)". Groups are not divided between folds.
     crop_size: height and width of a training crop, in pixels.
     short_sides: range of the shorter side that a training video is resized to.
     short_side_draw: distribution of the shorter side: "uniform", or "inverse" (its inverse is uniform, as for
@@ -81,6 +85,8 @@ class Data(Section):
     root: str
     reader: Literal["pyav", "tensorflow_io"] = "pyav"
     service: str | None = None
+    fold: Annotated[list[int], pydantic.Field(min_length=2, max_length=2)] | None = None
+    groups: str | None = None
     crop_size: Positive = 224
     short_sides: Annotated[list[Positive], pydantic.Field(min_length=2, max_length=2)] = [256, 320]
     short_side_draw: Literal["uniform", "inverse"] = "uniform"
@@ -104,6 +110,18 @@ class Data(Section):
             raise ValueError(f"service reads dataset 'records' only; got dataset {self.dataset!r}")
         if self.service and not re.fullmatch(r"grpc://[^/]+:\d{1,5}", self.service):
             raise ValueError(f"service is an address such as grpc://host:5000; got {self.service!r}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _folds_fit(self):
+        if self.fold and not 0 <= self.fold[0] < self.fold[1] >= 2:
+            raise ValueError(f"fold is [K, N], with N at least 2 and K from 0 to N - 1; got {self.fold}")
+        if self.fold and (self.service or self.dataset in DATASETS and DATASETS[self.dataset].has_boxes):
+            raise ValueError("fold is not for a tf.data service or for boxes; set it to null")
+        try:
+            re.compile(self.groups or "")
+        except re.error as error:
+            raise ValueError(f"groups is a regular expression; got {self.groups!r}: {error}") from error
         return self
 
     @pydantic.model_validator(mode="after")
@@ -136,6 +154,13 @@ class Train(Section):
     ema_decay: decay of the running average of the weights that is tested and saved (0: none; 0.9999 is usual).
     precise_batchnorm: training batches that give BatchNorm's statistics before each validation (0: none).
     label_smoothing: as Keras has it.
+    class_weights: "balanced" weighs each class by the inverse of its number of training videos (scikit-learn's rule);
+        null: all clips count the same.
+    keep: the epoch whose model is kept as the best, by its validation: highest "top1", "macro_f1" (the mean F1 of the
+        classes) or "pr_auc", or lowest "loss"; of equal epochs, the one with the lowest loss. "last": the last epoch,
+        if the validation videos also test the network, as in cross-validation. null: "top1", or "pr_auc" for several
+        labels.
+    patience: stop after this number of epochs without a better one; null: train all epochs.
     precision: a Keras dtype policy.
     synchronize_batchnorm: compute BatchNorm statistics over all devices, not per device.
     init: path or name of a model to start from (see `slowfast_tf.load`); its classifier is left out if the number of
@@ -161,6 +186,9 @@ class Train(Section):
     ema_decay: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.0
     precise_batchnorm: Annotated[int, pydantic.Field(ge=0)] = 0
     label_smoothing: Annotated[float, pydantic.Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["balanced"] | None = None
+    keep: Literal["top1", "macro_f1", "pr_auc", "loss", "last"] | None = None
+    patience: Positive | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     synchronize_batchnorm: bool = False
     init: str | None = None
@@ -172,6 +200,12 @@ class Train(Section):
             raise ValueError(
                 "clip_norm and ema_decay are for sgd and adamw; give an optimizer by name what it takes in its config"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _patience_has_a_measure(self):
+        if self.patience and self.keep == "last":
+            raise ValueError("patience waits for a better epoch, and keep 'last' has none; set one of them to null")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -267,6 +301,16 @@ class Config(Section):
             raise ValueError(
                 f"train.multigrid takes frames in multiples of 4, to begin with a quarter; got {spec.frames}"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _measures_fit(self):
+        one, several = ("top1", "macro_f1"), ("pr_auc",)
+        activation = self.spec().activation
+        if self.train.keep in (several if activation == "softmax" else one):
+            raise ValueError(f"train.keep {self.train.keep!r} does not go with model.activation {activation!r}")
+        if self.train.class_weights and activation != "softmax":
+            raise ValueError("train.class_weights needs one class a video: model.activation 'softmax'")
         return self
 
     @pydantic.model_validator(mode="after")

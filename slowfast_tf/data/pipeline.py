@@ -12,11 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from .. import plugins
-from ..config import Config
+from ..config import Config, Data
 from ..errors import InputError
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
-from . import augment, clips, datasets, multigrid, service
+from . import augment, clips, datasets, folds, multigrid, service
 from .random_clips import RandomClips, shuffled
 from .sampling import Sampling, test_starts
 from .sources import Files, Records, Source
@@ -335,6 +335,9 @@ class _Opened(typing.NamedTuple):
 
 def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Opened:
     data = config.data
+    if data.fold:
+        whole = _open(config.model_copy(update={"data": data.model_copy(update={"fold": None})}), "train", strict, spec)
+        return whole._replace(source=whole.source.select(_of_fold(whole.source, data, split)))
     flow = not spec.takes_video
     if data.dataset == "records":
         records = Records(data.root, split, flow)
@@ -352,6 +355,13 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
     else:
         files = Files(found.videos)
     return _Opened(files, found.labels, data.dataset, found.problems)
+
+
+def _of_fold(source: Source, data: Data, split: str) -> list[int]:
+    """Return the numbers of the videos of `data.fold`: for "val" its own, for "train" all others."""
+    number, count = typing.cast(list[int], data.fold)
+    fold = folds.divide(source.names, source.classes(), count, data.groups)[number]
+    return fold if split == "val" else sorted(set(range(source.count)).difference(fold))
 
 
 def _phases(config: Config) -> list[multigrid.Phase]:

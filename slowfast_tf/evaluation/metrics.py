@@ -74,19 +74,27 @@ def classification(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         scores: `[N, classes]`.
 
     Returns:
-        `top1`, `top5` (of more than 5 classes) and `mean_class_accuracy`.
+        `top1`, `top5` (of more than 5 classes), `mean_class_accuracy` and `macro_f1`, the mean F1 of the classes that
+        have videos. Of two classes also `precision`, `recall` and `f1` of the second one, and `auc`, the area under its
+        ROC curve, if both have videos.
 
     Example:
-        >>> classification(np.array([0, 1]), np.array([[0.9, 0.1], [0.6, 0.4]]))
-        {'top1': 0.5, 'mean_class_accuracy': 0.5}
+        >>> classification(np.array([0, 1, 2]), np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0, 0, 1]]))
+        {'top1': 0.667, 'mean_class_accuracy': 0.667, 'macro_f1': 0.556}
     """
-    classes = np.arange(scores.shape[1])
-    found = {"top1": metrics.accuracy_score(truth, scores.argmax(1))}
+    classes, predicted = np.arange(scores.shape[1]), scores.argmax(1)
+    found = {"top1": metrics.accuracy_score(truth, predicted)}
     if len(classes) > 5:
         found["top5"] = metrics.top_k_accuracy_score(truth, scores, k=5, labels=classes)
-    found["mean_class_accuracy"] = metrics.recall_score(
-        truth, scores.argmax(1), labels=np.unique(truth), average="macro"
-    )
+    present = np.unique(truth)
+    found["mean_class_accuracy"] = metrics.recall_score(truth, predicted, labels=present, average="macro")
+    options: dict[str, typing.Any] = {"zero_division": 0}
+    found["macro_f1"] = metrics.f1_score(truth, predicted, labels=present, average="macro", **options)
+    if len(classes) == 2:
+        for name in ("precision", "recall", "f1"):
+            found[name] = getattr(metrics, f"{name}_score")(truth, predicted, **options)
+        if len(present) == 2:
+            found["auc"] = metrics.roc_auc_score(truth, scores[:, 1])
     return {name: float(value) for name, value in found.items()}
 
 

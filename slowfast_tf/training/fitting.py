@@ -18,7 +18,7 @@ from . import accumulation, strategies
 from .averaging import TestedWeights
 from .checkpointing import Checkpoints, Interrupted, Position
 from .progress import Progress
-from .stopping import StopOnNonFinite
+from .stopping import StopEarly, StopOnNonFinite
 from .tensorboard import ExampleClips, TensorBoard
 
 
@@ -46,13 +46,20 @@ def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, c
     ):
         # Keras warns at the end of validation: it does not know beforehand how many videos can be read.
         warnings.filterwarnings("ignore", "Your input ran out of data")
+        early = StopEarly(checkpoints, settings.train.patience)
         for phase in clips.phases:
-            _fit_phase(model, phase, settings, clips, validation, checkpoints)
+            _fit_phase(model, phase, settings, clips, validation, checkpoints, early)
         checkpoints.stop_if_asked()
 
 
 def _fit_phase(
-    model: keras.Model, phase: Phase, settings: Config, clips: Clips, validation: Clips, checkpoints: Checkpoints
+    model: keras.Model,
+    phase: Phase,
+    settings: Config,
+    clips: Clips,
+    validation: Clips,
+    checkpoints: Checkpoints,
+    early: StopEarly,
 ) -> None:
     strategy, position, steps = model.distribute_strategy, checkpoints.position, clips.steps(phase)
     epochs = range(max(position.epoch, phase.epochs.start), phase.epochs.stop)
@@ -71,10 +78,10 @@ def _fit_phase(
         callbacks.append(TensorBoard(str(logs), write_graph=False))
         if position == Position():
             callbacks.append(ExampleClips(clips.train(epochs, phase), clips.spec, logs / "train"))
-    callbacks.append(checkpoints)  # last: it stops the run, and every other one has seen the epoch by then
+    callbacks += [checkpoints, early]  # last: they stop the run, and every other one has seen the epoch by then
     # A resumed epoch is shorter, and Keras has one length for all epochs of a call.
     for some in [epochs[:1], epochs[1:]] if skip else [epochs]:
-        if some:
+        if some and not early.is_stopped:
             model.fit(
                 strategies.training_data(strategy, clips, some, phase, skip),
                 steps_per_epoch=steps - skip,

@@ -39,16 +39,29 @@ def write_history(workdir: str | os.PathLike, rows: Sequence[Row]) -> None:
 def best_epoch(rows: Sequence[Row], monitor: str) -> int:
     """Return the number of the best epoch, counted from 1.
 
-    The best epoch has the highest `monitor`. Among equal ones it has the lowest validation loss; among those it is the
-    earliest. This rule decides which model is kept as `model.keras` and which epoch a report names.
+    The best epoch has the highest `monitor`, or the lowest if that is a loss. Among equal ones it has the lowest
+    validation loss; among those it is the earliest. This rule decides which model is kept as `model.keras` and which
+    epoch a report names.
 
     Args:
         rows: at least one row, as `read_history` returns them.
-        monitor: name of a column such as "val_top1".
+        monitor: name of a column such as "val_top1" or "val_loss"; "epoch" for the last epoch.
     """
 
     def rank(row: Row) -> tuple[float, float, float]:
-        metric, loss = row[monitor], row["val_loss"]
+        loss = row["val_loss"]
+        metric = -loss if monitor == "val_loss" else row[monitor]
         return -math.inf if math.isnan(metric) else metric, -math.inf if math.isnan(loss) else -loss, -row["epoch"]
 
     return int(max(rows, key=rank)["epoch"])
+
+
+def is_stopped(rows: Sequence[Row], monitor: str, patience: int | None) -> bool:
+    """Return whether a run ends early: no better epoch for `patience` epochs.
+
+    Args:
+        rows: of the finished epochs.
+        monitor: as for `best_epoch`.
+        patience: in epochs; None never ends a run.
+    """
+    return bool(patience and rows) and int(rows[-1]["epoch"]) - best_epoch(rows, monitor) >= (patience or 0)

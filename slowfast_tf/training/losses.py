@@ -1,9 +1,12 @@
 """The loss and the metrics of a run. With several labels at once some boxes may be padding."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from sklearn.utils.class_weight import compute_class_weight
 
 from ..config import Train
 from ..models.spec import SlowFastSpec
@@ -28,6 +31,48 @@ class BinaryCrossentropy(keras.losses.BinaryCrossentropy):
 
 
 @register
+class WeightedCrossentropy(keras.losses.CategoricalCrossentropy):
+    """Keras' categorical cross-entropy with a weight for each class; a clip of mixed classes has their mean weight.
+
+    Args:
+        class_weights: one a class.
+        **options: as for Keras' loss.
+
+    Example:
+        >>> loss = WeightedCrossentropy([1.0, 3.0], from_logits=True)
+    """
+
+    def __init__(self, class_weights: Sequence[float], **options: Any):
+        super().__init__(**options)
+        self.class_weights = list(class_weights)
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        weights = tf.linalg.matvec(tf.cast(y_true, tf.float32), tf.constant(self.class_weights))
+        return super().__call__(y_true, y_pred, weights if sample_weight is None else weights * sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "class_weights": self.class_weights}
+
+
+def balanced_weights(classes: Sequence[Sequence[int]], count: int) -> list[float]:
+    """Return scikit-learn's balanced weight of each class; 1 for a class without videos.
+
+    Args:
+        classes: class indices of each training video.
+        count: number of classes.
+
+    Example:
+        >>> balanced_weights([[0], [0], [0], [1]], 2)
+        [0.6666666666666666, 2.0]
+    """
+    labels = np.array([index for some in classes for index in some])
+    present = np.unique(labels)
+    weights = np.ones(count)
+    weights[present] = compute_class_weight("balanced", classes=present, y=labels)
+    return weights.tolist()
+
+
+@register
 class AUC(keras.metrics.AUC):
     """Keras' area under a curve, without the boxes of weight 0.
 
@@ -42,7 +87,7 @@ class AUC(keras.metrics.AUC):
 
 
 def from_config(
-    train: Train, spec: SlowFastSpec
+    train: Train, spec: SlowFastSpec, classes: Sequence[Sequence[int]] = ()
 ) -> tuple[keras.losses.Loss, list[keras.metrics.Metric], list[keras.metrics.Metric]]:
     """Return the loss of a run, its metrics without weights and its metrics with weights, as `compile` takes them.
 
@@ -51,18 +96,27 @@ def from_config(
     Args:
         train: the configuration's section.
         spec: the network's specification.
+        classes: class indices of each training video, for `train.class_weights`.
     """
+    options: dict[str, Any] = {"from_logits": True, "label_smoothing": train.label_smoothing}
     if spec.activation == "softmax":
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=train.label_smoothing)
+        if train.class_weights:
+            loss = WeightedCrossentropy(balanced_weights(classes, spec.num_classes), **options)
+        else:
+            loss = keras.losses.CategoricalCrossentropy(**options)
         metrics: list[keras.metrics.Metric] = [keras.metrics.CategoricalAccuracy("top1")]
         if spec.num_classes > 5:  # the best five of five classes are always right
             metrics.append(keras.metrics.TopKCategoricalAccuracy(5, "top5"))
+        if train.keep == "macro_f1":
+            metrics.append(keras.metrics.F1Score("macro", name="macro_f1"))
         return loss, metrics, []
-    loss = BinaryCrossentropy(from_logits=True, label_smoothing=train.label_smoothing)
+    loss = BinaryCrossentropy(**options)
     auc = AUC(curve="PR", multi_label=True, num_labels=spec.num_classes, from_logits=True, name="pr_auc")
     return (loss, [], [auc]) if spec.head == "roi" else (loss, [auc], [])
 
 
-def monitored(spec: SlowFastSpec) -> str:
-    """Return the name of the validation metric that the best epoch has most of."""
-    return "val_top1" if spec.activation == "softmax" else "val_pr_auc"
+def monitored(train: Train, spec: SlowFastSpec) -> str:
+    """Return the column of the history that decides which epoch is the best; see `history.best_epoch`."""
+    if train.keep == "last":
+        return "epoch"
+    return f"val_{train.keep or ('top1' if spec.activation == 'softmax' else 'pr_auc')}"

@@ -67,7 +67,7 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
             model = build(settings, clips)
     if chief:  # not earlier: a mistake found until here is fixed by changing the configuration
         settings.save(workdir / "config.json")
-    monitor = losses.monitored(model.spec)
+    monitor = losses.monitored(settings.train, model.spec)
     fit(model, settings, clips, validation, Checkpoints(model, workdir, monitor, position))
     if not chief:
         return None
@@ -116,7 +116,8 @@ def build(settings: Config, clips: Clips) -> keras.Model:
     if train.init:
         initialize(model, train.init)
     schedule = schedules.from_config(train, clips.phases, [clips.steps(phase) for phase in clips.phases])
-    loss, metrics, weighted_metrics = losses.from_config(train, clips.spec)
+    classes = clips.source.classes() if train.class_weights else ()
+    loss, metrics, weighted_metrics = losses.from_config(train, clips.spec, classes)
     model.compile(optimizers.from_config(train, schedule), loss, metrics=metrics, weighted_metrics=weighted_metrics)
     return model
 

@@ -1,4 +1,4 @@
-"""Stop a run whose loss diverges."""
+"""Stop a run whose loss diverges, or whose validation no longer improves."""
 
 import math
 
@@ -6,6 +6,8 @@ import keras
 
 from ..errors import RunError
 from ..models.keras_compat import learning_rate
+from .checkpointing import Checkpoints
+from .history import is_stopped
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -24,3 +26,25 @@ class StopOnNonFinite(keras.callbacks.Callback):
                 f" {learning_rate(optimizer):.3g}; try a lower train.learning_rate or a longer"
                 f" train.warmup_epochs. Checkpoints from before are kept"
             )
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Stop a run after `patience` epochs without a better one. The history decides, so a resumed run stops as well.
+
+    Args:
+        checkpoints: hold the history and the rule for the best epoch.
+        patience: in epochs; None never stops.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, patience: int | None):
+        super().__init__()
+        self.checkpoints, self.patience = checkpoints, patience
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run ends before its last epoch."""
+        return is_stopped(self.checkpoints.rows, self.checkpoints.monitor, self.patience)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.is_stopped:
+            self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]

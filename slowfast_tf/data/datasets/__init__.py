@@ -12,6 +12,7 @@ from ..reference import Video, resolve
 from .ava import Ava
 from .base import AnnotationFiles, DataSet, Split
 from .charades import Charades
+from .egogestar import EgoGestAR
 from .folder import Folder
 from .kinetics import Kinetics
 from .lists import Lists
@@ -19,6 +20,7 @@ from .something import SomethingSomething
 from .synthetic.movers import Movers
 from .synthetic.people import DemoDetection
 from .synthetic.shapes import Demo
+from .synthetic.strokes import Strokes
 
 __all__ = [
     "DATASETS",
@@ -35,11 +37,13 @@ DATASETS: dict[str, type[DataSet]] = {
     "demo": Demo,
     "demo_detection": DemoDetection,
     "movers": Movers,
+    "strokes": Strokes,
     "folder": Folder,
     "lists": Lists,
     "kinetics": Kinetics,
     "charades": Charades,
     "ssv2": SomethingSomething,
+    "egogestar": EgoGestAR,
     "ava": Ava,
 }
 

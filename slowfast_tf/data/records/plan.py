@@ -168,7 +168,8 @@ def check_same(output: str, ours: Contents, theirs: Contents) -> None:
             change = f"{name}: {json.dumps(found.get(name))} there, {json.dumps(value)} here"
             raise InputError(f"{output} holds records of other settings ({change})", "output")
     for split in SPLITS:
-        here, there = ours.source[split], theirs.source[split]
+        here, there = ours.source.get(split), theirs.source.get(split)
         if here != there or ours.labels != theirs.labels:
-            change = f"{there.videos} there, {here.videos} here, or other labels"
+            videos = [source.videos if source else 0 for source in (there, here)]
+            change = f"{videos[0]} there, {videos[1]} here, or other labels"
             raise InputError(f"{output} holds records of another list of {split} videos ({change})", "output")

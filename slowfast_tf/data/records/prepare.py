@@ -84,7 +84,8 @@ def prepare(
     from .writing import read_report
 
     directory, root = Output(os.fspath(output)), settings.data.root
-    source = {split: load_source(settings.data.dataset, root, split) for split in SPLITS}
+    splits = SPLITS[:1] if settings.data.fold else SPLITS
+    source = {split: load_source(settings.data.dataset, root, split) for split in splits}
     if strict:
         for data in source.values():
             datasets.check(data.videos, data.problems)

@@ -193,7 +193,7 @@ class RecordIndex(Contents):
 
     Attributes:
         dataset, labels, prepare, source: see `Contents`.
-        splits: "train" and "val".
+        splits: "train" and "val"; "train" alone if `data.fold` divides it.
     """
 
     splits: Mapping[str, SplitIndex]
@@ -211,7 +211,7 @@ class RecordIndex(Contents):
             ValueError, KeyError, TypeError: if it is damaged.
         """
         values["prepare"]["flow"]
-        splits = {split: SplitIndex.from_json(values["splits"][split]) for split in SPLITS}
+        splits = {name: SplitIndex.from_json(split) for name, split in values["splits"].items()}
         return cls(**contents_from_json(values), splits=splits)
 
     def to_json(self) -> dict[str, typing.Any]:

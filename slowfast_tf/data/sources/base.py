@@ -2,6 +2,7 @@
 
 import abc
 import atexit
+import copy
 import logging
 import threading
 import time
@@ -61,6 +62,17 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def signature(self, frames: int) -> Clip:
         """Return the `tf.TensorSpec`s of clips with this number of frames."""
+
+    @abc.abstractmethod
+    def classes(self) -> list[list[int]]:
+        """Return the class indices of each video."""
+
+    def select(self, numbers: Sequence[int]) -> "Source":
+        """Return the source of some of the videos, by their numbers here."""
+        other = copy.copy(self)
+        other.names, other.box_scores = ([all[i] for i in numbers] for all in (self.names, self.box_scores))
+        other.count, other.skipped, other._failures = len(numbers), {}, {}
+        return other
 
     @abc.abstractmethod
     def reader(self, sampling: Sampling) -> Reader:

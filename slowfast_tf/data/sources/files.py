@@ -44,6 +44,14 @@ class Files(Source):
     def signature(self, frames: int) -> Clip:
         return clip_signature(tf.TensorSpec([None, frames, None, None, 3], tf.uint8))
 
+    def classes(self) -> list[list[int]]:
+        return [sorted({index for index, _, _ in video.labels}) for video in self.videos]
+
+    def select(self, numbers: Sequence[int]) -> "Files":
+        other = typing.cast(Files, super().select(numbers))
+        other.videos = [self.videos[i] for i in numbers]
+        return other
+
     def reader(self, sampling: Sampling) -> Reader:
         return functools.partial(self._read, _frame_indices(sampling), sampling.short_side)
 

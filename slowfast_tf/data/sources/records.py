@@ -5,7 +5,7 @@ import functools
 import os
 import typing
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -48,6 +48,10 @@ class Records(Source):
 
     def __init__(self, root: str, split: str, flow: bool = False):
         index = read_index(root)
+        if split not in index.splits:
+            raise InputError(
+                f"{root}: its records have no split {split!r}; they are for cross-validation, so set data.fold"
+            )
         if flow and not index.flow:
             raise InputError(
                 f"{root}: its records hold no optical flow, which the network needs; prepare others with"
@@ -65,8 +69,36 @@ class Records(Source):
         images = tf.TensorSpec([None, frames], tf.string)
         return clip_signature(images, images if self._flow else ())
 
+    def classes(self) -> list[list[int]]:
+        """Return the class indices of each video. It reads the head of every record.
+
+        Raises:
+            InputError: if a head is damaged.
+        """
+        found = []
+        for number, place in enumerate(self._places):
+            try:
+                labels = format.parse_head(self._read_head(number), self._flow)["labels"].numpy()
+            except (VideoError, tf.errors.OpError) as error:
+                raise InputError(self._damaged(place)) from error
+            found.append(sorted(set(labels.tolist())))
+        return found
+
+    def select(self, numbers: Sequence[int]) -> "Records":
+        other = typing.cast(Records, super().select(numbers))
+        other._places = [self._places[i] for i in numbers]
+        return other
+
     def reader(self, sampling: Sampling) -> Reader:
         return functools.partial(self._read, self._head_parser(sampling))
+
+    def _read_head(self, number: int) -> bytes:
+        path, head = self._places[number]
+        return _whole(_read_range(path, head.offset, head.size), head.crc32, self._damaged(self._places[number]))
+
+    @staticmethod
+    def _damaged(place: _Place) -> str:
+        return f"{place.path}: the record of {place.head.id} is damaged; remove that file and prepare the data again"
 
     def _head_parser(self, sampling: Sampling) -> typing.Any:
         """Return a concrete function of (head, starts, rate ratio): clips without images, indices, image tables."""
@@ -106,10 +138,9 @@ class Records(Source):
 
     def _read(self, parse: typing.Any, number: int, starts: np.ndarray, rate_ratio: float) -> Clip:
         path, head = self._places[number]
-        damaged = f"{path}: the record of {head.id} is damaged; remove that file and prepare the data again"
-        data = _read_range(path, head.offset, head.size)
+        damaged = self._damaged(self._places[number])
         try:
-            clip, indices, tables = parse(tf.constant(_whole(data, head.crc32, damaged)), starts, rate_ratio)
+            clip, indices, tables = parse(tf.constant(self._read_head(number)), starts, rate_ratio)
         except tf.errors.OpError as error:
             raise VideoError(damaged) from error
         images = [

@@ -31,7 +31,7 @@ class Movers(DataSet):
 
 def make(root: str | os.PathLike, train: int = 960, validation: int = 240, seed: int = 0) -> None:
     """Write the data set, unless `root` exists; the arguments and the videos' form are those of `shapes.make`."""
-    shapes.write(root, CLASSES, render, train, validation, seed)
+    shapes.write(root, CLASSES, render, shapes.Form(), train, validation, seed)
 
 
 def render(name: str, random: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import typing
 from collections.abc import Callable, Iterable, Sequence
 
 import av
@@ -23,6 +24,15 @@ SHAPES = ("bar", "ring")
 MOTIONS = ("spins_left", "spins_right", "blinks_slowly", "blinks_fast")
 CLASSES = tuple(sorted(f"{shape}_{motion}" for shape in SHAPES for motion in MOTIONS))
 HEIGHT, WIDTH, FRAMES, RATE = 64, 80, 48, 30
+
+
+class Form(typing.NamedTuple):
+    """The form of the videos of a made data set: height and width in pixels, number of frames, frames a second."""
+
+    height: int = HEIGHT
+    width: int = WIDTH
+    frames: int = FRAMES
+    rate: int = RATE
 
 
 class Demo(DataSet):
@@ -52,13 +62,14 @@ def make(root: str | os.PathLike, train: int = 720, validation: int = 240, seed:
         validation: number of validation videos.
         seed: the same seed gives the same videos. No two videos share a draw.
     """
-    write(root, CLASSES, render, train, validation, seed)
+    write(root, CLASSES, render, Form(), train, validation, seed)
 
 
 def write(
     root: str | os.PathLike,
     classes: Sequence[str],
     render: Callable[[str, np.random.Generator], np.ndarray],
+    form: Form,
     train: int,
     validation: int,
     seed: int,
@@ -68,7 +79,8 @@ def write(
     Args:
         root: see `make`.
         classes: the class names.
-        render: draws a video, uint8 `[48, 64, 80, 3]`, of a class name.
+        render: draws a video, uint8 `[frames, height, width, 3]`, of a class name.
+        form: of the videos.
         train: see `make`.
         validation: see `make`.
         seed: see `make`.
@@ -79,7 +91,7 @@ def write(
 
     def draw(job: tuple) -> None:
         path, name, seed = job
-        encode(path, RATE, (HEIGHT, WIDTH), render(name, np.random.default_rng(seed)))
+        encode(path, form.rate, (form.height, form.width), render(name, np.random.default_rng(seed)))
 
     with atomic(root) as temporary:
         jobs = []

@@ -1,0 +1,76 @@
+"""Divide training videos into folds for cross-validation, with scikit-learn. No TensorFlow here."""
+
+import re
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn import model_selection
+
+from ..errors import InputError
+
+
+def group_names(names: Sequence[str], pattern: str) -> list[str]:
+    """Return the group of each video, such as a person or a scene.
+
+    Args:
+        names: ids of the videos.
+        pattern: regular expression, searched in each id. The group is what its parentheses match, or else the whole
+            match.
+
+    Raises:
+        InputError: with the first id in which nothing matches.
+
+    Example:
+        >>> group_names(["tick_3.mp4", "left_12.mp4"], r"_(\\d+)")
+        ['3', '12']
+    """
+    found = [re.search(pattern, name) for name in names]
+    if None in found:
+        raise InputError(f"data.groups {pattern!r} is not in the id {names[found.index(None)]!r}; change it")
+    return ["/".join(match.groups("")) or match[0] for match in found if match]
+
+
+def divide(
+    names: Sequence[str], classes: Sequence[Sequence[int]], count: int, pattern: str | None = None
+) -> list[list[int]]:
+    """Divide videos into folds that differ little in their classes; no group is in two folds.
+
+    The names and classes alone decide, in any order, so that the records of a data set have the folds of its files.
+
+    Args:
+        names: ids of the videos.
+        classes: class indices of each video. If any has none or several, folds are divided by groups alone.
+        count: number of folds. One for each group leaves one group out each time.
+        pattern: as for `group_names`; None for no groups.
+
+    Returns:
+        The numbers of the videos of each fold, rising.
+
+    Raises:
+        InputError: if there are fewer groups than folds, or fewer videos of every class.
+
+    Example:
+        >>> divide(["a1", "a2", "b1", "b2"], [[0], [1], [0], [1]], 2, "[ab]")
+        [[0, 1], [2, 3]]
+    """
+    order = sorted(range(len(names)), key=names.__getitem__)
+    groups = group_names([names[i] for i in order], pattern) if pattern else [names[i] for i in order]
+    kinds = len(set(groups))
+    if kinds < count:
+        raise InputError(f"data.fold: {count} folds of {kinds} {'groups' if pattern else 'videos'}; lower their number")
+    single = all(len(classes[i]) == 1 for i in order)
+    if pattern and (kinds == count or not single):
+        splitter = model_selection.GroupKFold(count)
+    elif single:
+        splitter = model_selection.StratifiedGroupKFold(count) if pattern else model_selection.StratifiedKFold(count)
+    else:
+        splitter = model_selection.KFold(count)
+    targets = [classes[i][0] for i in order] if single else None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # rare classes are absent from some folds
+        try:
+            parts = [test for _, test in splitter.split(np.zeros(len(order)), targets, groups)]
+        except ValueError as error:
+            raise InputError(f"data.fold: {count} folds are too many: {error}") from error
+    return [sorted(order[i] for i in part) for part in parts]
