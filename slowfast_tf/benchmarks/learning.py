@@ -9,6 +9,7 @@ import math
 import pathlib
 import platform
 import statistics
+import sys
 import typing
 from collections.abc import Sequence
 
@@ -111,7 +112,8 @@ class Trainer:
         from ..training import schedules
 
         train = settings.train
-        self.network, self.train, self.threads, self.steps = peer.build(model.spec), train, threads, 0
+        self.network, self.pathways = peer.build(model.spec), model.spec.pathways
+        self.train, self.threads, self.steps = train, threads, 0
         peer.copy_to_torch(model, self.network)
         self.network.train()
         self.schedule = schedules.from_config(train, clips.phases, [clips.steps(phase) for phase in clips.phases])
@@ -135,7 +137,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = float(self.schedule(self.steps))
         self.steps += 1
-        clips = [torch.from_numpy(clip.numpy()).movedim(-1, 1) for clip in inputs.values()]
+        clips = [torch.from_numpy(inputs[name].numpy()).movedim(-1, 1) for name in self.pathways]
         self.optimizer.zero_grad(set_to_none=True)
         logits, targets = self.network(*clips), torch.from_numpy(labels.numpy())
         loss = torch.nn.functional.cross_entropy(logits, targets, label_smoothing=self.train.label_smoothing)
@@ -241,7 +243,7 @@ def measure(name: str, overrides: Sequence[str], steps: int, seeds: int, workdir
         one = load(name, overrides, seed)
         for network, accuracy in found.top1.items():
             if str(seed) not in accuracy:
-                print(f"\n{network}, seed {seed} ({seed + 1} of {seeds})", flush=True)
+                print(f"\n{network}, seed {seed} ({seed + 1} of {seeds})", file=sys.stderr)
                 keras.backend.clear_session()
                 place = workdir / f"seed{seed}"
                 accuracy[str(seed)] = train_ours(one, place) if network == OURS else train_torch(one)

@@ -101,14 +101,14 @@ class SlowFast(nn.Module):
 
     def __init__(
         self,
-        depth=50,
-        width=64,
-        alpha=4,
-        beta_inv=8,
-        lateral_kernel=7,
-        classes=400,
-        dropout=0.5,
-        res4_temporal_blocks=0,
+        depth: int = 50,
+        width: int = 64,
+        alpha: int = 4,
+        beta_inv: int | None = 8,
+        lateral_kernel: int = 7,
+        classes: int = 400,
+        dropout: float = 0.5,
+        res4_temporal_blocks: int = 0,
     ):
         super().__init__()
         shares = [1] if beta_inv is None else [1, beta_inv]

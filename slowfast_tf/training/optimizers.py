@@ -124,8 +124,8 @@ class AdamW(_Common, keras.optimizers.AdamW):  # pyright: ignore[reportIncompati
     def update_step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, gradient: Any, variable: Any, *args: Any
     ) -> None:  # Keras 3 passes the learning rate, Keras 2 does not
-        epsilon = self.epsilon
-        step = tf.cast(self.iterations + 1, variable.dtype)
+        epsilon, done = self.epsilon, cast(Any, self.iterations)
+        step = tf.cast(done + 1, variable.dtype)
         self.epsilon = epsilon * tf.sqrt(1 - tf.pow(tf.cast(self.beta_2, variable.dtype), step))
         try:
             super().update_step(gradient, variable, *args)
