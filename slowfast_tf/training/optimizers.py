@@ -126,7 +126,7 @@ class AdamW(_Common, keras.optimizers.AdamW):  # pyright: ignore[reportIncompati
     ) -> None:  # Keras 3 passes the learning rate, Keras 2 does not
         epsilon, done = self.epsilon, cast(Any, self.iterations)
         step = tf.cast(done + 1, variable.dtype)
-        self.epsilon = epsilon * tf.sqrt(1 - tf.pow(tf.cast(self.beta_2, variable.dtype), step))
+        self.epsilon = epsilon * tf.sqrt(1 - tf.pow(tf.constant(self.beta_2, variable.dtype), step))
         try:
             super().update_step(gradient, variable, *args)
         finally:

@@ -1,6 +1,7 @@
 """Our network and the PyTorch one learn the same from the same clips."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_losses(configure, optimizer, rate):
     ours, others = losses[learning.OURS], losses[learning.TORCH]
     print(np.subtract(ours, others), ours, np.subtract(losses[learning.again()], others))
     assert len(ours) == len(others) == len(losses[learning.again()]) == 5
-    assert learning.largest(ours, others)[0] < 1e-3
+    assert learning.largest(ours, others) < 1e-3
     assert np.ptp(ours) > 0.1  # the network learns, so that equal losses mean something
 
 
@@ -100,7 +101,8 @@ def test_command(values, put, tmp_path, monkeypatch, capsys):
         and (tmp_path / "page_learning.png").exists()
     )
     assert json.loads((tmp_path / "page_learning.json").read_text())["top1"]["Keras"] == {"0": 0.5, "1": 0.75}
-    assert "within the tolerance of 0.001" in text and "| Keras and PyTorch | 2.0e-04 | 2 |" in text
+    assert "| Keras and PyTorch | 2.0e-04 | all 2 below | 1.2501 and 1.2500 |" in text
+    assert re.search(r"\| PyTorch and itself with \d threads? \| 3.0e-03 \| 1 \|", text)
     first, mean = 50 - 100 * torchs, (50 - 100 * torchs + 25) / 2
     assert f"| 0 | 50.0 | {100 * torchs:.1f} | {first:+.1f} |" in text and f" {mean:+.1f} |" in text
     assert "| 1 | 75.0 | 50.0 | +25.0 |" in text and "The 95% interval" in text
@@ -108,7 +110,7 @@ def test_command(values, put, tmp_path, monkeypatch, capsys):
         benchmark.main([*arguments, "--set", "train.epochs=2"])
 
 
-LOSSES = {learning.OURS: [1.5, 1.0002], learning.TORCH: [1.5, 1.0], learning.again(): [1.5, 1.0]}
+LOSSES = {learning.OURS: [1.5, 1.0002], learning.TORCH: [1.5, 1.0], learning.again(): [1.5, 1.003]}
 
 
 def test_interval():
