@@ -30,5 +30,7 @@ def test_exported_files_run_in_their_runtimes(tmp_path):
 
 def test_pytorch_has_no_other_networks():
     pytest.importorskip("torch")
-    assert benchmark_engines.unavailable(job("training", "pytorch")) is None
-    assert "two-pathway R50" in benchmark_engines.unavailable(job("training", "pytorch", preset="slow_8x8_r50"))
+    for preset in ("slowfast_2x16_demo", "slow_8x8_r50", "slowfast_8x8_r101"):
+        assert benchmark_engines.unavailable(job("training", "pytorch", preset=preset)) is None
+    reason = benchmark_engines.unavailable(job("training", "pytorch", preset="slow_8x8_r50_nl"))
+    assert reason == "the PyTorch network has nonlocal_kind 'none' only; got 'dot_product'"
