@@ -1,7 +1,4 @@
-"""Build `tf.data` pipelines: order videos, read their clips, make examples, and batch.
-
-`sources` reads clips, `random_clips` draws training clips, and `clips` turns a clip into inputs and labels.
-"""
+"""Build `tf.data` pipelines: order videos, read their clips (`sources`), make examples (`clips`), and batch."""
 
 import copy
 import dataclasses
@@ -12,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import plugins
-from ..config import Config, Data
+from ..config import Config
 from ..errors import InputError
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
@@ -84,8 +81,7 @@ class Clips:
         InputError: if the data set is not found or does not fit the network.
 
     Example:
-        >>> for inputs, labels, name in Clips(config, "val").views():
-        ...     scores = tf.nn.softmax(model(inputs))
+        >>> for inputs, labels, name in Clips(config, "val").views(): ...
     """
 
     def __init__(
@@ -336,8 +332,10 @@ class _Opened(typing.NamedTuple):
 def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Opened:
     data = config.data
     if data.fold:
-        whole = _open(config.model_copy(update={"data": data.model_copy(update={"fold": None})}), "train", strict, spec)
-        return whole._replace(source=whole.source.select(_of_fold(whole.source, data, split)))
+        data = data.model_copy(update={"fold": None})
+        whole = _open(config.model_copy(update={"data": data}), "train", strict, spec)
+        numbers = folds.of_split(split, whole.source.names, whole.source.classes(), config.data)
+        return whole._replace(source=whole.source.select(numbers))
     flow = not spec.takes_video
     if data.dataset == "records":
         records = Records(data.root, split, flow)
@@ -355,13 +353,6 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
     else:
         files = Files(found.videos)
     return _Opened(files, found.labels, data.dataset, found.problems)
-
-
-def _of_fold(source: Source, data: Data, split: str) -> list[int]:
-    """Return the numbers of the videos of `data.fold`: for "val" its own, for "train" all others."""
-    number, count = typing.cast(list[int], data.fold)
-    fold = folds.divide(source.names, source.classes(), count, data.groups)[number]
-    return fold if split == "val" else sorted(set(range(source.count)).difference(fold))
 
 
 def _phases(config: Config) -> list[multigrid.Phase]:

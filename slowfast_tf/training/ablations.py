@@ -174,7 +174,7 @@ def plan(
     runs = {}
     for row in rows:
         place = workdir / pathlib.PurePath(row.config).name
-        runs[row] = tuple(repeats.repeat(change(base, row, overrides), seeds, place, workdir / "records"))
+        runs[row] = tuple(repeats.repeat(change(base, table, row, overrides), seeds, place, workdir / "records"))
     return Plan(table, os.fspath(base), seeds, runs)
 
 
@@ -240,13 +240,14 @@ def changed_fields(row: Row) -> dict[str, typing.Any]:
     return {name: getattr(after, name) for name in fields if getattr(after, name) != getattr(before, name)}
 
 
-def change(base: str | os.PathLike, row: Row, overrides: Sequence[str]) -> config.Config:
-    """Return the configuration of a row's runs.
+def change(base: str | os.PathLike, table: str, row: Row, overrides: Sequence[str]) -> config.Config:
+    """Return the configuration of a row's runs: it has the row's value of every field that the table changes.
 
     Raises:
         InputError: if the row does not fit the configuration, or its model is not trained for top-1.
     """
-    changes = [f"model.{name}={json.dumps(value)}" for name, value in changed_fields(row).items()]
+    names = dict.fromkeys(name for other in TABLES[table][1] for name in changed_fields(other))
+    changes = [f"model.{name}={json.dumps(getattr(full_size(row), name))}" for name in names]
     try:
         settings = config.load(base, [*overrides, *changes])
     except InputError as error:

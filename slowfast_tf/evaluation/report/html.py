@@ -139,7 +139,7 @@ def _classification(tested: Scores, classes: Sequence[str]) -> str:
     wrong = np.flatnonzero(truth != predicted)
     worst = wrong[np.argsort(-scores[wrong, predicted[wrong]], kind="stable")][:MISTAKEN].tolist()
     mistaken = [
-        (ids[i], classes[truth[i]], classes[predicted[i]], float(scores[i, predicted[i]]), float(scores[i, truth[i]]))
+        (ids[i], classes[int(truth[i])], classes[int(predicted[i])], float(scores[i].max()), float(scores[i, truth[i]]))
         for i in worst
     ]
     columns = "video", "true class", "predicted class", "its score", "score of the true class"
