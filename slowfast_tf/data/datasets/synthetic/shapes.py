@@ -62,17 +62,17 @@ def make(root: str | os.PathLike, train: int = 720, validation: int = 240, seed:
         validation: number of validation videos.
         seed: the same seed gives the same videos. No two videos share a draw.
     """
-    write(root, CLASSES, render, Form(), train, validation, seed)
+    write(root, CLASSES, render, train, validation, seed)
 
 
 def write(
     root: str | os.PathLike,
     classes: Sequence[str],
     render: Callable[[str, np.random.Generator], np.ndarray],
-    form: Form,
     train: int,
     validation: int,
     seed: int,
+    form: Form = Form(),
 ) -> None:
     """Write a data set of any classes, as `make` does.
 
@@ -80,10 +80,10 @@ def write(
         root: see `make`.
         classes: the class names.
         render: draws a video, uint8 `[frames, height, width, 3]`, of a class name.
-        form: of the videos.
         train: see `make`.
         validation: see `make`.
         seed: see `make`.
+        form: of the videos.
     """
     root = pathlib.Path(root)
     if root.exists():
