@@ -29,10 +29,13 @@ HEIGHT, WIDTH, FRAMES, RATE = 64, 80, 48, 30
 class Form(typing.NamedTuple):
     """The form of the videos of a made data set: height and width in pixels, number of frames, frames a second."""
 
-    height: int = HEIGHT
-    width: int = WIDTH
-    frames: int = FRAMES
-    rate: int = RATE
+    height: int
+    width: int
+    frames: int
+    rate: int
+
+
+FORM = Form(HEIGHT, WIDTH, FRAMES, RATE)
 
 
 class Demo(DataSet):
@@ -72,7 +75,7 @@ def write(
     train: int,
     validation: int,
     seed: int,
-    form: Form = Form(),
+    form: Form = FORM,
 ) -> None:
     """Write a data set of any classes, as `make` does.
 
