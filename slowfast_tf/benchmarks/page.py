@@ -11,7 +11,7 @@ import typing
 from collections.abc import Sequence
 
 from ..errors import InputError
-from ..files.atomic import atomic, write_text
+from ..files.atomic import atomic, is_writable, write_text
 from ..machine import cpu_name
 from .measure import PRECISIONS, Result
 
@@ -125,9 +125,7 @@ def check_writable(path: str | os.PathLike) -> None:
     Raises:
         InputError: if the path is a directory, or no file can be written there.
     """
-    path = pathlib.Path(path)
-    parent = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
+    if not is_writable(path):
         raise InputError(f"cannot write {path}", argument="output")
 
 

@@ -18,7 +18,8 @@ def of_split(split: str, names: Sequence[str], classes: Sequence[Sequence[int]],
         names, classes: as for `divide`.
         data: the configuration's section, with a `fold`.
     """
-    number, count = data.fold or ()
+    assert data.fold, "the caller checks this"
+    number, count = data.fold
     fold = divide(names, classes, count, data.groups)[number]
     return fold if split == "val" else sorted(set(range(len(names))).difference(fold))
 
