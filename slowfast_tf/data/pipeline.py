@@ -55,10 +55,10 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 class Clips:
     """The videos of one split, and every way to read them.
 
-    For a network with boxes (head "roi") boxes with a score below `spec.person_score`, and key frames without others,
-    are left out, in training too. Inputs also have "boxes", float32 `[B, N, 4]`; labels are `[B, N, classes]`;
-    and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with less than a pixel in the crop are
-    dropped.
+    For a network with boxes (head "roi"), boxes with a score below `spec.person_score` are left out, and so are key
+    frames that have no other box; in training too. Inputs also have "boxes", float32 `[B, N, 4]`; labels are
+    `[B, N, classes]`; and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with less than a
+    pixel in the crop are dropped.
 
     Args:
         config: a `slowfast_tf.config.Config`.
@@ -204,7 +204,7 @@ class Clips:
             return slot, clip_number, draws.example(clip, clip_number, slot)
 
         with without_seed():
-            data = self._with_boxes(self.source.serve(shard, draws))
+            data = self._with_boxes(self.source.serve(shard, draws))  # `draws.example` drops boxes with a low score
             return data.map(example, tf.data.AUTOTUNE).ignore_errors(log_warning=True)
 
     def _batches(self, examples: tf.data.Dataset, draws: RandomClips) -> tf.data.Dataset:
@@ -306,18 +306,20 @@ class Clips:
         """Return the clips of every readable video, in order."""
         data = tf.data.Dataset.from_tensor_slices(np.array(self._videos(shard, done), np.int64))
         data = data.map(lambda number: self.source.read(number, sampling), num_parallel_calls=self.source.at_once)
-        return self._with_boxes(data.filter(lambda clip: tf.strings.length(clip.id) > 0))
+        data = self._with_boxes(data.filter(lambda clip: tf.strings.length(clip.id) > 0))
+        if self.spec.head == "roi":
+            data = data.map(lambda clip: clips.boxes_from(clip, self.spec.person_score))
+        return data
 
     def _videos(self, shard: tuple[int, int], done: Collection[str] = ()) -> list[int]:
         """Return the numbers of a shard's videos; see `Source.shard`."""
         return self.source.shard(shard, done, self.spec.person_score if self.spec.head == "roi" else 0.0)
 
     def _with_boxes(self, data: tf.data.Dataset) -> tf.data.Dataset:
-        """Leave out the boxes below `spec.person_score`, and the clips without others."""
+        """Leave out the clips that have no box of at least `spec.person_score`."""
         if self.spec.head != "roi":
             return data
-        data = data.map(lambda clip: clips.boxes_from(clip, self.spec.person_score))
-        return data.filter(lambda clip: tf.size(clip.box_scores) > 0)
+        return data.filter(lambda clip: tf.reduce_any(clip.box_scores >= self.spec.person_score))
 
 
 class _Opened(typing.NamedTuple):

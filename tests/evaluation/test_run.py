@@ -77,9 +77,8 @@ def test_no_box_that_counts(detection_model, configure_detection):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.legacy
-def test_no_box_counts(detection_model, configure_detection):
-    """Of records that an earlier version prepared it is not known before they are read."""
+def test_no_box_counts_in_records_of_an_earlier_version(detection_model, configure_detection):
+    """Their index holds no scores, so that this is found while they are read."""
     clips = Clips(configure_detection(), "val")
     clips.source.box_scores = [1.0] * clips.count
     spec = dataclasses.replace(detection_model.spec, person_score=1.0)
@@ -87,6 +86,7 @@ def test_no_box_counts(detection_model, configure_detection):
         evaluate(detection_model, clips, spec=spec)
 
 
+@pytest.mark.legacy
 def test_many_labels_end_to_end(configure, model, tmp_path):
     sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
     sigmoid.set_weights(model.get_weights())
