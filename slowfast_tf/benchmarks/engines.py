@@ -20,11 +20,9 @@ from ..models.presets import get_spec
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE
 from ..runtime import import_tensorflow, without_remarks
+from . import peer
 
 Step = Callable[[], typing.Any]  # runs one step; an inference step returns its scores, float32 `[B, classes]`
-
-# The PyTorch network is the tests' oracle: it comes with a checkout of the repository, not with the wheel.
-PEER = pathlib.Path(__file__).with_name("torch_slowfast.py")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,15 +212,7 @@ def unavailable(job: Job) -> str | None:
     package = ENGINES[job.task][job.engine].package
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed: pip install 'slowfast_tf[bench]'"
-    return _no_peer(job.spec) if package == "torch" else None
-
-
-def _no_peer(spec: SlowFastSpec) -> str | None:
-    fields = "depth", "width", "frames", "stride", "alpha", "beta_inv", "lateral_kernel", "num_classes", "dropout"
-    plain = {"crop_size": spec.crop_size, **{name: getattr(spec, name) for name in fields}}
-    if dataclasses.replace(SlowFastSpec(), **plain) != spec:
-        return "the PyTorch peer does not support this network; give a two-pathway R50 preset"
-    return None
+    return peer.unsupported(job.spec) if package == "torch" else None
 
 
 def file_of(job: Job, directory: str | os.PathLike) -> str:
@@ -316,14 +306,6 @@ def _torch_network(job: Job) -> tuple[typing.Any, list]:
     import torch
 
     torch.set_num_threads(job.threads)
-    module = importlib.util.spec_from_file_location("torch_slowfast", PEER)
-    assert module and module.loader
-    peer = importlib.util.module_from_spec(module)
-    module.loader.exec_module(peer)
-    spec = job.spec
-    network = peer.SlowFast(
-        spec.depth, spec.width, spec.alpha, spec.beta_inv, spec.lateral_kernel, spec.num_classes, spec.dropout
-    )
     # PyTorch's convolutions run fastest with channels last.
     clips = [torch.from_numpy(x).movedim(-1, 1) for x in _inputs(job).values()]
-    return network.to(memory_format=torch.channels_last_3d), clips
+    return peer.build(job.spec), clips

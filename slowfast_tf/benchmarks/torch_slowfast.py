@@ -93,29 +93,42 @@ class Head(nn.Module):
 class SlowFast(nn.Module):
     """SlowFast, or Slow-only if `beta_inv` is None.
 
+    `res4_temporal_blocks` blocks of res4 have its temporal kernel size, the others 1; 0: all of them have it.
+
     Inputs: float32 `[B, 3, T, S, S]` for the Slow pathway and `[B, 3, alpha * T, S, S]` for the Fast one.
     Output: logits `[B, classes]`.
     """
 
-    def __init__(self, depth=50, width=64, alpha=4, beta_inv=8, lateral_kernel=7, classes=400, dropout=0.5):
+    def __init__(
+        self,
+        depth: int = 50,
+        width: int = 64,
+        alpha: int = 4,
+        beta_inv: int | None = 8,
+        lateral_kernel: int = 7,
+        classes: int = 400,
+        dropout: float = 0.5,
+        res4_temporal_blocks: int = 0,
+    ):
         super().__init__()
-        self.widths = [width] if beta_inv is None else [width, width // beta_inv]
+        shares = [1] if beta_inv is None else [1, beta_inv]
         self.blocks = BLOCKS[depth]
-        pathways = range(len(self.widths))
+        pathways = range(len(shares))
         self.s1 = nn.Module()
+        channels = [int(width / share + 0.5) for share in shares]
         for p in pathways:
-            self.s1.add_module(f"pathway{p}_stem", Stem(3, self.widths[p], KERNELS[p][0]))
-        channels = list(self.widths)
+            self.s1.add_module(f"pathway{p}_stem", Stem(3, channels[p], KERNELS[p][0]))
         for stage in (2, 3, 4, 5):
             if beta_inv is not None:
                 self.add_module(f"s{stage - 1}_fuse", Lateral(channels[1], lateral_kernel, alpha))
                 channels[0] += 2 * channels[1]
             blocks = nn.Module()
             for p in pathways:
-                inner = self.widths[p] * 2 ** (stage - 2)
+                inner = int(width * 2 ** (stage - 2) / shares[p] + 0.5)
                 for i in range(self.blocks[stage - 2]):
                     stride = 2 if stage > 2 and i == 0 else 1
-                    block = Block(channels[p], inner, 4 * inner, KERNELS[p][stage - 1], stride)
+                    temporal = stage != 4 or not res4_temporal_blocks or i < res4_temporal_blocks
+                    block = Block(channels[p], inner, 4 * inner, KERNELS[p][stage - 1] if temporal else 1, stride)
                     blocks.add_module(f"pathway{p}_res{i}", block)
                     channels[p] = 4 * inner
             self.add_module(f"s{stage}", blocks)

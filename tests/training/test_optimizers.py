@@ -13,7 +13,8 @@ from slowfast_tf.training import optimizers
 
 
 @pytest.mark.legacy
-def test_adamw_is_pytorchs_but_for_batchnorm():
+@pytest.mark.parametrize("scale", [1.0, 1e-6])  # small gradients show where epsilon is added
+def test_adamw_is_pytorchs_but_for_batchnorm(scale):
     torch = pytest.importorskip("torch")
     names = ("kernel", "gamma")
     starts = [np.array([1.0, -2.0, 3.0], np.float32), np.array([0.5, 0.25], np.float32)]
@@ -23,7 +24,7 @@ def test_adamw_is_pytorchs_but_for_batchnorm():
     groups = [{"params": [x], "weight_decay": decay} for x, decay in zip(tensors, (0.1, 0.0))]
     other = torch.optim.AdamW(groups, lr=0.05)
     for i in range(5):
-        gradients = [np.cos(x + i) for x in starts]
+        gradients = [np.float32(scale) * np.cos(x + i) for x in starts]
         optimizer.apply_gradients(zip(gradients, variables))
         for tensor, gradient in zip(tensors, gradients):
             tensor.grad = torch.tensor(gradient)

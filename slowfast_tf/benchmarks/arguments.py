@@ -1,0 +1,110 @@
+"""The options of the command `python -m slowfast_tf.benchmark`."""
+
+import argparse
+import shlex
+from collections.abc import Sequence
+
+from .engines import ENGINES
+from .measure import PRECISIONS
+from .page import DEFAULTS
+
+PROGRAM = "python -m slowfast_tf.benchmark"
+OUTPUT = (
+    "also write the Markdown to this file, in place of its section of this task; a JSON file and a {} are written"
+    " beside it"
+)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser of the command; `task` names the benchmark.
+
+    Args:
+        description: what the command does.
+    """
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description=description,
+        epilog=f"example: {PROGRAM} inference --precision float32 --output docs/inference.md",
+    )
+    commands = parser.add_subparsers(dest="task", required=True)
+    for task, about in (
+        ("training", "time a training step"),
+        ("inference", "time exported files in their runtimes, beside PyTorch"),
+        ("input", "time reading and preparing videos"),
+        ("ava", "time AVA's evaluation, beside a plain loop"),
+    ):
+        command = commands.add_parser(
+            task, help=about, description=about, epilog=f"example: {PROGRAM} {task} --rounds 9"
+        )
+        command.add_argument("--rounds", type=int, default=5, help="measured rounds (default: %(default)s)")
+        command.add_argument(
+            "--output",
+            metavar="FILE",
+            help=OUTPUT.format("bar chart"),
+        )
+        if task in ("input", "ava"):
+            continue
+        defaults, engines = DEFAULTS[task], ENGINES[task]
+        precisions = [p for p in PRECISIONS if any(p in engine.precisions for engine in engines.values())]
+        command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
+        command.add_argument("--engine", nargs="+", choices=engines, default=list(engines), help="(default: all)")
+        command.add_argument("--precision", nargs="+", choices=precisions, default=precisions, help="(default: all)")
+        command.add_argument("--size", type=int, default=defaults.size, help="height and width (default: %(default)s)")
+        command.add_argument(
+            "--limit",
+            type=float,
+            default=defaults.limit,
+            help="leave out engines that take more seconds per step (default: %(default)s)",
+        )
+        command.set_defaults(batch=defaults.batch, workdir=None)
+        if task == "training":
+            command.add_argument("--batch", type=int, help="clips per step (default: %(default)s)")
+        else:
+            command.add_argument("--workdir", metavar="DIR", help="keep exported files here, and reuse existing ones")
+    _add_learning(commands)
+    _add_scaling(commands)
+    return parser
+
+
+def _add_scaling(commands: "argparse._SubParsersAction") -> None:
+    about = "time training with one and two workers on this machine, and estimate the throughput of many GPUs"
+    example = f"example: {PROGRAM} scaling --output docs/multi_machine/scaling.md"
+    command = commands.add_parser("scaling", help=about, description=about, epilog=example)
+    command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
+    command.add_argument("--batch", type=int, default=1, help="clips per worker and step (default: %(default)s)")
+    command.add_argument("--size", type=int, default=112, help="height and width (default: %(default)s)")
+    command.add_argument("--rounds", type=int, default=5, help="measured steps (default: %(default)s)")
+    command.add_argument("--output", metavar="FILE", help="also write the Markdown to this file")
+
+
+def _add_learning(commands: "argparse._SubParsersAction") -> None:
+    about = "train our network and a PyTorch one on the same clips, and compare their losses and accuracies"
+    example = f"example: {PROGRAM} learning --config gestures --seeds 5 --output docs/benchmarks.md"
+    command = commands.add_parser("learning", help=about, description=about, epilog=example)
+    command.add_argument("--config", default="gestures", help="a JSON file, or the name of a shipped configuration")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
+    command.add_argument("--steps", type=int, default=50, help="steps to compare the loss of (default: %(default)s)")
+    command.add_argument(
+        "--seeds", type=int, default=5, help="whole trainings of each network; 0: none (default: %(default)s)"
+    )
+    command.add_argument(
+        "--workdir", default="runs/learning", metavar="DIR", help="keep results here, and do not repeat existing ones"
+    )
+    command.add_argument("--output", metavar="FILE", help=OUTPUT.format("chart"))
+
+
+def shown(arguments: Sequence[str]) -> str:
+    """Return the command that the page shows: without paths of this machine.
+
+    Example:
+        >>> shown(["learning", "--set", "data.root=/mnt/clips", "--steps", "20", "--output", "/home/me/page.md"])
+        'python -m slowfast_tf.benchmark learning --steps 20'
+    """
+    kept, arguments = [PROGRAM], list(arguments)
+    while arguments:
+        pair = arguments[:2]
+        if pair[0] in ("--output", "--workdir") or pair[0] == "--set" and pair[-1].startswith("data.root="):
+            del arguments[:2]
+        else:
+            kept.append(shlex.quote(arguments.pop(0)))
+    return " ".join(kept)

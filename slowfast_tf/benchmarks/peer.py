@@ -1,0 +1,91 @@
+"""The PyTorch network beside ours: which specs it has, and weights from one network to the other."""
+
+import typing
+
+import numpy as np
+
+from ..checkpoints import pyslowfast
+from ..checkpoints.loading import assign, names, variables
+from ..models.spec import SlowFastSpec
+
+if typing.TYPE_CHECKING:
+    import keras
+    import torch
+
+# The fields of a network that the PyTorch one has at their default values only.
+FIXED = (
+    "fast_depth",
+    "lateral",
+    "lateral_norm",
+    "slow_kernels",
+    "fast_kernels",
+    "fast_res4_temporal_blocks",
+    "nonlocal_kind",
+    "slow_input",
+    "fast_input",
+    "head",
+)
+
+
+def unsupported(spec: SlowFastSpec) -> str | None:
+    """Return why there is no PyTorch network of a spec, in one line with what to do; None if there is one."""
+    plain = SlowFastSpec()
+    if spec.pathways == ("fast",):
+        return "the PyTorch network has no Fast-only form; give a network with a Slow pathway"
+    for name in FIXED:
+        value, default = getattr(spec, name), getattr(plain, name)
+        if value != default:
+            return f"the PyTorch network has {name} {default!r} only; got {value!r}"
+    return None
+
+
+def build(spec: SlowFastSpec) -> "torch.nn.Module":
+    """Return the PyTorch network of a spec that it supports, with random weights, channels last."""
+    import torch
+
+    from .torch_slowfast import SlowFast
+
+    network = SlowFast(
+        spec.depth,
+        spec.width,
+        spec.alpha,
+        spec.beta_inv if "fast" in spec.pathways else None,
+        spec.lateral_kernel,
+        spec.num_classes,
+        spec.dropout,
+        spec.res4_temporal_blocks,
+    )
+    return network.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]: the fastest layout
+
+
+def our_names(network: "torch.nn.Module") -> dict[str, str]:
+    """Return our name of each weight of a PyTorch network, by its name there."""
+    table = names(pyslowfast)
+    return {name: table[name] for name in network.state_dict() if name in table}
+
+
+def copy_to_torch(model: "keras.Model", network: "torch.nn.Module") -> None:
+    """Copy all weights and running statistics of a `SlowFast` into the PyTorch network of its spec."""
+    import torch
+
+    values, state = variables(model), network.state_dict()
+    for theirs, ours in our_names(network).items():
+        value = values.pop(ours).numpy()
+        state[theirs] = torch.from_numpy(np.ascontiguousarray(value.transpose(_order(value.ndim))))
+    assert not values, f"without a name in PyTorch: {list(values)}"
+    network.load_state_dict(state)
+
+
+def copy_from_torch(network: "torch.nn.Module", model: "keras.Model") -> None:
+    """Copy all weights and running statistics of the PyTorch network into a `SlowFast` of its spec."""
+    state = network.state_dict()
+    tensors = {}
+    for theirs, ours in our_names(network).items():
+        value = state[theirs].numpy()
+        tensors[ours] = value.transpose(np.argsort(_order(value.ndim)))
+    assign(variables(model), tensors, {}, "the PyTorch network")
+
+
+def _order(rank: int) -> list[int]:
+    """Return the axes of our weights in PyTorch's order: `[out, in, T, H, W]` and `[out, in]`."""
+    return {5: [4, 3, 0, 1, 2], 2: [1, 0], 1: [0]}[rank]
