@@ -64,7 +64,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog="example: python -m slowfast_tf.evaluate --config configs/demo.json --checkpoint runs/demo/model.keras"
         " --report report.html",
     )
-    parser.add_argument("--config", help="JSON configuration of the data; the model has its own test")
+    parser.add_argument("--config", help="JSON configuration with the data; the model says how it is tested")
     parser.add_argument("--checkpoint", help=FORMS)
     parser.add_argument("--exported", metavar="FILE", help="test the .tflite, .onnx or SavedModel made of --checkpoint")
     parser.add_argument("--output", metavar="FILE", help="JSON file for the metrics")

@@ -162,7 +162,7 @@ def configurations_page() -> str:
         lines += ["", f"## {source}", "", "| published | ours | field: published, ours | why |", "|---|---|---|---|"]
         found = {file: differences(source, file, values) for file, values in files.items() if values["ours"]}
         shared = [one for one in next(iter(found.values())) if all(one in other for other in found.values())]
-        lines += _rows("all that have one of ours", "", shared)
+        lines += _rows("all with a configuration here", "", shared)
         for file, values in files.items():
             if file in found:
                 own = [one for one in found[file] if one not in shared]
