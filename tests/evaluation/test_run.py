@@ -120,8 +120,9 @@ def test_evaluate(configure, model, infer, folder, tmp_path):
     ]
     np.testing.assert_allclose(tested.scores, expected, atol=1e-4)
     top1 = np.mean(np.argmax(expected, 1) == np.arange(4))
+    assert 0 <= figures.pop("macro_f1") <= 1  # tested by hand in test_metrics.py
     assert figures == {"top1": top1, "mean_class_accuracy": top1, "videos": 4, "skipped": 1, "views": "2x3"}
-    assert json.loads((out / "figures.json").read_text()) == figures
+    assert figures.items() <= json.loads((out / "figures.json").read_text()).items()
     assert matplotlib.image.imread(out / "confusion.png").ndim == 3
     with np.load(out / "scores.npz") as file:
         np.testing.assert_array_equal(file["scores"], tested.scores)
