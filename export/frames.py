@@ -12,6 +12,7 @@ av.logging.set_level(av.logging.PANIC)
 EARLIER = {
     "frame_rate": None,
     "frame_index": "strided",
+    "slow_input": "rgb",
     "views": {"clips": 1, "crops": 1, "to_the_end": False, "fuse": "mean"},
 }
 
@@ -39,6 +40,18 @@ def read_views(path, about, views=None):
         frames = np.stack([held[index] for index in clip.tolist()]).astype(np.float32)
         for place in [0.5] if crops == 1 else np.arange(crops) / (crops - 1):
             yield network_inputs(frames, about, place)
+
+
+def check_inputs(about):
+    """Raise a ValueError if the inputs of a network cannot be made of a video.
+
+    Args:
+        about: the metadata that the exported file holds.
+    """
+    for name, known in (("slow", ("rgb",)), ("fast", ("rgb", "gray", "difference"))):
+        kind = about[f"{name}_input"]
+        if name in about["inputs"] and kind not in known:
+            raise ValueError(f"the network's {name} input is of kind {kind!r}, which a video does not give")
 
 
 def clip_indices(count, rate, about, clips=1):
@@ -177,8 +190,6 @@ def _fast_input(clip, about):
     kind = about["fast_input"]
     if kind == "rgb":
         return np.ascontiguousarray(clip)
-    if kind not in ("gray", "difference"):
-        raise ValueError(f"the network's Fast input is of kind {kind!r}, which this program cannot make of a video")
     weights = np.array([0.299, 0.587, 0.114][:: -1 if about["channel_order"] == "bgr" else 1], np.float32)
     gray = (clip * weights).sum(-1, keepdims=True)
     return gray if kind == "gray" else np.diff(gray, axis=1, prepend=gray[:, :1])

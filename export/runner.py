@@ -36,9 +36,10 @@ def main(description, load):
             _exit(f"--{name.replace('_', '-')} must be at least 1; received {getattr(options, name)}")
     try:
         about, run = load(options.model, options.threads)
+        about = {**frames.EARLIER, **about}
+        frames.check_inputs(about)
     except ValueError as error:
         _exit(f"{options.model}: {error}")
-    about = {**frames.EARLIER, **about}
     if "boxes" in about["inputs"]:
         _exit(f"{options.model}: a detection network, which takes boxes as well; docs/detection.md says how to run it")
     if options.videos == ["benchmark"]:

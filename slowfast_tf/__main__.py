@@ -12,6 +12,7 @@ COMMANDS = {
     "convert": "convert published weights to a .keras file",
     "describe": "print layers, parameters and multiply-adds of a network",
     "benchmark": "time training, inference and input beside other libraries",
+    "cross_validate": "train and test a network on every fold of a data set",
     "ablate": "repeat the ablations of the paper's Table 5 at a small scale",
     "demo": "open a page on this machine to drop videos on",
 }
@@ -26,7 +27,7 @@ def main() -> None:
     elif name in ("-h", "--help"):
         print("usage: slowfast_tf COMMAND ...\n\nSlowFast networks for video recognition.\n\ncommands:")
         for command, about in COMMANDS.items():
-            print(f"  {command:10} {about}")
+            print(f"  {command:14} {about}")
         print("\nslowfast_tf COMMAND --help has the options.\nexample: slowfast_tf train --config demo")
     else:
         said = f"no command {name!r};" if name else "which command?"

@@ -21,18 +21,18 @@ def main(arguments: list[str] | None = None) -> None:
         description="Trains the networks of a part of the paper's Table 5 at a small scale, with several seeds each."
         " Writes their accuracy beside the published one, as a table and as a plot against cost (Figure 2). The same"
         " command resumes what was interrupted; complete runs are not repeated, even for another table.",
-        epilog="example: python -m slowfast_tf.ablate --table 5a --seeds 3 --output docs/ablations.md",
+        epilog="example: python -m slowfast_tf.ablate --table 5a --config gestures --seeds 2",
     )
     parser.add_argument(
         "--table", required=True, choices=ablations.TABLES, help="lateral connections, beta or Fast inputs"
     )
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="only these rows, by their names in the table")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each row (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each row and fold (default: %(default)s)")
     parser.add_argument(
         "--config",
-        default=ablations.DEFAULT,
-        help="the configuration without a change: a JSON file, or the name of a shipped one. The rows' configurations"
-        " lie beside it, or in ablations/ there (default: %(default)s)",
+        required=True,
+        help="the configuration without a change: a JSON file, or the name of a shipped one. If it has data.fold, each"
+        " row is trained on every fold",
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
     parser.add_argument("--workdir", default="runs/ablations", help="directory of all runs (default: %(default)s)")

@@ -1,12 +1,13 @@
 """Converts published weights (PyTorch, Caffe2, or an ImageNet ResNet50) to a .keras file.
 
 The file gets the class names of the data set that the number of classes tells: 400, 600, 700 or 710 for Kinetics, 157
-for Charades, 174 for Something-Something V2, and 80 with boxes for AVA. Other numbers give no names.
+for Charades, 174 for Something-Something V2; with boxes, 80 for AVA and 66 for MultiSports. Other numbers give no
+names.
 """
 
 import argparse
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
 from .files.atomic import atomic
@@ -36,7 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
         " an .h5 file, the network to start",
     )
     parser.add_argument(
-        "--activation", choices=("softmax", "sigmoid"), help="of the scores, where the file does not tell it"
+        "--activation",
+        choices=("softmax", "sigmoid"),
+        help="of the scores: one class a clip, or any number; by default as the file or its data set tells",
     )
     parser.add_argument(
         "--num-classes", type=int, help="leave the checkpoint's classifier out and start a fresh one of so many classes"
@@ -52,9 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         model = _inflated(options)
         print(f"ImageNet ResNet50 in the Slow pathway of {options.preset}")
     else:
-        activation = options.activation or ("softmax" if options.num_classes else None)  # new classes have their own
-        changes = {"activation": activation} if activation else {}
-        checkpoint = read_checkpoint(options.checkpoint, options.preset, **changes)
+        checkpoint = read_checkpoint(options.checkpoint, options.preset, **_changes(options))
         spec = checkpoint.spec
         print(
             f"{checkpoint.source}: {' and '.join(spec.pathways)}, depth {spec.depth}, width {spec.width},"
@@ -80,19 +81,23 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"--num-classes must be at least 1; got {options.num_classes}")
 
 
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    return {"activation": options.activation} if options.activation else {}
+
+
 def _inflated(options: argparse.Namespace) -> "SlowFast":
     from .checkpoints import inflate_imagenet
+    from .checkpoints.names import read_spec
+    from .models.presets import PRESETS, get_spec
     from .models.slowfast import SlowFast
 
     if not options.preset:
         raise InputError(
             f"{options.checkpoint} holds an image network: name the network to start with it, as --preset slow_8x8_r50"
         )
-    try:
-        changes = {} if options.num_classes is None else {"num_classes": options.num_classes}
-        model = SlowFast(options.preset, **changes)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    spec = get_spec(options.preset) if options.preset in PRESETS else read_spec(options.preset)
+    classes = {} if options.num_classes is None else {"num_classes": options.num_classes, "labels": ()}
+    model = SlowFast(spec, **classes, **_changes(options))
     inflate_imagenet(options.checkpoint, model)
     return model
 

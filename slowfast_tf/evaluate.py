@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import pathlib
 import sys
 
@@ -10,6 +9,7 @@ from . import config, plugins, runtime
 from .checkpoints.names import FORMS, check_name, load
 from .errors import InputError
 from .evaluation.scores import partial_file
+from .files.atomic import is_writable
 
 ADVICE = {
     "paths": "give files that --scores wrote",
@@ -44,11 +44,13 @@ def main(arguments: list[str] | None = None) -> None:
 
         model = load(options.checkpoint)
         spec, lines = protocol.choose(model.spec, settings.spec(), config.overridden(options.set), model.unstated)
-        for line in lines:
-            print(line, file=sys.stderr)
         clips = Clips(settings, "val", spec=spec)
-        for problem in clips.problems:
-            print(f"left out: {problem}", file=sys.stderr)
+        for line in (*lines, *(f"left out: {problem}" for problem in clips.problems)):
+            print(line, file=sys.stderr)
+        if options.exported:
+            from .exporting.exported import Exported
+
+            model = Exported(options.exported, spec)
         found, _ = evaluate(model, clips, shard, Outputs(*files.values()), spec)
     print(json.dumps(found, indent=2))
 
@@ -62,8 +64,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog="example: python -m slowfast_tf.evaluate --config configs/demo.json --checkpoint runs/demo/model.keras"
         " --report report.html",
     )
-    parser.add_argument("--config", help="JSON configuration; its data and test sections count")
+    parser.add_argument("--config", help="JSON configuration with the data; the model says how it is tested")
     parser.add_argument("--checkpoint", help=FORMS)
+    parser.add_argument("--exported", metavar="FILE", help="test the .tflite, .onnx or SavedModel made of --checkpoint")
     parser.add_argument("--output", metavar="FILE", help="JSON file for the metrics")
     parser.add_argument("--report", metavar="FILE", help="HTML file for metrics, plots, classes and confused pairs")
     parser.add_argument("--scores", metavar="FILE", help=".npz file for ids, labels and scores of the videos")
@@ -82,8 +85,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _check(options: argparse.Namespace) -> tuple[int, int]:
     """Return the shard to test, if the options go together; raise an InputError if not."""
     if options.fuse:
-        if options.config or options.checkpoint or options.part or options.set:
-            raise InputError("--fuse reads scores; leave out --config, --checkpoint, --part and --set")
+        if options.config or options.checkpoint or options.exported or options.part or options.set:
+            raise InputError("--fuse reads scores; leave out --config, --checkpoint, --exported, --part and --set")
         return 0, 1
     if not (options.config and options.checkpoint):
         raise InputError("give --config and --checkpoint, or --fuse with files of scores")
@@ -107,12 +110,8 @@ def _check_files(files: dict[str, str | None], overwrite: bool) -> None:
         path = pathlib.Path(file)
         if path.exists() and not overwrite and not resumes:
             raise InputError(f"{path} exists; give another --{option}, or --overwrite to replace it")
-        if path.is_dir() or not os.access(_first_there(path.parent), os.W_OK):
+        if not is_writable(path):
             raise InputError(f"cannot write {path}; choose another place for --{option}")
-
-
-def _first_there(folder: pathlib.Path) -> pathlib.Path:
-    return folder if folder.exists() else _first_there(folder.parent)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import importlib.metadata
 import importlib.util
 import io
 import json
-import math
 import pathlib
 import platform
 import statistics
@@ -13,16 +12,17 @@ import sys
 import typing
 from collections.abc import Sequence
 
+import numpy as np
 import tqdm
 
 from .. import config
 from ..errors import InputError
 from ..files.atomic import atomic, write_text
-from ..machine import core_count
+from ..machine import core_count, cpu_name
 from ..runtime import import_tensorflow
+from ..training.repeats import estimate
 from ..training.workdir import check_workdir
 from . import peer
-from .page import cpu_name
 
 if typing.TYPE_CHECKING:
     import keras
@@ -266,20 +266,6 @@ def equal_steps(losses: Sequence[float], others: Sequence[float]) -> int:
     return next((step for step, (a, b) in enumerate(zip(losses, others)) if abs(a - b) > TOLERANCE), len(losses))
 
 
-def interval(differences: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of the 95% interval of the mean of paired differences, by Student's t.
-
-    Example:
-        >>> interval([1.0, 2.0, 3.0])
-        (-0.4841377118085803, 4.48413771180858)
-    """
-    from scipy import stats
-
-    mean, count = statistics.mean(differences), len(differences)
-    half = float(stats.t.ppf(0.975, count - 1)) * statistics.stdev(differences) / math.sqrt(count)
-    return mean - half, mean + half
-
-
 def section(found: Results, name: str, overrides: Sequence[str], command: str) -> str:
     """Return a Markdown section: the recipe, the machine, and both comparisons.
 
@@ -339,7 +325,8 @@ def _accuracies(found: Results, epochs: int) -> list[str]:
     means = [100 * statistics.mean(accuracy.values()) for accuracy in found.top1.values()]
     lines.append(f"| mean | {means[0]:.1f} | {means[1]:.1f} | {statistics.mean(differences):+.1f} |")
     if len(differences) > 1:
-        low, high = interval(differences)
+        bounds = estimate(np.array([differences]))
+        low, high = bounds.low or 0.0, bounds.high or 0.0
         verdict = "holds 0: no difference is found" if low <= 0 <= high else "does not hold 0"
         lines += [
             "",

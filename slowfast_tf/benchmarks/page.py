@@ -7,12 +7,12 @@ import json
 import os
 import pathlib
 import platform
-import re
 import typing
 from collections.abc import Sequence
 
 from ..errors import InputError
-from ..files.atomic import atomic, write_text
+from ..files.atomic import atomic, is_writable, write_text
+from ..machine import cpu_name
 from .measure import PRECISIONS, Result
 
 
@@ -119,28 +119,13 @@ def section(results: Sequence[Result], rounds: int, limit: float, command: str) 
     )
 
 
-def cpu_name() -> str:
-    """Return the model name of the CPU, and those of its vector instructions that affect the benchmarks."""
-    try:
-        text = pathlib.Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""
-    found = re.search(r"model name\s*: (.*)", text)
-    if not found:
-        return platform.processor() or platform.machine()
-    flags = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx512_bf16": "bfloat16"}
-    return f"{found[1].strip()} ({', '.join(flags[flag] for flag in flags if flag in text.split()) or 'no AVX2'})"
-
-
 def check_writable(path: str | os.PathLike) -> None:
     """Check before the measurement that a file can be written.
 
     Raises:
         InputError: if the path is a directory, or no file can be written there.
     """
-    path = pathlib.Path(path)
-    parent = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir() or not parent.is_dir() or not os.access(parent, os.W_OK):
+    if not is_writable(path):
         raise InputError(f"cannot write {path}", argument="output")
 
 

@@ -19,10 +19,9 @@ import tqdm
 from .. import config
 from ..data.datasets.synthetic import shapes
 from ..data.records import prepare
-from ..machine import core_count
+from ..machine import core_count, cpu_name
 from ..runtime import import_tensorflow
 from . import preparing
-from .page import cpu_name
 
 if typing.TYPE_CHECKING:
     import tensorflow as tf

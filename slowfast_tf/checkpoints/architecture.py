@@ -25,8 +25,8 @@ def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
         kernels, temporal = zip(*(_temporal(tensors, pathway, stage) for stage in (2, 3, 4, 5)))
         fields[f"{pathway}_kernels"] = (stems[pathway][0], *kernels)
         for field, value in (("depth", _depth(tensors, pathway)), ("res4_temporal_blocks", temporal[2])):
-            if not prefix or value != fields[field]:
-                fields[prefix + field] = value
+            # None is the Slow pathway's value; a missing field would not tell the file from networks with another one.
+            fields[prefix + field] = None if prefix and value == fields[field] else value
     if pathways == ("slow",) and max(fields["slow_kernels"]) == 1:
         raise InputError("the checkpoint is of C2D: none of its kernels spans frames, where a Slow pathway's do")
 

@@ -64,15 +64,16 @@ def catalog_text() -> str:
 
 
 def catalog_page() -> str:
-    """Return the page of all networks of these families in the publishers' zoos, as Markdown."""
+    """Return the page of all SlowFast and Slow-only networks in the publishers' zoos, as Markdown."""
     lines = [
         "# Published networks",
         "",
-        "Written by `python -m slowfast_tf.describe --networks docs/published_networks.md`; do not edit. Every",
-        "SlowFast and Slow-only network in the model zoos of PySlowFast, PyTorchVideo and MMAction2. All of these",
-        "convert: `--model NAME` downloads and converts one, and `python -m slowfast_tf.convert FILE --preset NAME`",
-        "converts a file that you have. G: 1e9 multiply-adds of one view at the published test crop. Networks of",
-        "Kinetics-600 are what those of AVA were trained from.",
+        "Written by `python -m slowfast_tf.describe --networks docs/published_networks.md`; do not edit.",
+        "",
+        "The first table has the SlowFast and Slow-only networks of the model zoos of PySlowFast, PyTorchVideo and",
+        "MMAction2. All of them convert: `--model NAME` downloads and converts one, and",
+        "`python -m slowfast_tf.convert FILE --preset NAME` converts a file that you have. G: 1e9 multiply-adds of one",
+        "view at the published test crop. PySlowFast trained its R101 networks for AVA from those for Kinetics-600.",
         "",
         "| name | data set | published | G | file |",
         "|---|---|---|---|---|",
@@ -84,7 +85,8 @@ def catalog_page() -> str:
             f"| `{row['name']}` | {row['dataset']} | {accuracy} | {row['multiply_adds'] / 1e9:.1f}"
             f" | [{address.rpartition('/')[2]}]({address}) |"
         )
-    lines += ["", "Refused by name, from the same zoos:", "", "| zoo | network | why |", "|---|---|---|"]
-    for zoo, (networks, reason) in OTHERS.items():
+    lines += ["", "The second table has the networks of the same zoos that are refused, with one line.", ""]
+    lines += ["| zoo | network | why |", "|---|---|---|"]
+    for zoo, networks, reason in OTHERS:
         lines += [f"| {zoo} | {network} | {reason} |" for network in networks]
     return "\n".join(lines) + "\n"

@@ -15,7 +15,7 @@ from ..models.spec import BLOCKS, SlowFastSpec
 from . import caffe2, mmaction2, pyslowfast, pytorchvideo
 from .architecture import architecture, head
 from .reader import read_arrays
-from .unstated import fields_of_preset, unstated_fields
+from .unstated import unstated_fields
 from .variables import assign, some, variables
 
 __all__ = ["FORMATS", "Checkpoint", "assign", "build_model", "names", "read_checkpoint", "variables"]
@@ -30,6 +30,8 @@ OTHERS = {
     r"roi_head\.shared_head\.": "ACRN",
     r"\.branch2\.se\.|stem\.conv_xy|blocks\.0\.conv\.conv_t|backbone\.conv1_[st]\.conv": "X3D",
     r"patch_embed|cls_token": "a transformer",
+    r"cls_head\.fc[23]d\.": "OmniSource, whose backbone is another one (OmniResNet)",
+    r"^neck\.": "TPN",
     r"\.conv_[st]\.|branch2\.conv_b\.conv_t": "R(2+1)D",
 }
 
@@ -60,13 +62,14 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
     """Read a checkpoint of PySlowFast, its Caffe2 model zoo, PyTorchVideo or MMAction2.
 
     The number of classes tells the data set, and so the class names: 400, 600, 700 or 710 are of Kinetics, 157 of
-    Charades, 174 of Something-Something V2, and 80 with boxes of AVA. Other numbers give no names.
+    Charades, 174 of Something-Something V2; with boxes, 80 are of AVA and 66 of MultiSports. Other numbers give no
+    names.
 
     Args:
         path: the file.
-        preset: name of a preset that gives frames, stride and alpha, and the kind of non-local blocks, which parameters
-            do not show; or name of a published network, which gives its views as well. By default they come from the
-            file's configuration, or from the published networks of that form where these agree.
+        preset: name of a preset, for frames, stride and alpha, which parameters do not show; or of a published
+            network, for its views as well. What the file's configuration states counts before it, and so do the fields
+            in which the published networks of that form agree, such as the kind of non-local blocks.
         **changes: fields of `SlowFastSpec` to override, such as `activation`.
 
     Returns:
@@ -74,8 +77,8 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
 
     Raises:
         InputError: if the file cannot be read or has another format, if `SlowFastSpec` cannot describe the network
-            (such as C2D or ACRN), if the preset is unknown or does not fit, or if more than one published network fits
-            and no preset is given (`argument` is "preset"), or the activation is unknown ("activation").
+            (such as C2D or ACRN), if the preset is unknown or contradicts the file, or if more than one published
+            network fits and no preset is given (`argument` is "preset"), or the activation is unknown ("activation").
 
     Example:
         >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"))
@@ -84,14 +87,10 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
     arrays, config = read_arrays(path)
     _refuse_others(arrays, path)
     source, tensors, leftover = _translate(arrays, path)
-    fields, assumed = _stated(arrays, tensors, source, config), ""
+    shown, configured = _shown(arrays, tensors, source), _configured(source, config)
     try:
-        if not config:
-            found, assumed = unstated_fields(path, fields, source.PUBLISHER, preset, changes)
-            fields.update(found)
-        elif preset:
-            fields.update(fields_of_preset(path, fields, preset))
-        fields.update(changes)
+        found, assumed = unstated_fields(path, shown, configured, source.PUBLISHER, preset, changes)
+        fields = {**shown, **found, **configured, **changes}
         labels = guess_labels(fields["num_classes"], fields.get("head", "pool"))
         spec = SlowFastSpec(**{"labels": labels, **fields})
     except InputError:
@@ -103,10 +102,8 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
     return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
 
 
-def _stated(
-    arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source: ModuleType, config: str | None
-) -> dict[str, Any]:
-    """Return the fields of `SlowFastSpec` that a file states; bring its classifier into our order."""
+def _shown(arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source: ModuleType) -> dict[str, Any]:
+    """Return the fields of `SlowFastSpec` that parameters show; bring the classifier into our order."""
     fields: dict[str, Any] = {**architecture(tensors), **source.SPEC}
     names = {_bare(name) for name in arrays}
     if len(fields["pathways"]) == 2 and mmaction2.FAST_FIRST in names:
@@ -121,9 +118,13 @@ def _stated(
             for name in {"head/classifier/kernel", "head/classifier/bias"} & set(tensors):
                 tensors[name] = tensors[name][..., 1:]
     fields["num_classes"] = classes
-    if config:  # PySlowFast writes one, also beside PyTorchVideo's networks
-        fields.update((mmaction2 if source is mmaction2 else pyslowfast).settings(config))
     return fields
+
+
+def _configured(source: ModuleType, config: str | None) -> dict[str, Any]:
+    """Return the fields of `SlowFastSpec` that the configuration in a file states; none without one."""
+    # PySlowFast writes one beside PyTorchVideo's networks as well.
+    return (mmaction2 if source is mmaction2 else pyslowfast).settings(config) if config else {}
 
 
 def build_model(checkpoint: Checkpoint, num_classes: int | None = None) -> "SlowFast":

@@ -85,7 +85,9 @@ def settings(text: str) -> dict[str, Any]:
             for statement in ast.parse(text).body
             if isinstance(statement, ast.Assign)
         }
-        return _settings(values["model"], values["test_dataloader"]["dataset"])
+        dataset = values["test_dataloader"]["dataset"]
+        # Kinetics-710 is several data sets, which are tested alike.
+        return _settings(values["model"], dataset["datasets"][0] if "datasets" in dataset else dataset)
     except (SyntaxError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise InputError(f"the checkpoint's configuration is not one that MMAction2 writes: {error!r}") from error
 
@@ -114,7 +116,7 @@ def _settings(model: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
     _check("spatial strides", slow.get("spatial_strides", [1, 2, 2, 2]), ([1, 2, 2, 1 if detects else 2],))
     *first, dilation = slow.get("dilations", [1, 1, 1, 1])
     _check("dilations of res2 to res4", first, ([1, 1, 1],))
-    clip = next(step for step in dataset["pipeline"] if _kind(step) in ("SampleFrames", "SampleAVAFrames"))
+    clip = _step(dataset["pipeline"], "SampleFrames", "SampleAVAFrames")
     rate, alpha = (backbone["resample_rate"], backbone["speed_ratio"]) if kind == "ResNet3dSlowFast" else (1, 1)
     fields = {
         "frames": clip["clip_len"] // rate,
@@ -128,7 +130,7 @@ def _settings(model: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
         fields["channel_order"] = "bgr" if pixels.get("to_rgb") else "rgb"
     if detects:
         return {**fields, "roi_dilation": dilation, **_detection(model["roi_head"], dataset)}
-    crop = next(step for step in dataset["pipeline"] if _kind(step) in ("ThreeCrop", "CenterCrop"))
+    crop = _step(dataset["pipeline"], "ThreeCrop", "CenterCrop")
     views = Views(clip.get("num_clips", 1), 3 if _kind(crop) == "ThreeCrop" else 1, to_the_end=True)
     several = model["cls_head"].get("multi_class", False)
     return {
@@ -167,16 +169,27 @@ def _detection(roi: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
     _check("pooling of boxes", box.get("spatial_pool_type", "max"), ("max",))
     # Without pooling before RoIAlign, which is linear, the head takes the mean after it.
     before = extractor.get("temporal_pool_mode", "avg") if extractor.get("with_temporal_pool", True) else "avg"
+    rate = dataset.get("fps", 30)  # 1 where timestamps count frames (MultiSports)
     _check("pooling of the head over time", box.get("temporal_pool_type", "avg"), ("avg",))
     return {
         "roi_aligned": extractor.get("aligned", True),
         "roi_bins": extractor["output_size"],
         "roi_time": {"avg": "mean", "max": "max"}[before],
-        "frame_rate": dataset.get("fps", 30),
+        "frame_rate": None if rate == 1 else rate,
         "person_score": dataset.get("person_det_score_thr", 0.9),
         "dropout": box.get("dropout_ratio", 0),
         "activation": "sigmoid" if box.get("multilabel", True) else "softmax",
     }
+
+
+def _step(pipeline: list[dict[str, Any]], *kinds: str) -> dict[str, Any]:
+    """Return the first step of a test that is of one of these kinds."""
+    steps = {_kind(step): step for step in reversed(pipeline)}
+    for kind in kinds:
+        if kind in steps:
+            return steps[kind]
+    found = ", ".join(_kind(step) for step in pipeline)
+    raise InputError(f"the checkpoint's configuration has test steps {found}; this package needs {' or '.join(kinds)}")
 
 
 def _kind(section: dict[str, Any]) -> str:

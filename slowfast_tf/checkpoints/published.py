@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..labels import BOXES, dataset_labels
 from ..models.presets import PRESETS, get_spec, nearest
-from ..models.spec import SlowFastSpec
+from ..models.spec import NONLOCAL, SlowFastSpec
 from ..models.views import Views
 from . import caffe2, mmaction2, pyslowfast, pytorchvideo
 from .published_files import FILES
@@ -76,6 +76,7 @@ _ARCHITECTURE = {
     "slow_8x8_r101_ava21_mmaction2": {"depth": 101},
 }
 _FIELDS = {
+    "slowfast_16x8_r101_nl_k600_pyslowfast": {"nonlocal_pool": (2, 2, 2)},  # as AVA's network that starts from it
     "slowfast_8x8_r50_multigrid_k400_pyslowfast": {"crop_size": 224},
     "slowfast_16x8_r50_multigrid_ssv2_pyslowfast": {"crop_size": 224},
     "slow_4x16_r50_ava_pytorchvideo": {"person_score": 0.9},
@@ -111,7 +112,7 @@ def _nonlocal(publisher: str, preset: str) -> tuple[dict[str, Any], dict[str, An
         unstated = {"nonlocal_kind": "softmax", "nonlocal_pool": (1, 2, 2), "nonlocal_pool_last": True}
         return unstated, {"nonlocal_blocks": ((), (0, 2), (0, 2, 4), ())}
     spec = get_spec(preset)
-    return {name: getattr(spec, name) for name in ("nonlocal_kind", "nonlocal_pool", "nonlocal_pool_last")}, {}
+    return {name: getattr(spec, name) for name in NONLOCAL}, {}
 
 
 def _published(name: str, file: str, accuracy: tuple[float, ...]) -> Published:

@@ -223,10 +223,11 @@ FILES: dict[str, tuple[str, tuple[float, ...]]] = {
     ),
 }
 
-# The other video networks of these zoos, and why they are refused.
+# The other networks of these zoos: zoo, networks, and why they are refused.
 _NOT_BUILT = "no SlowFast network"
-OTHERS: dict[str, tuple[tuple[str, ...], str]] = {
-    "PySlowFast model zoo": (
+OTHERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    (
+        "PySlowFast model zoo",
         (
             "C2D NOPOOL 8x8 R50 (K400)",
             "I3D 8x8 R50 (K400)",
@@ -236,7 +237,8 @@ OTHERS: dict[str, tuple[tuple[str, ...], str]] = {
         ),
         _NOT_BUILT,
     ),
-    "PyTorchVideo model zoo": (
+    (
+        "PyTorchVideo model zoo",
         (
             "C2D 8x8 R50 (K400)",
             "I3D 8x8 R50 (K400)",
@@ -247,11 +249,19 @@ OTHERS: dict[str, tuple[tuple[str, ...], str]] = {
         ),
         _NOT_BUILT,
     ),
-    "MMAction2 model zoo": (
+    (
+        "MMAction2 model zoo",
         (
             "SlowFast-ACRN 8x8 R50 (AVA v2.1, v2.2)",
             "Slow-only LFB 4x16 R50, non-local, max and mean (AVA v2.1)",
         ),
         "another head: a relation network (ACRN), or features of the whole film (LFB)",
     ),
-}
+    (
+        "MMAction2 model zoo",
+        ("OmniSource Slow-only 8x8 R50 (K400)",),
+        "another backbone (OmniResNet), which is trained on images as well",
+    ),
+    ("MMAction2 model zoo", ("TPN Slow-only 8x8 R50 (K400)",), "a temporal pyramid (TPN) behind the backbone"),
+    ("MMAction2 model zoo", ("PoseC3D, RGBPoseConv3D",), "another input: heatmaps of skeletons"),
+)

@@ -129,10 +129,11 @@ def _protocol(config: dict[str, Any]) -> dict[str, Any]:
     clips, crops = test["NUM_ENSEMBLE_VIEWS"], test["NUM_SPATIAL_CROPS"]
     fuse = "max" if data.get("ENSEMBLE_METHOD") == "max" else "mean"
     if dataset.endswith("ssv2"):
-        return {"frame_index": "segments", "views": Views(1, crops, fuse=fuse)}
+        return {"frame_rate": None, "frame_index": "segments", "views": Views(1, crops, fuse=fuse)}
     charades = dataset.endswith("charades")
     return {
         "frame_rate": 24 if charades else data.get("TARGET_FPS", 30),  # of Charades' frames, as they are published
+        "frame_index": "linspace",
         "views": Views(clips, crops, charades or data.get("USE_OFFSET_SAMPLING", False), fuse),
     }
 

@@ -1,59 +1,71 @@
-"""What a checkpoint without a configuration does not state, from the published networks that it can be."""
+"""What a checkpoint does not state, from the published networks that it can be and from a name that is given."""
 
+import json
 import pathlib
 from typing import Any
 
 from ..errors import InputError
 from ..labels import BOXES, DATASETS
-from ..models.presets import PRESETS, get_spec
+from ..models.presets import PRESETS, get_spec, nearest
+from ..models.spec import NONLOCAL
+from ..models.views import Views
 from .published import MODELS, Published
 
-# Fields that change no parameter. The first three are those of a preset that are also known for new classes.
+# Fields that decide what a network computes and change no parameter.
 CLIP = ("frames", "stride", "alpha")
-NONLOCAL = ("nonlocal_kind", "nonlocal_pool", "nonlocal_pool_last")
+COMPUTATION = (*CLIP, *NONLOCAL, "roi_time")
 
 
 def unstated_fields(
-    path: pathlib.Path, stated: dict[str, Any], publisher: str, preset: str | None, given: dict[str, Any]
+    path: pathlib.Path,
+    shown: dict[str, Any],
+    configured: dict[str, Any],
+    publisher: str,
+    preset: str | None,
+    given: dict[str, Any],
 ) -> tuple[dict[str, Any], str]:
     """Return the fields of `SlowFastSpec` that a file does not state, if there is only one answer.
 
-    The published networks of the same publisher, data set and architecture give them where all of these agree. The
-    number of classes tells the data set. A number that no data set has is of a network that was trained further: it
-    has the frames of those for Kinetics-400, and says nothing of views.
+    A configuration in the file states them all. Without one, the published networks of the same publisher, data set and
+    architecture give the fields in which they agree. A preset chooses among these networks, and gives what is unknown
+    even so. The number of classes tells the data set. If no data set has that number, the network was trained further:
+    it has the frames of the networks for Kinetics-400, and its views are unknown.
 
     Args:
         path: of the file, for messages.
-        stated: what its parameters tell.
+        shown: what its parameters tell.
+        configured: what its configuration states; empty without one.
         publisher: whose form the file has, such as "pyslowfast".
-        preset: name of a preset or of a published network (also without its publisher), to choose where they do not
-            agree; or None.
+        preset: name of a preset or of a published network (also without its publisher), or None.
         given: fields that the caller gives, which need no answer.
 
     Returns:
         The fields, and one line on what was assumed (empty where nothing was).
 
     Raises:
-        InputError: where there is more than one answer, or none; `argument` is "preset" or "activation".
+        InputError: if there is more than one answer, or none (`argument` is "preset" or "activation"), if the name is
+            unknown, or if its network is another one than the file's.
     """
+    stated = {**shown, **configured}
     dataset = _dataset(stated)
-    fits = {name: p for name, p in MODELS.items() if name.endswith(f"_{publisher}") and _fits(p, stated, dataset)}
+    fits = {name: p for name, p in MODELS.items() if name.endswith(f"_{publisher}") and _fits(p, shown, dataset)}
     known = next((name for name in (preset, f"{preset}_{publisher}") if name in MODELS and preset not in PRESETS), None)
+    named, agreed, assumed = {}, {}, ""
     if known:
         if known not in fits:
             raise InputError(f"{path} is not {known}: its parameters are of another network or data set")
-        fields, assumed = MODELS[known].fields, ""
+        named = MODELS[known].fields
     elif preset:
-        fields, assumed = fields_of_preset(path, stated, preset), ""
-        if dataset:  # the views and the like of the published networks that take the same frames
-            alike = [p.fields for p in fits.values() if all(p.fields[name] == fields[name] for name in CLIP)]
-            shared = {name: v for name, v in (alike or [{}])[0].items() if all(other.get(name) == v for other in alike)}
-            fields = {**shared, **fields}
-    else:
-        fields, name = _agreed(path, fits, dataset, given)
-        assumed = f"assumed {_text(fields)}, as {name}: the file does not say" if fields else ""
+        named = _fields_of_preset(path, stated, preset)
+    if configured:
+        _check_configured(path, stated, preset, named)
+    elif not known:
+        if not preset:
+            _check_agreement(path, fits, dataset, given)
+        agreed, assumed = _agreed(fits, dataset, named, given)
+    fields = {**named, **agreed}
     if "activation" not in {**stated, **fields, **given}:
-        fields = {**fields, "activation": _activation(path, stated, dataset)}
+        fields["activation"] = _activation(path, stated, dataset)
     return fields, assumed
 
 
@@ -65,50 +77,26 @@ def _dataset(stated: dict[str, Any]) -> str | None:
     return None
 
 
-def _fits(published: Published, stated: dict[str, Any], dataset: str | None) -> bool:
+def _fits(published: Published, shown: dict[str, Any], dataset: str | None) -> bool:
     """Return whether a file can be of a published network, or of one that was trained from it."""
     if published.dataset != (dataset or "kinetics400"):
         return False
     spec = published.spec()
     free = ("width", "beta_inv", "num_classes", "head", "roi_aligned", *published.fields)
-    same = all(getattr(spec, field) == value for field, value in stated.items() if field not in free)
-    return same and ("nonlocal_blocks" in stated) == (spec.nonlocal_kind != "none")
+    same = all(getattr(spec, field) == value for field, value in shown.items() if field not in free)
+    return same and ("nonlocal_blocks" in shown) == (spec.nonlocal_kind != "none")
 
 
-def _agreed(
-    path: pathlib.Path, fits: dict[str, Published], dataset: str | None, given: dict[str, Any]
-) -> tuple[dict[str, Any], str]:
-    """Return what all published networks that fit have in common, and the name of one."""
-    answers: dict[str, dict[str, Any]] = {}
-    for name, published in fits.items():
-        fields = {f: v for f, v in published.fields.items() if f not in given and (dataset or f in (*CLIP, *NONLOCAL))}
-        fields.pop("crop_size", None)  # multigrid training's tests have another; the one of most tests is assumed
-        if fields not in answers.values():
-            answers[name] = fields
-    if len(answers) > 1:
-        raise InputError(
-            f"{path} does not say which of these networks it is, and their scores differ: {', '.join(answers)}",
-            argument="preset",
-        )
-    if not answers:
-        if {*CLIP} <= set(given):
-            return {}, ""
-        raise InputError(
-            f"{path} does not say how many frames its network takes, at which stride, and no published network is like"
-            " it; a preset is needed",
-            argument="preset",
-        )
-    ((name, fields),) = answers.items()
-    return fields, name
-
-
-def fields_of_preset(path: pathlib.Path, stated: dict[str, Any], preset: str) -> dict[str, Any]:
+def _fields_of_preset(path: pathlib.Path, stated: dict[str, Any], preset: str) -> dict[str, Any]:
+    """Return the fields of a preset that parameters do not show; raise an InputError if it is of another network."""
+    if preset not in PRESETS:
+        raise InputError(f"{path}: unknown preset {preset!r}{nearest(preset, [*PRESETS, *MODELS])}")
     spec = get_spec(preset)
-    fits = {"pathways": stated["pathways"], "depth": stated["depth"]}
-    for field, value in fits.items():
-        if getattr(spec, field) != value:
+    for field in ("pathways", "depth"):
+        if getattr(spec, field) != stated[field]:
             raise InputError(
-                f"{path} has {field} {value}, but preset {preset} has {getattr(spec, field)}; name a preset that fits"
+                f"{path} has {field} {stated[field]}, but preset {preset} has {getattr(spec, field)}; name a preset"
+                " that fits"
             )
     nonlocal_blocks = "nonlocal_blocks" in stated
     if nonlocal_blocks != (spec.nonlocal_kind != "none"):
@@ -116,6 +104,73 @@ def fields_of_preset(path: pathlib.Path, stated: dict[str, Any], preset: str) ->
         raise InputError(f"{path} has {has.format(preset)}; name a preset that fits")
     names = [*CLIP, *(NONLOCAL if nonlocal_blocks else ()), *(("roi_time",) if stated.get("head") == "roi" else ())]
     return {name: getattr(spec, name) for name in names}
+
+
+def _check_configured(path: pathlib.Path, stated: dict[str, Any], preset: str | None, named: dict[str, Any]) -> None:
+    """Raise an InputError if a name is of a network that computes something else than the configuration states."""
+    for field in COMPUTATION:
+        if field == "alpha" and "fast" not in stated["pathways"]:
+            continue  # counts for two pathways only
+        if field in stated and field in named and _text(stated[field]) != _text(named[field]):
+            raise InputError(
+                f"{path} states {field} {_text(stated[field])} in its configuration, and {preset} has"
+                f" {_text(named[field])}; the configuration tells all, so no preset is needed"
+            )
+
+
+def _check_agreement(
+    path: pathlib.Path, fits: dict[str, Published], dataset: str | None, given: dict[str, Any]
+) -> None:
+    """Raise an InputError if the published networks that a file can be do not agree, or if there is none."""
+    answers: dict[str, dict[str, Any]] = {}
+    for name, published in fits.items():
+        fields = {**_assumable(published, dataset, given), "crop_size": None}  # `_agreed` tells that it differs
+        if fields not in answers.values():
+            answers[name] = fields
+    if len(answers) > 1:
+        raise InputError(
+            f"{path} does not say which of these networks it is, and their scores differ: {', '.join(answers)}",
+            argument="preset",
+        )
+    if not answers and not {*CLIP} <= set(given):
+        raise InputError(
+            f"{path} does not say how many frames its network takes, at which stride, and no published network is like"
+            " it; a preset is needed",
+            argument="preset",
+        )
+
+
+def _agreed(
+    fits: dict[str, Published], dataset: str | None, named: dict[str, Any], given: dict[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """Return the fields in which the published networks agree, and one line on them.
+
+    Args:
+        fits: the published networks that the file can be, by name.
+        dataset: of the file; None if it was trained further.
+        named: fields of a preset. Networks of the same frames count alone, if there are any.
+        given: fields that need no answer.
+    """
+    clip = {field: named[field] for field in CLIP if field in named}
+    alike = {name: p for name, p in fits.items() if clip.items() <= p.fields.items()} or fits
+    if not alike:
+        return {}, ""
+    answers = {name: _assumable(published, dataset, {**given, **clip}) for name, published in alike.items()}
+    name, first = next(iter(answers.items()))
+    # The networks of multigrid training are tested with another crop, and nothing else tells them apart.
+    agreed = {f: v for f, v in first.items() if f == "crop_size" or all(a.get(f) == v for a in answers.values())}
+    if not agreed:
+        return {}, ""
+    crops = {other: fields.get("crop_size") for other, fields in answers.items()}
+    others = [f"; {other} has crop_size {size}" for other, size in crops.items() if size != crops[name]]
+    return agreed, f"assumed {_listed(agreed)}, as {name}: the file does not say{''.join(others)}"
+
+
+def _assumable(published: Published, dataset: str | None, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that a published network gives to a file, which `given` lacks."""
+    spec = published.spec()
+    fields = {**published.fields, "crop_size": spec.crop_size, "activation": spec.activation}
+    return {f: v for f, v in fields.items() if f not in given and (dataset or f in (*CLIP, *NONLOCAL))}
 
 
 def _activation(path: pathlib.Path, stated: dict[str, Any], dataset: str | None) -> str:
@@ -128,6 +183,14 @@ def _activation(path: pathlib.Path, stated: dict[str, Any], dataset: str | None)
     return "sigmoid" if dataset in ("ava", "charades") else "softmax"
 
 
-def _text(fields: dict[str, Any]) -> str:
-    alpha = f", alpha {fields['alpha']}" if "alpha" in fields else ""
-    return f"{fields.get('frames', '')}x{fields.get('stride', '')}{alpha}"
+def _listed(fields: dict[str, Any]) -> str:
+    """Return fields as text, such as "8x8, alpha 4; frame_rate 30"."""
+    rest = {name: value for name, value in fields.items() if name not in CLIP}
+    size = [f"{fields['frames']}x{fields['stride']}, alpha {fields['alpha']}"] if {*CLIP} <= set(fields) else []
+    if not size:
+        rest = fields
+    return "; ".join([*size, *(f"{name} {_text(value)}" for name, value in rest.items())])
+
+
+def _text(value: Any) -> str:
+    return value.describe() if isinstance(value, Views) else json.dumps(value)

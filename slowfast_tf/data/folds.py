@@ -4,10 +4,24 @@ import re
 import warnings
 from collections.abc import Sequence
 
-import numpy as np
 from sklearn import model_selection
 
+from ..config import Data
 from ..errors import InputError
+
+
+def of_split(split: str, names: Sequence[str], classes: Sequence[Sequence[int]], data: Data) -> list[int]:
+    """Return the numbers of the videos of a split: for "val" those of the fold, for "train" all others.
+
+    Args:
+        split: "train" or "val".
+        names, classes: as for `divide`.
+        data: the configuration's section, with a `fold`.
+    """
+    assert data.fold, "the caller checks this"
+    number, count = data.fold
+    fold = divide(names, classes, count, data.groups)[number]
+    return fold if split == "val" else sorted(set(range(len(names))).difference(fold))
 
 
 def group_names(names: Sequence[str], pattern: str) -> list[str]:
@@ -70,7 +84,7 @@ def divide(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class")  # rare classes are absent from some folds
         try:
-            parts = [test for _, test in splitter.split(np.zeros(len(order)), targets, groups)]
+            parts = [test for _, test in splitter.split(order, targets, groups if pattern else None)]
         except ValueError as error:
             raise InputError(f"data.fold: {count} folds are too many: {error}") from error
     return [sorted(order[i] for i in part) for part in parts]

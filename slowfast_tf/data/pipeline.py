@@ -1,7 +1,4 @@
-"""Build `tf.data` pipelines: order videos, read their clips, make examples, and batch.
-
-`sources` reads clips, `random_clips` draws training clips, and `clips` turns a clip into inputs and labels.
-"""
+"""Build `tf.data` pipelines: order videos, read their clips (`sources`), make examples (`clips`), and batch."""
 
 import copy
 import dataclasses
@@ -12,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import plugins
-from ..config import Config, Data
+from ..config import Config
 from ..errors import InputError
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
@@ -58,10 +55,10 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 class Clips:
     """The videos of one split, and every way to read them.
 
-    For a network with boxes (head "roi") boxes with a score below `spec.person_score`, and key frames without others,
-    are left out, in training too. Inputs also have "boxes", float32 `[B, N, 4]`; labels are `[B, N, classes]`;
-    and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with less than a pixel in the crop are
-    dropped.
+    For a network with boxes (head "roi"), boxes with a score below `spec.person_score` are left out, and so are key
+    frames that have no other box; in training too. Inputs also have "boxes", float32 `[B, N, 4]`; labels are
+    `[B, N, classes]`; and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with less than a
+    pixel in the crop are dropped.
 
     Args:
         config: a `slowfast_tf.config.Config`.
@@ -84,8 +81,7 @@ class Clips:
         InputError: if the data set is not found or does not fit the network.
 
     Example:
-        >>> for inputs, labels, name in Clips(config, "val").views():
-        ...     scores = tf.nn.softmax(model(inputs))
+        >>> for inputs, labels, name in Clips(config, "val").views(): ...
     """
 
     def __init__(
@@ -208,7 +204,7 @@ class Clips:
             return slot, clip_number, draws.example(clip, clip_number, slot)
 
         with without_seed():
-            data = self._with_boxes(self.source.serve(shard, draws))
+            data = self._with_boxes(self.source.serve(shard, draws))  # `draws.example` drops boxes with a low score
             return data.map(example, tf.data.AUTOTUNE).ignore_errors(log_warning=True)
 
     def _batches(self, examples: tf.data.Dataset, draws: RandomClips) -> tf.data.Dataset:
@@ -310,18 +306,20 @@ class Clips:
         """Return the clips of every readable video, in order."""
         data = tf.data.Dataset.from_tensor_slices(np.array(self._videos(shard, done), np.int64))
         data = data.map(lambda number: self.source.read(number, sampling), num_parallel_calls=self.source.at_once)
-        return self._with_boxes(data.filter(lambda clip: tf.strings.length(clip.id) > 0))
+        data = self._with_boxes(data.filter(lambda clip: tf.strings.length(clip.id) > 0))
+        if self.spec.head == "roi":
+            data = data.map(lambda clip: clips.boxes_from(clip, self.spec.person_score))
+        return data
 
     def _videos(self, shard: tuple[int, int], done: Collection[str] = ()) -> list[int]:
         """Return the numbers of a shard's videos; see `Source.shard`."""
         return self.source.shard(shard, done, self.spec.person_score if self.spec.head == "roi" else 0.0)
 
     def _with_boxes(self, data: tf.data.Dataset) -> tf.data.Dataset:
-        """Leave out the boxes below `spec.person_score`, and the clips without others."""
+        """Leave out the clips that have no box of at least `spec.person_score`."""
         if self.spec.head != "roi":
             return data
-        data = data.map(lambda clip: clips.boxes_from(clip, self.spec.person_score))
-        return data.filter(lambda clip: tf.size(clip.box_scores) > 0)
+        return data.filter(lambda clip: tf.reduce_any(clip.box_scores >= self.spec.person_score))
 
 
 class _Opened(typing.NamedTuple):
@@ -336,8 +334,10 @@ class _Opened(typing.NamedTuple):
 def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Opened:
     data = config.data
     if data.fold:
-        whole = _open(config.model_copy(update={"data": data.model_copy(update={"fold": None})}), "train", strict, spec)
-        return whole._replace(source=whole.source.select(_of_fold(whole.source, data, split)))
+        data = data.model_copy(update={"fold": None})
+        whole = _open(config.model_copy(update={"data": data}), "train", strict, spec)
+        numbers = folds.of_split(split, whole.source.names, whole.source.classes(), config.data)
+        return whole._replace(source=whole.source.select(numbers))
     flow = not spec.takes_video
     if data.dataset == "records":
         records = Records(data.root, split, flow)
@@ -355,13 +355,6 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
     else:
         files = Files(found.videos)
     return _Opened(files, found.labels, data.dataset, found.problems)
-
-
-def _of_fold(source: Source, data: Data, split: str) -> list[int]:
-    """Return the numbers of the videos of `data.fold`: for "val" its own, for "train" all others."""
-    number, count = typing.cast(list[int], data.fold)
-    fold = folds.divide(source.names, source.classes(), count, data.groups)[number]
-    return fold if split == "val" else sorted(set(range(source.count)).difference(fold))
 
 
 def _phases(config: Config) -> list[multigrid.Phase]:

@@ -24,7 +24,9 @@ OVERRIDABLE = (
 )
 FIXED = ("pathways", "frames", "alpha", "slow_input", "fast_input")
 # What a preset is chosen for. Published networks differ from their preset in other fields.
-PRESET = ("pathways", "depth", "frames", "alpha")
+PRESET = ("pathways", "depth", "fast_depth", "head", "frames", "alpha")
+# What only training reads.
+TRAINING = ("dropout",)
 
 
 def choose(
@@ -50,8 +52,13 @@ def choose(
         >>> choose(model, get_spec("slowfast_8x8_r50"), overridden={"model.frame_rate"})[0].frame_rate is None
         True
     """
-    overridden = {*overridden, *(f"model.{name}" for name in PRESET if "model.preset" in overridden)}
-    for name in (field.name for field in dataclasses.fields(SlowFastSpec) if field.name not in OVERRIDABLE):
+    if "model.preset" in overridden:
+        # Published networks have another kind of non-local block than their preset.
+        kind = ("nonlocal_kind",) if "none" in (model.nonlocal_kind, configured.nonlocal_kind) else ()
+        overridden = {*overridden, *(f"model.{name}" for name in (*PRESET, *kind))}
+    for name in (field.name for field in dataclasses.fields(SlowFastSpec)):
+        if name in (*OVERRIDABLE, *TRAINING):
+            continue
         ours, theirs = getattr(model, name), getattr(configured, name)
         if f"model.{name}" in overridden and ours != theirs:
             raise InputError(f"model.{name}: the weights are for {_text(ours)}; received {_text(theirs)}", "overrides")
@@ -117,6 +124,4 @@ def _plain(label: str) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, Views):
-        return f"{value}{' to the end' if value.to_the_end else ''}, fused by {value.fuse}"
-    return json.dumps(value)
+    return value.describe() if isinstance(value, Views) else json.dumps(value)

@@ -25,14 +25,17 @@ def metadata(spec: SlowFastSpec) -> dict[str, Any]:
         person_score: least score of a detector's box (a detection network).
         crop_size: the shorter side is resized to it, and square crops are taken (a detection network takes it all).
         mean, std: per channel, on a 0..1 scale: (x / 255 - mean) / std.
-        channel_order, fast_input, activation: as in `SlowFastSpec`.
+        channel_order, slow_input, fast_input, activation: as in `SlowFastSpec`.
     """
-    fields = ("clip_span", "clip_stride", "frame_rate", "frame_index", "person_score", "crop_size", "mean", "std")
+    fields = (
+        *("clip_span", "clip_stride", "frame_rate", "frame_index", "person_score", "crop_size", "mean", "std"),
+        *("channel_order", "slow_input", "fast_input", "activation"),
+    )
     return {
         "inputs": list(spec.inputs),
         "labels": list(spec.labels or map(str, range(spec.num_classes))),
         "frames": sampling.window_offsets(dataclasses.replace(spec, frame_rate=None), 1.0).tolist(),
         "slow_index": list(spec.slow_index),
         "views": dataclasses.asdict(spec.views),
-        **{name: getattr(spec, name) for name in (*fields, "channel_order", "fast_input", "activation")},
+        **{name: getattr(spec, name) for name in fields},
     }

@@ -57,6 +57,13 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_text(text)
 
 
+def is_writable(path: str | os.PathLike) -> bool:
+    """Return whether a file can be written at a path: it is no directory, and the first existing parent is writable."""
+    path = pathlib.Path(path)
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    return not path.is_dir() and parent.is_dir() and os.access(parent, os.W_OK)
+
+
 def remove_stale(directory: str | os.PathLike) -> None:
     """Remove what killed processes of this machine left in a directory: the temporary paths of `atomic`.
 

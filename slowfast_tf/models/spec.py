@@ -9,6 +9,7 @@ from .views import MIDDLE, Views
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 CHANNELS = {"rgb": 3, "half": 3, "gray": 1, "difference": 1, "flow": 2}
 LATERAL = ("conv", "sample", "channel_concat", "channel_sum", "none")
+NONLOCAL = ("nonlocal_kind", "nonlocal_pool", "nonlocal_pool_last")  # of the blocks, without a trace in their weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -361,7 +362,7 @@ class SlowFastSpec:
         return dataclasses.asdict(self)
 
 
-# What models meant that were saved before the spec had these fields: `predict` took the middle clip of any rate.
+# The values of these fields in models that were saved without them: `predict` took the middle clip at any frame rate.
 EARLIER: dict[str, Any] = {"frame_rate": None, "views": MIDDLE, "person_score": 0.8}
 
 

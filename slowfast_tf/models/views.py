@@ -40,6 +40,15 @@ class Views:
     def __str__(self) -> str:
         return f"{self.clips}x{self.crops or 'whole'}"
 
+    def describe(self) -> str:
+        """Return all fields as text.
+
+        Example:
+            >>> Views(to_the_end=True).describe()
+            '10x3 to the end, fused by mean'
+        """
+        return f"{self}{' to the end' if self.to_the_end else ''}, fused by {self.fuse}"
+
     def parse(self, text: str) -> "Views":
         """Return views of other clips and crops, which are fused as these are.
 

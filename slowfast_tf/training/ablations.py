@@ -1,4 +1,4 @@
-"""Repeat the ablations of the paper's Table 5 at a small scale: the same changes of the network, on made videos.
+"""Repeat the ablations of the paper's Table 5 at a small scale: the same changes of the network, on any videos.
 
 `plan` checks the user's input without TensorFlow; `run_plan` trains and writes the table.
 """
@@ -6,24 +6,23 @@
 import dataclasses
 import itertools
 import json
-import math
 import os
 import pathlib
-import statistics
 import typing
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from .. import config
-from ..data.records import prepare
 from ..errors import InputError
 from ..files.atomic import write_text
+from ..machine import core_count, cpu_name
 from ..models.cost import total
 from ..models.spec import SlowFastSpec
-from .workdir import check_workdir
+from . import repeats
+from .repeats import Estimate, Run
 
-DEFAULT = "ablations/demo"  # the shipped configuration that the rows change
-ROWS = "ablations"  # directory of the rows' configurations
-REFERENCE = "../kinetics400/slowfast_4x16_r50.json"  # the network that every row changes
+REFERENCE = "kinetics400/slowfast_4x16_r50"  # the network that every row changes
 
 
 class Row(typing.NamedTuple):
@@ -31,7 +30,7 @@ class Row(typing.NamedTuple):
 
     Attributes:
         name: its name in the paper.
-        config: file of its full-size configuration.
+        config: name of its full-size configuration, which the package has.
         published: its top-1 on Kinetics-400, in %.
     """
 
@@ -44,34 +43,34 @@ TABLES: dict[str, tuple[str, list[Row]]] = {
     "5a": (
         "lateral connections",
         [
-            Row("Slow-only", "table5a_slow_only.json", 72.6),
-            Row("Fast-only", "table5a_fast_only.json", 51.7),
-            Row("no lateral connection", "table5a_no_lateral.json", 73.5),
-            Row("TtoC, sum", "table5a_ttoc_sum.json", 74.5),
-            Row("TtoC, concatenation", "table5a_ttoc_concat.json", 74.3),
-            Row("T-sample", "table5a_t_sample.json", 75.4),
+            Row("Slow-only", "ablations/table5a_slow_only", 72.6),
+            Row("Fast-only", "ablations/table5a_fast_only", 51.7),
+            Row("no lateral connection", "ablations/table5a_no_lateral", 73.5),
+            Row("TtoC, sum", "ablations/table5a_ttoc_sum", 74.5),
+            Row("TtoC, concatenation", "ablations/table5a_ttoc_concat", 74.3),
+            Row("T-sample", "ablations/table5a_t_sample", 75.4),
             Row("T-conv", REFERENCE, 75.6),
         ],
     ),
     "5b": (
         "channels of the Fast pathway",
         [
-            Row("beta 1/4", "table5b_beta_4.json", 75.6),
-            Row("beta 1/6", "table5b_beta_6.json", 75.8),
+            Row("beta 1/4", "ablations/table5b_beta_4", 75.6),
+            Row("beta 1/6", "ablations/table5b_beta_6", 75.8),
             Row("beta 1/8", REFERENCE, 75.6),
-            Row("beta 1/12", "table5b_beta_12.json", 75.2),
-            Row("beta 1/16", "table5b_beta_16.json", 75.1),
-            Row("beta 1/32", "table5b_beta_32.json", 74.2),
+            Row("beta 1/12", "ablations/table5b_beta_12", 75.2),
+            Row("beta 1/16", "ablations/table5b_beta_16", 75.1),
+            Row("beta 1/32", "ablations/table5b_beta_32", 74.2),
         ],
     ),
     "5c": (
         "input of the Fast pathway",
         [
             Row("RGB", REFERENCE, 75.6),
-            Row("half resolution, beta 1/4", "table5c_half_resolution.json", 74.7),
-            Row("gray-scale", "table5c_gray_scale.json", 75.5),
-            Row("time difference", "table5c_time_difference.json", 74.5),
-            Row("optical flow", "table5c_optical_flow.json", 73.8),
+            Row("half resolution, beta 1/4", "ablations/table5c_half_resolution", 74.7),
+            Row("gray-scale", "ablations/table5c_gray_scale", 75.5),
+            Row("time difference", "ablations/table5c_time_difference", 74.5),
+            Row("optical flow", "ablations/table5c_optical_flow", 73.8),
         ],
     ),
 }
@@ -83,13 +82,12 @@ class RowResult:
 
     Attributes:
         row: its name.
-        config: file of its full-size configuration.
+        config: name of its full-size configuration, which the package has.
         change: the fields of the network that it changes, by name.
         multiply_adds: of the full-size network, for one 256 x 256 clip.
         published: top-1 in %.
-        top1: of each seed, in %.
-        mean: of `top1`.
-        spread: sample standard deviation of `top1`; None for a single seed.
+        top1: in %, `[folds][seeds]`; a single fold if the data set has its own validation videos.
+        estimate: mean of `top1` and its interval.
     """
 
     row: str
@@ -97,38 +95,34 @@ class RowResult:
     change: dict[str, typing.Any]
     multiply_adds: int
     published: float
-    top1: Sequence[float]
-    mean: float
-    spread: float | None
+    top1: Sequence[Sequence[float]]
+    estimate: Estimate
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
-    """A training run of a row.
+class Comparison:
+    """Two rows, paired over folds and seeds.
 
     Attributes:
-        row: the row.
-        settings: its configuration, with the data set that the user named.
-        workdir: its work directory.
-        records: directory of the records that it reads.
+        row, other: names; `row` has the higher published accuracy.
+        published: difference of the published top-1, in points.
+        difference: of the top-1 here, in points, with its interval.
     """
 
-    row: Row
-    settings: config.Config
-    workdir: pathlib.Path
-    records: pathlib.Path
+    row: str
+    other: str
+    published: float
+    difference: Estimate
 
     @property
-    def sees_flow(self) -> bool:
-        return not self.settings.spec().takes_video
-
-    @property
-    def from_records(self) -> config.Config:
-        """The configuration of the run as it reads what `prepare_videos` writes."""
-        if self.settings.data.dataset == "records":
-            return self.settings
-        data = {"dataset": "records", "root": str(self.records)}
-        return self.settings.model_copy(update={"data": self.settings.data.model_copy(update=data)})
+    def verdict(self) -> str:
+        """Whether the order is the published one."""
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None or low <= 0 <= high:
+            return "not resolved"
+        if not self.published:
+            return "published as equal"
+        return "as published" if low > 0 else "the other way round"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,15 +131,15 @@ class Plan:
 
     Attributes:
         table: a key of `TABLES`.
-        base: path of the configuration that the rows change.
-        name: of that configuration, as the user gave it.
-        runs: in the order of the rows, each with all its seeds.
+        name: of the configuration that the rows change, as the user gave it.
+        seeds: runs of each row and fold.
+        runs: of each row, in the order of folds and then seeds.
     """
 
     table: str
-    base: pathlib.Path
     name: str
-    runs: tuple[Run, ...]
+    seeds: int
+    runs: Mapping[Row, tuple[Run, ...]]
 
 
 def plan(
@@ -161,7 +155,7 @@ def plan(
     Args:
         table: a key of `TABLES`.
         names: rows of the table by name; all rows for None.
-        seeds: runs of each row.
+        seeds: runs of each row, and of each fold of the configuration's `data.fold`.
         base: the configuration without a change: a path, or the name of a shipped configuration.
         overrides: changes of that configuration, "KEY=VALUE".
         workdir: directory of all runs.
@@ -171,28 +165,24 @@ def plan(
             a work directory holds another run.
 
     Example:
-        >>> len(plan("5a", ["Slow-only"], 3, "ablations/demo", [], pathlib.Path("runs/ablations")).runs)
-        3
+        >>> runs = plan("5a", ["Slow-only"], 3, "gestures", [], pathlib.Path("runs/ablations")).runs
+        >>> [len(runs_of_row) for runs_of_row in runs.values()]
+        [33]
     """
-    rows, path = choose_rows(table, names), config.find(base)
-    config.load(path, overrides)  # report its mistakes before those of the rows
-    runs = []
-    for row, seed in itertools.product(rows, range(seeds)):
-        place = workdir / pathlib.Path(row.config).stem / f"seed{seed}"
-        run = Run(row, change(path, row, overrides, seed), place, workdir / "records")
-        if run.sees_flow:  # computing it takes longest, so only a run that sees it has it
-            run = dataclasses.replace(run, records=workdir / "records_flow")
-        if run.settings.data.dataset != "records":
-            prepare.check_installed(_prepare_settings(run))
-        check_workdir(run.workdir, run.from_records)
-        runs.append(run)
-    return Plan(table, path, os.fspath(base), tuple(runs))
+    rows = choose_rows(table, names)
+    config.load(base, overrides)  # report its mistakes before those of the rows
+    runs = {}
+    for row in rows:
+        place = workdir / pathlib.PurePath(row.config).name
+        runs[row] = tuple(repeats.repeat(change(base, table, row, overrides), seeds, place, workdir / "records"))
+    return Plan(table, os.fspath(base), seeds, runs)
 
 
 def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
     """Train the runs of a plan and write the table as Markdown, JSON and a plot.
 
-    Runs that are complete are not repeated; an interrupted run is resumed.
+    Runs that are complete are not repeated; an interrupted run is resumed. All rows train on a fold and a seed before
+    the next one begins.
 
     Args:
         plan: see `plan`.
@@ -202,19 +192,24 @@ def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
     Returns:
         The page.
     """
-    prepare_videos(plan.runs)
-    accuracy: dict[Row, list[float]] = {}
-    for number, one in enumerate(plan.runs, 1):
-        print(f"\n{one.row.name}, seed {one.settings.seed} ({number} of {len(plan.runs)}): {one.workdir}", flush=True)
-        accuracy.setdefault(one.row, []).append(train(one))
-    results = summarize(plan.base, accuracy)
+    order = [(row, run) for runs in zip(*plan.runs.values()) for row, run in zip(plan.runs, runs)]
+    repeats.prepare_videos([run for _, run in order])
+    accuracy: dict[Row, list[float]] = {row: [] for row in plan.runs}
+    for number, (row, run) in enumerate(order, 1):
+        print(f"\n{row.name}, {run.workdir.name} ({number} of {len(order)}): {run.workdir}", flush=True)
+        accuracy[row].append(100 * repeats.train(run)["top1"])
+    results = summarize({row: np.reshape(top1, (-1, plan.seeds)) for row, top1 in accuracy.items()})
+    comparisons = compare(results)
 
     from ..evaluation.report import plots
 
     rows, picture = [dataclasses.asdict(result) for result in results], output.with_suffix(".png")
-    text = page(plan, command, results, picture.name)
+    hours = sum(run.seconds for _, run in order) / 3600
+    text = page(plan, command, results, comparisons, hours, picture.name)
     plots.save_ablation(rows, f"Table {plan.table}: {TABLES[plan.table][0]}", picture)
-    write_text(output.with_suffix(".json"), json.dumps(rows, indent=2) + "\n")
+    pairs = [{**dataclasses.asdict(pair), "verdict": pair.verdict} for pair in comparisons]
+    about = {"command": command, "machine": cpu_name(), "cores": core_count(), "hours": hours}
+    write_text(output.with_suffix(".json"), json.dumps({**about, "rows": rows, "comparisons": pairs}, indent=2) + "\n")
     write_text(output, text)
     return text
 
@@ -233,28 +228,28 @@ def choose_rows(table: str, names: Sequence[str] | None) -> list[Row]:
     return [row for row in rows if not names or row.name in names]
 
 
-def full_size(base: pathlib.Path, row: Row) -> SlowFastSpec:
-    """Return the network of a row as in the paper. The rows' files lie beside `base`, or in `ablations` there."""
-    place = base.parent if base.parent.name == ROWS else base.parent / ROWS
-    return config.load(place / row.config).spec()
+def full_size(row: Row) -> SlowFastSpec:
+    """Return the network of a row as in the paper."""
+    return config.load(row.config).spec()
 
 
-def changed_fields(base: pathlib.Path, row: Row) -> dict[str, typing.Any]:
+def changed_fields(row: Row) -> dict[str, typing.Any]:
     """Return the fields of the network that a row changes, by name."""
-    before, after = full_size(base, Row("", REFERENCE, 0)), full_size(base, row)
+    before, after = full_size(Row("", REFERENCE, 0)), full_size(row)
     fields = (field.name for field in dataclasses.fields(before))
     return {name: getattr(after, name) for name in fields if getattr(after, name) != getattr(before, name)}
 
 
-def change(base: pathlib.Path, row: Row, overrides: Sequence[str], seed: int) -> config.Config:
-    """Return the configuration of a run.
+def change(base: str | os.PathLike, table: str, row: Row, overrides: Sequence[str]) -> config.Config:
+    """Return the configuration of a row's runs: it has the row's value of every field that the table changes.
 
     Raises:
         InputError: if the row does not fit the configuration, or its model is not trained for top-1.
     """
-    changes = [f"model.{name}={json.dumps(value)}" for name, value in changed_fields(base, row).items()]
+    names = dict.fromkeys(name for other in TABLES[table][1] for name in changed_fields(other))
+    changes = [f"model.{name}={json.dumps(getattr(full_size(row), name))}" for name in names]
     try:
-        settings = config.load(base, [*overrides, *changes, f"seed={seed}"])
+        settings = config.load(base, [*overrides, *changes])
     except InputError as error:
         raise InputError(f"{row.name}: {error}") from error
     if settings.spec().activation != "softmax":
@@ -262,100 +257,77 @@ def change(base: pathlib.Path, row: Row, overrides: Sequence[str], seed: int) ->
     return settings
 
 
-def prepare_videos(runs: Sequence[Run]) -> None:
-    """Prepare the videos as records, once for all runs: decoding them takes longer than training such networks."""
-    for one in {one.records: one for one in runs if one.settings.data.dataset != "records"}.values():
-        settings = one.settings.model_copy(update={"prepare": _prepare_settings(one)})
-        prepare.prepare(settings, str(one.records))
-
-
-def _prepare_settings(run: Run) -> config.Prepare:
-    return run.settings.prepare.model_copy(update={"flow": run.sees_flow})
-
-
-def train(run: Run) -> float:
-    """Train a run, or what is left of it, and return its top-1 in %."""
-    path = run.workdir / "metrics.json"
-    if not path.exists():
-        import keras
-
-        from . import run as training
-
-        keras.backend.clear_session()
-        if result := training.train(run.from_records, run.workdir):
-            print(result.summary())
-    return 100 * json.loads(path.read_text())["top1"]
-
-
-def summarize(base: pathlib.Path, accuracy: Mapping[Row, Sequence[float]]) -> list[RowResult]:
-    """Return the result of each row.
-
-    Args:
-        base: path of the configuration.
-        accuracy: top-1 in % of each run of each row.
-    """
+def summarize(accuracy: Mapping[Row, np.ndarray]) -> list[RowResult]:
+    """Return the result of each row, given its top-1 in %, `[folds, seeds]`."""
     return [
         RowResult(
             row=row.name,
             config=row.config,
-            change=changed_fields(base, row),
-            multiply_adds=total(full_size(base, row))["multiply_adds"],
+            change=changed_fields(row),
+            multiply_adds=total(full_size(row))["multiply_adds"],
             published=row.published,
-            top1=values,
-            mean=statistics.mean(values),
-            spread=statistics.stdev(values) if len(values) > 1 else None,
+            top1=values.tolist(),
+            estimate=repeats.estimate(values),
         )
         for row, values in accuracy.items()
     ]
 
 
-def otherwise_ordered(results: Sequence[RowResult]) -> list[str]:
-    """Return a line for each pair of rows whose order differs from the published one."""
-    lines = []
+def compare(results: Sequence[RowResult]) -> list[Comparison]:
+    """Return the comparison of each pair of rows, the largest published difference first."""
+    pairs = []
     for one, two in itertools.combinations(results, 2):
         if one.published < two.published:
             one, two = two, one
-        excess, gap = two.mean - one.mean, one.published - two.published
-        if not gap or excess <= 0:
-            continue
-        line = f"- {two.row} is {excess:.1f} above {one.row}, published {gap:.1f} below"
-        if one.spread is not None and two.spread is not None and excess < math.hypot(one.spread, two.spread):
-            line += "; within the spread of the seeds"
-        lines.append(line)
-    return lines
+        difference = repeats.estimate(np.subtract(one.top1, two.top1))
+        pairs.append(Comparison(one.row, two.row, one.published - two.published, difference))
+    return sorted(pairs, key=lambda pair: -pair.published)
 
 
-def page(plan: Plan, command: str, results: Sequence[RowResult], picture: str) -> str:
+def page(
+    plan: Plan,
+    command: str,
+    results: Sequence[RowResult],
+    comparisons: Sequence[Comparison],
+    hours: float,
+    picture: str,
+) -> str:
     """Return the table as Markdown.
 
     Args:
         plan: of the runs.
         command: that writes the page.
         results: of the rows.
+        comparisons: of the pairs of rows.
+        hours: of computing.
         picture: path of the plot, from the page.
     """
-    settings = plan.runs[0].settings
-    spec = settings.spec()
+    settings = next(iter(plan.runs.values()))[0].settings
+    spec, fold = settings.spec(), settings.data.fold
+    units = "Student's t over folds, each the mean of its seeds" if fold else "Student's t over seeds"
+    times = f"{fold[1]} folds and {plan.seeds} seeds" if fold else f"{plan.seeds} seeds"
     lines = [
         f"# Table {plan.table}: {TABLES[plan.table][0]}",
         "",
         f"    {command}",
         "",
         "Published: top-1 in % on Kinetics-400 of the 4x16 R50 form, whose multiply-adds (G, one 256 x 256 clip) are",
-        "counted by this package. Here: top-1 in % of small networks with the same change, on videos that are made,",
-        "mean and sample standard deviation over seeds. Without a change they are",
-        f"`{plan.name}`: depth {spec.depth}, width {spec.width}, {spec.frames}x{spec.stride}, {settings.train.epochs}"
-        " epochs.",
-        "Compare orders, not figures.",
+        "counted by this package.",
+        f"Here: top-1 in % on `{settings.data.dataset}` of small networks with the same change, mean over {times},",
+        f"with its 95% interval ({units}). Without a change they are `{plan.name}`:",
+        f"depth {spec.depth}, width {spec.width}, {spec.frames}x{spec.stride}, {settings.train.epochs} epochs.",
+        f"{hours:.1f} hours of computing on {core_count()} cores, {cpu_name()}.",
         "",
-        "| row | multiply-adds | published | here, mean | spread | each seed |",
-        "|---|---|---|---|---|---|",
+        "| row | multiply-adds | published | here |",
+        "|---|---|---|---|",
     ]
     for row in results:
-        spread = "" if row.spread is None else f"{row.spread:.1f}"
-        seeds = ", ".join(f"{value:.1f}" for value in row.top1)
         cost = row.multiply_adds / 1e9
-        lines.append(f"| {row.row} | {cost:.1f} | {row.published:.1f} | {row.mean:.1f} | {spread} | {seeds} |")
-    others = otherwise_ordered(results)
-    lines += ["", "In another order than published:" if others else "All rows are in the published order.", *others]
+        lines.append(f"| {row.row} | {cost:.1f} | {row.published:.1f} | {row.estimate.text(digits=1)} |")
+    if comparisons:
+        lines += ["", "Differences in points, paired over folds and seeds:", ""]
+        lines += ["| row | against | published | here | order |", "|---|---|---|---|---|"]
+    for pair in comparisons:
+        here = pair.difference.text(digits=1)
+        lines.append(f"| {pair.row} | {pair.other} | {pair.published:.1f} | {here} | {pair.verdict} |")
     return "\n".join([*lines, "", f"![Accuracy against cost]({picture})"]) + "\n"

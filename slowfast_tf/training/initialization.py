@@ -7,6 +7,7 @@ import keras
 from ..checkpoints.loading import variables
 from ..checkpoints.names import load
 from ..errors import InputError
+from ..models.spec import NONLOCAL, SlowFastSpec
 
 
 def initialize(model: keras.Model, path: str) -> None:
@@ -17,11 +18,11 @@ def initialize(model: keras.Model, path: str) -> None:
         path: of the model, or its name, as `slowfast_tf.load` takes it.
 
     Raises:
-        InputError: if the architecture, channel order or normalization differs.
+        InputError: if the architecture, channel order, normalization, Fast input or kind of non-local block differs.
     """
     source = load(path)
     names = {layer.name for layer in source.layers}
-    for name in ("channel_order", "mean", "std"):
+    for name in _shapeless(source.spec, model.spec):
         there, here = getattr(source.spec, name), getattr(model.spec, name)
         if there != here:
             value = json.dumps(there)
@@ -44,3 +45,13 @@ def initialize(model: keras.Model, path: str) -> None:
             )
         for name, variable in here.items():
             variable.assign(there[name])
+
+
+def _shapeless(source: SlowFastSpec, spec: SlowFastSpec) -> list[str]:
+    """Return the fields that must be equal for the weights to fit, and that change none of their shapes."""
+    names = ["channel_order", "mean", "std"]
+    if "fast" in source.pathways and "fast" in spec.pathways:
+        names.append("fast_input")
+    if "none" not in (source.nonlocal_kind, spec.nonlocal_kind):
+        names.extend(NONLOCAL)
+    return names

@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from ..data.pipeline import Clips
@@ -12,6 +13,7 @@ from ..evaluation.report import plots
 from ..files.atomic import atomic
 from ..inference import people
 from ..inference.predictor import Predictor
+from ..models.spec import SlowFastSpec
 
 LEAST_SIDE = 480  # pixels of a picture with boxes: smaller labels are hard to read
 
@@ -31,18 +33,14 @@ def show_prediction(model: keras.Model, clips: Clips, path: pathlib.Path) -> Non
     middle = len(truth) // 2
     inputs = {name: x[middle : middle + 1] for name, x in inputs.items()}
     scores = Predictor(model).score_inputs(inputs)[0].numpy()
-    if spec.slow_input == "flow":  # to the right as red, downwards as green
-        motion = inputs["slow"].numpy()
-        frames = np.concatenate([motion, np.zeros_like(motion[..., :1])], -1) / 2 + 0.5
-        frames, seen = (frames - spec.mean) / spec.std, {"Slow": range(spec.frames)}
-    elif spec.fast_input == "rgb":
-        frames = inputs[spec.pathways[-1]]
+    shown, frames = _pictures(inputs, spec)
+    if shown == spec.pathways[-1]:
         indices = {"slow": spec.slow_index, "fast": range(spec.clip_frames)}
-        seen = {name.title(): indices[name] for name in ("slow", "fast") if name in spec.pathways}
-    else:  # the Fast pathway's input is not an image
-        frames, seen = inputs["slow"], {"Slow": range(spec.frames)}
+        seen = {name.title(): indices[name] for name in spec.pathways}
+    else:
+        seen = {"Slow": range(spec.frames)}
     title = ", ".join(name for name, happens in zip(clips.labels, truth[middle].numpy()) if happens)
-    plots.save_prediction(denormalize(frames[0], spec), seen, scores, clips.labels, title, path)
+    plots.save_prediction(frames, seen, scores, clips.labels, title, path)
 
 
 def show_boxes(model: keras.Model, clips: Clips, path: pathlib.Path) -> None:
@@ -56,8 +54,8 @@ def show_boxes(model: keras.Model, clips: Clips, path: pathlib.Path) -> None:
     spec = model.spec
     inputs, _, boxes, _ = next(iter(clips.key_frames()))
     scores = Predictor(model).score_inputs(inputs)[0].numpy()
-    name = spec.pathways[-1] if spec.fast_input == "rgb" else "slow"
-    frame = denormalize(inputs[name][0, inputs[name].shape[1] // 2].numpy(), spec)
+    _, frames = _pictures(inputs, spec)
+    frame = frames[len(frames) // 2]
     scale = -(-LEAST_SIDE // min(frame.shape[:2]))
     found = []
     for number, (corners, row) in enumerate(zip(boxes.numpy(), scores)):
@@ -65,3 +63,13 @@ def show_boxes(model: keras.Model, clips: Clips, path: pathlib.Path) -> None:
         found.append(people.Person(0.0, tuple(corners), track=number, actions=best))
     with atomic(path) as temporary:
         Image.fromarray(people.draw(frame.repeat(scale, 0).repeat(scale, 1), found)).save(temporary)
+
+
+def _pictures(inputs: dict[str, tf.Tensor], spec: SlowFastSpec) -> tuple[str, np.ndarray]:
+    """Return the pathway whose input shows a clip best, and the first clip as it sees it, uint8 `[T, H, W, 3]`."""
+    name = "fast" if "slow" not in inputs or ("fast" in inputs and spec.fast_input == "rgb") else "slow"
+    frames = inputs[name].numpy()[0]
+    if spec.input_channels(name) == 2:  # optical flow: to the right as red, downwards as green
+        motion = np.concatenate([frames, np.zeros_like(frames[..., :1])], -1) / 2 + 0.5
+        return name, np.clip(motion * 255, 0, 255).round().astype(np.uint8)
+    return name, denormalize(np.broadcast_to(frames, (*frames.shape[:3], 3)), spec)

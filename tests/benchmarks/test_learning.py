@@ -115,13 +115,6 @@ def test_command(values, put, tmp_path, monkeypatch, capsys):
 LOSSES = {learning.OURS: [1.5, 1.0002], learning.TORCH: [1.5, 1.0], learning.again(): [1.5, 1.003]}
 
 
-def test_interval():
-    """Worked by hand: mean 2, deviation 1, and Student's t of 4.3027 with two degrees of freedom."""
-    low, high = learning.interval([1.0, 2.0, 3.0])
-    assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
-    assert learning.interval([1.0, 1.0]) == (1.0, 1.0)
-
-
 @pytest.mark.parametrize(
     "change, message",
     [

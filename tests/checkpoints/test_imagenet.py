@@ -6,6 +6,7 @@ import pytest
 
 from slowfast_tf import checkpoints, convert
 from slowfast_tf.errors import InputError
+from slowfast_tf.models.description import read_saved_spec
 from slowfast_tf.models.slowfast import SlowFast
 
 # ImageNet.
@@ -74,6 +75,15 @@ def test_imagenet_under_lateral_connections(resnet50, tmp_path, capsys):
     expected = image.get_layer("conv3_block1_0_conv").get_weights()[0]
     np.testing.assert_allclose(found[0, :, :, :256], expected, rtol=1e-6)
     assert not found[0, :, :, 256:].any()
+
+    # By a published name, and for labels of any number.
+    name = ("--preset", "slow_8x8_r50_imagenet_k400_mmaction2", "--overwrite", "--num-classes", "4")
+    convert.main([*arguments, *name, "--activation", "sigmoid"])
+    spec = read_saved_spec(tmp_path / "model.keras")[0]
+    assert (spec.pathways, spec.num_classes, spec.labels, spec.activation) == (("slow",), 4, (), "sigmoid")
+    assert spec.mean == pytest.approx((0.485, 0.456, 0.406)) and spec.views.to_the_end
+    with pytest.raises(InputError, match="nor a preset; did you mean 'slow_8x8_r50'"):
+        convert.main([*arguments, "--overwrite", "--preset", "slow_8x8_r5"])
 
     with pytest.raises(InputError, match="fits a Slow pathway of depth 50 and width 64"):
         checkpoints.inflate_imagenet(path, SlowFast("slow_8x8_r50", depth=10))

@@ -13,6 +13,7 @@ from helpers.golden import GOLDEN, SLOWFAST, golden, load, needs_golden, needs_t
 from slowfast_tf import checkpoints, convert
 from slowfast_tf.errors import InputError
 from slowfast_tf.exporting.folding import fold
+from slowfast_tf.models.description import read_saved_spec
 from slowfast_tf.models.slowfast import SlowFast
 from slowfast_tf.models.views import Views
 
@@ -146,7 +147,9 @@ def test_command(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
     # A preset overrules the guess; a class count leaves the classifier out and all else as it was.
-    convert.main([str(source), "--output", str(output), "--preset", "slowfast_4x16_r50", "--num-classes", "7"])
+    preset = ("--preset", "slowfast_4x16_r50", "--num-classes", "7")
+    fails("20 classes, as no known data set", *preset)
+    convert.main([str(source), "--output", str(output), *preset, "--activation", "softmax"])
     said = capsys.readouterr().out
     assert "PyTorchVideo: slow and fast, depth 50, width 16, 4x16" in said and "assumed" not in said
     model = keras.models.load_model(output)
@@ -272,11 +275,23 @@ def test_what_is_asked_for(tmp_path):
     # The two differ in the crop of their tests alone.
     segments = made(tmp_path / "ssv2.pyth", classes=174)
     checkpoint, name = checkpoints.read_checkpoint(segments), "slowfast_16x8_r50_multigrid_ssv2_pyslowfast"
-    assert checkpoint.spec.crop_size == 256 and "as slowfast_16x8_r50_ssv2_pyslowfast" in checkpoint.assumed
-    spec = checkpoints.read_checkpoint(segments, name).spec
+    assert checkpoint.spec.crop_size == 256
+    protocol = (
+        '; frame_rate null; frame_index "segments"; views 1x1, fused by mean; channel_order "rgb"; crop_size 256;'
+        ' activation "softmax", as slowfast_16x8_r50_ssv2_pyslowfast: the file does not say;'
+        f" {name} has crop_size 224"
+    )
+    assert checkpoint.assumed == f"assumed 16x8, alpha 4{protocol}"
+    checkpoint = checkpoints.read_checkpoint(segments, name)
+    spec = checkpoint.spec
     assert (spec.frames, spec.crop_size, spec.frame_index, spec.views) == (16, 224, "segments", Views(1, 1))
-    spec = checkpoints.read_checkpoint(segments, "slowfast_16x8_r50").spec  # what the two have in common
+    assert not checkpoint.assumed
+    checkpoint = checkpoints.read_checkpoint(segments, "slowfast_16x8_r50")  # what the two have in common
+    spec = checkpoint.spec
     assert (spec.frames, spec.crop_size, spec.frame_index, spec.views) == (16, 256, "segments", Views(1, 1))
+    assert checkpoint.assumed == f"assumed {protocol[2:]}"
+    checkpoint = checkpoints.read_checkpoint(segments, frames=8, stride=8, alpha=4, activation="sigmoid")
+    assert checkpoint.assumed == f"assumed {protocol[2:]}".replace('; activation "softmax"', "")
 
 
 @needs_torch
@@ -300,6 +315,10 @@ def test_other_families_are_refused_by_name(tmp_path):
         ("roi_head.shared_head.fbo.st_feat_conv.weight", r"a network with a long-term feature bank \(LFB\)"),
         ("roi_head.shared_head.convs.0.conv.weight", "ACRN"),
         ("patch_embed.proj.weight", "a transformer"),
+        ("backbone.layer1.0.conv1.conv.conv_s.weight", r"R\(2\+1\)D"),
+        ("blocks.1.res_blocks.0.branch2.conv_b.conv_t.weight", r"R\(2\+1\)D"),
+        ("cls_head.fc3d.6.weight", r"OmniSource, whose backbone is another one \(OmniResNet\)"),
+        ("neck.lateral_convs.0.conv.weight", "TPN"),
     ):
         with pytest.raises(InputError, match=f"made.pyth is of {family}, which this package does not build"):
             checkpoints.read_checkpoint(written({**slow, extra: torch.zeros(1)}))
@@ -361,3 +380,17 @@ def test_labels_by_the_number_of_classes(classes, first, tmp_path):
     checkpoint = checkpoints.read_checkpoint(path, frames=2, stride=8, alpha=4, activation="softmax")
     assert next(iter(checkpoint.spec.labels), None) == first
     assert checkpoints.build_model(checkpoint, num_classes=5).spec.labels == ()
+
+
+@needs_torch
+@needs_golden
+def test_new_classes_keep_the_activation(tmp_path):
+    """Of the file's configuration, and of the data set that the number of classes tells."""
+    content = load(GOLDEN / "pyslowfast_slow_8x8_r50_w16.pyth")
+    content["cfg"] = content["cfg"].replace("HEAD_ACT: softmax", "HEAD_ACT: sigmoid")
+    torch.save(content, tmp_path / "made.pyth")
+    for file in (tmp_path / "made.pyth", GOLDEN / "pyslowfast_charades_slowfast_16x8_r50_w8.pkl"):
+        output = tmp_path / f"{file.stem}.keras"
+        convert.main([str(file), "--output", str(output), "--num-classes", "7"])
+        spec = read_saved_spec(output)[0]
+        assert (spec.num_classes, spec.activation) == (7, "sigmoid")

@@ -33,6 +33,14 @@ def test_recognition():
     assert (fields["activation"], fields["dropout"]) == ("softmax", 0.5)
     center = changed(NONLOCAL, ("crop_size=256, type='ThreeCrop'", "crop_size=224, type='CenterCrop'"))
     assert (str(center["views"]), center["crop_size"]) == ("10x1", 224)
+    # Several data sets, as for Kinetics-710.
+    steps = (
+        "dict(clip_len=4, frame_interval=16, num_clips=10, type='SampleFrames'), dict(crop_size=256, type='ThreeCrop')"
+    )
+    several = f"dataset=dict(datasets=[dict(pipeline=[{steps}]), dict()], type='ConcatDataset')"
+    assert mmaction2.settings(f"{configuration(NONLOCAL)}\ntest_dataloader = dict({several})") == fields
+    with pytest.raises(InputError, match="has test steps .*TenCrop.*; this package needs ThreeCrop or CenterCrop$"):
+        changed(NONLOCAL, ("ThreeCrop", "TenCrop"))
 
 
 def test_nonlocal_blocks():
@@ -101,9 +109,50 @@ def test_what_weights_do_not_tell(tmp_path):
     headless = written(tmp_path, DETECTION, lambda state: state.pop("roi_head.bbox_head.fc_cls.weight"))
     with pytest.raises(InputError, match="1 missing: head/classifier/kernel"):
         checkpoints.build_model(checkpoints.read_checkpoint(headless, "slowfast_8x8_r50_max_ava"))
-    path = written(tmp_path, DETECTION, lambda state: None)
     spec = checkpoints.read_checkpoint(written(tmp_path, "mmaction2_ava_slowfast_4x16_r50_w8", lambda state: None)).spec
     assert (spec.frames, spec.roi_time, spec.roi_bins, spec.num_classes, spec.lateral_norm) == (4, "mean", 8, 80, False)
+
+
+def test_the_configuration_counts_before_a_name():
+    """A name of another network is refused; that of the same one, published or not, changes nothing."""
+    for name, preset, match in (
+        (DETECTION, "slowfast_8x8_r50_ava", 'states roi_time "max" in its configuration, and slowfast_8x8_r50_ava has'),
+        (NONLOCAL, "slow_4x16_r50_nl", 'states nonlocal_kind "softmax" in its configuration, and slow_4x16_r50_nl has'),
+        (NONLOCAL, "slow_8x8_r50_nl_imagenet_k400_mmaction2", "states frames 4 in its configuration, and slow_8x8_r50"),
+        (NONLOCAL, "slow_4x16_r50_imagenet_k400_mmaction2", "is not slow_4x16_r50_imagenet_k400_mmaction2"),
+    ):
+        with pytest.raises(InputError, match=match):
+            checkpoints.read_checkpoint(GOLDEN / f"{name}.pth", preset)
+    for name, preset in (
+        (DETECTION, "slowfast_8x8_r50_max_ava_mmaction2"),
+        (NONLOCAL, "slow_4x16_r50_nl_imagenet_k400"),
+        ("mmaction2_slowfast_4x16_r101_r50_w8", "slowfast_4x16_r101_r50"),
+    ):
+        checkpoint = checkpoints.read_checkpoint(GOLDEN / f"{name}.pth", preset)
+        assert checkpoint.spec == checkpoints.read_checkpoint(GOLDEN / f"{name}.pth").spec and not checkpoint.assumed
+
+
+def test_the_publishers_networks_count_before_a_preset(tmp_path):
+    """A preset has PySlowFast's non-local block."""
+    path = written(tmp_path, NONLOCAL, lambda state: None)
+    checkpoint = checkpoints.read_checkpoint(path, "slow_4x16_r50_nl", activation="softmax")
+    spec = checkpoint.spec
+    assert (spec.frames, spec.nonlocal_kind, spec.nonlocal_pool_last) == (4, "softmax", True)
+    assert 'assumed nonlocal_kind "softmax"; nonlocal_pool [1, 2, 2]; nonlocal_pool_last true' in checkpoint.assumed
+
+
+def test_two_equal_pathways_are_no_network_of_two_depths(tmp_path):
+    """R101 in both; the published network has R50 in the Fast pathway."""
+
+    def deepen(state):
+        last = {name: v for name, v in state.items() if name.startswith("backbone.fast_path.layer3.5.")}
+        for block in range(6, 23):
+            state.update({name.replace("layer3.5", f"layer3.{block}"): v for name, v in last.items()})
+
+    path = written(tmp_path, "mmaction2_slowfast_4x16_r101_r50_w8", deepen)
+    with pytest.raises(InputError, match="no published network is like it; a preset is needed") as error:
+        checkpoints.read_checkpoint(path, activation="softmax")
+    assert error.value.argument == "preset"
 
 
 def test_context_and_a_hidden_layer(tmp_path):
@@ -127,14 +176,18 @@ def test_context_and_a_hidden_layer(tmp_path):
 
 
 def test_multisports(tmp_path):
-    """66 classes without a background."""
+    """66 classes without a background; time stamps count frames, so the stride counts those of each video."""
 
     def change(state):
         for end in ("weight", "bias"):
             state[f"roi_head.bbox_head.fc_cls.{end}"] = state[f"roi_head.bbox_head.fc_cls.{end}"][:66]
 
-    spec = checkpoints.read_checkpoint(written(tmp_path, "mmaction2_ava_slowfast_4x16_r50_w8", change)).spec
-    assert (spec.num_classes, spec.labels[0], spec.activation) == (66, "aerobic_push_up", "softmax")
+    name = "mmaction2_ava_slowfast_4x16_r50_w8"
+    text = configuration(name).replace("multilabel=True", "multilabel=False")
+    for configured in (None, text.replace("type='AVADataset'", "fps=1, type='AVADataset'")):
+        spec = checkpoints.read_checkpoint(written(tmp_path, name, change, configured)).spec
+        assert (spec.num_classes, spec.labels[0], spec.activation) == (66, "aerobic_push_up", "softmax")
+        assert (spec.frame_rate, spec.person_score) == (None, 0.9)
 
 
 def test_optical_flow(tmp_path):

@@ -1,4 +1,4 @@
-"""`python -m slowfast_tf.ablate`: mistakes, the files it writes, and how it resumes."""
+"""`python -m slowfast_tf.ablate` and `cross_validate`: mistakes, the files they write, and how they resume."""
 
 import json
 import os
@@ -8,12 +8,11 @@ import sys
 
 import pytest
 
-from slowfast_tf import ablate, config, runtime
-from slowfast_tf.data.datasets.synthetic import movers
+from slowfast_tf import ablate, config, cross_validate, runtime
 from slowfast_tf.errors import InputError
+from slowfast_tf.evaluation.scores import load_scores
 
 ROOT = pathlib.Path(__file__).parents[2]
-BASE = ROOT / "configs/ablations/demo.json"
 
 
 @pytest.mark.parametrize(
@@ -23,63 +22,94 @@ BASE = ROOT / "configs/ablations/demo.json"
         (["--seeds", "0"], "--seeds must be at least 1; got 0"),
         (["--output", "table.txt"], "--output must end in .md; got table.txt"),
         (["--config", "none.json"], "cannot read the configuration none.json"),
-        (["--config", str(ROOT / "configs/charades.json")], "the table is of top-1"),
+        (["--config", "charades"], "the table is of top-1"),
     ],
 )
 def test_mistakes(words, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
-        ablate.main(["--table", "5a", *words])
+        ablate.main(["--table", "5a", "--config", "gestures", *words])
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--seeds", "0"], "--seeds must be at least 1; got 0"),
+        (["--config", "demo"], "cross-validation needs folds; set data.fold"),
+        (["--set", "train.keep=top1"], "the fold would choose the epoch that is tested on it; set train.keep to last"),
+    ],
+)
+def test_mistakes_of_cross_validation(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        cross_validate.main(["--config", "gestures", *words])
     assert not os.listdir(tmp_path)
 
 
 @pytest.mark.slow
-def test_the_command_goes_on(tmp_path, capsys):
-    """A row that is done is not trained again; the table has it all the same."""
-    movers.make(tmp_path / "movers", train=12, validation=6)
-    changes = ["data.root=" + str(tmp_path / "movers"), "train.epochs=1", "train.batch_size=6", "model.width=8"]
-    changes += ["train.warmup_epochs=0", "test.clips=1", "data.crop_size=48", "data.short_sides=[48, 48]"]
-    changes.append("model.crop_size=48")
-    words = ["--table", "5a", "--config", str(BASE), "--workdir", str(tmp_path / "runs"), "--seeds", "1"]
-    words += [word for change in changes for word in ("--set", change)]
-    ablate.main([*words, "--rows", "Slow-only"])
-    done = tmp_path / "runs/table5a_slow_only/seed0/metrics.json"
-    before = done.stat().st_mtime_ns
-    output = tmp_path / "docs/table.md"
-    ablate.main([*words, "--rows", "Fast-only", "Slow-only", "--output", str(output)])
-    assert done.stat().st_mtime_ns == before
+def test_folds_and_rows(tmp_path, configure, capsys):
+    """Two folds of two rows. What is done is not trained again; the network without a change is trained once."""
+    configure("data.fold=[0,2]", "train.keep=last", "test.clips=1", "test.crops=1").save(tmp_path / "tiny.json")
+    words = ["--config", str(tmp_path / "tiny.json"), "--seeds", "1"]
+    output = tmp_path / "docs/folds.md"
+    cross_validate.main([*words, "--workdir", str(tmp_path / "runs"), "--output", str(output)])
     found = json.loads(output.with_suffix(".json").read_text())
-    assert [row["row"] for row in found] == ["Slow-only", "Fast-only"]
-    for row, place in zip(found, ("table5a_slow_only", "table5a_fast_only")):
-        run = tmp_path / "runs" / place / "seed0"
-        assert row["top1"] == [100 * json.loads((run / "metrics.json").read_text())["top1"]]
-    settings = json.loads((tmp_path / "runs/table5a_slow_only/seed0/config.json").read_text())
-    assert settings["model"]["pathways"] == ["slow"]
+    assert found["videos"] == 8 and found["by_fold"]["videos"] == [4, 4] and found["seconds"] > 1
+    scores = [load_scores(tmp_path / f"runs/fold{fold}_seed0/scores.npz") for fold in range(2)]
+    assert not set(scores[0].ids) & set(scores[1].ids)
+    right = sum(int((one.scores.argmax(1) == one.labels.argmax(1)).sum()) for one in scores)
+    assert found["metrics"]["top1"]["mean"] == right / 8 and len(found["mistaken"]) == 8 - right
+    assert sum(count for _, _, count in found["pairs"]) == 8 - right
     text = output.read_text()
+    assert f"| top1 | {right / 8:.3f} (" in text and "8 videos in 2 folds, one seed" in text
+    assert "<h2>Mistaken videos: " in output.with_suffix(".html").read_text()
+    again = output.read_text()
+    cross_validate.main([*words, "--workdir", str(tmp_path / "runs"), "--output", str(output)])
+    assert output.read_text() == again
+
+    rows = ["--table", "5a", *words, "--workdir", str(tmp_path / "rows")]
+    ablate.main([*rows, "--rows", "Slow-only"])
+    done = tmp_path / "rows/table5a_slow_only/fold1_seed0/metrics.json"
+    before = done.stat().st_mtime_ns
+    table = tmp_path / "docs/table.md"
+    ablate.main([*rows, "--rows", "Fast-only", "Slow-only", "--output", str(table)])
+    assert done.stat().st_mtime_ns == before
+    found = json.loads(table.with_suffix(".json").read_text())
+    assert [row["row"] for row in found["rows"]] == ["Slow-only", "Fast-only"] and len(found["comparisons"]) == 1
+    for row, place in zip(found["rows"], ("table5a_slow_only", "table5a_fast_only")):
+        metrics = [json.loads((tmp_path / f"rows/{place}/fold{k}_seed0/metrics.json").read_text()) for k in (0, 1)]
+        assert row["top1"] == [[100 * one["top1"]] for one in metrics]
+    settings = json.loads((tmp_path / "rows/table5a_slow_only/fold0_seed0/config.json").read_text())
+    assert settings["model"]["pathways"] == ["slow"]
+    text = table.read_text()
     assert "| Slow-only | 27.3 | 72.6 |" in text and "| Fast-only | 6.9 | 51.7 |" in text and "(table.png)" in text
-    assert output.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
-    assert "on 6 videos (" in capsys.readouterr().out  # each run's own summary
+    assert table.with_suffix(".png").read_bytes()[:4] == b"\x89PNG"
+    assert "on 4 videos (" in capsys.readouterr().out  # each run's own summary
     with pytest.raises(SystemExit) as end:
-        changed = [*words, "--set", "train.learning_rate=0.2", "--rows", "Slow-only"]
+        changed = [*rows, "--set", "train.learning_rate=0.2", "--rows", "Slow-only"]
         runtime.run(lambda: ablate.main(changed), ablate.ADVICE)
     assert end.value.code == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert "seed0 holds a run of another configuration (train" in error
+    assert "fold0_seed0 holds a run of another configuration (train" in error
     assert error.endswith("; choose another --workdir or remove it")
 
 
-def test_another_run_is_told_before_tensorflow_is_imported(tmp_path):
+@pytest.mark.parametrize(
+    "command, place", [("ablate", "table5a_slow_only/fold0_seed0"), ("cross_validate", "fold0_seed0")]
+)
+def test_another_run_is_told_before_tensorflow_is_imported(command, place, tmp_path):
     """The work directory holds a run of another configuration."""
-    place = tmp_path / "table5a_slow_only/seed0"
-    place.mkdir(parents=True)
-    config.load("demo").save(place / "config.json")
-    words = ["--table", "5a", "--rows", "Slow-only", "--seeds", "1", "--workdir", str(tmp_path)]
+    (tmp_path / place).mkdir(parents=True)
+    config.load("demo").save(tmp_path / place / "config.json")
+    words = ["--config", "gestures", "--seeds", "1", "--workdir", str(tmp_path)]
+    words += ["--table", "5a", "--rows", "Slow-only"] if command == "ablate" else []
     code = (
         "import sys; sys.argv = ['slowfast_tf']\n"
-        "from slowfast_tf import ablate\n"
-        f"try: ablate.main({words!r})\n"
+        f"from slowfast_tf import {command}\n"
+        f"try: {command}.main({words!r})\n"
         "except ValueError as error: print(error, 'tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert f"{place} holds a run of another configuration" in done.stdout, done.stderr
+    assert f"{tmp_path / place} holds a run of another configuration" in done.stdout, done.stderr
     assert done.stdout.endswith(" False\n") and not (tmp_path / "records").exists()

@@ -287,10 +287,11 @@ def test_report():
     page = Page(text)
     assert not page.outside and "http" not in text and "@import" not in text and "url(" not in text
     assert len(page.images) == 2 and all(image.startswith("data:image/png;base64,iVBOR") for image in page.images)
-    values, pairs, classes = page.tables
+    values, pairs, mistaken, classes = page.tables
     assert ["top1", "0.7500"] in values and ["skipped", "1"] in values and ["views", "10x3"] in values
     assert "top5" not in page.text  # of two classes it says nothing
     assert pairs[1:] == [["<b>bee & co", "ant", "1", "0.500"]]
+    assert mistaken[1:] == [["b", "<b>bee & co", "ant", "0.600", "0.400"]] and "Mistaken videos: 1" in page.text
     assert classes == [
         ["class", "videos", "accuracy", "precision", "most often predicted as"],
         ["ant", "2", "1.000", "0.667", ""],

@@ -44,19 +44,23 @@ def test_perfect_scores_and_swapped_ones(tested_detection):
 def test_classification_by_hand():
     scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.3, 0.5], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7]])
     figures = metrics.classification(np.array([0, 0, 1, 2]), scores)
-    # Right: all but the second. By class: a half, one, one.
-    assert figures == {"top1": 0.75, "mean_class_accuracy": pytest.approx(2.5 / 3)}
+    # Right: all but the second. By class: a half, one, one; precision one, one, a half; F1 2/3, 1, 2/3.
+    by_class = {"mean_class_accuracy": pytest.approx(2.5 / 3), "macro_f1": pytest.approx(7 / 9)}
+    assert figures == {"top1": 0.75, **by_class}
     # A class without videos does not count.
     figures = metrics.classification(np.array([0, 0, 1, 1]), scores)
-    assert figures == {"top1": 0.5, "mean_class_accuracy": 0.5}
+    assert figures == {"top1": 0.5, "mean_class_accuracy": 0.5, "macro_f1": pytest.approx(2 / 3)}
 
 
 @pytest.mark.legacy
 def test_classification_of_two_classes_and_of_one():
     scores = np.array([[0.6, 0.4], [0.2, 0.8], [0.3, 0.7]])
     figures = metrics.classification(np.array([0, 1, 0]), scores)
-    assert figures == {"top1": pytest.approx(2 / 3), "mean_class_accuracy": 0.75}
-    assert metrics.classification(np.array([1, 1, 1]), scores)["top1"] == pytest.approx(2 / 3)
+    two_thirds = pytest.approx(2 / 3)
+    of_class_1 = {"precision": 0.5, "recall": 1, "f1": two_thirds, "auc": 1}  # its video has the highest score
+    assert figures == {"top1": two_thirds, "mean_class_accuracy": 0.75, "macro_f1": two_thirds, **of_class_1}
+    figures = metrics.classification(np.array([1, 1, 1]), scores)
+    assert figures["top1"] == two_thirds and "auc" not in figures
     assert metrics.classification(np.array([0, 0]), np.ones((2, 1)))["top1"] == 1
 
 

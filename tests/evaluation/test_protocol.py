@@ -56,6 +56,7 @@ def test_an_override_of_a_view_keeps_the_models_other_fields():
         ("model.fast_kernels=[5, 5, 5, 5, 5]", r"model.fast_kernels: the weights are for \[5, 3, 3, 3, 3\]"),
         ("model.preset=slowfast_8x8_r101", "model.depth: the weights are for 50; received 101"),
         ("model.preset=slow_8x8_r50", 'model.pathways: the weights are for .* received \\["slow"\\]'),
+        ("model.preset=slowfast_8x8_r50_nl", 'model.nonlocal_kind: the weights are for "none"; received "dot_product"'),
     ],
 )
 def test_every_field_of_the_network_is_fixed(put, override, message):
@@ -68,12 +69,18 @@ def test_overrides_that_agree_with_the_network():
     """A published network may differ from its preset, such as in its lateral connections."""
     published = get_spec(MODEL, lateral_norm=False, lateral_kernel=5)
     assert choose(published, MODEL, {"model.preset", "model.depth", "model.width"}) == (published, [])
+    # Another kind of non-local block, and what only training reads.
+    published = get_spec("slowfast_8x8_r50_nl", nonlocal_kind="softmax", nonlocal_pool_last=True)
+    configured = get_spec("slowfast_8x8_r50_nl", dropout=0.0)
+    assert choose(published, configured, {"model.preset", "model.dropout"}) == (published, [])
 
 
 def test_weights_cannot_be_overridden():
     with pytest.raises(InputError, match="model.frames: the weights are for 8; received 4") as error:
         choose(MODEL, get_spec("slowfast_4x16_r50"), {"model.frames"})
     assert error.value.argument == "overrides"
+    with pytest.raises(InputError, match='model.head: the weights are for "pool"; received "roi"'):
+        choose(MODEL, get_spec("slowfast_8x8_r50_ava"), {"model.preset"})
 
 
 def test_an_override_that_does_not_fit_is_one_line():

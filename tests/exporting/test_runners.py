@@ -1,5 +1,6 @@
 """TFLite and ONNX files by the programs for devices, against the network."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from helpers.pictures import CLASSES, picture
 
 from slowfast_tf import SlowFast
 from slowfast_tf.exporting import calibration, freeze, tflite
+from slowfast_tf.exporting.metadata import metadata
+from slowfast_tf.models.presets import get_spec
 
 RUNNERS = {"tflite": ROOT / "export/tflite/run.py", "onnx": ROOT / "export/onnx/run.py"}
 
@@ -233,6 +236,22 @@ def test_other_inputs(fast_input, pathways, videos, tmp_path):
     for line, scores in zip(lines, expected, strict=True):
         found = {p["label"]: p["score"] for p in line["predictions"]}
         np.testing.assert_allclose([found[str(i)] for i in range(4)], scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("pathways", [("slow",), ("fast",)])
+def test_optical_flow_is_refused_before_anything_is_read(pathways, tmp_path, monkeypatch, capsys):
+    """A video holds none: one line, with the kind of the input."""
+    monkeypatch.syspath_prepend(ROOT / "export")
+    runner = importlib.import_module("runner")
+    about = metadata(get_spec("slowfast_2x16_demo", pathways=pathways, **{f"{pathways[0]}_input": "flow"}))
+    (tmp_path / "model").touch()
+    for words in ("none.mp4", "benchmark"):
+        monkeypatch.setattr(sys, "argv", ["run.py", str(tmp_path / "model"), words])
+        with pytest.raises(SystemExit) as end:
+            runner.main("", lambda path, threads: (about, None))
+        (line,) = capsys.readouterr().err.splitlines()
+        expected = f"the network's {pathways[0]} input is of kind 'flow', which a video does not give"
+        assert (end.value.code, line) == (2, f"error: {tmp_path / 'model'}: {expected}")
 
 
 @pytest.mark.slow

@@ -210,7 +210,7 @@ def specs(draw):
     )
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
 @given(spec=specs(), places=st.booleans(), size=st.tuples(*[st.integers(9, 30)] * 2), dtype=st.booleans())
 def test_any_network(spec, places, size, dtype):
     if places and "slow" in spec.pathways:

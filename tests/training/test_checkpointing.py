@@ -9,9 +9,10 @@ import sys
 import keras
 import numpy as np
 import pytest
-from helpers.fitting import METRICS, STEPS, Signal, fit, linear
+from helpers.fitting import METRICS, STEPS, Signal, X, Y, fit, linear
 
 from slowfast_tf.training import checkpointing, history
+from slowfast_tf.training.stopping import StopEarly
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path):
@@ -73,3 +74,19 @@ def test_the_model_that_is_kept_is_of_the_best_epoch(tmp_path):
         saving.on_epoch_end(number, {"val_top1": top1, "val_loss": loss})
     kept = keras.models.load_model(tmp_path / "model.keras").layers[0].get_weights()[0]
     assert kept[0, 0] == history.best_epoch(history.read_history(tmp_path), "val_top1") == 3
+
+
+@pytest.mark.legacy
+def test_early_stopping_survives_a_resumption(tmp_path):
+    """A target that has not moved is learned no better: epochs 2 and 3 are the two of patience."""
+    model = linear()
+    model.optimizer.learning_rate = 0.0
+    saving = checkpointing.Checkpoints(model, tmp_path, "val_mae")
+    fit_with = {"validation_data": (X, Y), "verbose": 0, "batch_size": 2}
+    model.fit(X, Y, epochs=2, callbacks=[saving, StopEarly(saving, 2)], **fit_with)
+    assert len(history.read_history(tmp_path)) == 2
+    resumed = checkpointing.Checkpoints(model, tmp_path, "val_mae", checkpointing.Position(2))
+    early = StopEarly(resumed, 2)
+    assert not early.is_stopped
+    model.fit(X, Y, initial_epoch=2, epochs=9, callbacks=[resumed, early], **fit_with)
+    assert len(history.read_history(tmp_path)) == 3 and early.is_stopped

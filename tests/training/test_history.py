@@ -22,3 +22,19 @@ def test_a_history_that_counts_from_0_is_resumed(epoch, tmp_path):
     assert (tmp_path / "history.csv").read_text().split() == expected
     history.write_history(tmp_path, history.read_history(tmp_path))
     assert (tmp_path / "history.csv").read_text().split() == expected
+
+
+def test_the_lowest_loss_or_the_last_epoch():
+    rows = [{"epoch": i, "val_top1": 0.5, "val_loss": loss} for i, loss in enumerate((3.0, 1.0, float("nan"), 2.0), 1)]
+    assert history.best_epoch(rows, "val_loss") == 2
+    assert history.best_epoch(rows, "epoch") == 4
+
+
+@pytest.mark.parametrize("patience, stopped", [(1, [2]), (2, [4]), (3, []), (None, [])])
+def test_patience(patience, stopped):
+    """A better epoch starts the count anew: 1 and 2 are the best of what came before, then 3 and 4 are not."""
+    values = [(0.5, 1.0), (0.5, 2.0), (0.6, 1.0), (0.5, 1.0), (0.6, 1.5)] if patience == 1 else None
+    values = values or [(0.5, 1.0), (0.6, 1.0), (0.5, 1.0), (0.6, 1.5)]
+    rows = [{"epoch": i, "val_top1": top1, "val_loss": loss} for i, (top1, loss) in enumerate(values, 1)]
+    found = [end for end in range(1, len(rows) + 1) if history.is_stopped(rows[:end], "val_top1", patience)]
+    assert found[:1] == stopped

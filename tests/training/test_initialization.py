@@ -25,6 +25,24 @@ def test_training_starts_from_a_classification_network(tmp_path):
     np.testing.assert_array_equal(model.get_layer("head").get_weights()[0], before[0])
 
 
+def test_what_changes_no_shape_is_compared(tmp_path):
+    """What non-local blocks compute, and what the Fast pathway sees."""
+    tiny = {"preset": "slowfast_2x16_demo", "depth": 10, "width": 8, "num_classes": 4, "fast_input": "gray"}
+    tiny.update(nonlocal_kind="dot_product", nonlocal_blocks=((), (0,), (), ()), nonlocal_pool=(2, 2, 2))
+    SlowFast(**tiny).save(tmp_path / "source.keras")
+    for field, here, there in (
+        ("nonlocal_pool", (1, 2, 2), r"\[2, 2, 2\]"),
+        ("nonlocal_kind", "softmax", '"dot_product"'),
+        ("nonlocal_pool_last", True, "false"),
+        ("fast_input", "difference", '"gray"'),
+    ):
+        with pytest.raises(InputError, match=f"was trained with {field} {there}, .*; set model.{field} to {there} as"):
+            initialize(SlowFast(**{**tiny, field: here}), tmp_path / "source.keras")
+    with pytest.raises(InputError, match="another network than the configuration's, at slow_res3"):
+        initialize(SlowFast(**{**tiny, "nonlocal_kind": "none"}), tmp_path / "source.keras")
+    initialize(SlowFast(**{**tiny, "nonlocal_pool": [2, 2, 2]}), tmp_path / "source.keras")
+
+
 @pytest.mark.legacy
 def test_weights_of_a_frozen_network_come_from_a_file(configure, saved):
     settings = configure(f"train.init={saved}", 'train.freeze=["slow_*", "norm"]')

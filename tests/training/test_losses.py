@@ -59,3 +59,30 @@ def test_mixed_and_smoothed_labels():
 def test_top5_needs_more_than_five_classes(classes, names):
     spec = SlowFastSpec(num_classes=classes)
     assert [metric.name for metric in losses.from_config(train_section(), spec)[1]] == names
+
+
+@pytest.mark.legacy
+def test_class_weights():
+    """scikit-learn's rule by hand, N / (classes * N of the class); Keras' own alpha-weighted loss without focus."""
+    classes = [[0], [0], [0], [1]]
+    assert losses.balanced_weights(classes, 3) == pytest.approx([4 / 6, 4 / 2, 1])
+    spec = SlowFast("slowfast_2x16_demo", width=8, num_classes=3).spec
+    weighted, _, _ = losses.from_config(train_section(class_weights="balanced"), spec, classes)
+    logits = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 1]]
+    focal = keras.losses.CategoricalFocalCrossentropy(alpha=[4 / 6, 2.0, 1.0], gamma=0.0, from_logits=True)
+    assert float(weighted(labels, logits)) == pytest.approx(float(focal(labels, logits)), rel=1e-5)
+    again = keras.losses.deserialize(keras.losses.serialize(weighted))
+    assert float(again(labels, logits)) == pytest.approx(float(weighted(labels, logits)))
+
+
+@pytest.mark.parametrize(
+    "keep, activation, column",
+    [(None, "softmax", "val_top1"), ("loss", "softmax", "val_loss"), ("last", "softmax", "epoch")]
+    + [("macro_f1", "softmax", "val_macro_f1"), (None, "sigmoid", "val_pr_auc")],
+)
+def test_the_column_that_decides_is_logged(keep, activation, column):
+    train, spec = train_section(keep=keep), SlowFastSpec(num_classes=4, activation=activation)
+    assert losses.monitored(train, spec) == column
+    logged = {"epoch", "val_loss", *(f"val_{metric.name}" for metric in losses.from_config(train, spec)[1])}
+    assert column in logged

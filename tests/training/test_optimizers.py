@@ -91,6 +91,17 @@ def test_a_velocity_of_an_earlier_version(tmp_path):
     again.load_own_variables(store)
     assert values(again.momentums)[0] == pytest.approx(0.9**3 * 1 + 0.9**2 * 2 + 0.9 * 3 - 1, rel=1e-6)
 
+    # Loss scaling loads the variables of the optimizer inside itself.
+    inner = optimizers.SGD.from_config(settings)
+    scaled = keras.mixed_precision.LossScaleOptimizer(inner)
+    scaled.build([variable])
+    for target, value in zip(inner.momentums, keras_own.momentums, strict=True):
+        target.assign(value)
+    inner.iterations.assign(4)
+    assert values(inner.momentums) == values(keras_own.momentums) != pytest.approx(found)
+    optimizers.bring_up_to_date(scaled)
+    assert values(inner.momentums)[0] == pytest.approx(found, rel=1e-6)
+
 
 @pytest.mark.legacy
 def test_gradients_are_clipped_before_the_decay():

@@ -1,14 +1,19 @@
-"""A step of every configuration."""
+"""A step of every configuration, and the picture at the end of a run."""
 
 import pathlib
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.coded_video import write
 from helpers.pictures import picture
+from PIL import Image
 
-from slowfast_tf import config, prepare
+from slowfast_tf import SlowFast, config, prepare
 from slowfast_tf.data import Clips
+from slowfast_tf.models.presets import get_spec
+from slowfast_tf.training import pictures
 from slowfast_tf.training.run import build
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -77,3 +82,27 @@ def test_a_step_of_every_configuration(path, videos, film, request):
     assert np.isfinite(logs["loss"])
     assert model.optimizer.iterations == 1
     assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+@pytest.mark.parametrize(
+    "pathways, inputs", [(("slow",), {"slow_input": "flow"}), (("fast",), {"fast_input": "difference"})]
+)
+@pytest.mark.parametrize("head", ["roi", "pool"])
+def test_the_picture_of_what_is_no_image(head, pathways, inputs, tmp_path):
+    changes = {"depth": 10, "width": 8, "head": head, "activation": "sigmoid", "channel_order": "bgr"}
+    spec = get_spec("slowfast_2x16_demo", pathways=pathways, **inputs, **changes, labels=tuple("abcdefgh"))
+    (name,) = pathways
+    frames = np.zeros((3, spec.clip_frames, 48, 48, spec.input_channels(name)), np.float32)
+    frames[..., 0] = 0.9
+    boxes = tf.constant([[[4.0, 4.0, 40.0, 40.0]]])
+    truth, one = tf.zeros((3, 8)), {name: tf.constant(frames[:1]), "boxes": boxes}
+    clips = types.SimpleNamespace(
+        labels=spec.labels,
+        key_frames=lambda: [(one, truth[:1], boxes[0] / 48, "film")],
+        validation=lambda: [({name: tf.constant(frames)}, truth)],
+    )
+    pictures.show_prediction(SlowFast(spec), clips, tmp_path / "prediction.png")
+    image = np.asarray(Image.open(tmp_path / "prediction.png").convert("RGB")).reshape(-1, 3)
+    # Motion to the right is red; a difference is a gray that is lighter than the mean.
+    color = (242, 128, 128) if name == "slow" else (166, 166, 166)
+    assert (image == color).all(1).mean() > 0.01

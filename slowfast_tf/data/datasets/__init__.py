@@ -17,7 +17,6 @@ from .folder import Folder
 from .kinetics import Kinetics
 from .lists import Lists
 from .something import SomethingSomething
-from .synthetic.movers import Movers
 from .synthetic.people import DemoDetection
 from .synthetic.shapes import Demo
 from .synthetic.strokes import Strokes
@@ -36,7 +35,6 @@ __all__ = [
 DATASETS: dict[str, type[DataSet]] = {
     "demo": Demo,
     "demo_detection": DemoDetection,
-    "movers": Movers,
     "strokes": Strokes,
     "folder": Folder,
     "lists": Lists,

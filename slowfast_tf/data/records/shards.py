@@ -95,7 +95,8 @@ class Shard:
     def to_json(self) -> dict[str, typing.Any]:
         """Return the shard as a value for the index's JSON."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        # As earlier versions wrote and read it, but for the few key frames without annotated boxes.
+        # Earlier versions read heads of four values only, so a score of 1 is left out. Predicted boxes have lower ones:
+        # an earlier version cannot read the "val" records that hold them.
         records = [head if head.box_score < 1 else head[:4] for head in self.records]
         return {**values, "records": records, "skipped": self.skipped or ()}
 

@@ -17,6 +17,8 @@ from .. import metrics
 from ..scores import About, Scores
 from . import plots
 
+MISTAKEN = 1000  # videos listed at most: those whose wrong class has the highest scores
+
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -133,9 +135,18 @@ def _classification(tested: Scores, classes: Sequence[str]) -> str:
     rows = [(name, int(videos[i]), recall[i], precision[i], most_confused.get(i, "")) for i, name in enumerate(classes)]
     top = [(classes[a], classes[b], count, share) for a, b, count, share in pairs[:20]]
     heads = "true class", "predicted class", "videos", "share of the class"
+    ids = [name for name, labels in zip(tested.ids, tested.labels) if labels.any()]
+    wrong = np.flatnonzero(truth != predicted)
+    worst = wrong[np.argsort(-scores[wrong, predicted[wrong]], kind="stable")][:MISTAKEN].tolist()
+    mistaken = [
+        (ids[i], classes[int(truth[i])], classes[int(predicted[i])], float(scores[i].max()), float(scores[i, truth[i]]))
+        for i in worst
+    ]
+    columns = "video", "true class", "predicted class", "its score", "score of the true class"
     return (
         _section("Confusion matrix", _picture(plots.save_confusion, truth, predicted, classes))
         + _section("Most confused pairs", _table(heads, top, "pairs") if top else "<p>None.</p>")
+        + _section(f"Mistaken videos: {len(wrong)}", _scroll(_table(columns, mistaken, "sortable")) if mistaken else "")
         + _section("Accuracy by class", _picture(plots.save_classes, recall, classes, "accuracy"))
         + _section(
             "Classes",
@@ -160,6 +171,10 @@ def _detection(precisions: Mapping[str, float | None]) -> str:
         "Average precision by class",
         _picture(plots.save_classes, np.array(list(found.values())), list(found), "average precision"),
     ) + _section("Classes", _table(("class", "average precision"), list(found.items()), "sortable"))
+
+
+def _scroll(content: str) -> str:
+    return f'<div class="scroll">\n{content}\n</div>'
 
 
 def _section(title: str, content: str) -> str:

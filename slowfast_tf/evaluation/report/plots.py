@@ -153,7 +153,7 @@ def save_ablation(rows: Sequence[Mapping[str, typing.Any]], title: str, path: Fi
     """Plot accuracy against cost of the rows of an ablation, as published and as measured (the paper's Figure 2).
 
     Args:
-        rows: of the ablation's results, with "row" (its name), "multiply_adds", "published", "mean" and "spread".
+        rows: of the ablation's results, with "row" (its name), "multiply_adds", "published" and "estimate".
         title: over the plot.
         path: of the PNG.
     """
@@ -161,10 +161,13 @@ def save_ablation(rows: Sequence[Mapping[str, typing.Any]], title: str, path: Fi
     figure.suptitle(title)
     published, here = figure.subplots(1, 2)
     costs = [row["multiply_adds"] / 1e9 for row in rows]
-    for axis, key, name in ((published, "published", "published, Kinetics-400"), (here, "mean", "here, made videos")):
+    for axis, name in ((published, "published, Kinetics-400"), (here, "here, with 95% intervals")):
         for place, (cost, row) in enumerate(zip(costs, rows)):
-            spread = row["spread"] if key == "mean" else None
-            axis.errorbar(cost, row[key], spread, marker="o", capsize=3, color=f"C{place}", label=row["row"])
+            value, half = row["published"], None
+            if axis is here:
+                value, high = row["estimate"]["mean"], row["estimate"]["high"]
+                half = None if high is None else high - value
+            axis.errorbar(cost, value, half, marker="o", capsize=3, color=f"C{place}", label=row["row"])
         axis.set_title(name)
         axis.set_xlabel("multiply-adds of the full-size form, G")
         axis.set_ylabel("top-1, %")

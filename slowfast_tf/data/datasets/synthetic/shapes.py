@@ -29,10 +29,13 @@ HEIGHT, WIDTH, FRAMES, RATE = 64, 80, 48, 30
 class Form(typing.NamedTuple):
     """The form of the videos of a made data set: height and width in pixels, number of frames, frames a second."""
 
-    height: int = HEIGHT
-    width: int = WIDTH
-    frames: int = FRAMES
-    rate: int = RATE
+    height: int
+    width: int
+    frames: int
+    rate: int
+
+
+FORM = Form(HEIGHT, WIDTH, FRAMES, RATE)
 
 
 class Demo(DataSet):
@@ -62,17 +65,17 @@ def make(root: str | os.PathLike, train: int = 720, validation: int = 240, seed:
         validation: number of validation videos.
         seed: the same seed gives the same videos. No two videos share a draw.
     """
-    write(root, CLASSES, render, Form(), train, validation, seed)
+    write(root, CLASSES, render, train, validation, seed)
 
 
 def write(
     root: str | os.PathLike,
     classes: Sequence[str],
     render: Callable[[str, np.random.Generator], np.ndarray],
-    form: Form,
     train: int,
     validation: int,
     seed: int,
+    form: Form = FORM,
 ) -> None:
     """Write a data set of any classes, as `make` does.
 
@@ -80,10 +83,10 @@ def write(
         root: see `make`.
         classes: the class names.
         render: draws a video, uint8 `[frames, height, width, 3]`, of a class name.
-        form: of the videos.
         train: see `make`.
         validation: see `make`.
         seed: see `make`.
+        form: of the videos.
     """
     root = pathlib.Path(root)
     if root.exists():

@@ -40,12 +40,12 @@ class Strokes(DataSet):
         return read_folders(self.root, split)
 
 
-def make(root: str | os.PathLike, train: int = 1600, validation: int = 200, seed: int = 0) -> None:
+def make(root: str | os.PathLike, train: int = 3000, validation: int = 200, seed: int = 0) -> None:
     """Write the data set, unless `root` exists; the arguments are those of `shapes.make`.
 
     The videos are H.264, 96 x 72 pixels, 48 frames at 16 a second.
     """
-    shapes.write(root, tuple(FIGURES), render, FORM, train, validation, seed)
+    shapes.write(root, tuple(FIGURES), render, train, validation, seed, FORM)
 
 
 def render(name: str, random: np.random.Generator) -> np.ndarray:

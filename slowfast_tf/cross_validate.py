@@ -1,0 +1,55 @@
+"""Train and test on every fold of a data set: `python -m slowfast_tf.cross_validate --config gestures`."""
+
+import argparse
+import pathlib
+import shlex
+import sys
+
+from . import runtime
+from .errors import InputError
+from .training import cross_validation
+
+ADVICE = {
+    "overrides": "--set takes KEY=VALUE, such as --set 'data.fold=[0, 5]'",
+    "workdir": "choose another --workdir or remove it",
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m slowfast_tf.cross_validate",
+        description="Divides the training videos into folds, and for each fold and seed trains a network on the others"
+        " and tests it on the fold. The same command resumes what was interrupted; complete runs are not repeated.",
+        epilog="example: python -m slowfast_tf.cross_validate --config gestures --set 'data.fold=[0, 6]' --seeds 3",
+    )
+    parser.add_argument(
+        "--config",
+        required=True,
+        help="a JSON file, or the name of a shipped configuration; data.fold says how many folds, and data.groups what"
+        " must stay together",
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of it")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each fold (default: %(default)s)")
+    parser.add_argument("--workdir", help="directory of all runs (runs/NAME_folds)")
+    parser.add_argument(
+        "--output", metavar="FILE.md", help="the result; .json and .html are beside it (WORKDIR/result.md)"
+    )
+    options = parser.parse_args(arguments)
+    if options.seeds < 1:
+        raise InputError(f"--seeds must be at least 1; got {options.seeds}")
+    name = pathlib.Path(options.config).stem
+    workdir = pathlib.Path(options.workdir or f"runs/{name}_folds")
+    output = pathlib.Path(options.output or workdir / "result.md")
+    if output.suffix != ".md":
+        raise InputError(f"--output must end in .md; got {output}")
+    given = sys.argv[1:] if arguments is None else arguments
+    command = shlex.join(["python", "-m", "slowfast_tf.cross_validate", *given])
+    # Mistakes are answered before TensorFlow is imported, which takes seconds.
+    plan = cross_validation.plan(options.config, options.set, options.seeds, workdir)
+    runtime.import_tensorflow()
+    page = cross_validation.run_plan(plan, output, command)
+    print(f"\n{page}\nWritten to {output}, and beside it as .json and .html")
+
+
+if __name__ == "__main__":
+    runtime.run(main, ADVICE)

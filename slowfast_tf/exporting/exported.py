@@ -1,0 +1,119 @@
+"""Run an exported file in place of the network that it was made of, to test what an export loses."""
+
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import InputError
+from ..models.spec import SlowFastSpec
+
+Inputs = dict[str, np.ndarray]  # float32 `[1, ...]`, by input
+Run = Callable[[Inputs], np.ndarray]
+
+
+class Exported:
+    """An exported file that `evaluation.run.evaluate` tests like a network.
+
+    Args:
+        path: a `.tflite` or `.onnx` file, or the directory of a SavedModel.
+        spec: of the network that was exported.
+
+    Raises:
+        InputError: if the file cannot be read or is of another network, if its runtime is missing, or for a network
+            that is tested on whole frames.
+
+    Example:
+        >>> model = slowfast_tf.load("runs/demo")
+        >>> evaluate(Exported("demo_int8.tflite", model.spec), clips)[0]["top1"]
+        0.958
+    """
+
+    def __init__(self, path: str | os.PathLike, spec: SlowFastSpec):
+        self.path, self.spec = pathlib.Path(path), spec
+        if spec.head == "roi" or not spec.views.crops:
+            raise InputError("an exported file is tested on crops; this network is tested on whole frames")
+        saved_model = functools.partial(_saved_model, activation=spec.activation)
+        try:
+            self._run: Run = {".tflite": _tflite, ".onnx": _onnx}.get(self.path.suffix, saved_model)(str(self.path))
+            self._logits(*(np.zeros(shape, np.float32) for shape in self._shapes()))
+        except ImportError as error:
+            extra = "tflite" if self.path.suffix == ".tflite" else "export"
+            raise InputError(f"{path} needs {error.name}: pip install 'slowfast_tf[{extra}]'") from error
+        except InputError:
+            raise
+        except Exception as error:  # each runtime has its own
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise InputError(f"{path} is no exported file of this network: {reason[0]}") from error
+
+    def __call__(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
+        """Return logits `[B, classes]` of inputs `[B, T, S, S, C]`."""
+        logits = tf.numpy_function(self._logits, [inputs[name] for name in self.spec.pathways], tf.float32)
+        return tf.ensure_shape(logits, [None, self.spec.num_classes])
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return the bytes of the file, which tell one test from another."""
+        files = sorted(file for file in self.path.rglob("*") if file.is_file()) or [self.path]
+        return [np.frombuffer(file.read_bytes(), np.uint8) for file in files]
+
+    def _shapes(self) -> list[list[int]]:
+        spec, frames = self.spec, {"slow": self.spec.frames, "fast": self.spec.clip_frames}
+        return [
+            [1, frames[name], *[spec.input_size(name, spec.crop_size)] * 2, spec.input_channels(name)]
+            for name in spec.pathways
+        ]
+
+    def _logits(self, *inputs: np.ndarray) -> np.ndarray:
+        """Run clip by clip: a TFLite file takes one."""
+        clips = [self._run(dict(zip(self.spec.pathways, clip))) for clip in zip(*(x[:, None] for x in inputs))]
+        logits = np.concatenate(clips).astype(np.float32)
+        if logits.shape != (len(inputs[0]), self.spec.num_classes):
+            raise InputError(f"{self.path} has {logits.shape[-1]} classes, and its network {self.spec.num_classes}")
+        return logits
+
+
+def _tflite(path: str) -> Run:
+    from ai_edge_litert.interpreter import Interpreter
+
+    run = Interpreter(model_path=path).get_signature_runner()
+    inputs, output = run.get_input_details(), run.get_output_details()["logits"]
+
+    def logits(clip: Inputs) -> np.ndarray:
+        return _dequantized(run(**{name: _quantized(x, inputs[name]) for name, x in clip.items()})["logits"], output)
+
+    return logits
+
+
+def _quantized(x: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    if details["dtype"] != np.int8:
+        return x
+    scale, zero = details["quantization"]
+    return np.clip(np.round(x / scale) + zero, -128, 127).astype(np.int8)
+
+
+def _dequantized(x: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    scale, zero = details["quantization"]
+    return (x.astype(np.float32) - zero) * scale if details["dtype"] == np.int8 else x
+
+
+def _onnx(path: str) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda clip: np.asarray(session.run(["logits"], clip)[0])
+
+
+def _saved_model(path: str, activation: str) -> Run:
+    """Run the signature `clips`, and undo the activation of its scores."""
+    loaded = tf.saved_model.load(path)
+
+    def logits(clip: Inputs) -> np.ndarray:
+        found = loaded.signatures["clips"](**{name: tf.constant(x) for name, x in clip.items()})
+        scores = np.clip(found["scores"].numpy(), 1e-30, 1 - 1e-7)
+        return np.log(scores) if activation == "softmax" else np.log(scores / (1 - scores))
+
+    return logits

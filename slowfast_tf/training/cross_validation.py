@@ -1,0 +1,237 @@
+"""Cross-validation: each video is scored by networks that have not seen its fold, with several seeds.
+
+`plan` checks the user's input without TensorFlow; `run_plan` trains and writes the page.
+"""
+
+import collections
+import dataclasses
+import json
+import os
+import pathlib
+import typing
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import config
+from ..errors import InputError
+from ..evaluation.scores import Scores, load_scores
+from ..files.atomic import write_text
+from ..machine import core_count, cpu_name
+from . import repeats
+from .repeats import Estimate, Run
+
+LISTED = 20  # most confused pairs, and most often mistaken videos, that a page lists
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The runs of a cross-validation.
+
+    Attributes:
+        name: of the configuration.
+        folds, seeds: how many.
+        runs: one for each fold and seed, in this order.
+    """
+
+    name: str
+    folds: int
+    seeds: int
+    runs: tuple[Run, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a cross-validation found.
+
+    Attributes:
+        videos: number of videos, each scored once a seed.
+        metrics: mean and interval of each metric, by name.
+        by_fold: videos of each fold, and each metric `[folds][seeds]` by name.
+        pairs: (true class, predicted class, count over all seeds) of the most confused pairs; empty for several labels.
+        mistaken: (id, true class, predicted class of most seeds, how many seeds are wrong) of videos.
+        seconds: of computing.
+        scores: of all videos, of all seeds in turn.
+    """
+
+    videos: int
+    metrics: dict[str, Estimate]
+    by_fold: dict[str, typing.Any]
+    pairs: list[tuple[str, str, int]]
+    mistaken: list[tuple[str, str, str, int]]
+    seconds: float
+    scores: Scores
+
+
+def plan(base: str | os.PathLike, overrides: Sequence[str], seeds: int, workdir: pathlib.Path) -> Plan:
+    """Return the runs of a cross-validation, after checking all input.
+
+    Args:
+        base: the configuration, a path or the name of a shipped one. Its `data.fold` says how many folds.
+        overrides: changes of the configuration, "KEY=VALUE".
+        seeds: runs of each fold.
+        workdir: directory of all runs.
+
+    Raises:
+        InputError: if the configuration has no folds or keeps the best epoch, if a package is missing that prepares the
+            videos, or if a work directory holds another run.
+
+    Example:
+        >>> len(plan("gestures", [], 3, pathlib.Path("runs/gestures")).runs)
+        33
+    """
+    settings = config.load(base, overrides)
+    if not settings.data.fold:
+        raise InputError(f"{base}: cross-validation needs folds; set data.fold, such as [0, 5]", "overrides")
+    if settings.train.keep != "last":
+        raise InputError(
+            f"{base}: the fold would choose the epoch that is tested on it; set train.keep to last", "overrides"
+        )
+    runs = repeats.repeat(settings, seeds, workdir, workdir / "records")
+    return Plan(settings.name, settings.data.fold[1], seeds, tuple(runs))
+
+
+def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
+    """Train the runs of a plan; write the page as Markdown, with JSON and an HTML report of all scores beside it.
+
+    Runs that are complete are not repeated; an interrupted run is resumed.
+
+    Args:
+        plan: see `plan`.
+        output: path of the Markdown page.
+        command: the command that the page shows.
+
+    Returns:
+        The page.
+    """
+    from ..evaluation.metrics import compute_metrics
+    from ..evaluation.report import html
+
+    repeats.prepare_videos(plan.runs)
+    for number, run in enumerate(plan.runs, 1):
+        print(f"\n{run.workdir.name} ({number} of {len(plan.runs)})", flush=True)
+        repeats.train(run)
+    result = summarize(plan)
+    values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result) if field.name != "scores"}
+    values["metrics"] = {name: dataclasses.asdict(one) for name, one in result.metrics.items()}
+    about = {"command": command, "machine": cpu_name(), "cores": core_count()}
+    write_text(output.with_suffix(".json"), json.dumps({**about, **values}, indent=2) + "\n")
+    title = f"the cross-validation of {plan.name}"
+    html.save_report(result.scores, compute_metrics(result.scores), output.with_suffix(".html"), title)
+    text = page(plan, result, command)
+    write_text(output, text)
+    return text
+
+
+def summarize(plan: Plan) -> Result:
+    """Return the result of the complete runs of a plan.
+
+    A metric is that of all videos together, the mean over seeds, with the interval of its values in the folds.
+    """
+    from ..evaluation.metrics import compute_metrics, confused_pairs, single_labels
+
+    parts = [
+        [load_scores(run.workdir / "scores.npz") for run in plan.runs[seed :: plan.seeds]] for seed in range(plan.seeds)
+    ]
+    wholes = [pool(folds) for folds in parts]
+    whole = [compute_metrics(scores) for scores in wholes]
+    names = [name for name, value in whole[0].items() if isinstance(value, float)]
+    folds = [[compute_metrics(parts[seed][fold]) for seed in range(plan.seeds)] for fold in range(plan.folds)]
+    by_fold: dict[str, typing.Any] = {"videos": [scores.videos for scores in parts[0]]}
+    metrics = {}
+    for name in names:
+        values = np.array([[one.get(name, np.nan) for one in fold] for fold in folds])
+        by_fold[name] = values.tolist()
+        spread = repeats.estimate(values[~np.isnan(values).any(1)])
+        mean = float(np.mean([one[name] for one in whole]))
+        half = None if spread.high is None else spread.high - spread.mean
+        metrics[name] = Estimate(mean, None if half is None else mean - half, None if half is None else mean + half)
+    scores = pool(wholes)
+    pairs, mistaken = [], []
+    if scores.about.activation == "softmax":
+        classes = scores.about.classes
+        truth, values = single_labels(scores)
+        pairs = [(classes[a], classes[b], n) for a, b, n, _ in confused_pairs(truth, values.argmax(1), LISTED)]
+        mistaken = mistaken_videos(scores)
+    seconds = sum(run.seconds for run in plan.runs)
+    return Result(wholes[0].videos, metrics, by_fold, pairs, mistaken, seconds, scores)
+
+
+def pool(parts: Sequence[Scores]) -> Scores:
+    """Return the scores of several tests as those of one; what was tested is told of the first."""
+    return dataclasses.replace(
+        parts[0],
+        ids=[name for scores in parts for name in scores.ids],
+        labels=np.concatenate([scores.labels for scores in parts]),
+        scores=np.concatenate([scores.scores for scores in parts]),
+        skipped={name: why for scores in parts for name, why in scores.skipped.items()},
+    )
+
+
+def mistaken_videos(scores: Scores) -> list[tuple[str, str, str, int]]:
+    """Return (id, true class, most frequent wrong class, number of wrong predictions) of the videos with any.
+
+    Args:
+        scores: of one class a video; a video may be there several times.
+
+    Returns:
+        The most often mistaken first.
+    """
+    wrong = collections.defaultdict(collections.Counter)
+    truth = {}
+    for name, labels, values in zip(scores.ids, scores.labels, scores.scores):
+        truth[name] = int(labels.argmax())
+        if labels.any() and values.argmax() != truth[name]:
+            wrong[name][int(values.argmax())] += 1
+    classes = scores.about.classes
+    found = [
+        (name, classes[truth[name]], classes[counts.most_common(1)[0][0]], counts.total())
+        for name, counts in wrong.items()
+    ]
+    return sorted(found, key=lambda row: (-row[3], row[0]))
+
+
+def page(plan: Plan, result: Result, command: str) -> str:
+    """Return the page as Markdown."""
+    settings = plan.runs[0].settings
+    seeds = "one seed" if plan.seeds == 1 else f"{plan.seeds} seeds"
+    groups = f" No group (`{settings.data.groups}`) is in two folds." if settings.data.groups else ""
+    main = next(iter(result.metrics))
+    lines = [
+        f"# Cross-validation of {plan.name}",
+        "",
+        f"    {command}",
+        "",
+        f"{result.videos} videos in {plan.folds} folds, {seeds}: each video is scored once a seed, by a network that"
+        f" has not seen its fold.{groups}",
+        "A metric is that of all videos, the mean over seeds. In brackets is its 95% interval, Student's t over folds.",
+        f"{result.seconds / 3600:.1f} hours of computing on {core_count()} cores, {cpu_name()}.",
+        "",
+        "| metric | mean (95% interval) |",
+        "|---|---|",
+        *(f"| {name} | {one.text()} |" for name, one in result.metrics.items()),
+        "",
+        f"| fold | videos | {main}, {'each seed' if plan.seeds > 1 else 'its seed'} |",
+        "|---|---|---|",
+    ]
+    for number, (videos, values) in enumerate(zip(result.by_fold["videos"], result.by_fold[main])):
+        lines.append(f"| {number} | {videos} | {', '.join(f'{value:.3f}' for value in values)} |")
+    if result.pairs:
+        lines += [
+            "",
+            "## Most confused classes",
+            "",
+            f"| true | predicted | predictions, of {seeds} |",
+            "|---|---|---|",
+        ]
+        lines += [f"| {true} | {predicted} | {count} |" for true, predicted, count in result.pairs]
+    if result.mistaken:
+        several = f"The first {LISTED} of {len(result.mistaken)}." if len(result.mistaken) > LISTED else ""
+        lines += ["", "## Most often mistaken videos", "", *filter(None, [several])]
+        lines += [
+            *[""] * bool(several),
+            f"| video | true | mostly predicted as | wrong, of {seeds} |",
+            "|---|---|---|---|",
+        ]
+        lines += [f"| {name} | {a} | {b} | {count} |" for name, a, b, count in result.mistaken[:LISTED]]
+    return "\n".join(lines) + "\n"

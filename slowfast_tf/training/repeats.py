@@ -1,0 +1,153 @@
+"""Runs of one configuration over folds and seeds: trained once, resumed, and summarized."""
+
+import dataclasses
+import json
+import pathlib
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from .. import config
+from ..data.records import prepare
+from ..errors import InputError
+from ..files.atomic import write_text
+from .workdir import check_workdir
+
+SECONDS = "seconds.json"  # in a work directory: the computing time of the run, over all its interruptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    Attributes:
+        settings: its configuration, with the data set that the user named.
+        workdir: its work directory.
+        records: directory of the records that it reads.
+    """
+
+    settings: config.Config
+    workdir: pathlib.Path
+    records: pathlib.Path
+
+    @property
+    def sees_flow(self) -> bool:
+        return not self.settings.spec().takes_video
+
+    @property
+    def from_records(self) -> config.Config:
+        """The configuration of the run as it reads what `prepare_videos` writes."""
+        if self.settings.data.dataset == "records":
+            return self.settings
+        data = {"dataset": "records", "root": str(self.records)}
+        return self.settings.model_copy(update={"data": self.settings.data.model_copy(update=data)})
+
+    @property
+    def seconds(self) -> float:
+        """Computing time so far, in seconds."""
+        path = self.workdir / SECONDS
+        return json.loads(path.read_text()) if path.exists() else 0.0
+
+
+def repeat(settings: config.Config, seeds: int, place: pathlib.Path, records: pathlib.Path) -> list[Run]:
+    """Return a run for each fold of `data.fold` (a single one without folds) and each seed, after checking all input.
+
+    Args:
+        settings: the configuration; its seed and the number of its fold do not count.
+        seeds: how many, from 0.
+        place: directory for the work directories `fold3_seed0`, or `seed0` without folds.
+        records: directory for the prepared videos. Only a run that sees optical flow has it computed, which takes
+            longest, in a directory of its own.
+
+    Raises:
+        InputError: if a package is missing that prepares the videos, or a work directory holds another run.
+    """
+    runs = []
+    count = settings.data.fold[1] if settings.data.fold else 0
+    for number in range(count) if count else [None]:
+        for seed in range(seeds):
+            fold = None if number is None else [number, count]
+            data = settings.data.model_copy(update={"fold": fold})
+            name = f"seed{seed}" if number is None else f"fold{number}_seed{seed}"
+            run = Run(settings.model_copy(update={"data": data, "seed": seed}), place / name, records)
+            if run.sees_flow:
+                run = dataclasses.replace(run, records=records.with_name(f"{records.name}_flow"))
+            if run.settings.data.dataset != "records":
+                prepare.check_installed(_prepare_settings(run))
+            check_workdir(run.workdir, run.from_records)
+            runs.append(run)
+    return runs
+
+
+def prepare_videos(runs: Sequence[Run]) -> None:
+    """Prepare the videos as records, once for all runs: decoding them takes longer than training small networks."""
+    for one in {one.records: one for one in runs if one.settings.data.dataset != "records"}.values():
+        settings = one.settings.model_copy(update={"prepare": _prepare_settings(one)})
+        prepare.prepare(settings, str(one.records))
+
+
+def _prepare_settings(run: Run) -> config.Prepare:
+    return run.settings.prepare.model_copy(update={"flow": run.sees_flow})
+
+
+def train(run: Run) -> dict[str, float]:
+    """Train a run, or what is left of it, and return its metrics; a complete run is not repeated."""
+    path = run.workdir / "metrics.json"
+    if not path.exists():
+        import keras
+
+        from . import run as training
+
+        keras.backend.clear_session()
+        before, started = run.seconds, time.monotonic()
+        try:
+            if result := training.train(run.from_records, run.workdir):
+                print(result.summary())
+        finally:
+            if run.workdir.is_dir():
+                write_text(run.workdir / SECONDS, json.dumps(before + time.monotonic() - started))
+    return json.loads(path.read_text())
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """A mean and its 95% interval; the bounds are None if a single value gives none."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+    def text(self, scale: float = 1.0, digits: int = 3) -> str:
+        """Return it as text, such as "0.850 (0.801 to 0.899)"."""
+        mean = f"{self.mean * scale:.{digits}f}"
+        if self.low is None or self.high is None:
+            return mean
+        return f"{mean} ({self.low * scale:.{digits}f} to {self.high * scale:.{digits}f})"
+
+
+def estimate(values: np.ndarray) -> Estimate:
+    """Return the mean of a metric, or of a difference, with Student's interval over folds.
+
+    The seeds of a fold share its videos, so that they are no independent values: a fold counts with the mean of its
+    seeds. With a single fold the interval is over its seeds.
+
+    Args:
+        values: `[folds, seeds]`.
+
+    Raises:
+        InputError: if there is no value.
+
+    Example:
+        >>> estimate(np.array([[0.8, 0.9], [0.6, 0.7]])).mean
+        0.75
+    """
+    if not values.size:
+        raise InputError("there is no value to take the mean of")
+    units = values[0] if len(values) == 1 else values.mean(1)
+    mean = float(units.mean())
+    if len(units) == 1:
+        return Estimate(mean, None, None)
+    half = float(stats.t.ppf(0.975, len(units) - 1) * units.std(ddof=1) / np.sqrt(len(units)))
+    return Estimate(mean, mean - half, mean + half)
