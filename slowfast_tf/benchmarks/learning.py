@@ -294,8 +294,7 @@ def section(found: Results, name: str, overrides: Sequence[str], command: str) -
         f"{core_count()} threads, {cpu_name()}; Python {platform.python_version()}, {versions}.",
         "",
         f"Training loss of the first {steps} steps, without dropout because the frameworks draw other masks. The second"
-        " row is the effect of the order of float32 sums: training amplifies it, and no second implementation can be"
-        " nearer.",
+        " row is the effect of the order of float32 sums alone, which training amplifies.",
         "",
         f"| loss of | largest difference | steps until it is above {TOLERANCE:g} | mean loss of the last five steps |",
         "|---|---|---|---|",
