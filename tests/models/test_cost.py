@@ -15,8 +15,8 @@ from slowfast_tf.models.slowfast import SlowFast
 # Cost
 
 
-# Counted block by block; of the others, each of which changes one thing, the counted network has few blocks.
-WHOLE = ("SlowFast 4x16 R50",)
+# Counted block by block: one of each kind of block. The counted network of the others has few blocks.
+WHOLE = ("SlowFast 4x16 R50", "SlowFast 16x8 R101 + non-local")
 
 
 @pytest.mark.parametrize("row", cost_table.PAPER, ids=lambda row: row[0])

@@ -21,7 +21,7 @@ CONFIGS = sorted((ROOT / "configs").glob("**/*.json"))
 SMALL = [
     *("model.depth=10", "model.width=16", "model.frames=4", "model.crop_size=32", "model.res4_temporal_blocks=0"),
     *("model.nonlocal_blocks=[[], [0], [0], []]", "data.crop_size=32", "data.short_sides=[32, 40]"),
-    "train.batch_size=2",
+    *("train.batch_size=2", "data.fold=null", "data.groups=null"),
 ]
 
 
