@@ -40,7 +40,10 @@ def address(saved):
     assert line == f"http://127.0.0.1:{port}/ (Ctrl-C ends it)\n", server.communicate(timeout=10)
     yield line.split()[0]
     server.send_signal(2)
-    out, error = server.communicate(timeout=100)
+    try:
+        out, error = server.communicate(timeout=100)
+    finally:
+        server.kill()
     assert server.returncode == 0 and "Traceback" not in error, (out, error)
 
 
