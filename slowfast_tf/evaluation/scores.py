@@ -157,13 +157,19 @@ def fuse_scores(paths: Sequence[str | os.PathLike]) -> Scores:
     shards = [load_scores(path) for path in paths]
     _check_shards(paths, shards)
     shards.sort(key=lambda scores: scores.about.shard)
-    boxes = [scores.boxes for scores in shards if scores.boxes is not None]
+    whole = concatenate(shards)
+    return dataclasses.replace(whole, about=dataclasses.replace(whole.about, shard=(0, 1)))
+
+
+def concatenate(parts: Sequence[Scores]) -> Scores:
+    """Return the rows of several tests as one; `about` is that of the first."""
+    boxes = [scores.boxes for scores in parts if scores.boxes is not None]
     return Scores(
-        [name for scores in shards for name in scores.ids],
-        np.concatenate([scores.labels for scores in shards]),
-        np.concatenate([scores.scores for scores in shards]),
-        {name: why for scores in shards for name, why in scores.skipped.items()},
-        dataclasses.replace(shards[0].about, shard=(0, 1)),
+        [name for scores in parts for name in scores.ids],
+        np.concatenate([scores.labels for scores in parts]),
+        np.concatenate([scores.scores for scores in parts]),
+        {name: why for scores in parts for name, why in scores.skipped.items()},
+        parts[0].about,
         np.concatenate(boxes) if boxes else None,
     )
 

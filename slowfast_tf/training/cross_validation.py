@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import config
 from ..errors import InputError
-from ..evaluation.scores import Scores, load_scores
+from ..evaluation.scores import Scores, concatenate, load_scores
 from ..files.atomic import write_text
 from ..machine import core_count, cpu_name
 from . import repeats
@@ -133,7 +133,7 @@ def summarize(plan: Plan) -> Result:
     parts = [
         [load_scores(run.workdir / "scores.npz") for run in plan.runs[seed :: plan.seeds]] for seed in range(plan.seeds)
     ]
-    wholes = [pool(folds) for folds in parts]
+    wholes = [concatenate(folds) for folds in parts]
     whole = [compute_metrics(scores) for scores in wholes]
     names = [name for name, value in whole[0].items() if isinstance(value, float)]
     folds = [[compute_metrics(parts[seed][fold]) for seed in range(plan.seeds)] for fold in range(plan.folds)]
@@ -146,7 +146,7 @@ def summarize(plan: Plan) -> Result:
         mean = float(np.mean([one[name] for one in whole]))
         half = None if spread.high is None else spread.high - spread.mean
         metrics[name] = Estimate(mean, None if half is None else mean - half, None if half is None else mean + half)
-    scores = pool(wholes)
+    scores = concatenate(wholes)
     pairs, mistaken = [], []
     if scores.about.activation == "softmax":
         classes = scores.about.classes
@@ -155,17 +155,6 @@ def summarize(plan: Plan) -> Result:
         mistaken = mistaken_videos(scores)
     seconds = sum(run.seconds for run in plan.runs)
     return Result(wholes[0].videos, metrics, by_fold, pairs, mistaken, seconds, scores)
-
-
-def pool(parts: Sequence[Scores]) -> Scores:
-    """Return the scores of several tests as those of one; what was tested is told of the first."""
-    return dataclasses.replace(
-        parts[0],
-        ids=[name for scores in parts for name in scores.ids],
-        labels=np.concatenate([scores.labels for scores in parts]),
-        scores=np.concatenate([scores.scores for scores in parts]),
-        skipped={name: why for scores in parts for name, why in scores.skipped.items()},
-    )
 
 
 def mistaken_videos(scores: Scores) -> list[tuple[str, str, str, int]]:

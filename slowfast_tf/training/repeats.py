@@ -58,8 +58,8 @@ def repeat(settings: config.Config, seeds: int, place: pathlib.Path, records: pa
         settings: the configuration; its seed and the number of its fold do not count.
         seeds: how many, from 0.
         place: directory for the work directories `fold3_seed0`, or `seed0` without folds.
-        records: directory for the prepared videos. Only a run that sees optical flow has it computed, which takes
-            longest, in a directory of its own.
+        records: directory for the prepared videos. Runs that see optical flow use a second directory, because
+            computing the flow takes longest.
 
     Raises:
         InputError: if a package is missing that prepares the videos, or a work directory holds another run.

@@ -109,23 +109,29 @@ def test_every_golden_file_is_known():
     assert there == {*FILES, *DETECTION}
 
 
+def load_by_name(file, monkeypatch, **published_fields):
+    """Loads a golden file from a local server, by a name that this publishes; it is downloaded once."""
+    name = pathlib.Path(file).stem
+    with serve_files() as server:
+        server.files[f"/{file}"] = (GOLDEN / file).read_bytes()
+        monkeypatch.setitem(zoo.MODELS, name, published(f"{server.address}/{file}", **published_fields))
+        model = slowfast_tf.load(name)
+        assert server.requests == [("GET", f"/{file}", None)]
+    return model
+
+
 @pytest.mark.slow
 @needs_torch
 @needs_golden
 @pytest.mark.parametrize("file", DETECTION)
 def test_golden_detection_by_name(file, cache, monkeypatch):
     """A network with boxes, whose logits `tests/models/test_detection.py` compares, is the converted file."""
-    name = pathlib.Path(file).stem
     expected = checkpoints.read_checkpoint(GOLDEN / file)
     weights = checkpoints.build_model(expected).get_weights()
-    with serve_files() as server:
-        server.files[f"/{file}"] = (GOLDEN / file).read_bytes()
-        monkeypatch.setitem(zoo.MODELS, name, published(f"{server.address}/{file}"))
-        model = slowfast_tf.load(name)
-        assert model.spec == expected.spec and model.spec.head == "roi"
-        for found, value in zip(model.get_weights(), weights, strict=True):
-            np.testing.assert_array_equal(found, value)
-        assert server.requests == [("GET", f"/{file}", None)]
+    model = load_by_name(file, monkeypatch)
+    assert model.spec == expected.spec and model.spec.head == "roi"
+    for found, value in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(found, value)
 
 
 @pytest.mark.slow
@@ -135,11 +141,7 @@ def test_golden_detection_by_name(file, cache, monkeypatch):
 def test_golden_by_name(file, cache, monkeypatch):
     name = pathlib.Path(file).stem
     inputs, expected, _ = golden(name)
-    with serve_files() as server:
-        server.files[f"/{file}"] = (GOLDEN / file).read_bytes()
-        monkeypatch.setitem(zoo.MODELS, name, published(f"{server.address}/{file}", FILES[file]))
-        model = slowfast_tf.load(name)
-        assert server.requests == [("GET", f"/{file}", None)]
+    model = load_by_name(file, monkeypatch, fields=FILES[file])
     assert np.abs(np.asarray(model(inputs, training=False)) - expected).max() < 1e-4 * np.abs(expected).max()
     for field, value in FILES[file].items():
         assert getattr(model.spec, field) == value

@@ -73,7 +73,7 @@ def trace(name: str, random: np.random.Generator) -> np.ndarray:
     angle = random.normal(0, 0.12)
     corners = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     corners += (0.52, 0.5) + random.normal(0, 0.07, 2)
-    # Each stretch takes a time of its own; the hand rests before and after.
+    # The tempo of each stretch is random, and the hand rests before the first and after the last one.
     lengths = np.hypot(*np.diff(corners, axis=0).T) * random.uniform(0.7, 1.4, len(corners) - 1)
     ends = np.concatenate([[0.0], np.cumsum(lengths) / lengths.sum()])
     time = np.linspace(-random.uniform(0, 0.15), 1 + random.uniform(0, 0.15), FORM.frames).clip(0, 1)
