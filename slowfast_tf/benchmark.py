@@ -1,6 +1,6 @@
 """Time training, inference, the input pipeline and AVA's evaluation beside other libraries, and training's scaling.
 
-Compare what our network and a PyTorch one learn from the same clips.
+Compare what our network and a PyTorch one learn from the same clips, and what exports in bfloat16 and int8 lose.
 """
 
 import pathlib
@@ -12,7 +12,7 @@ from .benchmarks.measure import make_jobs, measure
 from .benchmarks.page import check_writable, read_sections, section, write
 from .errors import InputError
 from .files.atomic import write_text
-from .runtime import run
+from .runtime import import_tensorflow, run
 
 ADVICE = {
     "output": "choose another --output",
@@ -46,6 +46,17 @@ def main(arguments: list[str] | None = None) -> int | None:
         print(text := learning.section(found, options.config, options.set, command))
         if options.output:
             write(options.output, options.task, text + learning.write(pathlib.Path(options.output), found), [])
+        return 0
+    if options.task == "exports":
+        from .training import cross_validation
+
+        plan = cross_validation.plan(options.config, options.set, options.seeds, pathlib.Path(options.workdir))
+        import_tensorflow()
+        from .benchmarks import exports
+
+        print(text := exports.section(plan, *exports.measure(plan), command))
+        if options.output:
+            write(options.output, options.task, text, [])
         return 0
     if options.task in ("input", "ava"):
         from .benchmarks import ava, reading

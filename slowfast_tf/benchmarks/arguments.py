@@ -62,6 +62,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         else:
             command.add_argument("--workdir", metavar="DIR", help="keep exported files here, and reuse existing ones")
     _add_learning(commands)
+    _add_exports(commands)
     _add_scaling(commands)
     return parser
 
@@ -89,6 +90,22 @@ def _add_learning(commands: "argparse._SubParsersAction") -> None:
     )
     command.add_argument(
         "--workdir", default="runs/learning", metavar="DIR", help="keep results here, and do not repeat existing ones"
+    )
+    command.add_argument("--output", metavar="FILE", help=OUTPUT.format("chart"))
+
+
+def _add_exports(commands: "argparse._SubParsersAction") -> None:
+    about = "cross-validate a network, and test its exports in bfloat16 and int8 on the same clips"
+    example = f"example: {PROGRAM} exports --config gestures --output docs/benchmarks.md"
+    command = commands.add_parser("exports", help=about, description=about, epilog=example)
+    command.add_argument("--config", default="gestures", help="a JSON file, or the name of a shipped configuration")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
+    command.add_argument("--seeds", type=int, default=3, help="networks of each fold (default: %(default)s)")
+    command.add_argument(
+        "--workdir",
+        default="runs/gestures_folds",
+        metavar="DIR",
+        help="of the cross-validation, whose complete runs are not repeated (default: %(default)s)",
     )
     command.add_argument("--output", metavar="FILE", help=OUTPUT.format("chart"))
 

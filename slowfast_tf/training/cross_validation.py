@@ -143,9 +143,7 @@ def summarize(plan: Plan) -> Result:
         values = np.array([[one.get(name, np.nan) for one in fold] for fold in folds])
         by_fold[name] = values.tolist()
         spread = repeats.estimate(values[~np.isnan(values).any(1)])
-        mean = float(np.mean([one[name] for one in whole]))
-        half = None if spread.high is None else spread.high - spread.mean
-        metrics[name] = Estimate(mean, None if half is None else mean - half, None if half is None else mean + half)
+        metrics[name] = spread.around(float(np.mean([one[name] for one in whole])))
     scores = concatenate(wholes)
     pairs, mistaken = [], []
     if scores.about.activation == "softmax":

@@ -119,6 +119,13 @@ class Estimate:
     low: float | None
     high: float | None
 
+    def around(self, mean: float) -> "Estimate":
+        """Return an interval of the same width around another mean."""
+        if self.high is None:
+            return Estimate(mean, None, None)
+        half = self.high - self.mean
+        return Estimate(mean, mean - half, mean + half)
+
     def text(self, scale: float = 1.0, digits: int = 3) -> str:
         """Return it as text, such as "0.850 (0.801 to 0.899)"."""
         mean = f"{self.mean * scale:.{digits}f}"

@@ -5,10 +5,11 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
-from slowfast_tf import ablate, config, cross_validate, runtime
+from slowfast_tf import ablate, benchmark, config, cross_validate, runtime
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation.scores import load_scores
 
@@ -67,6 +68,16 @@ def test_folds_and_rows(tmp_path, configure, capsys):
     again = output.read_text()
     cross_validate.main([*words, "--workdir", str(tmp_path / "runs"), "--output", str(output)])
     assert output.read_text() == again
+
+    page = tmp_path / "docs/benchmarks.md"
+    for _ in range(2):
+        started = time.monotonic()
+        benchmark.main(["exports", *words, "--workdir", str(tmp_path / "runs"), "--output", str(page)])
+    assert time.monotonic() - started < 5  # nothing is exported twice
+    kept = load_scores(tmp_path / "runs/fold1_seed0/exports/int8.onnx.npz")
+    assert kept.ids == scores[1].ids and kept.about.weights != scores[1].about.weights
+    assert 1e-6 < abs(kept.scores - scores[1].scores).max() < 0.1
+    assert f"| the network, float32 | {100 * right / 8:.1f} | | |" in page.read_text()
 
     rows = ["--table", "5a", *words, "--workdir", str(tmp_path / "rows")]
     ablate.main([*rows, "--rows", "Slow-only"])

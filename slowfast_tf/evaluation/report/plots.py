@@ -127,18 +127,20 @@ def save_prediction(
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     figure.suptitle(title)
     left, right = figure.subplots(1, 2, width_ratios=(3, 1))
-    columns, gap = 8, 4
+    gap = 4
     count, height, width, _ = frames.shape
-    rows = -(-count // columns) * len(seen)
-    sheet = np.full((rows * (height + gap), columns * (width + gap), 3), 255, np.uint8)
+    across, down = width + gap, height + gap
+    # As many frames in a row as show them largest: the left half is about three times as wide as high.
+    layouts = {columns: -(-count // columns) * len(seen) for columns in (8, 12, 16, 24, 32)}
+    columns, rows = min(layouts.items(), key=lambda layout: max(layout[0] * across / 3, layout[1] * down))
+    sheet = np.full((rows * down, columns * across, 3), 255, np.uint8)
     for row, indices in enumerate(seen.values()):
         for i in indices:
             # Frames of the same time are above each other, a row for each pathway.
-            top = (i // columns * len(seen) + row) * (height + gap)
-            left_edge = i % columns * (width + gap)
+            top, left_edge = (i // columns * len(seen) + row) * down, i % columns * across
             sheet[top : top + height, left_edge : left_edge + width] = frames[i]
     left.imshow(sheet)
-    left.set_yticks([(height + gap) * row + height / 2 for row in range(rows)], [*seen] * (rows // len(seen)))
+    left.set_yticks([down * row + height / 2 for row in range(rows)], [*seen] * (rows // len(seen)))
     left.set_xticks([])
     left.spines[:].set_visible(False)
     best = np.argsort(scores)[::-1][:5]

@@ -1,0 +1,28 @@
+"""What exported files lose, by hand-made scores."""
+
+import numpy as np
+import pytest
+
+from slowfast_tf.benchmarks import exports
+from slowfast_tf.evaluation.scores import About, Scores
+from slowfast_tf.training.cross_validation import Plan
+
+
+def scored(*predicted):
+    """Scores of three videos of class 0, given the predicted class of each."""
+    about = About("", "softmax", "folder", ("a", "b"), {}, {}, (0, 1), 3)
+    labels = np.array([[1, 0]] * 3, np.uint8)
+    return Scores(["x", "y", "z"], labels, np.eye(2, dtype=np.float32)[list(predicted)], {}, about)
+
+
+def test_loss():
+    """Two folds of one seed: the first loses a video of three, and the second exchanges one for another."""
+    networks = [scored(0, 0, 1), scored(0, 1, 1)]
+    loss = exports.lost("TFLite, int8", networks, [scored(0, 1, 1), scored(1, 0, 1)], (2, 1))
+    assert loss.top1 == pytest.approx(2 / 6)
+    assert loss.agreement == pytest.approx(3 / 6)
+    assert loss.difference.mean == pytest.approx(-100 / 6)
+    half = 12.706 * (100 / 3) / np.sqrt(2) / np.sqrt(2)  # of Student's t: of two values the deviation is d / sqrt(2)
+    assert loss.difference.high - loss.difference.mean == pytest.approx(half, rel=1e-3)
+    text = exports.section(Plan("mine", 2, 1, ()), 0.5, [loss], "the command")
+    assert "| TFLite, int8 | 33.3 | -16.7 (-228.4 to 195.1) | 50.0 |" in text
