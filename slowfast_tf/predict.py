@@ -5,6 +5,7 @@ import argparse
 from . import runtime
 from .checkpoints.names import DEFAULT, FORMS, check_name, load
 from .errors import InputError
+from .inference import detectors
 from .inference.chosen_views import with_views
 from .inference.labels import check_takes_video, class_names, read_class_names
 from .inference.paths import SUFFIXES, check_outputs, check_videos
@@ -31,8 +32,8 @@ def main(arguments: list[str] | None = None) -> int | None:
     labels = class_names(model.spec, options.labels)
     check_model(model.spec, options)
     if model.spec.head == "roi":
-        files = options.output, options.overwrite, options.boxes, options.detector
-        results = people.annotate_files(model, options.videos, labels, *files, options.top_k)
+        where = options.output, options.overwrite, options.boxes, options.detector, options.person_score
+        results = people.annotate_files(model, options.videos, labels, *where, options.top_k)
     elif options.camera:
         results = live.watch(Predictor(model), options.camera, labels)
     else:
@@ -47,14 +48,12 @@ def main(arguments: list[str] | None = None) -> int | None:
 
 def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
     check_takes_video(spec, options.model)
-    detects, where = spec.head == "roi", options.boxes or options.detector
+    detects, people = spec.head == "roi", options.boxes or options.detector or options.person_score is not None
     over_time = options.camera or options.views or options.outputs
-    others = "is a detection model; --camera, --views, --video, --timeline and --explain are for others"
-    people = "is a detection model: say where people are, by --boxes or --detector"
+    others = "is a detection model; leave --camera, --views, --video, --timeline and --explain out"
     refuse(
-        (where and not detects, f"{options.model} is no detection model; leave --boxes and --detector out"),
+        (people and not detects, f"{options.model} is no detection model; leave --boxes, --detector and such out"),
         (detects and over_time, f"{options.model} {others}"),
-        (detects and not where, f"{options.model} {people}"),
     )
 
 
@@ -69,8 +68,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m slowfast_tf.predict",
         description="Prints the best classes of each video. A detection model (AVA) writes each video with the people,"
         " their actions and scores drawn in, and the same as JSON.",
-        epilog="examples: python -m slowfast_tf.predict holiday.mp4 --top-k 3; "
-        "python -m slowfast_tf.predict street.mp4 --model runs/ava --boxes people.csv --output out",
+        epilog="examples: predict holiday.mp4 --top-k 3; predict street.mp4 --model runs/ava --output out",
     )
     add = parser.add_argument
     add("videos", nargs="*", metavar="VIDEO", help="a video file, of any format that FFmpeg reads")
@@ -79,17 +77,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--top-k", type=int, default=5, help="how many classes to print (5)")
     add("--json", action="store_true", help="print one JSON object a video")
     add("--overwrite", action="store_true", help="replace files that exist")
-    doc = "KxC for K clips and C crops, middle (1x1) or sliding; by default the views of the model's own test"
-    add("--views", metavar="VIEWS", help=doc)
+    add("--views", metavar="VIEWS", help="KxC (clips, crops), middle (1x1) or sliding; by default the model's own")
     add("--camera", metavar="SOURCE", help="in place of VIDEO: the number of a camera, or a stream's address")
     add = parser.add_argument_group("over time", "files of one video; they do not change the scores").add_argument
     add("--video", metavar="FILE.mp4", help="write the video with the best classes on its frames")
     add("--timeline", metavar="FILE.png", help="write a plot of the scores over time")
     add("--explain", metavar="FILE.mp4", help="write the video with what speaks for the best class, in each pathway")
     add = parser.add_argument_group("detection models").add_argument
-    doc = "people of the video: csv of second,x1,y1,x2,y2[,score], or JSON (docs/detection.md); corners as shares"
-    add("--boxes", metavar="FILE", help=doc)
-    add("--detector", metavar="PATH", help="a SavedModel of a TensorFlow object detector, in place of --boxes")
+    add("--boxes", metavar="FILE", help="the people of a video, as csv or JSON (docs/detection.md)")
+    add("--detector", metavar="NAME", help=f"in place of --boxes: {detectors.FORMS} ({detectors.DEFAULT})")
+    add("--person-score", type=float, metavar="SCORE", help="least score of a box (0.5; of --boxes, the model's own)")
     add("--output", metavar="DIR", default="detections", help="where to write (%(default)s)")
     return parser.parse_args(arguments)
 
@@ -104,6 +101,7 @@ def check(options: argparse.Namespace) -> None:
         (options.views and options.camera, "--views is for VIDEO; --camera scores the latest clip"),
         (options.outputs and count != 1, f"--video, --timeline and --explain are for one VIDEO; {found}"),
         (options.boxes and options.detector, "give --boxes or --detector, not both"),
+        (not 0 <= (options.person_score or 0) <= 1, f"--person-score is from 0 to 1; received {options.person_score}"),
         (options.boxes and count > 1, f"--boxes is for one video; received {count}"),
     )
     check_videos(options.videos)
@@ -111,6 +109,8 @@ def check(options: argparse.Namespace) -> None:
         check_outputs(options.videos[0], options.outputs, options.overwrite)
     if options.labels:
         read_class_names(options.labels)
+    if options.detector:
+        detectors.check_detector(options.detector)
     with_views(SlowFastSpec(), options.views)
     check_name(options.model)
 

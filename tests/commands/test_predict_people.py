@@ -1,6 +1,9 @@
 """Who does what in a video, from the command line."""
 
 import json
+import pathlib
+import re
+import sys
 
 import keras
 import numpy as np
@@ -12,6 +15,7 @@ from helpers.packets import packets
 
 from slowfast_tf import SlowFast
 
+SHARED = pathlib.Path(__file__).parents[3] / "shared"
 LABELS = ("walk", "sit", "ask, say", "wave", "run")
 
 
@@ -122,30 +126,58 @@ def test_a_detector(run_predict, model, source, tmp_path):
         assert frame["time"] == time and person["score"] == pytest.approx(0.95)
         np.testing.assert_allclose(person["box"], corners(int(20 * time)), atol=0.01)
 
-    (tmp_path / "none").mkdir()
-    code, _, errors = run_predict(
-        source, "--model", model[1], "--detector", tmp_path / "none", "--output", tmp_path / "o"
-    )
-    assert code == 2 and len(errors) == 1 and "is no SavedModel of a detector" in errors[0]
+    assert re.search(r"; detector \d+\.\d s, network \d+\.\d s$", lines[0])
+
+    # A lower score finds somebody else, a higher one nobody.
+    words = [source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out, "--overwrite"]
+    code, lines, _ = run_predict(*words, "--person-score", "0.4")
+    assert code == 0 and len(json.loads((out / "square.json").read_text())["frames"][0]["boxes"]) == 2
+    code, lines, _ = run_predict(*words, "--person-score", "0.96")
+    assert code == 0 and "nobody with a person score of at least 0.96; the best is 0.95: a lower --person" in lines[0]
+    assert json.loads((out / "square.json").read_text())["frames"] == []
+    assert decode(out / "square.mp4").shape == (60, 96, 128, 3)
 
 
-def test_mistakes(run_predict, model, source, boxes, tmp_path):
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs a real detector and real videos")
+def test_a_real_detector(run_predict, model, tmp_path):
+    """It finds people in one video, and is sure of nobody in the other."""
+    videos = [SHARED / "videos" / name for name in ("people_6fps.mp4", "short.avi")]
+    words = ["--model", model[1], "--detector", SHARED / "detector" / "centernet", "--output", tmp_path]
+    code, lines, errors = run_predict(*videos, *words)
+    assert code == 0 and not errors
+    assert "1 people in 2 key frames" in lines[0] and "of at least 0.5; the best is 0.40" in lines[1]
+    for name in ("people_6fps", "short"):
+        assert (tmp_path / f"{name}.mp4").exists() and (tmp_path / f"{name}.json").exists()
+
+
+def test_no_box_counts(run_predict, model, source, tmp_path):
+    (tmp_path / "unsure.csv").write_text("1,0,0,1,1,0.5\n")
+    words = [source, "--model", model[1], "--boxes", tmp_path / "unsure.csv", "--output", tmp_path / "out"]
+    code, lines, errors = run_predict(*words)
+    assert code == 0 and not errors
+    assert "nobody with a person score of at least 0.8; the best is 0.50" in lines[0]
+    code, lines, errors = run_predict(*words, "--person-score", "0.5", "--overwrite")
+    assert code == 0 and "1 people in 1 key frames" in lines[0]
+
+
+def test_mistakes(run_predict, model, source, boxes, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kagglehub", None)  # as if it were not installed
     other = SlowFast("slowfast_2x16_demo", depth=10, width=8)
     other.save(tmp_path / "other.keras")
     (tmp_path / "late.csv").write_text("1,0,0,1,1\n9,0,0,1,1\n")
-    (tmp_path / "unsure.csv").write_text("1,0,0,1,1,0.5\n")
     path = model[1]
     for arguments, message in (
-        ((source, "--model", path), "is a detection model: say where people are, by --boxes or --detector"),
+        ((source, "--model", path), "efficientdet_d0: downloading a detector needs kagglehub"),
+        (
+            (source, "--model", path, "--detector", "efficientdet"),
+            "no published detector; did you mean 'efficientdet_d",
+        ),
+        ((source, "--model", path, "--person-score", "80"), "--person-score is from 0 to 1; received 80.0"),
         ((source, "--model", path, "--boxes", boxes, "--detector", "x"), "not both"),
         ((source, "b.mp4", "--model", path, "--boxes", boxes), "--boxes is for one video; received 2"),
         ((source, "--model", tmp_path / "other.keras", "--boxes", boxes), "other.keras is no detection model"),
         ((source, "--model", path, "--boxes", tmp_path / "late.csv"), "late.csv:2: second 9 is not in the video"),
-        (
-            (source, "--model", path, "--boxes", tmp_path / "unsure.csv"),
-            "unsure.csv: no box has a score of at least 0.8",
-        ),
-        ((source, source, "--model", path, "--detector", "x"), "two videos would be written to"),
+        ((source, source, "--model", path, "--detector", tmp_path), "two videos would be written to"),
         ((source, "--model", path, "--boxes", boxes, "--output", source[: -len("/square.mp4")]), "a video to read"),
     ):
         if "--output" not in arguments:

@@ -1,8 +1,9 @@
 """Who does what in a video: boxes of people, tracks, actions, and the files that show them."""
 
+from ..detectors import Detector, load_detector
 from .annotate import Annotation, annotate, annotate_files, check_outputs
 from .boxes_file import read_boxes
-from .detector import detect
+from .detect import detect
 from .draw import draw
 from .output import as_json, write_video
 from .person import Person
@@ -11,6 +12,7 @@ from .tracking import shown, track
 
 __all__ = [
     "Annotation",
+    "Detector",
     "Person",
     "Scorer",
     "annotate",
@@ -19,6 +21,7 @@ __all__ = [
     "check_outputs",
     "detect",
     "draw",
+    "load_detector",
     "read_boxes",
     "shown",
     "track",

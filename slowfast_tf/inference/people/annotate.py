@@ -4,14 +4,16 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...errors import InputError, VideoError
 from ...files.atomic import write_text
 from ...video.probe import duration, probe
+from ..detectors import DEFAULT, Detector, load_detector
 from .boxes_file import read_boxes
-from .detector import detect
+from .detect import detect
 from .output import as_json, write_video
 from .person import Person, key_times
 from .scoring import Scorer
@@ -59,20 +61,31 @@ class Annotation:
         video: path of the video.
         people: by time, with tracks and actions.
         place: the files that were written, without their suffixes ".mp4" and ".json".
-        left_out: number of boxes with a score below the network's `person_score`.
+        person_score: least score of a box that counts.
+        left_out: number of the given boxes with a lower score.
+        best: the highest score of any box of a person; 0 without a box.
+        seconds: that the detector and the network took, by name.
     """
 
     video: str
     people: Sequence[Person]
     place: pathlib.Path
-    left_out: int = 0
+    person_score: float
+    left_out: int
+    best: float
+    seconds: Mapping[str, float]
 
     def line(self, count: int) -> str:
         """Return a line on how many people were found, and where the files are."""
         tracks, frames = {person.track for person in self.people}, key_times(self.people)
         left_out = f" ({self.left_out} of the boxes left out for a low score)" if self.left_out else ""
         found = f"{len(tracks)} people in {len(frames)} key frames{left_out}"
-        return f"{self.video}: {found}; {self.place}.mp4, {self.place}.json"
+        if not self.people:
+            found = f"nobody with a person score of at least {self.person_score:g}"
+            if self.best:
+                found += f"; the best is {self.best:.2f}: a lower --person-score would count it"
+        seconds = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())
+        return f"{self.video}: {found}; {self.place}.mp4, {self.place}.json; {seconds}"
 
     def as_json(self, count: int) -> dict[str, Any]:
         """Return the content of the JSON file, with the `count` best actions of each person."""
@@ -87,6 +100,7 @@ def annotate_files(
     overwrite: bool = False,
     boxes: str | os.PathLike | None = None,
     detector: str | os.PathLike | None = None,
+    person_score: float | None = None,
     top: int = 5,
 ) -> Iterator[Annotation | VideoError]:
     """Annotate videos one after the other; one that cannot be read does not stop the others.
@@ -97,7 +111,8 @@ def annotate_files(
         labels: a name for each class.
         directory: where to write a video and a JSON file for each, with the name of the video.
         overwrite: whether existing files may be replaced.
-        boxes, detector, top: as for `annotate`.
+        boxes, person_score, top: as for `annotate`.
+        detector: a path or name for `load_detector`, used without `boxes`; `detectors.DEFAULT` if None.
 
     Yields:
         For each path its annotation, or the error with the reason why it cannot be read.
@@ -111,10 +126,11 @@ def annotate_files(
         ...     print(found if isinstance(found, VideoError) else found.line(5))
     """
     places = check_outputs(paths, directory, overwrite)
+    source = boxes or load_detector(detector or DEFAULT, person_score)
     scorer = Scorer(model)
     for path, place in zip(paths, places):
         try:
-            yield annotate(path, scorer, labels, place, boxes, detector, top)
+            yield annotate(path, scorer, labels, place, source, person_score, top)
         except VideoError as error:
             yield error
 
@@ -124,8 +140,8 @@ def annotate(
     scorer: Scorer,
     labels: Sequence[str],
     place: pathlib.Path,
-    boxes: str | os.PathLike | None = None,
-    detector: str | os.PathLike | None = None,
+    source: str | os.PathLike | Detector,
+    person_score: float | None = None,
     top: int = 5,
 ) -> Annotation:
     """Write who does what in a video: the video with boxes drawn in, and a JSON file.
@@ -135,8 +151,8 @@ def annotate(
         scorer: of a detection network.
         labels: a name for each class.
         place: the files to write, without their suffixes ".mp4" and ".json".
-        boxes: a file for `read_boxes`; those with a score below the network's `person_score` are left out.
-        detector: a SavedModel for `detect`, used without `boxes`.
+        source: of the people: a file for `read_boxes`, or a detector.
+        person_score: least score of a box of that file; the network's own by default.
         top: how many actions of each person; the video shows three at most.
 
     Raises:
@@ -145,21 +161,22 @@ def annotate(
 
     Example:
         >>> place = pathlib.Path("out/street")
-        >>> annotate("street.mp4", Scorer(model), class_names(model.spec), place, boxes="people.csv")
+        >>> annotate("street.mp4", Scorer(model), class_names(model.spec), place, "people.csv")
     """
-    length, least, left_out = duration(probe(path)), scorer.spec.person_score, 0
-    if boxes:
-        given = read_boxes(boxes, length)
-        people = [person for person in given if person.score >= least]
-        left_out = len(given) - len(people)
-        if given and not people:
-            raise InputError(f"{boxes}: no box has a score of at least {least}, the network's person_score")
-    elif detector:
-        people = detect(path, detector, length, least)
+    length, left_out, seconds = duration(probe(path)), 0, {}
+    if isinstance(source, Detector):
+        least, started = source.person_score, source.seconds
+        people, best = detect(path, source, length)
+        seconds["detector"] = source.seconds - started
     else:
-        raise InputError("give boxes or a detector", argument="boxes")
+        least = scorer.spec.person_score if person_score is None else person_score
+        given = read_boxes(source, length)
+        people = [person for person in given if person.score >= least]
+        left_out, best = len(given) - len(people), max(person.score for person in given)
+    started = time.perf_counter()
     people = scorer.score(path, track(people), labels, top)
+    seconds["network"] = time.perf_counter() - started
     write_video(path, people, f"{place}.mp4", min(top, 3))
-    found = Annotation(str(path), people, place, left_out)
+    found = Annotation(str(path), people, place, least, left_out, best, seconds)
     write_text(f"{place}.json", json.dumps(found.as_json(top), indent=1) + "\n")
     return found

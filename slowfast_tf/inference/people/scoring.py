@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tqdm
 
 from ...data import clips
 from ...data.reference import Box, Video
@@ -51,7 +52,7 @@ class Scorer:
             VideoError: if the video cannot be read.
         """
         scored = []
-        for time in key_times(people):
+        for time in tqdm.tqdm(key_times(people), desc="actions", unit="key frame", disable=None):
             here = [person for person in people if person.time == time]
             scores = self._score(read_key_frame(path, time, here, self.spec))[0].numpy()
             for person, row in zip(here, scores):

@@ -6,7 +6,8 @@ import numpy as np
 from helpers.coded_video import decode, write
 from helpers.detector import save_detector
 
-from slowfast_tf.inference.people.detector import detect
+from slowfast_tf.inference.detectors import load_detector
+from slowfast_tf.inference.people.detect import detect
 
 
 def test_memory_is_that_of_a_frame(tmp_path):
@@ -19,11 +20,13 @@ def test_memory_is_that_of_a_frame(tmp_path):
     path = write(tmp_path / "long.mp4", images, rate=1, qp=4)
     save_detector(tmp_path / "detector")
     del images
+    detector = load_detector(tmp_path / "detector")
     tracemalloc.start()
-    people = detect(path, tmp_path / "detector", 120.0)
+    people, best = detect(path, detector, 120.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 15e6, peak
+    assert best == np.float32(0.95)
     assert [person.time for person in people] == [t + 0.5 for t in range(120)]
     for person, frame in zip(people, decode(path), strict=True):  # that shown from t to t + 1 s
         rows, columns = np.nonzero(frame[..., 0] > 130)

@@ -1,0 +1,128 @@
+"""Detectors of people, by path or published name."""
+
+import dataclasses
+import difflib
+import importlib.util
+import os
+import pathlib
+import time
+
+import numpy as np
+
+from ...errors import InputError
+from .boxes import FORMS, Boxes, Find
+
+__all__ = ["DEFAULT", "FORMS", "PUBLISHED", "Boxes", "Detector", "check_detector", "load_detector"]
+
+DEFAULT = "efficientdet_d0"
+PERSON_SCORE = 0.5  # of a detector of the user's own
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A detector that is downloaded by name.
+
+    Attributes:
+        handle: its name at Kaggle, with a version.
+        person_score: least score of a box that counts.
+    """
+
+    handle: str
+    person_score: float
+
+
+# TensorFlow's EfficientDets, trained on COCO (arXiv 1911.09070): a larger number is slower and finds more.
+PUBLISHED = {
+    f"efficientdet_d{size}": Published(f"tensorflow/efficientdet/tensorFlow2/d{size}/1", 0.5) for size in range(8)
+}
+
+
+class Detector:
+    """A detector of people.
+
+    Args:
+        name: of it, for messages.
+        find: from images, uint8 `[B, H, W, 3]`, to the people in each.
+        person_score: least score of a box that counts.
+
+    Attributes:
+        seconds: that `find` has taken so far.
+    """
+
+    def __init__(self, name: str, find: Find, person_score: float):
+        self.name, self._find, self.person_score, self.seconds = name, find, person_score, 0.0
+
+    def find(self, images: np.ndarray) -> list[Boxes]:
+        """Return the people in each of some images, uint8 `[B, H, W, 3]`, with any score."""
+        started = time.perf_counter()
+        found = self._find(images)
+        self.seconds += time.perf_counter() - started
+        return found
+
+
+def check_detector(name: str | os.PathLike) -> None:
+    """Check the name of a detector without loading or downloading it.
+
+    Raises:
+        InputError: if it is neither a path nor a published name, or without the library that downloads it.
+
+    Example:
+        >>> check_detector("efficientdet_d9")
+        Traceback (most recent call last):
+        InputError: efficientdet_d9: no such file, and no published detector; did you mean 'efficientdet_d0'?
+    """
+    name = os.fspath(name)
+    if os.path.exists(name):
+        return
+    if name not in PUBLISHED:
+        close = difflib.get_close_matches(name, PUBLISHED, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"give {FORMS}"
+        raise InputError(f"{name}: no such file, and no published detector; {hint}")
+    if not importlib.util.find_spec("kagglehub"):
+        raise InputError(
+            f"{name}: downloading a detector needs kagglehub: pip install 'slowfast_tf[detector]'; or give {FORMS}"
+        )
+
+
+def load_detector(name: str | os.PathLike, person_score: float | None = None) -> Detector:
+    """Return a detector by path or published name.
+
+    Args:
+        name: the directory of a SavedModel, a `.tflite` or `.onnx` file, or a key of `PUBLISHED`, which is downloaded
+            once.
+        person_score: least score of a box that counts; that of the published detector, or 0.5, if None.
+
+    Raises:
+        InputError: as `check_detector`, for a failed download, or a file that holds no detector.
+
+    Example:
+        >>> detector = load_detector("efficientdet_d0")
+        >>> detector.find(image[None])[0].scores
+        array([0.93, 0.71], dtype=float32)
+    """
+    name = os.fspath(name)
+    check_detector(name)
+    published = None if os.path.exists(name) else PUBLISHED[name]
+    path = _download(name, published.handle) if published else name
+    suffix = pathlib.Path(path).suffix
+    if suffix == ".tflite":
+        from .tflite import load
+    elif suffix == ".onnx":
+        from .onnx import load
+    else:
+        from .saved_model import load
+    default = published.person_score if published else PERSON_SCORE
+    return Detector(name, load(path), default if person_score is None else person_score)
+
+
+def _download(name: str, handle: str) -> str:
+    import kagglehub  # pyright: ignore[reportMissingImports]  # of the extra "detector"
+
+    try:
+        return kagglehub.model_download(handle)
+    except Exception as error:  # those of kagglehub and of its HTTP library have no common class
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"cannot download the detector {name} ({reason}); check the connection, or download"
+            f" https://www.kaggle.com/models/{handle} yourself and give its directory"
+        ) from error

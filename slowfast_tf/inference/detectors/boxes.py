@@ -1,0 +1,50 @@
+"""Boxes of people in images, in the one form that all detectors give."""
+
+import typing
+from collections.abc import Callable
+
+import numpy as np
+
+from ...errors import InputError
+
+# From images, uint8 `[B, H, W, 3]`, RGB, to the people in each.
+Find: typing.TypeAlias = Callable[[np.ndarray], "list[Boxes]"]
+
+FORMS = "a published name, a SavedModel, a .tflite or an .onnx file"
+
+
+class Boxes(typing.NamedTuple):
+    """The people in an image.
+
+    Attributes:
+        corners: x1, y1, x2, y2 as shares of width and height, 0 to 1, float `[N, 4]`.
+        scores: 0 to 1, float `[N]`.
+    """
+
+    corners: np.ndarray
+    scores: np.ndarray
+
+
+def people(name: str, corners: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> Boxes:
+    """Return the people of a detector's boxes, cut at the edges of the image; boxes without area are left out.
+
+    Args:
+        name: of the detector, for errors.
+        corners: x1, y1, x2, y2 as shares, `[N, 4]`.
+        scores: `[N]`.
+        chosen: whether a box is of a person, bool `[N]`.
+
+    Raises:
+        InputError: if a corner or a score of a person is not finite.
+    """
+    corners, scores = corners[chosen], scores[chosen]
+    if not (np.isfinite(corners).all() and np.isfinite(scores).all()):
+        raise InputError(f"the detector {name} gives boxes or scores that are not finite")
+    corners = corners.clip(0, 1)
+    area = (corners[:, 2:] > corners[:, :2]).all(1)
+    return Boxes(corners[area], scores[area])
+
+
+def swapped(corners: np.ndarray) -> np.ndarray:
+    """Exchange x and y of corners `[N, 4]`: TensorFlow's detectors give y1, x1, y2, x2."""
+    return corners[:, [1, 0, 3, 2]]
