@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
 from .files.atomic import atomic
-from .runtime import run
+from .runtime import import_tensorflow, run
 
 if TYPE_CHECKING:
     from .models.slowfast import SlowFast
@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     _check(options)
 
+    import_tensorflow()
     from .checkpoints import build_model, read_checkpoint
     from .checkpoints.reader import is_hdf5
 
