@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers.processes import QUICK_START
 
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 
@@ -160,7 +161,7 @@ def test_replicas_do_what_one_device_does(videos, tmp_path):
     others."""
     overrides = [*TINY, f"data.root={videos}", "train.learning_rate=0.01"]
     process = subprocess.run(
-        [sys.executable, "-c", REPLICAS, str(tmp_path), str(ROOT / "configs/demo.json"), *overrides],
+        [sys.executable, "-c", QUICK_START + REPLICAS, str(tmp_path), str(ROOT / "configs/demo.json"), *overrides],
         capture_output=True,
         text=True,
         timeout=900,
@@ -193,7 +194,9 @@ def test_slurm_tells_each_task_its_part():
         "STEP_TASKS_PER_NODE": "2,1",
     }
     environment = {**os.environ, **{f"SLURM_{name}": value for name, value in slurm.items()}}
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=600)
+    process = subprocess.run(
+        [sys.executable, "-c", QUICK_START + code], capture_output=True, text=True, env=environment, timeout=600
+    )
     assert process.stdout.strip() == "['n01:8888', 'n01:8889', 'n02:8888'] 2", process.stderr[-2000:]
 
 
@@ -233,7 +236,7 @@ def rank(cluster, task):
     """Shard, number of shards and whether it is the chief, of a task of a cluster."""
     configuration = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
     environment = {**os.environ, "TF_CONFIG": json.dumps(configuration)}
-    code = [sys.executable, "-c", RANKS]
+    code = [sys.executable, "-c", QUICK_START + RANKS]
     return subprocess.run(code, capture_output=True, text=True, env=environment, timeout=600)
 
 
