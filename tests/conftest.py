@@ -144,6 +144,16 @@ def batch():
 
 
 @pytest.fixture
+def eager():
+    """Run networks without graphs, which take longer to build than a few small steps take."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def put(tmp_path):
     """Writes a JSON file below `tmp_path` and gives its path."""
 
