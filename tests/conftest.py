@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -148,6 +149,7 @@ def eager():
     """Run networks without graphs, which take longer to build than a few small steps take."""
     import tensorflow as tf
 
+    warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions_eagerly`")  # of tf.data
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
