@@ -1,7 +1,9 @@
 """A small data set and a small network that the tests share."""
 
+import gc
 import json
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +13,17 @@ from helpers.pictures import CLASSES, SIZES, picture
 
 # Tests import TensorFlow before slowfast_tf, which sets this; training takes several times as long without oneDNN.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def pytest_configure():
+    """Collect no garbage while tests are collected: imports make objects that stay."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Collect garbage rarely, as commands do (`runtime.quick_start`): building and tracing take a tenth less time."""
+    gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -129,6 +142,17 @@ def batch():
     random = np.random.default_rng(1)
     fast = random.normal(size=(8, 16, 32, 32, 3)).astype(np.float32)
     return {"slow": fast[:, ::8], "fast": fast}, np.eye(4, dtype=np.float32)[np.arange(8) % 4]
+
+
+@pytest.fixture
+def eager():
+    """Run networks without graphs, which take longer to build than a few small steps take."""
+    import tensorflow as tf
+
+    warnings.filterwarnings("ignore", "Even though the `tf.config.experimental_run_functions_eagerly`")  # of tf.data
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

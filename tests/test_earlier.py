@@ -99,7 +99,7 @@ def test_described_as_loaded(alone):
     assert read_spec(alone).frame_rate is None and read_spec(HERE / "run").frame_rate == 25
 
 
-def test_a_run_goes_on(tmp_path):
+def test_a_run_goes_on(eager, tmp_path):
     """A run of an earlier version, resumed, is tested by its configuration."""
     for split in ("train", "val"):
         for label in ("bend", "jump", "turn"):

@@ -11,6 +11,7 @@ import sysconfig
 import venv
 
 import pytest
+from helpers.processes import AS_COMMAND
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -63,14 +64,14 @@ def python(built, tmp_path_factory):
 
 def test_the_package_is_the_wheels(python, tmp_path):
     script = "import slowfast_tf.config as c, json; print(json.dumps([c.__file__, c.shipped()]))"
-    file, names = json.loads(run(python, "-c", script, directory=tmp_path))
+    file, names = json.loads(run(python, "-c", AS_COMMAND + script, directory=tmp_path))
     assert pathlib.Path(file).is_relative_to(python.parents[1])
     assert set(names) == {str(p.relative_to(ROOT / "configs").with_suffix("")) for p in ROOT.glob("configs/**/*.json")}
 
 
 def test_the_wheel_has_the_class_names(python, tmp_path):
     script = "from slowfast_tf import labels; print(*(len(labels.dataset_labels(n)) for n in labels.DATASETS))"
-    assert run(python, "-c", script, directory=tmp_path).split() == "400 600 700 710 157 80 174 66".split()
+    assert run(python, "-c", AS_COMMAND + script, directory=tmp_path).split() == "400 600 700 710 157 80 174 66".split()
 
 
 def test_describe_by_the_console_command(python, tmp_path):

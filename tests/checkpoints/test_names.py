@@ -15,6 +15,7 @@ import pytest
 from helpers.expected import write_videos
 from helpers.files_server import serve_files
 from helpers.golden import GOLDEN, golden, needs_golden, needs_torch
+from helpers.processes import AS_COMMAND, QUICK_START
 
 import slowfast_tf
 from slowfast_tf import checkpoints
@@ -81,21 +82,19 @@ def cache(tmp_path, monkeypatch):
 
 # The command, with one more published network; also saves the logits of the model that it loads.
 PREDICT = """
-import pathlib, sys
-sys.argv[0] = "slowfast_tf"  # a command: it imports TensorFlow itself
+import dataclasses
 import numpy as np
 from slowfast_tf import predict, runtime
-from checkpoints.test_names import published
-from helpers.golden import golden
 from slowfast_tf.checkpoints import zoo
 
-name, address, output, *arguments = sys.argv[1:]
-zoo.MODELS[name] = published(address)
+name, address, inputs, output, *arguments = sys.argv[1:]
+known = next(iter(zoo.MODELS.values()))
+zoo.MODELS[name] = dataclasses.replace(known, address=address, fields={})
 load = predict.load
 
 def load_and_save(name):
     model = load(name)
-    np.save(output, model(golden(name)[0], training=False))
+    np.save(output, model(dict(np.load(inputs)), training=False))
     return model
 
 predict.load = load_and_save
@@ -171,7 +170,9 @@ def test_a_name_is_converted_once_and_predicted_with(video, cache, tmp_path, mon
         assert server.requests == [("GET", f"/{file}", None)]
     assert {path.name for path in cache.iterdir()} == {f"{name}{pathlib.Path(file).suffix}", f"{name}.keras"}
 
-    done = run("-c", PREDICT, name, address, tmp_path / "logits.npy", video, "--views", "middle", "--json")
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    files = tmp_path / "inputs.npz", tmp_path / "logits.npy"
+    done = run("-c", AS_COMMAND + PREDICT, name, address, *files, video, "--views", "middle", "--json")
     assert done.returncode == 0, done.stderr
     agrees(np.load(tmp_path / "logits.npy"))
     (line,) = done.stdout.splitlines()
@@ -334,7 +335,7 @@ def test_hub(saved, model, video, tmp_path):
         for path, code in (("/api/models/me/missing", "RepoNotFound"), ("/api/models/me/run/revision/v2", "Revision")):
             server.headers[path] = {"X-Error-Code": code.removesuffix("NotFound") + "NotFound"}
         environment["HF_ENDPOINT"] = address = server.address
-        done = run("-c", LOAD, *good, *bad, **environment)
+        done = run("-c", QUICK_START + LOAD, *good, *bad, **environment)
         assert done.returncode == 0, done.stderr
         said = [json.loads(line) for line in done.stdout.splitlines()]
         assert said[:3] == [list(model.spec.labels)] * 3

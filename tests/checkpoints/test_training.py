@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.golden import GOLDEN, ROOT, SLOWFAST, golden, load, needs_golden, needs_torch, torch, torch_slowfast
+from helpers.processes import QUICK_START
 
 from slowfast_tf import checkpoints
 from slowfast_tf.training.optimizers import SGD
@@ -135,5 +136,5 @@ for a, b in zip(train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), 2), tr
 
 
 def test_optimizer_on_two_replicas():
-    result = subprocess.run([sys.executable, "-c", MIRRORED], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", QUICK_START + MIRRORED], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]

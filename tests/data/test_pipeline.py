@@ -14,6 +14,7 @@ import tensorflow as tf
 from helpers import published
 from helpers.coded_video import write
 from helpers.pictures import CLASSES, picture, told
+from helpers.processes import QUICK_START
 from helpers.published import FAR, FILM, NEAR
 from PIL import Image
 from scipy import ndimage
@@ -632,7 +633,7 @@ def test_mirrored_strategy(forty, tmp_path):
     for path in paths:
         forty(path.stem, "train.batch_size=10").save(path)
     done = subprocess.run(
-        [sys.executable, "-c", MIRRORED, *map(str, paths)],
+        [sys.executable, "-c", QUICK_START + MIRRORED, *map(str, paths)],
         env={"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,
@@ -657,7 +658,7 @@ next(held)
 def test_a_script_ends_though_an_iterator_is_still_at_work(forty, tmp_path):
     forty("records").save(tmp_path / "config.json")
     done = subprocess.run(
-        [sys.executable, "-c", HELD, str(tmp_path / "config.json")],
+        [sys.executable, "-c", QUICK_START + HELD, str(tmp_path / "config.json")],
         env={"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,

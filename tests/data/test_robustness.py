@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.coded_video import coded, write
+from helpers.processes import QUICK_START
 from PIL import Image
 
 from slowfast_tf import runtime
@@ -88,7 +89,7 @@ def main(path):
 
 def run(path, timeout=280):
     done = subprocess.run(
-        [sys.executable, "-c", f"import test_robustness; test_robustness.main({str(path)!r})"],
+        [sys.executable, "-c", f"{QUICK_START}import test_robustness; test_robustness.main({str(path)!r})"],
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests/data'}", "TF_CPP_MIN_LOG_LEVEL": "2"},
         capture_output=True,
         text=True,

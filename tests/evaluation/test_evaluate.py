@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.processes import QUICK_START
 
 from slowfast_tf import SlowFast, evaluate, runtime
 from slowfast_tf.data import Clips
@@ -90,7 +91,11 @@ def whole(command, tmp_path_factory):
 def end(number, words):
     """Runs `ENDED`."""
     return subprocess.run(
-        [sys.executable, "-c", ENDED, str(int(number)), *words], cwd=ROOT, capture_output=True, text=True, timeout=900
+        [sys.executable, "-c", QUICK_START + ENDED, str(int(number)), *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
 
 

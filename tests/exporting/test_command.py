@@ -9,6 +9,7 @@ import time
 
 import pytest
 from helpers.exports import ROOT
+from helpers.processes import QUICK_START
 
 from slowfast_tf import export
 from slowfast_tf.errors import InputError
@@ -55,7 +56,7 @@ def test_processes_write_the_same(saved, files, videos, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", BOTH, saved, folder, *videos],
+            [sys.executable, "-c", QUICK_START + BOTH, saved, folder, *videos],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

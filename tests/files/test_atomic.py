@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.processes import AS_COMMAND
 
 from slowfast_tf.errors import InputError
 from slowfast_tf.files.atomic import atomic, remove_stale, write_text
@@ -27,7 +28,9 @@ with atomic(sys.argv[1]) as temporary:
 
 
 def start_half(target, kind="file"):
-    process = subprocess.Popen([sys.executable, "-c", HALF, str(target), kind], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", AS_COMMAND + HALF, str(target), kind], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "half\n"
     return process
 

@@ -17,6 +17,7 @@ import moto.server
 import numpy as np
 import pytest
 import werkzeug.serving
+from helpers.processes import QUICK_START
 
 import slowfast_tf
 from slowfast_tf import config
@@ -189,7 +190,7 @@ def reads(values, records, configure, saved, model, tmp_path):
     (tmp_path / "c.json").write_text(json.dumps({**values, "plugins": ["tensorflow_io"] if IO else []}))
 
     def run(root, checkpoint):
-        command = [sys.executable, "-c", READ, "c.json", root, str(checkpoint), "found.npz"]
+        command = [sys.executable, "-c", QUICK_START + READ, "c.json", root, str(checkpoint), "found.npz"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600)
         assert process.returncode == 0, process.stderr[-3000:]

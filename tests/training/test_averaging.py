@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.processes import QUICK_START
 from helpers.training import compare, compiled_network, step, train_section, values
 
 from slowfast_tf import load
@@ -49,7 +50,7 @@ for optimizer in ("sgd", "adamw"):
 def test_two_replicas_clip_and_average_as_one_does():
     """Also where each goes through its clips in two parts."""
     done = subprocess.run(
-        [sys.executable, "-c", REPLICAS],
+        [sys.executable, "-c", QUICK_START + REPLICAS],
         capture_output=True,
         text=True,
         timeout=900,

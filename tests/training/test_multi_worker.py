@@ -13,8 +13,12 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from helpers.processes import QUICK_START
 
 from slowfast_tf.data.datasets.synthetic import shapes as demo
+from slowfast_tf.errors import InputError
+from slowfast_tf.training import strategies
 
 ROOT = pathlib.Path(__file__).parents[2]
 # One pathway; tests/benchmarks/test_scaling.py has two workers train both.
@@ -160,7 +164,7 @@ def test_replicas_do_what_one_device_does(videos, tmp_path):
     others."""
     overrides = [*TINY, f"data.root={videos}", "train.learning_rate=0.01"]
     process = subprocess.run(
-        [sys.executable, "-c", REPLICAS, str(tmp_path), str(ROOT / "configs/demo.json"), *overrides],
+        [sys.executable, "-c", QUICK_START + REPLICAS, str(tmp_path), str(ROOT / "configs/demo.json"), *overrides],
         capture_output=True,
         text=True,
         timeout=900,
@@ -177,14 +181,28 @@ def test_replicas_do_what_one_device_does(videos, tmp_path):
     assert difference(one, apart) > 1e-2
 
 
-def test_slurm_tells_each_task_its_part():
+class WithoutServers:
+    """A strategy of several workers that knows its cluster and does not wait for the others."""
+
+    def __init__(self, cluster_resolver=None):
+        self.cluster_resolver = cluster_resolver or tf.distribute.cluster_resolver.TFConfigClusterResolver()
+
+
+@pytest.fixture
+def strategy_of(monkeypatch):
+    """Returns the strategy of a run for some variables of the environment."""
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", WithoutServers)
+
+    def strategy_of(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return strategies.from_environment()
+
+    return strategy_of
+
+
+def test_slurm_tells_each_task_its_part(strategy_of):
     """Two nodes, one with two tasks: the variables that srun sets."""
-    code = (
-        "import tensorflow as tf\n"
-        "tf.distribute.MultiWorkerMirroredStrategy = lambda cluster_resolver: cluster_resolver\n"
-        "from slowfast_tf.training import strategies\n"
-        "r = strategies.from_environment(); print(r.cluster_spec().as_dict()['worker'], r.task_id)"
-    )
     slurm = {
         "NTASKS": "3",
         "STEP_NUM_TASKS": "3",
@@ -192,9 +210,9 @@ def test_slurm_tells_each_task_its_part():
         "STEP_NODELIST": "n[01-02]",
         "STEP_TASKS_PER_NODE": "2,1",
     }
-    environment = {**os.environ, **{f"SLURM_{name}": value for name, value in slurm.items()}}
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=600)
-    assert process.stdout.strip() == "['n01:8888', 'n01:8889', 'n02:8888'] 2", process.stderr[-2000:]
+    resolver = strategy_of(**{f"SLURM_{name}": value for name, value in slurm.items()}).cluster_resolver
+    assert resolver.cluster_spec().as_dict()["worker"] == ["n01:8888", "n01:8889", "n02:8888"]
+    assert resolver.task_id == 2
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
@@ -214,44 +232,26 @@ def test_kubernetes_pods_find_each_other():
     assert found["task"] == {"type": "worker", "index": 3}
 
 
-RANKS = """
-import tensorflow as tf
-from slowfast_tf.training import strategies
-
-resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-
-class Strategy:
-    cluster_resolver = resolver
-
-tf.distribute.MultiWorkerMirroredStrategy = Strategy
-strategy = strategies.from_environment()
-print(*strategies.shard(strategy), strategies.is_chief(strategy))
-"""
-
-
-def rank(cluster, task):
-    """Shard, number of shards and whether it is the chief, of a task of a cluster."""
-    configuration = {"cluster": cluster, "task": {"type": task[0], "index": task[1]}}
-    environment = {**os.environ, "TF_CONFIG": json.dumps(configuration)}
-    code = [sys.executable, "-c", RANKS]
-    return subprocess.run(code, capture_output=True, text=True, env=environment, timeout=600)
+def as_task(cluster, task):
+    """TF_CONFIG of a task of a cluster."""
+    return json.dumps({"cluster": cluster, "task": {"type": task[0], "index": task[1]}})
 
 
 @pytest.mark.parametrize(
     "cluster, task, expected",
     [
-        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("chief", 0), "0 3 True"),
-        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("worker", 0), "1 3 False"),
-        ({"chief": ["a:1"]}, ("chief", 0), "0 1 True"),
-        ({"worker": ["b:1", "c:1"]}, ("worker", 1), "1 2 False"),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("chief", 0), (0, 3, True)),
+        ({"chief": ["a:1"], "worker": ["b:1", "c:1"]}, ("worker", 0), (1, 3, False)),
+        ({"chief": ["a:1"]}, ("chief", 0), (0, 1, True)),
+        ({"worker": ["b:1", "c:1"]}, ("worker", 1), (1, 2, False)),
     ],
 )
-def test_the_chief_comes_before_the_workers(cluster, task, expected):
+def test_the_chief_comes_before_the_workers(strategy_of, cluster, task, expected):
     """As on Vertex AI; without a chief worker 0 writes."""
-    done = rank(cluster, task)
-    assert done.stdout.strip() == expected, done.stderr[-2000:]
+    found = strategy_of(TF_CONFIG=as_task(cluster, task))
+    assert (*strategies.shard(found), strategies.is_chief(found)) == expected
 
 
-def test_jobs_other_than_chief_and_worker_are_refused():
-    done = rank({"chief": ["a:1"], "worker": ["b:1"], "evaluator": ["c:1"]}, ("evaluator", 0))
-    assert "InputError: TF_CONFIG has the job 'evaluator'" in done.stderr
+def test_jobs_other_than_chief_and_worker_are_refused(strategy_of):
+    with pytest.raises(InputError, match="^TF_CONFIG has the job 'evaluator'"):
+        strategy_of(TF_CONFIG=as_task({"chief": ["a:1"], "worker": ["b:1"], "evaluator": ["c:1"]}, ("evaluator", 0)))

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from helpers.coded_video import coded, decode, numbers, write
+from helpers.processes import AS_COMMAND
 
 from slowfast_tf.benchmarks.preparing import ffmpeg_program
 from slowfast_tf.data.reference import Video, resolve
@@ -239,7 +240,9 @@ def test_flipped_bytes(tmp_path):
             content[at] = random.integers(0, 256, len(at))
             paths.append(str(tmp_path / f"{i}_{name}"))
             content.tofile(paths[-1])
-    done = subprocess.run([sys.executable, "-c", READ_ALL, *paths], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_COMMAND + READ_ALL, *paths], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [path for path, _ in results] == paths

@@ -239,7 +239,7 @@ def test_clips_are_not_mirrored(settings):
     assert 0 < rising(settings("records", "data.flip=true")).sum() < 24
 
 
-def test_a_run(settings, tmp_path):
+def test_a_run(settings, eager, tmp_path):
     """Trained on records and tested with the published views, one clip and three crops."""
     # Half the network takes half the time.
     train(settings("records", 'model.pathways=["slow"]'), tmp_path / "run")
