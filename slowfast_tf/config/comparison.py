@@ -30,7 +30,7 @@ REASONS: list[tuple[str | tuple[str, ...], str, str]] = [
         "PySlowFast",
         "train.synchronize_batchnorm",
         "PySlowFast has 2 clips on each of 8 devices;"
-        " [whether to synchronize here depends on the devices](recipes.md#another-batch-smaller-devices).",
+        " [whether to synchronize here depends on the devices](recipes.md#change-the-batch-size).",
     ),
     (
         "PySlowFast configs/AVA",

@@ -17,7 +17,7 @@ from .probe import believable_rate, demux, is_sane
 
 PATIENCE = 10.0  # seconds without a frame after which a stream has ended
 DELAY = 1.0  # seconds behind the stream after which frames are left out until the next key frame
-JITTER = 0.1  # seconds: a clock that goes back by less does not start over; its late frames are left out
+JITTER = 0.1  # seconds: a clock that goes back by less has not restarted, and its late frames are left out
 
 
 class StreamFrame(NamedTuple):
@@ -26,8 +26,8 @@ class StreamFrame(NamedTuple):
     Attributes:
         image: uint8 `[H, W, 3]`, RGB, upright; all frames have the size of the first.
         time: seconds from the first frame of the stream on, rising.
-        arrival: when it was decoded, in seconds of `time.monotonic`.
-        restarted: whether the stream's clock went back before this frame. The frames before it are of another take.
+        arrival: time of decoding, in seconds of `time.monotonic`.
+        restarted: whether the stream's clock went back before this frame, as at the start of another recording.
     """
 
     image: np.ndarray
@@ -41,7 +41,7 @@ class Stream:
 
     Attributes:
         source: as given to `open_stream`.
-        rate: frames a second that the stream announces; 25 if it announces nothing believable.
+        rate: frames per second that the stream announces; 25 if it announces none, or an impossible one.
     """
 
     def __init__(self, source: str, container: Any):
@@ -57,10 +57,10 @@ class Stream:
         clock goes back (a file that starts over, concatenated MPEG-TS), time continues from the last frame on.
 
         Args:
-            stride: frames of `rate` from one yielded frame to the next; those between are decoded, but not converted.
+            stride: distance of yielded frames, in frames of `rate`. Frames in between are decoded, but not converted.
 
         Raises:
-            VideoError: for a stream without a frame, one that breaks off, and after 10 seconds of silence.
+            VideoError: if the stream has no frame, ends with an error, or sends nothing for 10 seconds.
         """
         least = max((stride - 0.5) / self.rate, 0.0)
         converter = VideoReformatter()
@@ -81,7 +81,7 @@ class Stream:
             raise VideoError(f"{self.source}: no frame can be decoded")
 
     def _decode(self, clock: "_Clock") -> Iterator[Any]:
-        """Yield decoded frames; while the clock is late, only from the next key frame on."""
+        """Yield decoded frames. While the clock is late, skip to the next key frame."""
         with _video_errors(self.source):
             for packet in demux(self._container, self._stream):
                 if clock.late and packet.size and not packet.is_keyframe:
@@ -91,7 +91,7 @@ class Stream:
 
 
 class _Clock:
-    """The time of a stream, which rises even where the stream's own clock goes back.
+    """The time of a stream, which rises even if the stream's own clock goes back.
 
     Attributes:
         time: of the latest frame, in seconds from the first frame on.
@@ -103,8 +103,8 @@ class _Clock:
         self.late = False
         self._rate = rate
         self._latest = 0.0  # the highest time so far
-        self._zero: float | None = None  # what the stream's clock says at time 0
-        self._start = 0.0  # when time 0 should have come, if the quickest frame so far came at once
+        self._zero: float | None = None  # the stream's clock at time 0
+        self._start = 0.0  # arrival of time 0, if the fastest frame so far arrived without delay
 
     def advance(self, seconds: float, now: float) -> bool:
         """Take the stream's clock and the arrival of a frame; return whether the stream's clock went back."""
@@ -155,7 +155,7 @@ def open_stream(source: str) -> Iterator[Stream]:
 
 @contextlib.contextmanager
 def _video_errors(source: str) -> Iterator[None]:
-    """Raise what FFmpeg and the system report inside the block as a `VideoError`."""
+    """Turn errors of FFmpeg and of the system inside the block into a `VideoError`."""
     try:
         yield
     except (FFmpegError, OSError, ValueError) as error:

@@ -16,23 +16,23 @@ from .decode import iterate_frames
 from .probe import frame_times, probe
 
 _CLOCK = 90_000  # ticks a second of a written video
-# Codecs (names of FFmpeg's decoders) whose packets an MP4 file may hold.
+# Audio codecs, by the name of FFmpeg's decoder, that an MP4 file may contain.
 _COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac"}
 
 
 def rewrite(
     path: str | os.PathLike, output: str | os.PathLike, draw: Callable[[np.ndarray, float], np.ndarray]
 ) -> None:
-    """Write a video again, as H.264 in MP4, with each frame changed; the times of frames and the sound stay.
+    """Write a copy of a video, as H.264 in MP4, with each frame changed. Frame times and sound stay the same.
 
-    One frame is held at a time, so memory does not depend on the length. H.264 in this pixel format needs an even
-    width and height: an odd one loses a pixel.
+    One frame is in memory at a time, so memory does not depend on the length. H.264 in this pixel format needs an even
+    width and height, so an odd side loses a pixel.
 
     Args:
         path: the video to read.
         output: the file to write, whole or not at all.
-        draw: `draw(frame, seconds)` returns the frame to write. Both are uint8 `[H, W, 3]`, RGB; the returned size may
-            differ, but is the same for all frames.
+        draw: `draw(frame, seconds)` returns the frame to write. Both are uint8 `[H, W, 3]`, RGB. The returned size may
+            differ from the original, but must be the same for all frames.
 
     Raises:
         VideoError: if the video cannot be read.
@@ -51,7 +51,7 @@ def rewrite(
 def _writer(
     path: str | os.PathLike, output: str | os.PathLike, rate: float
 ) -> Iterator[Callable[[np.ndarray, float], None]]:
-    """Give a function `write(frame, seconds)` for the file `output`, which gets the sound of the video `path`."""
+    """Yield a function `write(frame, seconds)` that writes to `output`, with the sound of the video `path`."""
     with (
         atomic(output) as temporary,
         av.open(f"file:{path}", metadata_errors="replace") as source,
@@ -78,11 +78,11 @@ def _writer(
 
 
 class _Sound:
-    """Bring the first audio stream of a video to another: its packets if an MP4 file may hold them, else as AAC.
+    """Copy the first audio stream of a video to another. Packets that MP4 may not contain are encoded as AAC.
 
     Args:
         source: the open container to read.
-        target: the open container to write; the stream is added to it.
+        target: the open container to write, which gets a new stream.
     """
 
     def __init__(self, source: Any, target: Any):

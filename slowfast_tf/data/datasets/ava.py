@@ -1,7 +1,7 @@
-"""AVA v2.2 and v2.1 (Gu et al., CVPR 2018): people and their actions at each second of 15 minutes of a film.
+"""AVA v2.2 and v2.1 (Gu et al., CVPR 2018): people and their actions in every second of 15 minutes of a film.
 
-One `Video` a key frame. Reads the official lists, the boxes of people that a detector predicted as PySlowFast and
-MMAction2 publish them, and frames, films or cuts of films, laid out as both do.
+Each key frame is a `Video`. The module reads the official lists, the predicted boxes that PySlowFast and MMAction2
+publish, and frames, films or parts of films in the layout of both.
 """
 
 import dataclasses
@@ -22,11 +22,11 @@ from ..reference import Box, Video
 from . import files
 from .base import AnnotationFiles, DataSet, Split
 
-CLASSES = 80  # ids 1 to 80; the benchmark counts 60 of them, networks score all
+CLASSES = 80  # ids 1 to 80; the benchmark counts 60 of them, and networks score all
 SECONDS = range(902, 1799)
 # The longest clip of the paper, 128 frames, takes 5.4 s of a film at 24 frames a second.
 MARGIN = 3.0
-# Where the pictures are, and the second of the film that the first of them shows.
+# Directories of frames and of films, with the second of the film at which each begins.
 FRAMES, RATE = {"frames": 900, "rawframes": 900}, 30.0
 FILMS = {"videos_15min": 900, "videos": 0}
 VERSIONS = {"v2.2": 2019, "v2.1": 2018}
@@ -35,7 +35,7 @@ _NEGATIVE = (f"{_IOU90}_include_negative_{{version}}.csv", f"{_IOU90}_include_ne
 _OTHERS = ("ava_{split}_predicted_boxes.csv", "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl")
 # In PySlowFast's order of preference.
 PREDICTED = {"train": (*_NEGATIVE, f"{_IOU90}.csv", *_OTHERS), "val": (f"{_IOU90}.csv", *_NEGATIVE, *_OTHERS)}
-SAME_PERSON = 0.9  # as where PySlowFast's files have labels (iou90)
+SAME_PERSON = 0.9  # the IoU by which PySlowFast's files (iou90) give labels to predicted boxes
 ADVICE = "unpack ava_v2.2.zip from https://research.google.com/ava/download.html there, without folders"
 
 Key: typing.TypeAlias = tuple[str, int]  # a film and a second of it
@@ -45,17 +45,18 @@ KeyFrames: typing.TypeAlias = dict[Key, Boxes]
 
 
 class Ava(DataSet):
-    """AVA. Version 2.2 is read if both are there.
+    """AVA. If both versions are there, version 2.2 is read.
 
-    The key frames of "train" are those with annotated or predicted boxes, with both. The key frames of "val" are those
-    with predicted boxes, with these; without a file of predicted boxes, the annotated ones. Excluded time stamps are
-    left out. A predicted box has the labels that its file gives it. Without any, it takes those of the annotated box
-    that it overlaps by more than 0.9, since it is the same person.
+    "train" has every key frame with an annotated or predicted box, and all its boxes. "val" has every key frame with a
+    predicted box, and its predicted boxes; without a file of predicted boxes it has the annotated ones. Excluded time
+    stamps are left out. A predicted box has the labels that its file gives. If the file gives none, the box takes the
+    labels of the annotated box with an IoU above 0.9, which shows the same person.
 
-    Predicted boxes have any score: `SlowFastSpec.person_score` is the threshold of `data.Clips`, one for training and
-    testing as in PySlowFast. (Section 5 of the paper: 0.9 in training, 0.8 in testing.)
+    Boxes of any score are read. `data.Clips` applies the threshold `SlowFastSpec.person_score`, one for training and
+    testing, as PySlowFast does. (Section 5 of the paper: 0.9 in training, 0.8 in testing.)
 
-    A video's `labels` are empty: they belong to its boxes. Its `id` is "FILM,SECOND", such as "-5KQ66BBWC4,0902".
+    The `labels` of a video are empty, because labels belong to boxes. The `id` is "FILM,SECOND", such as
+    "-5KQ66BBWC4,0902".
     """
 
     has_boxes = True
@@ -92,7 +93,7 @@ class Ava(DataSet):
 
     @staticmethod
     def annotation_files(root: str | os.PathLike) -> AnnotationFiles:
-        """See `DataSet.annotation_files`. The label map is that of the benchmark's 60 classes, if it is there."""
+        """See `DataSet.annotation_files`. If the label map of the benchmark's 60 classes is there, it is returned."""
         if remote.is_remote(root):
             return _fetched(str(root))
         lists = pathlib.Path(root) / "annotations"
@@ -125,10 +126,10 @@ def _fetched(root: str) -> AnnotationFiles:
 
 
 def read_label_map(path: pathlib.Path) -> dict[int, str]:
-    """Return the class names of one of AVA's label maps (`.pbtxt`), by their ids.
+    """Return the class names of a label map of AVA (`.pbtxt`), by class id.
 
     Raises:
-        InputError: for a file of another form.
+        InputError: if the file is no label map.
     """
     text = path.read_text("utf-8", "replace")
     quoted = r'"[^"]*"'
@@ -159,7 +160,7 @@ def _label_maps(version: str) -> list[str]:
 
 
 def _label_map(lists: pathlib.Path, version: str, first: int) -> pathlib.Path:
-    """Return the label map that is there: of all 80 classes (0) or of the benchmark's 60 (1), `first` if both are."""
+    """Return an existing label map: of all 80 classes (0) or of the benchmark's 60 (1), with `first` preferred."""
     maps = _label_maps(version)
     maps = [name for name in (maps[first], maps[1 - first]) if (lists / name).is_file()] or maps[1:]
     files.need("AVA", lists, maps[:1], ADVICE)
@@ -171,12 +172,12 @@ def _version(lists: pathlib.Path, split: str) -> str:
 
 
 class _Pictures(typing.NamedTuple):
-    """Where the pictures of the films are.
+    """The frames or films of a data set.
 
     Attributes:
-        place: their directory.
-        first: the second of a film that its first picture shows.
-        rate: frames a second of directories of frames; None for films.
+        place: the directory that holds them.
+        first: the second of the film at which they begin.
+        rate: frames per second of directories of frames; None for films.
         films: paths, by the name of the film.
     """
 
@@ -186,7 +187,7 @@ class _Pictures(typing.NamedTuple):
     films: dict[str, str]
 
     def video(self, key: Key, boxes: Boxes, origin: str) -> Video | None:
-        """Return the reference to a key frame; None if its film is not there."""
+        """Return the reference to a key frame, or None if its film is missing."""
         film, second = key
         if film not in self.films:
             return None
@@ -197,7 +198,7 @@ class _Pictures(typing.NamedTuple):
 
 
 def _pictures(root: pathlib.Path) -> _Pictures:
-    """Return the first directory of pictures that is there."""
+    """Return the first existing directory of frames or films."""
     for name, first in FRAMES.items():
         if (root / name).is_dir():
             return _Pictures(root / name, first, RATE, files.find_folders(root / name))
@@ -209,12 +210,12 @@ def _pictures(root: pathlib.Path) -> _Pictures:
 
 
 class _Lists:
-    """What the lists of a split say so far.
+    """The state of reading the lists of a split.
 
     Attributes:
         excluded: key frames to leave out.
-        problems: lines on what was left out.
-        origins: of each key frame, "FILE:LINE" of the first line that names it.
+        problems: a message for each line that was left out.
+        origins: for each key frame, "FILE:LINE" of the first line that names it.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -232,14 +233,14 @@ class _Lists:
                 )
 
     def add(self, frames: KeyFrames, key: Key, corners: Corners, score: float, action: int | None, place: str) -> None:
-        """Add a box, or a label of it, to its key frame, unless it is excluded or something is wrong with it.
+        """Add a box, or another label of a box, to a key frame. Leave it out if it is excluded or not valid.
 
         Args:
             frames: the key frames to extend.
             key: film and second.
             corners: x1, y1, x2, y2, as shares of width and height.
             score: of the box, 0 to 1.
-            action: id of its class, 1 to 80; None if it is not known.
+            action: class id, 1 to 80; None if it is unknown.
             place: "FILE:LINE".
         """
         if key in self.excluded:
@@ -327,7 +328,7 @@ def _predicted_pickle(path: pathlib.Path, lists: _Lists) -> KeyFrames:
 
 
 def _take_labels(boxes: Boxes, annotated: Mapping[Corners, Box]) -> None:
-    """Give predicted boxes without labels those of the annotated box of the same person."""
+    """Give each predicted box without labels the labels of the annotated box of the same person."""
     unlabeled = [corners for corners, box in boxes.items() if not box.labels]
     if unlabeled and annotated:
         overlaps = iou(np.array(unlabeled)[:, None], list(annotated))

@@ -1,7 +1,7 @@
 """The built-in data set "demo": made videos whose classes are a shape times a motion that needs the Fast pathway.
 
-Every motion repeats after 4, 8 or 16 frames. At the Slow pathway's stride of 16 frames it stands still, and only the
-shape is seen. At the Fast pathway's stride of 2 the motions of a pair differ.
+Every motion repeats after 4, 8 or 16 frames. The Slow pathway, with a stride of 16 frames, sees a shape that does not
+move. The Fast pathway, with a stride of 2, sees the motion.
 """
 
 import concurrent.futures
@@ -61,9 +61,9 @@ def make(root: str | os.PathLike, train: int = 720, validation: int = 240, seed:
 
     Args:
         root: the directory to make; made whole or not at all.
-        train: number of training videos, the same for every class to within one.
+        train: number of training videos. Classes differ by one video at most.
         validation: number of validation videos.
-        seed: the same seed gives the same videos. No two videos share a draw.
+        seed: the same seed gives the same videos. Every video has random numbers of its own.
     """
     write(root, CLASSES, render, train, validation, seed)
 
@@ -77,7 +77,7 @@ def write(
     seed: int,
     form: Form = FORM,
 ) -> None:
-    """Write a data set of any classes, as `make` does.
+    """Write a made data set of any classes, in the layout of `make`.
 
     Args:
         root: see `make`.
@@ -120,7 +120,7 @@ def encode(path: str, rate: int, size: tuple[int, int], images: Iterable[np.ndar
         images: the frames, uint8 `[H, W, 3]` each.
     """
     with av.open(path, "w") as container:
-        # The same bytes every time: x264's macroblock tree is not deterministic, and threads change the result.
+        # x264 writes different bytes each time with its macroblock tree, and with another number of threads.
         options = {"crf": "23", "preset": "veryfast", "x264-params": "threads=1:mbtree=0"}
         stream = container.add_stream("libx264", rate, options=options)
         (stream.height, stream.width), stream.pix_fmt = size, "yuv420p"
@@ -156,7 +156,7 @@ def render(name: str, random: np.random.Generator) -> np.ndarray:
 
 
 def move(motion: str, random: np.random.Generator, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the angle and the visibility (0 to 1) of a shape in each frame, `[frames]`, from a random phase on."""
+    """Return angle and visibility (0 to 1) of a shape in each frame, `[frames]`, with a random phase."""
     time, phase = np.arange(frames), random.uniform(0, 2 * np.pi)
     if motion.startswith("spins"):
         return phase + 2 * np.pi / 16 * time * (1 if motion == "spins_left" else -1), np.ones(frames)
@@ -181,7 +181,7 @@ def cover(shape: str, y: np.ndarray, x: np.ndarray, radius: float, angle: float)
 
 
 def distance(shape: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Return how far outside the shape, which fills a circle of radius 1, points are; below 0 inside."""
+    """Return the distance of points to a shape of radius 1; negative inside."""
     if shape == "bar":
         return np.maximum(np.abs(u) - 1, np.abs(v) - 0.22)
     ring = np.abs(np.hypot(u, v) - 0.75) - 0.25
@@ -189,7 +189,7 @@ def distance(shape: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def texture(random: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Return a background in color, `[height + 96, width + 96, 3]`: room for 48 pixels of motion each way."""
+    """Return a colored background, `[height + 96, width + 96, 3]`, with a margin of 48 pixels for motion."""
     return np.stack([noise(random, (height + 96, width + 96)) + random.uniform(40, 110) for _ in range(3)], -1)
 
 
@@ -202,7 +202,7 @@ def noise(random: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 def window(background: np.ndarray, offset: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return a frame's part of a `texture`, interpolated at an offset (y, x) that need not be whole."""
+    """Return the window of a `texture` at an offset (y, x) in pixels, with bilinear interpolation."""
     offset = np.clip(offset, 0, 94)
     y, x = offset.astype(int)
     fy, fx = offset - (y, x)
@@ -212,7 +212,7 @@ def window(background: np.ndarray, offset: np.ndarray, height: int, width: int) 
 
 
 def walk(random: np.random.Generator, length: int) -> np.ndarray:
-    """Return the shake of a hand-held camera, `[length, 2]`: a random walk that is pulled back, in pixels."""
+    """Return the shake of a hand-held camera in pixels, `[length, 2]`: a random walk that returns to its start."""
     position, walk = np.zeros(2), []
     for _ in range(length):
         position = 0.8 * position + random.normal(size=2)
