@@ -1,6 +1,5 @@
 """Run an exported file in place of the network that it was made of, to test what an export loses."""
 
-import functools
 import os
 import pathlib
 from collections.abc import Callable
@@ -37,10 +36,14 @@ class Exported:
         self.path, self.spec = pathlib.Path(path), spec
         if spec.head == "roi" or not spec.views.crops:
             raise InputError("an exported file is tested on crops; this network is tested on whole frames")
-        saved_model = functools.partial(_saved_model, activation=spec.activation)
+        form = {".tflite": _tflite, ".onnx": _onnx}.get(self.path.suffix)
         try:
-            self._run: Run = {".tflite": _tflite, ".onnx": _onnx}.get(self.path.suffix, saved_model)(str(self.path))
-            self._logits(*(np.zeros(shape, np.float32) for shape in self._shapes()))
+            # A SavedModel becomes part of the graph of the test. In a NumPy function it would hold a thread and
+            # wait for another one: on a machine with one core, forever.
+            self._saved_model = None if form else tf.saved_model.load(str(self.path))
+            self._run: Run | None = form(str(self.path)) if form else None
+            clip = [np.zeros(shape, np.float32) for shape in self._shapes()]
+            self._logits(*clip) if form else self(dict(zip(spec.pathways, map(tf.constant, clip))))
         except ImportError as error:
             extra = "tflite" if self.path.suffix == ".tflite" else "export"
             raise InputError(f"{path} needs {error.name}: pip install 'slowfast_tf[{extra}]'") from error
@@ -52,6 +55,8 @@ class Exported:
 
     def __call__(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Return logits `[B, classes]` of inputs `[B, T, S, S, C]`."""
+        if self._saved_model:
+            return self._undone(self._saved_model.signatures["clips"](**{k: inputs[k] for k in self.spec.pathways}))
         logits = tf.numpy_function(self._logits, [inputs[name] for name in self.spec.pathways], tf.float32)
         return tf.ensure_shape(logits, [None, self.spec.num_classes])
 
@@ -67,13 +72,22 @@ class Exported:
             for name in spec.pathways
         ]
 
+    def _undone(self, outputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Return the logits behind a SavedModel's scores."""
+        scores = self._checked(tf.clip_by_value(outputs["scores"], 1e-30, 1 - 1e-7))
+        return tf.math.log(scores) - (0.0 if self.spec.activation == "softmax" else tf.math.log1p(-scores))
+
+    def _checked(self, x: Any) -> Any:
+        """Return logits or scores if they have the classes of the network."""
+        if x.shape[-1] != self.spec.num_classes:
+            raise InputError(f"{self.path} has {x.shape[-1]} classes, and its network {self.spec.num_classes}")
+        return x
+
     def _logits(self, *inputs: np.ndarray) -> np.ndarray:
         """Run clip by clip: a TFLite file takes one."""
+        assert self._run
         clips = [self._run(dict(zip(self.spec.pathways, clip))) for clip in zip(*(x[:, None] for x in inputs))]
-        logits = np.concatenate(clips).astype(np.float32)
-        if logits.shape != (len(inputs[0]), self.spec.num_classes):
-            raise InputError(f"{self.path} has {logits.shape[-1]} classes, and its network {self.spec.num_classes}")
-        return logits
+        return self._checked(np.concatenate(clips).astype(np.float32))
 
 
 def _tflite(path: str) -> Run:
@@ -105,15 +119,3 @@ def _onnx(path: str) -> Run:
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda clip: np.asarray(session.run(["logits"], clip)[0])
-
-
-def _saved_model(path: str, activation: str) -> Run:
-    """Run the signature `clips`, and undo the activation of its scores."""
-    loaded = tf.saved_model.load(path)
-
-    def logits(clip: Inputs) -> np.ndarray:
-        found = loaded.signatures["clips"](**{name: tf.constant(x) for name, x in clip.items()})
-        scores = np.clip(found["scores"].numpy(), 1e-30, 1 - 1e-7)
-        return np.log(scores) if activation == "softmax" else np.log(scores / (1 - scores))
-
-    return logits
