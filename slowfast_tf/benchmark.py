@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int | None:
     """Run the command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser(__doc__ or "").parse_args(arguments)
-    for name in ("rounds", "batch", "size", "limit", "steps"):
+    for name in ("rounds", "batch", "size", "limit", "steps", *(["seeds"] if options.task == "exports" else [])):
         if getattr(options, name, 1) <= 0:
             raise InputError(f"--{name} must be at least 1; got {getattr(options, name)}")
     if options.output:

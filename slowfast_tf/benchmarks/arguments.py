@@ -82,8 +82,7 @@ def _add_learning(commands: "argparse._SubParsersAction") -> None:
     about = "train our network and a PyTorch one on the same clips, and compare their losses and accuracies"
     example = f"example: {PROGRAM} learning --config gestures --seeds 5 --output docs/benchmarks.md"
     command = commands.add_parser("learning", help=about, description=about, epilog=example)
-    command.add_argument("--config", default="gestures", help="a JSON file, or the name of a shipped configuration")
-    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
+    _add_configuration(command)
     command.add_argument("--steps", type=int, default=50, help="steps to compare the loss of (default: %(default)s)")
     command.add_argument(
         "--seeds", type=int, default=5, help="whole trainings of each network; 0: none (default: %(default)s)"
@@ -98,8 +97,7 @@ def _add_exports(commands: "argparse._SubParsersAction") -> None:
     about = "cross-validate a network, and test its exports in bfloat16 and int8 on the same clips"
     example = f"example: {PROGRAM} exports --config gestures --output docs/benchmarks.md"
     command = commands.add_parser("exports", help=about, description=about, epilog=example)
-    command.add_argument("--config", default="gestures", help="a JSON file, or the name of a shipped configuration")
-    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
+    _add_configuration(command)
     command.add_argument("--seeds", type=int, default=3, help="networks of each fold (default: %(default)s)")
     command.add_argument(
         "--workdir",
@@ -107,7 +105,14 @@ def _add_exports(commands: "argparse._SubParsersAction") -> None:
         metavar="DIR",
         help="of the cross-validation, whose complete runs are not repeated (default: %(default)s)",
     )
-    command.add_argument("--output", metavar="FILE", help=OUTPUT.format("chart"))
+    command.add_argument(
+        "--output", metavar="FILE", help="also write the Markdown to this file, in place of its section"
+    )
+
+
+def _add_configuration(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", default="gestures", help="a JSON file, or the name of a shipped configuration")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
 
 
 def shown(arguments: Sequence[str]) -> str:

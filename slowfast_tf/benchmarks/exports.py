@@ -35,14 +35,14 @@ FORMATS: dict[str, tuple[str, Callable[[SlowFast, pathlib.Path, Sequence[Clip]],
 
 
 @dataclasses.dataclass(frozen=True)
-class Loss:
-    """What an exported form loses.
+class ExportResult:
+    """The accuracy of an exported form beside that of the networks themselves.
 
     Attributes:
         form: a key of `FORMATS`.
-        top1: of the exported files on all videos, the mean over seeds.
-        difference: of the top-1 from that of the networks themselves, in points.
-        agreement: share of the videos for which both predict the same class.
+        top1: top-1 of the exported files on all videos, the mean over seeds.
+        difference: `top1` minus that of the networks, in points.
+        agreement: share of videos for which both predict the same class.
     """
 
     form: str
@@ -51,13 +51,13 @@ class Loss:
     agreement: float
 
 
-def measure(plan: cross_validation.Plan) -> tuple[float, list[Loss]]:
+def measure(plan: cross_validation.Plan) -> tuple[float, list[ExportResult]]:
     """Export the network of each fold and seed, and test the files on the videos of the fold.
 
-    A cross-validation that is not complete goes on; what is tested is not tested again.
+    An incomplete cross-validation is resumed, and a tested export is not tested again.
 
     Returns:
-        The top-1 of the networks themselves on all videos, the mean over seeds, and what each form loses.
+        The top-1 of the networks on all videos, the mean over seeds, and the result of each form.
 
     Raises:
         InputError: for networks whose exported files cannot be tested.
@@ -69,14 +69,14 @@ def measure(plan: cross_validation.Plan) -> tuple[float, list[Loss]]:
         networks.append(load_scores(run.workdir / "scores.npz"))
         for form, scores in exported.items():
             print(f"{form}: {run.workdir.name} ({number} of {len(plan.runs)})", file=sys.stderr, flush=True)
-            scores.append(tested(run, form))
+            scores.append(score_export(run, form))
     top1 = float(np.concatenate([correct(scores) for scores in networks]).mean())
     shape = (plan.folds, plan.seeds)
-    return top1, [lost(form, networks, scores, shape) for form, scores in exported.items()]
+    return top1, [compare(form, networks, scores, shape) for form, scores in exported.items()]
 
 
-def tested(run: Run, form: str) -> Scores:
-    """Return the scores of a run's network in an exported form; they are kept in its work directory."""
+def score_export(run: Run, form: str) -> Scores:
+    """Return the scores of a run's network in an exported form. The work directory keeps them."""
     file, export = FORMATS[form]
     kept = run.workdir / "exports" / f"{file}.npz"
     if kept.exists():
@@ -92,7 +92,7 @@ def tested(run: Run, form: str) -> Scores:
 
 
 def calibration_clips(settings: config.Config) -> list[Clip]:
-    """Return training clips of the run: none of the videos that it is tested on."""
+    """Return clips of the training videos, none of which is tested."""
     batches = Clips(settings, "train").train(range(1)).unbatch().batch(1).take(CALIBRATION)
     return [{name: x.numpy() for name, x in inputs.items()} for inputs, _ in batches]
 
@@ -103,7 +103,7 @@ def correct(scores: Scores) -> np.ndarray:
     return values.argmax(1) == truth
 
 
-def lost(form: str, networks: Sequence[Scores], exported: Sequence[Scores], shape: tuple[int, int]) -> Loss:
+def compare(form: str, networks: Sequence[Scores], exported: Sequence[Scores], shape: tuple[int, int]) -> ExportResult:
     """Compare the scores of each run's network with those of its exported file, of the same videos in the same order.
 
     Args:
@@ -118,15 +118,15 @@ def lost(form: str, networks: Sequence[Scores], exported: Sequence[Scores], shap
         same.append(before.scores.argmax(1) == after.scores.argmax(1))
     spread = repeats.estimate(np.reshape([one.mean() for one in differences], shape))
     top1, mean, agreement = (float(np.concatenate(values).mean()) for values in (hits, differences, same))
-    return Loss(form, top1, spread.around(mean), agreement)
+    return ExportResult(form, top1, spread.around(mean), agreement)
 
 
-def section(plan: cross_validation.Plan, top1: float, losses: Sequence[Loss], command: str) -> str:
+def section(plan: cross_validation.Plan, top1: float, results: Sequence[ExportResult], command: str) -> str:
     """Return a Markdown section.
 
     Args:
         plan: of the cross-validation.
-        top1, losses: from `measure`.
+        top1, results: from `measure`.
         command: the command that writes the section.
     """
     lines = [
@@ -143,7 +143,7 @@ def section(plan: cross_validation.Plan, top1: float, losses: Sequence[Loss], co
         "|---|---|---|---|",
         f"| the network, float32 | {100 * top1:.1f} | | |",
     ]
-    for loss in losses:
-        difference = loss.difference.text(digits=1)
-        lines.append(f"| {loss.form} | {100 * loss.top1:.1f} | {difference} | {100 * loss.agreement:.1f} |")
+    for result in results:
+        difference = result.difference.text(digits=1)
+        lines.append(f"| {result.form} | {100 * result.top1:.1f} | {difference} | {100 * result.agreement:.1f} |")
     return "\n".join(lines)

@@ -43,7 +43,10 @@ class Exported:
             self._saved_model = None if form else tf.saved_model.load(str(self.path))
             self._run: Run | None = form(str(self.path)) if form else None
             clip = [np.zeros(shape, np.float32) for shape in self._shapes()]
-            self._logits(*clip) if form else self(dict(zip(spec.pathways, map(tf.constant, clip))))
+            if form:
+                self._logits(*clip)
+            else:
+                self(dict(zip(spec.pathways, map(tf.constant, clip))))
         except ImportError as error:
             extra = "tflite" if self.path.suffix == ".tflite" else "export"
             raise InputError(f"{path} needs {error.name}: pip install 'slowfast_tf[{extra}]'") from error

@@ -15,14 +15,14 @@ def scored(*predicted):
     return Scores(["x", "y", "z"], labels, np.eye(2, dtype=np.float32)[list(predicted)], {}, about)
 
 
-def test_loss():
+def test_comparison():
     """Two folds of one seed: the first loses a video of three, and the second exchanges one for another."""
     networks = [scored(0, 0, 1), scored(0, 1, 1)]
-    loss = exports.lost("TFLite, int8", networks, [scored(0, 1, 1), scored(1, 0, 1)], (2, 1))
-    assert loss.top1 == pytest.approx(2 / 6)
-    assert loss.agreement == pytest.approx(3 / 6)
-    assert loss.difference.mean == pytest.approx(-100 / 6)
+    result = exports.compare("TFLite, int8", networks, [scored(0, 1, 1), scored(1, 0, 1)], (2, 1))
+    assert result.top1 == pytest.approx(2 / 6)
+    assert result.agreement == pytest.approx(3 / 6)
+    assert result.difference.mean == pytest.approx(-100 / 6)
     half = 12.706 * (100 / 3) / np.sqrt(2) / np.sqrt(2)  # of Student's t: of two values the deviation is d / sqrt(2)
-    assert loss.difference.high - loss.difference.mean == pytest.approx(half, rel=1e-3)
-    text = exports.section(Plan("mine", 2, 1, ()), 0.5, [loss], "the command")
+    assert result.difference.high - result.difference.mean == pytest.approx(half, rel=1e-3)
+    text = exports.section(Plan("mine", 2, 1, ()), 0.5, [result], "the command")
     assert "| TFLite, int8 | 33.3 | -16.7 (-228.4 to 195.1) | 50.0 |" in text

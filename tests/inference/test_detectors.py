@@ -124,7 +124,7 @@ def test_a_saved_model_of_one_size(tmp_path):
 
 
 def test_faults(tmp_path):
-    """Each is told by one line that begins with, or holds, the name of the file."""
+    """Each fault gives one line with the name of the file."""
 
     def save(name, function, spec):
         module = tf.Module()

@@ -1,7 +1,7 @@
 """The people in the key frames of a video, by a detector."""
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tqdm
@@ -37,21 +37,10 @@ def detect(path: str | os.PathLike, detector: Detector, duration: float) -> tupl
     times = np.arange(0.5, duration, 1.0) if duration > 0.5 else np.array([duration / 2])
     images = iterate_frames(path, nearest_frames(probe(path), times))
     found, best = [], 0.0
-    key_frames = tqdm.tqdm(zip(times, images), desc="people", unit="key frame", total=len(times), disable=None)
-    for some in _batches(key_frames):
+    key_frames = iter(tqdm.tqdm(zip(times, images), desc="people", unit="key frame", total=len(times), disable=None))
+    while some := list(itertools.islice(key_frames, BATCH)):
         for (time, _), (corners, scores) in zip(some, detector.find(np.stack([image for _, image in some]))):
             best = max(best, float(scores.max(initial=0)))
             for i in np.flatnonzero(scores >= detector.person_score):
                 found.append(Person(float(time), tuple(corners[i].tolist()), float(scores[i])))
     return found, best
-
-
-def _batches(items: Iterable[tuple[float, np.ndarray]]) -> Iterator[list[tuple[float, np.ndarray]]]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

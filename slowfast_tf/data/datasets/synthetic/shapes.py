@@ -63,7 +63,7 @@ def make(root: str | os.PathLike, train: int = 720, validation: int = 240, seed:
         root: the directory to make; made whole or not at all.
         train: number of training videos. Classes differ by one video at most.
         validation: number of validation videos.
-        seed: the same seed gives the same videos. Every video has random numbers of its own.
+        seed: the same seed gives the same videos. Each video draws its own random numbers.
     """
     write(root, CLASSES, render, train, validation, seed)
 
