@@ -27,7 +27,7 @@ lint: .venv/installed-test
 	touch $@
 
 .venv/installed-test: setup.cfg pyproject.toml | .venv/bin/pip
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[people,test]'
 	touch .venv/installed $@
 
 # The older stack, beside it.

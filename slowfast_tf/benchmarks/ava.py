@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from ..data import ava_csv
 from ..evaluation import ava
 
 FRAMES = 57_000  # key frames of AVA's validation set
@@ -26,7 +27,7 @@ class Comparison:
         detections: number of detections.
         loop: seconds of `loop`, one value per round.
         numpy: seconds of `ava.average_precision`, one value per round.
-        read: seconds of `ava.read_csv` for the detections, one value per round.
+        read: seconds of `ava_csv.read_csv` for the detections, one value per round.
         difference: largest absolute difference between a metric of the loop and of NumPy.
     """
 
@@ -43,7 +44,7 @@ class Comparison:
         return statistics.median(self.loop) / statistics.median(self.numpy)
 
 
-def make_boxes(frames: int, people: int = 2, classes: int = 20, seed: int = 0) -> tuple[ava.Boxes, ava.Boxes]:
+def make_boxes(frames: int, people: int = 2, classes: int = 20, seed: int = 0) -> tuple[ava_csv.Boxes, ava_csv.Boxes]:
     """Return synthetic annotations and detections.
 
     Each person has two actions on average. A detection has scores for all classes and moved corners. Some people are
@@ -62,9 +63,9 @@ def make_boxes(frames: int, people: int = 2, classes: int = 20, seed: int = 0) -
     corners = np.concatenate([center - size, center + size], 1)
     acts = random.uniform(size=(persons, classes)) < 2 / classes
 
-    def boxes(persons: np.ndarray, corners: np.ndarray, actions: np.ndarray, scores: np.ndarray) -> ava.Boxes:
+    def boxes(persons: np.ndarray, corners: np.ndarray, actions: np.ndarray, scores: np.ndarray) -> ava_csv.Boxes:
         videos = np.array([f"video_{i:05d}" for i in range(frames // 897 + 1)], object)[frame[persons] // 897]
-        return ava.Boxes(videos, 902.0 + frame[persons] % 897, corners.round(3), actions, scores)
+        return ava_csv.Boxes(videos, 902.0 + frame[persons] % 897, corners.round(3), actions, scores)
 
     person, action = np.nonzero(acts)
     truth = boxes(person, corners[person], action + 1, np.ones(len(person)))
@@ -134,7 +135,7 @@ def loop(truth: Iterable[Row], detections: Iterable[Row], names: Mapping[int, st
     return {"mAP": sum(known) / len(known), **metrics}
 
 
-def rows(boxes: ava.Boxes) -> list[Row]:
+def rows(boxes: ava_csv.Boxes) -> list[Row]:
     """Return boxes as rows for `loop`."""
     columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
     return list(zip(*(column.tolist() for column in columns)))
@@ -157,11 +158,11 @@ def measure(frames: int = FRAMES, people: int = 2, classes: int = 20, rounds: in
     by_numpy: ava.Precisions = {}
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/detections.csv"
-        ava.write_csv(path, detections)
+        ava_csv.write_csv(path, detections)
         for _ in range(rounds):
             by_loop = timed(looped, lambda: loop(true_rows, found_rows, names))
             by_numpy = timed(fast, lambda: ava.average_precision(truth, detections, names))
-            timed(read, lambda: ava.read_csv(path, classes))
+            timed(read, lambda: ava_csv.read_csv(path, classes))
     pairs = [(metric, by_numpy[name]) for name, metric in by_loop.items()]
     differences = [abs(a - b) for a, b in pairs if a is not None and b is not None]
     return Comparison(len(truth.times), len(detections.times), looped, fast, read, max(differences))
@@ -187,7 +188,7 @@ def section(rounds: int) -> str:
         for name, seconds in (
             ("a loop over boxes in plain Python", found.loop),
             ("`ava.average_precision`", found.numpy),
-            ("`ava.read_csv` of the detections", found.read),
+            ("`ava_csv.read_csv` of the detections", found.read),
         )
     ]
     return "\n".join(

@@ -1,47 +1,20 @@
 """AVA's metric, in NumPy: mean average precision over classes at a frame IoU of 0.5, as officially evaluated."""
 
-import dataclasses
-import math
-import os
 import pathlib
-import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from ..data.boxes import check_corners, iou
+from ..data.ava_csv import Boxes, File, changes, read_csv, run_starts
+from ..data.boxes import iou
 from ..data.datasets import files
 from ..data.datasets.ava import read_label_map
 from ..errors import InputError
-from ..files.atomic import atomic
 
 IOU = 0.5
 MOST = 50  # rows of a frame that count
-File = str | os.PathLike
 # The average precision by class name, None for a class without annotations; and "mAP".
 Precisions = dict[str, float | None]
-# Bytes of a video's name that the fast reader holds; files with longer names are read row by row.
-_NAME = 32
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Boxes:
-    """Boxes with one action each, as rows of AVA's csv files. A frame without boxes has a row with action 0.
-
-    Attributes:
-        videos: names, `[N]`.
-        times: of the key frames, in seconds, float64 `[N]`.
-        corners: x1, y1, x2, y2 as shares of width and height, float64 `[N, 4]`.
-        actions: class ids, from 1, int64 `[N]`; 0 in the row of a frame without boxes.
-        scores: float64 `[N]`; 1 for annotated boxes.
-    """
-
-    videos: np.ndarray
-    times: np.ndarray
-    corners: np.ndarray
-    actions: np.ndarray
-    scores: np.ndarray
 
 
 def mean_average_precision(
@@ -144,7 +117,7 @@ def average_precision(
 
 def _together(frames: np.ndarray) -> np.ndarray | slice:
     """Return the order that puts the rows of each frame together, frames in the order of their first rows."""
-    starts = _starts(frames)
+    starts = run_starts(frames)
     firsts = frames[starts]
     if len(np.unique(firsts)) == len(firsts):
         return slice(None)
@@ -155,7 +128,7 @@ def _together(frames: np.ndarray) -> np.ndarray | slice:
 
 def _best(frames: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Return which rows are among the `MOST` of the highest scores of their frame. Rows of a frame stand together."""
-    starts = _starts(frames)
+    starts = run_starts(frames)
     lengths = np.diff(np.append(starts, len(frames)))
     kept = np.ones(len(frames), bool)
     for length in np.unique(lengths[lengths > MOST]):  # few: multiples of the number of classes
@@ -215,9 +188,9 @@ def _frames(tables: Sequence[Boxes], excluded: Collection[tuple[str, float]]) ->
     """Return a number for each row's frame, the same in all tables, and which of these frames are excluded."""
     numbers, videos, seconds, lengths = {}, [], [], []
     for boxes in tables:  # rows of a frame mostly stand together, so only the first of each run is looked at
-        starts = np.flatnonzero(_changes(boxes.videos) | _changes(boxes.times))
+        starts = np.flatnonzero(changes(boxes.videos) | changes(boxes.times))
         names = boxes.videos[starts]
-        runs = _starts(names)
+        runs = run_starts(names)
         found = np.array([numbers.setdefault(name, len(numbers)) for name in names[runs].tolist()], np.int64)
         videos.append(np.repeat(found, np.diff(np.append(runs, len(names)))))
         seconds.append(boxes.times[starts])
@@ -233,92 +206,8 @@ def _frames(tables: Sequence[Boxes], excluded: Collection[tuple[str, float]]) ->
     return rows, left_out
 
 
-def _changes(x: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.ones(min(len(x), 1), bool), x[1:] != x[:-1]])
-
-
-def _starts(x: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(_changes(x))
-
-
 def _most(x: np.ndarray) -> int:
     return x.max(initial=0)
-
-
-def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
-    """Read a csv file of AVA's form.
-
-    Args:
-        path: of the file.
-        classes: the highest class id.
-        scored: whether an eighth column is a score; if not, it is a person, and not read.
-
-    Raises:
-        InputError: as `mean_average_precision`.
-
-    Example:
-        >>> read_csv("ava_val_v2.2.csv", scored=False).videos[0]
-        '1j20qq1JyX4'
-    """
-    columns = [("video", f"S{_NAME}"), ("time", "f8"), ("corners", "f8", 4), ("action", "i8"), ("score", "f8")]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of an empty file: nothing was found
-            rows = np.loadtxt(
-                path,
-                columns if scored else columns[:-1],
-                delimiter=",",
-                comments=None,
-                usecols=range(8 if scored else 7),
-                encoding="latin1",
-                ndmin=1,
-            )
-    except (OSError, ValueError):  # missing, damaged, of frames without boxes, or without scores
-        return _read_slowly(path, classes, scored)
-    low, high = rows["corners"][:, :2], rows["corners"][:, 2:]
-    fine = (low >= 0).all() and (high <= 1).all() and (low <= high).all() and (rows["time"] >= 0).all()
-    fine = (
-        fine and np.isfinite(rows["time"]).all() and (rows["action"] >= 1).all() and (rows["action"] <= classes).all()
-    )
-    fine = fine and (np.char.str_len(rows["video"][_starts(rows["video"])]) < _NAME).all()
-    if not fine or (scored and not np.isfinite(rows["score"]).all()):
-        return _read_slowly(path, classes, scored)
-    scores = rows["score"] if scored else np.ones(len(rows))
-    # Names as text, each once: rows of a video mostly stand together.
-    starts = _starts(rows["video"])
-    videos = np.array([name.decode("latin1") for name in rows["video"][starts]], object)
-    videos = np.repeat(videos, np.diff(np.append(starts, len(rows))))
-    return Boxes(videos, rows["time"], rows["corners"], rows["action"], scores)
-
-
-def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
-    """Read row by row, to say what is wrong and where."""
-    videos, numbers = [], []
-    for line, row in files.lines(path):
-        where = f"{path}:{line}"
-        empty = len(row) == 2  # a frame without boxes
-        if empty:
-            row = [*row, *"00000"]
-        if len(row) not in (7, 8):
-            raise InputError(f"{where}: expected video,second,x1,y1,x2,y2,action and score or person; received {row}")
-        try:
-            time, *corners = (float(value) for value in row[1:6])
-            action = int(row[6])
-            score = float(row[7]) if scored and len(row) == 8 else 1.0
-        except ValueError as error:
-            raise InputError(f"{where}: {error}; received {','.join(row)}") from None
-        if not 0 <= time < math.inf:
-            raise InputError(f"{where}: second {row[1]} is not of a video; it must be at least 0")
-        check_corners(corners, where)
-        if not empty and not 1 <= action <= classes:
-            raise InputError(f"{where}: unknown action {action}; the label map has 1 to {classes}")
-        if not math.isfinite(score):
-            raise InputError(f"{where}: score {row[7]} is not a number")
-        videos.append(row[0])
-        numbers.append((time, *corners, action, score))
-    table = np.array(numbers, float).reshape(-1, 7)
-    actions = table[:, 5].astype(np.int64)
-    return Boxes(np.array(videos, object), table[:, 0], table[:, 1:5], actions, table[:, 6])
 
 
 def read_exclusions(path: File) -> set[tuple[str, float]]:
@@ -339,38 +228,3 @@ def read_names(path: File) -> dict[int, str]:
         return read_label_map(pathlib.Path(path))
     except OSError as error:
         raise InputError(f"cannot read the label map {path}: {error.strerror}") from error
-
-
-def detections(
-    videos: Sequence[str], times: npt.ArrayLike, corners: npt.ArrayLike, scores: npt.ArrayLike, ids: Iterable[int]
-) -> Boxes:
-    """Return the scores of a model as `Boxes`: each person with each class.
-
-    Args:
-        videos, times: of each person's key frame, `[N]`.
-        corners: `[N, 4]`, as shares of width and height.
-        scores: `[N, classes]`, of class ids 1, 2, ...
-        ids: of the classes that count: the keys of the label map.
-    """
-    classes = np.array(sorted(ids))
-    each = len(classes)
-    return Boxes(
-        np.repeat(np.asarray(videos, object), each),
-        np.repeat(np.asarray(times, float), each),
-        np.repeat(np.asarray(corners, float), each, axis=0),
-        np.tile(classes, len(videos)),
-        np.asarray(scores, float)[:, classes - 1].reshape(-1),
-    )
-
-
-def write_csv(path: File, boxes: Boxes) -> None:
-    """Write `Boxes` in the official form: video, second, x1, y1, x2, y2, action, score."""
-    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
-        for video, time, corners, action, score in zip(*(column.tolist() for column in columns)):
-            second = f"{time:04.0f}" if time == int(time) else f"{time:.6f}"
-            if not action:
-                file.write(f"{video},{second}\n")
-                continue
-            place = ",".join(f"{value:.6f}" for value in corners)
-            file.write(f"{video},{second},{place},{action},{score:.6f}\n")

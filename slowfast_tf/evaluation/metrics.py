@@ -6,7 +6,7 @@ import typing
 import numpy as np
 from sklearn import metrics
 
-from ..data import datasets
+from ..data import ava_csv, datasets
 from ..errors import InputError
 from . import ava
 from .scores import Scores
@@ -21,7 +21,7 @@ class Annotations(typing.NamedTuple):
         excluded: (video, second) of the frames that do not count.
     """
 
-    boxes: ava.Boxes
+    boxes: ava_csv.Boxes
     names: dict[int, str]
     excluded: set[tuple[str, float]]
 
@@ -159,11 +159,11 @@ def read_annotations(dataset: str, root: str) -> Annotations:
     """
     annotations, label_map, exclusions = _annotation_files(dataset, root)
     names = ava.read_names(label_map)
-    return Annotations(ava.read_csv(annotations, scored=False), names, ava.read_exclusions(exclusions))
+    return Annotations(ava_csv.read_csv(annotations, scored=False), names, ava.read_exclusions(exclusions))
 
 
-def detections(tested: Scores, names: dict[int, str] | None = None) -> ava.Boxes:
-    """Return the scores of a test of boxes as `ava.Boxes`: each box with each class that counts.
+def detections(tested: Scores, names: dict[int, str] | None = None) -> ava_csv.Boxes:
+    """Return the scores of a test of boxes as `ava_csv.Boxes`: each box with each class that counts.
 
     Args:
         tested: the scores.
@@ -172,7 +172,7 @@ def detections(tested: Scores, names: dict[int, str] | None = None) -> ava.Boxes
     names = names or ava.read_names(_annotation_files(*_source(tested))[1])
     films, times = zip(*(name.split(",") for name in tested.ids))
     assert tested.boxes is not None
-    return ava.detections(films, np.array(times, float), tested.boxes, tested.scores, names)
+    return ava_csv.detections(films, np.array(times, float), tested.boxes, tested.scores, names)
 
 
 def _annotation_files(dataset: str, root: str) -> typing.Sequence[typing.Any]:

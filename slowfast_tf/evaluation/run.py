@@ -6,10 +6,11 @@ import os
 import typing
 from collections.abc import Sequence
 
+from ..data import ava_csv
 from ..errors import InputError
 from ..files.atomic import write_text
 from ..models.spec import SlowFastSpec
-from . import ava, metrics, views
+from . import metrics, views
 from .protocol import check_labels
 from .report import html, plots
 from .scores import Scores, fuse_scores, partial_file
@@ -147,7 +148,7 @@ def write_results(tested: Scores, found: Metrics, outputs: Outputs) -> None:
     if outputs.report:
         html.save_report(tested, found, outputs.report, outputs.title)
     if outputs.detections and tested.boxes is not None:
-        ava.write_csv(outputs.detections, metrics.detections(tested))
+        ava_csv.write_csv(outputs.detections, metrics.detections(tested))
     if outputs.confusion and tested.about.activation == "softmax":
         truth, values = metrics.single_labels(tested)
         plots.save_confusion(truth, values.argmax(1), tested.about.classes, outputs.confusion)

@@ -10,8 +10,8 @@ import tensorflow as tf
 import tqdm
 
 from ..data import sampling, transforms
-from ..video.decode import iterate_frames
 from ..video.probe import duration, frame_times, probe
+from ..video.windows import iterate_windows
 from .explain import grad_cam
 from .predictor import Predictor
 
@@ -65,16 +65,11 @@ class Slider:
         """
         info = probe(path)
         windows = self._windows(info.frames, info.rate)
-        wanted = np.unique(windows)
-        images = zip(wanted, iterate_frames(path, wanted, self.spec.crop_size))
-        held: dict[int, Any] = {}
+        size = self.spec.crop_size
+        crops = iterate_windows(path, windows, size, lambda image: transforms.test_crops(image[None], size, 1)[0, 0])
         scores, heat = [], {name: [] for name in self.spec.pathways if self.explain}
-        for window in tqdm.tqdm(windows, pathlib.Path(path).name, unit="window", disable=None):
-            held = {index: crop for index, crop in held.items() if index >= window[0]}
-            while window[-1] not in held:
-                index, image = next(images)
-                held[index] = transforms.test_crops(image[None], self.spec.crop_size, 1)[0, 0]
-            found, maps = self._score(tf.stack([held[index] for index in window]))
+        for window in tqdm.tqdm(crops, pathlib.Path(path).name, len(windows), unit="window", disable=None):
+            found, maps = self._score(tf.stack(window))
             scores.append(found.numpy())
             for name in heat:
                 heat[name].append(maps[name].numpy())

@@ -59,10 +59,9 @@ def show_boxes(model: keras.Model, clips: Clips, path: pathlib.Path) -> None:
     scale = -(-LEAST_SIDE // min(frame.shape[:2]))
     found = []
     for number, (corners, row) in enumerate(zip(boxes.numpy(), scores)):
-        best = tuple((clips.labels[i], float(row[i])) for i in (-row).argsort()[:3])
-        found.append(people.Person(0.0, tuple(corners), track=number, actions=best))
+        found.append(people.Person(0.0, tuple(corners), track=number, actions=row))
     with atomic(path) as temporary:
-        Image.fromarray(people.draw(frame.repeat(scale, 0).repeat(scale, 1), found)).save(temporary)
+        Image.fromarray(people.draw(frame.repeat(scale, 0).repeat(scale, 1), found, clips.labels)).save(temporary)
 
 
 def _pictures(inputs: dict[str, tf.Tensor], spec: SlowFastSpec) -> tuple[str, np.ndarray]:

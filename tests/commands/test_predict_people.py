@@ -14,6 +14,9 @@ from helpers.detector import save_detector
 from helpers.packets import packets
 
 from slowfast_tf import SlowFast
+from slowfast_tf.data.ava_csv import read_csv
+from slowfast_tf.inference.detectors import Detector
+from slowfast_tf.inference.people import Scorer
 
 SHARED = pathlib.Path(__file__).parents[3] / "shared"
 LABELS = ("walk", "sit", "ask, say", "wave", "run")
@@ -73,7 +76,7 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
         code == 0 and not errors and "2 people in 3 key frames (1 of the boxes left out for a low score);" in lines[0]
     )
     written = tmp_path / "out" / "square.mp4"
-    assert sorted(p.name for p in written.parent.iterdir()) == ["square.json", "square.mp4"]
+    assert sorted(p.name for p in written.parent.iterdir()) == ["square.csv", "square.json", "square.mp4"]
 
     codec, frames = packets(written, "video")
     assert codec == "h264" and [round(20 * time) for time, _ in frames] == list(range(60))
@@ -89,21 +92,23 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
 
     # Scores of clips of 8 frames, two apart, around the key frame.
     found = json.loads((tmp_path / "out" / "square.json").read_text())
-    assert found["video"] == source and [frame["time"] for frame in found["frames"]] == [0.5, 1.5, 2.5]
-    raw = decode(source)
-    for frame in found["frames"]:
-        center = round(20 * frame["time"])
+    assert found["video"] == source and [person["time"] for person in found["people"]] == [0.5, 0.5, 1.5, 1.5, 2.5, 2.5]
+    raw, rows = decode(source), read_csv(tmp_path / "out" / "square.csv", 5)
+    for time in (0.5, 1.5, 2.5):
+        people = [person for person in found["people"] if person["time"] == time]
+        center = round(20 * time)
         clip = raw[np.clip(center - 8 + 2 * np.arange(8), 0, 59)]
         clip = (tf.image.resize(clip, (48, 64)).numpy()[None] / 255 - 0.45) / 0.225
-        corners = np.array([b["box"] for b in frame["boxes"]], np.float32) * [64, 48, 64, 48]
+        corners = np.array([person["box"] for person in people], np.float32) * [64, 48, 64, 48]
         logits = network({"slow": clip[:, ::4], "fast": clip, "boxes": corners[None].astype(np.float32)})
         expected = tf.nn.sigmoid(logits)[0].numpy()
-        assert [b["track"] for b in frame["boxes"]] == [0, 1]
-        for person, row in zip(frame["boxes"], expected):
+        assert [person["track"] for person in people] == [0, 1]
+        np.testing.assert_allclose(rows.scores[rows.times == time], expected.ravel(), atol=2e-3)  # of all classes
+        for person, row in zip(people, expected):
             best = np.argsort(-row)[:2]
             assert [a["label"] for a in person["actions"]] == [LABELS[i] for i in best]
             np.testing.assert_allclose([a["score"] for a in person["actions"]], row[best], atol=2e-3)
-    assert [b["score"] for b in found["frames"][0]["boxes"]] == [0.9, 1.0]
+    assert [person["score"] for person in found["people"][:2]] == [0.9, 1.0]
 
     # What stands there is kept, unless asked for.
     before = written.read_bytes()
@@ -113,6 +118,13 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
     code, lines, _ = run_predict(*arguments, "--overwrite", "--json")
     assert code == 0 and json.loads(lines[0]) == found
 
+    # What it writes can be given again, with the same numbers.
+    found["people"][0]["track"] = found["people"][2]["track"] = found["people"][4]["track"] = 7
+    (tmp_path / "again.json").write_text(json.dumps(found))
+    arguments = (source, "--model", path, "--boxes", tmp_path / "again.json", "--output", tmp_path / "again")
+    code, lines, _ = run_predict(*arguments, "--top-k", 2)
+    assert code == 0 and json.loads((tmp_path / "again" / "square.json").read_text()) == found
+
 
 def test_a_detector(run_predict, model, source, tmp_path):
     """A SavedModel that boxes what is bright, beside a bright dog and somebody it is not sure of."""
@@ -120,10 +132,9 @@ def test_a_detector(run_predict, model, source, tmp_path):
     out = tmp_path / "out"
     code, lines, errors = run_predict(source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out)
     assert code == 0 and not errors and "1 people in 3 key frames" in lines[0]
-    frames = json.loads((out / "square.json").read_text())["frames"]
-    for frame, time in zip(frames, (0.5, 1.5, 2.5), strict=True):
-        (person,) = frame["boxes"]
-        assert frame["time"] == time and person["score"] == pytest.approx(0.95)
+    people = json.loads((out / "square.json").read_text())["people"]
+    for person, time in zip(people, (0.5, 1.5, 2.5), strict=True):
+        assert person["time"] == time and person["score"] == pytest.approx(0.95)
         np.testing.assert_allclose(person["box"], corners(int(20 * time)), atol=0.01)
 
     assert re.search(r"; detector \d+\.\d s, network \d+\.\d s$", lines[0])
@@ -131,10 +142,10 @@ def test_a_detector(run_predict, model, source, tmp_path):
     # A lower score finds somebody else, a higher one nobody.
     words = [source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out, "--overwrite"]
     code, lines, _ = run_predict(*words, "--person-score", "0.4")
-    assert code == 0 and len(json.loads((out / "square.json").read_text())["frames"][0]["boxes"]) == 2
+    assert code == 0 and len(json.loads((out / "square.json").read_text())["people"]) == 6
     code, lines, _ = run_predict(*words, "--person-score", "0.96")
     assert code == 0 and "nobody with a person score of at least 0.96; the best is 0.95: a lower --person" in lines[0]
-    assert json.loads((out / "square.json").read_text())["frames"] == []
+    assert json.loads((out / "square.json").read_text())["people"] == []
     assert decode(out / "square.mp4").shape == (60, 96, 128, 3)
 
 
@@ -145,9 +156,48 @@ def test_a_real_detector(run_predict, model, tmp_path):
     words = ["--model", model[1], "--detector", SHARED / "detector" / "centernet", "--output", tmp_path]
     code, lines, errors = run_predict(*videos, *words)
     assert code == 0 and not errors
-    assert "1 people in 2 key frames" in lines[0] and "of at least 0.5; the best is 0.40" in lines[1]
+    assert "1 people in 5 key frames" in lines[0] and "of at least 0.5; the best is 0.40" in lines[1]
     for name in ("people_6fps", "short"):
         assert (tmp_path / f"{name}.mp4").exists() and (tmp_path / f"{name}.json").exists()
+
+
+def test_an_interruption(run_predict, model, source, tmp_path, monkeypatch):
+    """The same command goes on where it was: no frame is looked at again, and the files are the same."""
+    save_detector(tmp_path / "detector")
+    words = [source, "--model", model[1], "--detector", tmp_path / "detector", "--output"]
+    assert run_predict(*words, tmp_path / "whole")[0] == 0
+
+    seen, stop = [], [8]  # in the second batch of frames
+
+    def find(self, images, find=Detector.find):
+        found = find(self, images)
+        seen.append(len(images))
+        if len(seen) * 8 > stop[0]:
+            raise KeyboardInterrupt
+        return found
+
+    monkeypatch.setattr(Detector, "find", find)
+    assert run_predict(*words, tmp_path / "parts")[0] == 1
+    partial = tmp_path / "parts" / "square.partial.jsonl"
+    assert len(partial.read_text().splitlines()) == 1 + 8
+    with open(partial, "a") as file:
+        file.write('{"time": 1.')  # the power went
+    seen.clear()
+    stop[0] = 100
+
+    def score(self, frames, people, score=Scorer.score_clip):
+        if people[0].time > 2 and stop[0]:
+            raise KeyboardInterrupt
+        return score(self, frames, people)
+
+    monkeypatch.setattr(Scorer, "score_clip", score)
+    assert run_predict(*words, tmp_path / "parts")[0] == 1
+    assert seen == [7] and len(partial.read_text().splitlines()) == 1 + 15 + 2
+    stop[0] = 0
+    assert run_predict(*words, tmp_path / "parts")[0] == 0 and seen == [7]
+    for name in ("square.json", "square.csv", "square.mp4"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not partial.exists()
 
 
 def test_no_box_counts(run_predict, model, source, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from slowfast_tf.benchmarks import ava as ava_benchmark
+from slowfast_tf.data import ava_csv
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation import ava
 
@@ -175,12 +176,12 @@ def test_other_mistakes(evaluate, tmp_path):
 def test_csv_comes_back(tmp_path):
     truth, detections = ava_benchmark.make_boxes(40, people=2, classes=5)
     for path, boxes in ((tmp_path / "t.csv", truth), (tmp_path / "d.csv", detections)):
-        ava.write_csv(path, boxes)
+        ava_csv.write_csv(path, boxes)
     assert (tmp_path / "t.csv").read_text().startswith("video_00000,0902,0.")
     (tmp_path / "e.csv").write_text("a,0902\na,0903,0.100000,0.100000,0.500000,0.500000,2,1.000000\n")
-    ava.write_csv(tmp_path / "again.csv", ava.read_csv(tmp_path / "e.csv", 5))
+    ava_csv.write_csv(tmp_path / "again.csv", ava_csv.read_csv(tmp_path / "e.csv", 5))
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "e.csv").read_text()
-    back = ava.read_csv(tmp_path / "d.csv", 5)
+    back = ava_csv.read_csv(tmp_path / "d.csv", 5)
     for name in ("videos", "times", "actions"):
         assert (getattr(back, name) == getattr(detections, name)).all()
     np.testing.assert_allclose(back.corners, detections.corners, atol=1e-6)
@@ -193,7 +194,7 @@ def test_csv_comes_back(tmp_path):
 def test_detections_of_a_network():
     scores = np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]])
     corners = np.array([[0, 0, 0.5, 0.5], [0.1, 0.1, 1, 1]])
-    boxes = ava.detections(["a", "b"], [902, 903], corners, scores, NAMES)
+    boxes = ava_csv.detections(["a", "b"], [902, 903], corners, scores, NAMES)
     assert boxes.videos.tolist() == ["a"] * 3 + ["b"] * 3 and boxes.actions.tolist() == [1, 3, 4] * 2
     assert boxes.scores.tolist() == [0.1, 0.3, 0.4, 0.5, 0.7, 0.8]
     np.testing.assert_array_equal(boxes.corners[3:], [corners[1]] * 3)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
-from slowfast_tf.data import Clips
+from slowfast_tf.data import Clips, ava_csv
 from slowfast_tf.data.datasets.synthetic import people as demo_detection
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation import ava, metrics, scores
@@ -23,8 +23,8 @@ def test_swapped_is_what_the_network_says_of_the_next_box(
         swapped.append(Predictor(detection_model).score_inputs(inputs)[0].numpy())
     films_, times = zip(*(name.split(",") for name in found.ids))
     names = dict(enumerate(demo_detection.ACTIONS, 1))
-    boxes = ava.detections(films_, np.array(times, float), found.boxes, np.concatenate(swapped), names)
-    truth = ava.read_csv(films / "annotations" / "ava_val_v2.2.csv", scored=False)
+    boxes = ava_csv.detections(films_, np.array(times, float), found.boxes, np.concatenate(swapped), names)
+    truth = ava_csv.read_csv(films / "annotations" / "ava_val_v2.2.csv", scored=False)
     assert ava.average_precision(truth, boxes, names)["mAP"] == pytest.approx(figures["mAP_swapped"], abs=0.02)
     assert metrics._next_in_frame(["a", "a", "a", "b", "c", "c"]).tolist() == [1, 2, 0, 3, 5, 4]
 

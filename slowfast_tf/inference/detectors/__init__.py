@@ -80,7 +80,7 @@ def check_detector(name: str | os.PathLike) -> None:
         raise InputError(f"{name}: no such file, and no published detector; {hint}")
     if not importlib.util.find_spec("kagglehub"):
         raise InputError(
-            f"{name}: downloading a detector needs kagglehub: pip install 'slowfast_tf[detector]'; or give {FORMS}"
+            f"{name}: downloading a detector needs kagglehub: pip install 'slowfast_tf[people]'; or give {FORMS}"
         )
 
 
@@ -116,7 +116,7 @@ def load_detector(name: str | os.PathLike, person_score: float | None = None) ->
 
 
 def _download(name: str, handle: str) -> str:
-    import kagglehub  # pyright: ignore[reportMissingImports]  # of the extra "detector"
+    import kagglehub  # pyright: ignore[reportMissingImports]  # of the extra "people"
 
     try:
         return kagglehub.model_download(handle)

@@ -3,27 +3,30 @@
 from ..detectors import Detector, load_detector
 from .annotate import Annotation, annotate, annotate_files, check_outputs
 from .boxes_file import read_boxes
-from .detect import detect
+from .detect import Sighting, detect, detection_times
 from .draw import draw
 from .output import as_json, write_video
 from .person import Person
 from .scoring import Scorer
-from .tracking import shown, track
+from .tracking import Tracker, Tracks, follow
 
 __all__ = [
     "Annotation",
     "Detector",
     "Person",
     "Scorer",
+    "Sighting",
+    "Tracker",
+    "Tracks",
     "annotate",
     "annotate_files",
     "as_json",
     "check_outputs",
     "detect",
+    "detection_times",
     "draw",
+    "follow",
     "load_detector",
     "read_boxes",
-    "shown",
-    "track",
     "write_video",
 ]

@@ -1,23 +1,33 @@
-"""The work of `predict` with a detection model: who does what in a video file, written as a video and as JSON."""
+"""The work of `predict` with a detection model: who does what in a video file, written as video, JSON and csv."""
 
 import dataclasses
+import hashlib
+import itertools
 import json
 import os
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import tqdm
+
+from ...data import ava_csv
 from ...errors import InputError, VideoError
 from ...files.atomic import write_text
-from ...video.probe import duration, probe
-from ..detectors import DEFAULT, Detector, load_detector
+from ...files.journal import Journal
+from ...models.spec import SlowFastSpec
+from ...video.probe import VideoInfo, duration, probe
+from ..detectors import DEFAULT, Boxes, Detector, load_detector
 from .boxes_file import read_boxes
-from .detect import detect
-from .output import as_json, write_video
+from .detect import Sighting, detect, detection_times
+from .output import as_ava, as_json, write_video
 from .person import Person, key_times
 from .scoring import Scorer
-from .tracking import track
+from .tracking import WEAK, check_tracking, follow
+
+SUFFIXES = (".mp4", ".json", ".csv")
 
 
 def check_outputs(
@@ -31,7 +41,7 @@ def check_outputs(
         overwrite: whether existing files may be replaced.
 
     Returns:
-        A path for each video, without the suffix: `annotate` adds ".mp4" and ".json".
+        A path for each video, without the suffix: `annotate` adds those of `SUFFIXES`.
 
     Raises:
         InputError: one line on what is wrong, with `argument` "videos", "directory" or "output".
@@ -43,7 +53,7 @@ def check_outputs(
     places = [pathlib.Path(directory, pathlib.Path(path).stem) for path in videos]
     sources = {pathlib.Path(path).resolve() for path in videos}
     for place in places:
-        for path in (f"{place}.mp4", f"{place}.json"):
+        for path in (f"{place}{suffix}" for suffix in SUFFIXES):
             if places.count(place) > 1:
                 raise InputError(f"two videos would be written to {path}", argument="videos")
             if pathlib.Path(path).resolve() in sources:
@@ -59,8 +69,9 @@ class Annotation:
 
     Attributes:
         video: path of the video.
+        labels: a name for each class.
         people: by time, with tracks and actions.
-        place: the files that were written, without their suffixes ".mp4" and ".json".
+        place: the files that were written, without their suffixes.
         person_score: least score of a box that counts.
         left_out: number of the given boxes with a lower score.
         best: the highest score of any box of a person; 0 without a box.
@@ -68,6 +79,7 @@ class Annotation:
     """
 
     video: str
+    labels: Sequence[str]
     people: Sequence[Person]
     place: pathlib.Path
     person_score: float
@@ -77,19 +89,21 @@ class Annotation:
 
     def line(self, count: int) -> str:
         """Return a line on how many people were found, and where the files are."""
-        tracks, frames = {person.track for person in self.people}, key_times(self.people)
+        scored = [person for person in self.people if person.actions is not None]
+        tracks, frames = {person.track for person in scored}, key_times(scored)
         left_out = f" ({self.left_out} of the boxes left out for a low score)" if self.left_out else ""
         found = f"{len(tracks)} people in {len(frames)} key frames{left_out}"
         if not self.people:
             found = f"nobody with a person score of at least {self.person_score:g}"
             if self.best:
                 found += f"; the best is {self.best:.2f}: a lower --person-score would count it"
+        files = ", ".join(f"{self.place}{suffix}" for suffix in SUFFIXES)
         seconds = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())
-        return f"{self.video}: {found}; {self.place}.mp4, {self.place}.json; {seconds}"
+        return f"{self.video}: {found}; {files}; {seconds}"
 
     def as_json(self, count: int) -> dict[str, Any]:
         """Return the content of the JSON file, with the `count` best actions of each person."""
-        return as_json(self.video, self.people, count)
+        return {"video": self.video, "people": as_json(self.people, self.labels, count)}
 
 
 def annotate_files(
@@ -109,7 +123,7 @@ def annotate_files(
         model: a `SlowFast` with head "roi".
         paths: video files.
         labels: a name for each class.
-        directory: where to write a video and a JSON file for each, with the name of the video.
+        directory: where to write a video, a JSON and a csv file for each, with the name of the video.
         overwrite: whether existing files may be replaced.
         boxes, person_score, top: as for `annotate`.
         detector: a path or name for `load_detector`, used without `boxes`; `detectors.DEFAULT` if None.
@@ -125,6 +139,7 @@ def annotate_files(
         >>> for found in annotate_files(model, ["street.mp4"], class_names(model.spec), "out", boxes="people.csv"):
         ...     print(found if isinstance(found, VideoError) else found.line(5))
     """
+    check_tracking()
     places = check_outputs(paths, directory, overwrite)
     source = boxes or load_detector(detector or DEFAULT, person_score)
     scorer = Scorer(model)
@@ -144,13 +159,16 @@ def annotate(
     person_score: float | None = None,
     top: int = 5,
 ) -> Annotation:
-    """Write who does what in a video: the video with boxes drawn in, and a JSON file.
+    """Write who does what in a video: the video with boxes drawn in, a JSON file and a csv file of AVA's form.
+
+    What detector and network find is kept in `PLACE.partial.jsonl` until the end: after an interruption the same call
+    goes on from there.
 
     Args:
         path: of the video.
         scorer: of a detection network.
         labels: a name for each class.
-        place: the files to write, without their suffixes ".mp4" and ".json".
+        place: the files to write, without their suffixes.
         source: of the people: a file for `read_boxes`, or a detector.
         person_score: least score of a box of that file; the network's own by default.
         top: how many actions of each person; the video shows three at most.
@@ -163,20 +181,88 @@ def annotate(
         >>> place = pathlib.Path("out/street")
         >>> annotate("street.mp4", Scorer(model), class_names(model.spec), place, "people.csv")
     """
-    length, left_out, seconds = duration(probe(path)), 0, {}
+    info = probe(path)
+    given = None if isinstance(source, Detector) else _given(source, info, scorer.spec, person_score)
+    about = {"video": os.path.abspath(path), "changed": os.stat(path).st_mtime_ns, "network": scorer.fingerprint}
     if isinstance(source, Detector):
-        least, started = source.person_score, source.seconds
-        people, best = detect(path, source, length)
-        seconds["detector"] = source.seconds - started
+        about |= {"detector": source.name, "person_score": source.person_score}
     else:
-        least = scorer.spec.person_score if person_score is None else person_score
-        given = read_boxes(source, length)
-        people = [person for person in given if person.score >= least]
-        left_out, best = len(given) - len(people), max(person.score for person in given)
-    started = time.perf_counter()
-    people = scorer.score(path, track(people), labels, top)
-    seconds["network"] = time.perf_counter() - started
-    write_video(path, people, f"{place}.mp4", min(top, 3))
-    found = Annotation(str(path), people, place, least, left_out, best, seconds)
-    write_text(f"{place}.json", json.dumps(found.as_json(top), indent=1) + "\n")
+        about["boxes"] = hashlib.sha256(repr(given).encode()).hexdigest()
+    seconds = {}
+    with Journal(f"{place}.partial.jsonl", about) as journal:
+        if isinstance(source, Detector):
+            before = source.seconds
+            given = _detected(path, info, source, journal)
+            seconds["detector"] = source.seconds - before
+        assert given, "boxes are given or detected"
+        started = time.perf_counter()
+        people = _score(path, given, scorer, journal)
+        seconds["network"] = time.perf_counter() - started
+        write_video(path, people, labels, f"{place}.mp4", 0.5 / given.rate, min(top, 3))
+        found = Annotation(str(path), labels, people, place, given.least, given.left_out, given.best, seconds)
+        ava_csv.write_csv(f"{place}.csv", as_ava(place.name, people, len(labels)))
+        write_text(f"{place}.json", json.dumps(found.as_json(top), indent=1) + "\n")
     return found
+
+
+class _People(NamedTuple):
+    """The people of a video, before their actions are scored.
+
+    Attributes:
+        people: by time, with tracks.
+        keys: times of the key frames, in seconds.
+        rate: frames a second in which people are known.
+        least, left_out, best: see `Annotation`.
+    """
+
+    people: list[Person]
+    keys: set[float]
+    rate: float
+    least: float
+    left_out: int
+    best: float
+
+
+def _given(boxes: str | os.PathLike, info: VideoInfo, spec: SlowFastSpec, person_score: float | None = None) -> _People:
+    """Return the people of a file of boxes; each of its times is a key frame."""
+    least = spec.person_score if person_score is None else person_score
+    given = read_boxes(boxes, duration(info))
+    people = [person for person in given if person.score >= least]
+    left_out, best = len(given) - len(people), max(person.score for person in given)
+    times = key_times(people)
+    rate = 1 / float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    if any(person.track < 0 for person in people):
+        together = [list(here) for _, here in itertools.groupby(people, lambda person: person.time)]
+        corners, scores = ([[getattr(p, name) for p in here] for here in together] for name in ("corners", "score"))
+        people = follow(map(Sighting, times, map(Boxes, map(np.array, corners), map(np.array, scores))), least, rate)
+    return _People(people, set(times), rate, least, left_out, best)
+
+
+def _detected(path: str | os.PathLike, info: VideoInfo, detector: Detector, journal: Journal) -> _People:
+    """Return the people that a detector finds, as far as possible from the journal."""
+    times, found = detection_times(info), [Sighting.from_json(entry) for entry in journal.entries if "boxes" in entry]
+    rest = detect(path, info, times.all[len(found) :], detector)
+    for sighting in tqdm.tqdm(rest, "people", len(times.all), initial=len(found), unit="frame", disable=None):
+        (corners, scores) = sighting.boxes
+        kept = scores >= min(WEAK * detector.person_score, scores.max(initial=0))
+        found.append(sighting._replace(boxes=Boxes(corners[kept], scores[kept])))
+        journal.add(found[-1].as_json())
+    best = max((float(sighting.boxes.scores.max(initial=0)) for sighting in found), default=0.0)
+    people = follow(found, detector.person_score, times.rate)
+    return _People(people, set(times.keys.tolist()), times.rate, detector.person_score, 0, best)
+
+
+def _score(path: str | os.PathLike, given: _People, scorer: Scorer, journal: Journal) -> list[Person]:
+    """Return all people, with actions for those of key frames, as far as possible from the journal."""
+    here = [person for person in given.people if person.time in given.keys]
+    rows = [np.array(row, np.float32) for entry in journal.entries if "actions" in entry for row in entry["actions"]]
+    rest = scorer.score(path, here[len(rows) :])
+    done, total = len(key_times(here[: len(rows)])), len(key_times(here))
+    for scored in tqdm.tqdm(rest, "actions", total, initial=done, unit="key frame", disable=None):
+        rows += scored
+        journal.add({"actions": scored.tolist()})
+    actions = iter(rows)
+    return [
+        dataclasses.replace(person, actions=next(actions)) if person.time in given.keys else person
+        for person in given.people
+    ]

@@ -17,8 +17,9 @@ def read_boxes(path: str | os.PathLike, duration: float) -> list[Person]:
 
     Args:
         path: a csv file of second, x1, y1, x2, y2 and optionally score (a first line may name these); or a `.json`
-            file, a list of `{"time": ..., "box": [x1, y1, x2, y2], "score": ...}`. Corners are shares of width and
-            height.
+            file, a list of `{"time": ..., "box": [x1, y1, x2, y2], "score": ..., "track": ...}`, where score and track
+            may be missing, or an object with such a list as "people", as `predict` writes it. Corners are shares of
+            width and height.
         duration: of the video, in seconds.
 
     Returns:
@@ -36,7 +37,7 @@ def read_boxes(path: str | os.PathLike, duration: float) -> list[Person]:
     path = pathlib.Path(path)
     try:
         rows = _json_rows(path) if path.suffix == ".json" else _csv_rows(path)
-        people = [_person(where, values, duration) for where, values in rows]
+        people = [_person(where, values, track, duration) for where, values, track in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read the boxes {path}: {error}") from error
     if not people:
@@ -44,7 +45,7 @@ def read_boxes(path: str | os.PathLike, duration: float) -> list[Person]:
     return sorted(people, key=lambda person: person.time)
 
 
-def _person(where: str, values: Any, duration: float) -> Person:
+def _person(where: str, values: Any, track: Any, duration: float) -> Person:
     try:
         time, x1, y1, x2, y2, score = (float(value) for value in values)
     except (TypeError, ValueError):
@@ -58,27 +59,31 @@ def _person(where: str, values: Any, duration: float) -> Person:
         raise InputError(f"{where}: second {time:g} is not in the video, which lasts {duration:.2f} s")
     if not 0 <= score <= 1:
         raise InputError(f"{where}: score {score:g} is not from 0 to 1")
-    return Person(time, (x1, y1, x2, y2), score)
+    if track is not None and (type(track) is not int or track < 0):
+        raise InputError(f"{where}: track {track!r} is no whole number from 0 on")
+    return Person(time, (x1, y1, x2, y2), score, -1 if track is None else track)
 
 
-def _csv_rows(path: pathlib.Path) -> Iterator[tuple[str, Any]]:
+def _csv_rows(path: pathlib.Path) -> Iterator[tuple[str, Any, None]]:
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         for row in reader:
             if row and not (reader.line_num == 1 and row[0].strip() in ("time", "second")):
-                yield f"{path}:{reader.line_num}", [*row, *([1.0] * (len(row) == 5))]
+                yield f"{path}:{reader.line_num}", [*row, *([1.0] * (len(row) == 5))], None
 
 
-def _json_rows(path: pathlib.Path) -> Iterator[tuple[str, Any]]:
+def _json_rows(path: pathlib.Path) -> Iterator[tuple[str, Any, Any]]:
     try:
         entries = json.loads(path.read_text())
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from error
+    if isinstance(entries, dict):
+        entries = entries.get("people", entries)
     if not isinstance(entries, list):
         raise InputError(f"{path} holds a {type(entries).__name__}; expected a list of boxes")
     for i, entry in enumerate(entries):
         try:
-            values = [entry["time"], *entry["box"], entry.get("score", 1.0)]
+            values, track = [entry["time"], *entry["box"], entry.get("score", 1.0)], entry.get("track")
         except (TypeError, KeyError, AttributeError):
-            values = entry
-        yield f"{path}, box {i} (from 0)", values
+            values, track = entry, None
+        yield f"{path}, box {i} (from 0)", values, track

@@ -1,46 +1,106 @@
-"""The people in the key frames of a video, by a detector."""
+"""The people in frames of a video, by a detector."""
 
+import base64
 import itertools
 import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
-import tqdm
 
 from ...video.decode import iterate_frames
-from ...video.probe import probe
-from ..detectors import Detector
-from .person import Person, nearest_frames
+from ...video.probe import VideoInfo, duration
+from ..detectors import Boxes, Detector
+from .person import nearest_frames
+from .shots import SIZE, thumbnail
 
-BATCH = 8  # key frames that are held at a time
+RATE = 5  # frames a second in which people are looked for, at most
+BATCH = 8  # frames that are held at a time
 
 
-def detect(path: str | os.PathLike, detector: Detector, duration: float) -> tuple[list[Person], float]:
-    """Find people in one frame of each second of a video.
+class Sighting(NamedTuple):
+    """The people in a frame, before they are followed.
+
+    Attributes:
+        time: of the frame, in seconds.
+        boxes: of people.
+        picture: the frame made small, see `shots.thumbnail`; None if cuts do not matter.
+    """
+
+    time: float
+    boxes: Boxes
+    picture: np.ndarray | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        boxes = np.c_[self.boxes.corners, self.boxes.scores].tolist()
+        picture = None if self.picture is None else base64.b64encode(self.picture.tobytes()).decode()
+        return {"time": self.time, "boxes": boxes, "picture": picture}
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> "Sighting":
+        """Return what `as_json` was made of."""
+        boxes = np.reshape(np.array(entry["boxes"], np.float32), (-1, 5))
+        width, height = SIZE
+        picture = entry["picture"] and np.frombuffer(base64.b64decode(entry["picture"]), np.uint8)
+        picture = None if picture is None else picture.reshape(height, width, 3)
+        return cls(entry["time"], Boxes(boxes[:, :4], boxes[:, 4]), picture)
+
+
+class Times(NamedTuple):
+    """When to look for people in a video.
+
+    Attributes:
+        all: in seconds, float64 `[N]`.
+        keys: those in which actions are scored, the middle of each second, float64 `[K]`.
+        rate: of `all`, a second.
+    """
+
+    all: np.ndarray
+    keys: np.ndarray
+    rate: float
+
+
+def detection_times(info: VideoInfo) -> Times:
+    """Return the times of a video to look for people: `RATE` a second, or fewer if the video has fewer frames.
+
+    Example:
+        >>> detection_times(probe("street.mp4")).all[:4]
+        array([0.1, 0.3, 0.5, 0.7])
+    """
+    length = duration(info)
+    if length <= 0.5:
+        middle = np.array([length / 2])
+        return Times(middle, middle, 1.0)
+    each = int(np.clip(np.floor(info.rate + 1e-3), 1, RATE))
+    first = 0.5 - (each // 2) / each
+    times = np.round(first + np.arange(int(np.ceil((length - first) * each))) / each, 6)
+    return Times(times, times[each // 2 :: each], float(each))
+
+
+def detect(path: str | os.PathLike, info: VideoInfo, times: np.ndarray, detector: Detector) -> Iterator[Sighting]:
+    """Find people in frames of a video.
 
     A few frames are held at a time, so memory does not depend on the length of the video.
 
     Args:
         path: of the video.
-        detector: whose `person_score` decides which boxes count.
-        duration: of the video, in seconds.
+        info: of the video.
+        times: of the frames, in seconds, rising.
+        detector: what finds people.
 
-    Returns:
-        The people, by time, and the best score of any box of a person, also of those that do not count; 0 without one.
+    Yields:
+        A `Sighting` for each time, with boxes of any score.
 
     Raises:
         InputError: for boxes that are not finite.
         VideoError: if the video cannot be read.
 
     Example:
-        >>> people, best = detect("street.mp4", load_detector("efficientdet_d0"), duration(probe("street.mp4")))
+        >>> for sighting in detect("street.mp4", info, detection_times(info).all, load_detector("efficientdet_d0")):
+        ...     print(sighting.time, sighting.boxes.scores.max(initial=0))
     """
-    times = np.arange(0.5, duration, 1.0) if duration > 0.5 else np.array([duration / 2])
-    images = iterate_frames(path, nearest_frames(probe(path), times))
-    found, best = [], 0.0
-    key_frames = iter(tqdm.tqdm(zip(times, images), desc="people", unit="key frame", total=len(times), disable=None))
-    while some := list(itertools.islice(key_frames, BATCH)):
-        for (time, _), (corners, scores) in zip(some, detector.find(np.stack([image for _, image in some]))):
-            best = max(best, float(scores.max(initial=0)))
-            for i in np.flatnonzero(scores >= detector.person_score):
-                found.append(Person(float(time), tuple(corners[i].tolist()), float(scores[i])))
-    return found, best
+    images = iter(zip(times, iterate_frames(path, nearest_frames(info, times)) if len(times) else ()))
+    while some := list(itertools.islice(images, BATCH)):
+        for (time, image), boxes in zip(some, detector.find(np.stack([image for _, image in some]))):
+            yield Sighting(float(time), boxes, thumbnail(image))

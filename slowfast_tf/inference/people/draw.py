@@ -6,22 +6,24 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..drawing import canvas
+from ..labels import best_classes
 from .person import Person
 
 
-def draw(image: np.ndarray, people: Sequence[Person], lines: int = 3) -> np.ndarray:
-    """Draw boxes, the best actions and their scores, in a color for each track.
+def draw(image: np.ndarray, people: Sequence[Person], labels: Sequence[str], lines: int = 3) -> np.ndarray:
+    """Draw boxes, numbers of tracks, the best actions and their scores, in a color for each track.
 
     Args:
         image: uint8 `[H, W, 3]`; it is not changed.
         people: who to draw.
+        labels: a name for each class.
         lines: how many actions of each.
 
     Returns:
         uint8 `[H, W, 3]`.
 
     Example:
-        >>> draw(frame, [Person(0.5, (0.1, 0.2, 0.3, 0.9), track=0, actions=(("walk", 0.9),))]).shape
+        >>> draw(frame, [Person(0.5, (0.1, 0.2, 0.3, 0.9), track=0, actions=np.array([0.9]))], ["walk"]).shape
         (256, 340, 3)
     """
     drawn = canvas(image)
@@ -32,9 +34,9 @@ def draw(image: np.ndarray, people: Sequence[Person], lines: int = 3) -> np.ndar
         drawn.box(place.tolist(), color)
     taken = []
     for person, color, (x1, y1, _, _) in zip(people, colors, places):
-        texts = [f"{score:.2f} {label}" for label, score in person.actions[:lines]]
-        if not texts:
-            continue
+        best = [] if person.actions is None else best_classes(person.actions, labels, lines)
+        texts = [f"#{person.track}", *(f"{score:.2f} {label}" for label, score in best)]
+        texts = [" ".join(texts[:2]), *texts[2:]]
         wide, tall = drawn.measure(texts)
         left = min(max(x1, 0), max(width - wide, 0))
         # Above the box if there is room, else inside it; and below the words of others.

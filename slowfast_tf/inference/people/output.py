@@ -1,4 +1,4 @@
-"""What is written of people: a JSON file and the video with people drawn in."""
+"""What is written of people: JSON, a csv file of AVA's form, and the video with people drawn in."""
 
 import os
 from collections.abc import Sequence
@@ -6,58 +6,80 @@ from typing import Any
 
 import numpy as np
 
+from ...data import ava_csv
 from ...video.write import rewrite
+from ..labels import best_as_json
 from .draw import draw
-from .person import Person, key_times
-from .tracking import shown
+from .person import Person
+from .tracking import Tracks
 
 
-def as_json(path: str | os.PathLike, people: Sequence[Person], count: int | None = None) -> dict[str, Any]:
-    """Return times, boxes and scores as a dictionary that JSON can hold.
+def as_json(people: Sequence[Person], labels: Sequence[str], count: int) -> list[dict[str, Any]]:
+    """Return a record for each person and key frame, as JSON can hold it.
 
     Args:
-        path: of the video.
-        people: with tracks and actions.
-        count: how many actions of each person; None: all.
+        people: by time; those without actions are left out.
+        labels: a name for each class.
+        count: how many actions of each person.
 
     Returns:
-        `{"video": ..., "frames": [{"time": ..., "boxes": [{"track", "box", "score", "actions"}, ...]}, ...]}`.
+        Dictionaries with "time" (seconds), "track", "box" (x1, y1, x2, y2 as shares of width and height), "score" (the
+        detector's), and "actions", a list of {"label", "score"}, the best first.
 
     Example:
-        >>> as_json("street.mp4", [Person(0.5, (0, 0, 1, 1), track=0)])["frames"][0]["time"]
-        0.5
+        >>> as_json([Person(0.5, (0, 0, 1, 1), track=0, actions=np.array([0.9, 0.1]))], ["walk", "sit"], 1)
+        [{'time': 0.5, 'track': 0, 'box': [0, 0, 1, 1], 'score': 1.0, 'actions': [{'label': 'walk', 'score': 0.9}]}]
     """
-    frames = []
-    for time in key_times(people):
-        boxes = [
-            {
-                "track": person.track,
-                "box": list(person.corners),
-                "score": person.score,
-                "actions": [{"label": label, "score": score} for label, score in person.actions[:count]],
-            }
-            for person in people
-            if person.time == time
-        ]
-        frames.append({"time": time, "boxes": boxes})
-    return {"video": str(path), "frames": frames}
+    return [
+        {
+            "time": person.time,
+            "track": person.track,
+            "box": list(person.corners),
+            "score": person.score,
+            "actions": best_as_json(person.actions, labels, count),
+        }
+        for person in people
+        if person.actions is not None
+    ]
 
 
-def write_video(path: str | os.PathLike, people: Sequence[Person], output: str | os.PathLike, lines: int = 3) -> None:
+def as_ava(name: str, people: Sequence[Person], classes: int) -> ava_csv.Boxes:
+    """Return the scores of people as AVA's evaluation takes them.
+
+    Args:
+        name: of the video.
+        people: those without actions are left out.
+        classes: how many there are; their ids count from 1.
+    """
+    scored = [(person.time, person.corners, person.actions) for person in people if person.actions is not None]
+    times, corners, scores = zip(*scored) if scored else ((), (), ())
+    corners, scores = np.reshape(corners, (-1, 4)), np.reshape(scores, (-1, classes))
+    return ava_csv.detections([name] * len(scored), times, corners, scores, range(1, classes + 1))
+
+
+def write_video(
+    path: str | os.PathLike,
+    people: Sequence[Person],
+    labels: Sequence[str],
+    output: str | os.PathLike,
+    hold: float = 0.5,
+    lines: int = 3,
+) -> None:
     """Write a video again, as H.264 in MP4, with people drawn in; times of frames and the sound stay.
 
     Args:
         path: of the video.
         people: by time, with tracks.
+        labels: a name for each class.
         output: the file to write.
+        hold: in seconds, half the distance of the frames that people are known in.
         lines: how many actions of each person.
 
     Raises:
         VideoError: if the video cannot be read.
 
     Example:
-        >>> write_video("street.mp4", track(read_boxes("people.csv", 10.0)), "boxes.mp4")
+        >>> write_video("street.mp4", follow(sightings, 0.5, 5.0), labels, "boxes.mp4", hold=0.1)
     """
-    keys = key_times(people)
-    hold = float(np.median(np.diff(keys))) / 2 if len(keys) > 1 else 0.5
-    rewrite(path, output, lambda image, time: draw(image, shown(people, time, hold), lines))
+    tracks = Tracks(people, hold)
+    rewrite(path, output, lambda image, time: draw(image, tracks.at(time), labels, lines))

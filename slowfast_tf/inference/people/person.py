@@ -1,4 +1,4 @@
-"""A person in a key frame of a video."""
+"""A person in a frame of a video."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -13,32 +13,33 @@ Corners = tuple[float, float, float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Person:
-    """A person in a key frame.
+    """A person in a frame.
 
     Attributes:
-        time: of the key frame, in seconds.
+        time: of the frame, in seconds.
         corners: x1, y1, x2, y2 as shares of the frame's width and height.
         score: the detector's; 1 if none was given.
-        track: a number, the same for the same person in all key frames; -1 before `track`.
-        actions: (label, score) pairs, the best first.
+        track: a number, the same for the same person in all frames; -1 if it is not known.
+        actions: score of each class, float32 `[classes]`; None outside key frames.
 
     Example:
-        >>> Person(0.5, (0.1, 0.2, 0.3, 0.9), track=0, actions=(("walk", 0.9),))
+        >>> Person(0.5, (0.1, 0.2, 0.3, 0.9), track=0, actions=np.array([0.9, 0.1]))
     """
 
     time: float
     corners: Corners
     score: float = 1.0
     track: int = -1
-    actions: tuple[tuple[str, float], ...] = ()
+    actions: np.ndarray | None = dataclasses.field(default=None, compare=False)
 
 
 def key_times(people: Iterable[Person]) -> list[float]:
-    """Return the times of the key frames in seconds, rising."""
+    """Return the times of the frames of people in seconds, rising."""
     return sorted({person.time for person in people})
 
 
 def nearest_frames(info: VideoInfo, times: Sequence[float] | npt.NDArray) -> np.ndarray:
     """Return the indices of the frames nearest to some times in seconds, int64 `[len(times)]`, as a test has them."""
+    known = frame_times(info)
     # Halfway between two frames the earlier one, which is still shown.
-    return np.abs(frame_times(info) - np.reshape(times, (-1, 1)) + 1e-6).argmin(1)
+    return np.searchsorted((known[1:] + known[:-1]) / 2, np.asarray(times) - 1e-6)

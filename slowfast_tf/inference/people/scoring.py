@@ -1,22 +1,19 @@
 """Actions of people: scores of a detection network around key frames."""
 
-import dataclasses
+import hashlib
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
-from ...data import clips
-from ...data.reference import Box, Video
-from ...data.sampling import Sampling, test_starts
-from ...data.sources import Files
-from ...models.spec import SlowFastSpec
-from ..labels import best_classes
+from ...data.sampling import key_frames, rate_ratio
+from ...video.probe import VideoInfo, probe
+from ...video.windows import iterate_windows
 from ..predictor import Predictor
-from .person import Person, key_times
+from .person import Person, nearest_frames
 
 
 class Scorer:
@@ -25,59 +22,63 @@ class Scorer:
     Args:
         model: a `SlowFast` with head "roi".
 
+    Attributes:
+        spec: of the network.
+        fingerprint: of its weights and spec.
+
     Example:
-        >>> people = Scorer(model).score("street.mp4", read_boxes("people.csv", 10.0), class_names(model.spec), 3)
-        >>> people[0].actions[0]
-        ('walk', 0.91)
+        >>> [scores.shape for scores in Scorer(model).score("street.mp4", read_boxes("people.csv", 2.0))]
+        [(3, 80), (2, 80)]
     """
 
     def __init__(self, model: Any):
         predictor = Predictor(model)
         self.spec = predictor.spec
-        self._score = tf.function(predictor.score_inputs, reduce_retracing=True, autograph=False, jit_compile=False)
+        digest = hashlib.sha256(repr(self.spec).encode())
+        for weight in model.get_weights():
+            digest.update(weight.tobytes())
+        self.fingerprint = digest.hexdigest()
+        clips = tf.TensorSpec([None, self.spec.clip_frames, None, None, 3], tf.uint8)
+        boxes = tf.TensorSpec([None, None, 4], tf.float32)
+        self._score = tf.function(predictor.score_boxes, [clips, boxes], autograph=False, jit_compile=False)
 
-    def score(self, path: str | os.PathLike, people: Sequence[Person], labels: Sequence[str], top: int) -> list[Person]:
-        """Find the `top` best actions of people, from a clip around each key frame.
+    def score(self, path: str | os.PathLike, people: Sequence[Person]) -> Iterator[np.ndarray]:
+        """Score the actions of people in key frames, from a clip around each.
+
+        The video is decoded once, and the frames of one clip are held.
 
         Args:
             path: of the video.
-            people: with the key frames' times.
-            labels: class names.
-            top: how many actions.
+            people: by time; the frame of each is a key frame.
 
-        Returns:
-            The same people, by time, with `actions` set.
+        Yields:
+            For each key frame the scores of its people, float32 `[N, classes]`.
 
         Raises:
             VideoError: if the video cannot be read.
         """
-        scored = []
-        for time in tqdm.tqdm(key_times(people), desc="actions", unit="key frame", disable=None):
-            here = [person for person in people if person.time == time]
-            scores = self._score(read_key_frame(path, time, here, self.spec))[0].numpy()
-            for person, row in zip(here, scores):
-                actions = tuple(best_classes(row, labels, top))
-                scored.append(dataclasses.replace(person, actions=actions))
-        return scored
+        together = [list(here) for _, here in itertools.groupby(people, lambda person: person.time)]
+        if not together:
+            return
+        windows = self._windows(probe(path), [here[0].time for here in together])
+        for here, frames in zip(together, iterate_windows(path, windows, self.spec.crop_size)):
+            yield self.score_clip(np.stack(frames), here)
 
+    def score_clip(self, frames: np.ndarray, people: Sequence[Person]) -> np.ndarray:
+        """Score the actions of the people in a clip's middle frame, all in one call.
 
-def read_key_frame(path: str | os.PathLike, time: float, people: Sequence[Person], spec: SlowFastSpec) -> clips.Inputs:
-    """Return the network's inputs for the clip around a key frame, as a test on key frames has them.
+        Args:
+            frames: uint8 `[F, H, W, 3]`.
+            people: in frame `F // 2`.
 
-    Args:
-        path: of the video.
-        time: of the key frame, in seconds.
-        people: N of them, whose boxes become the input "boxes".
-        spec: of the network.
+        Returns:
+            Their scores, float32 `[N, classes]`.
+        """
+        boxes = np.array([[person.corners for person in people]], np.float32)
+        return self._score(frames[None], boxes)[0].numpy()
 
-    Returns:
-        By pathway float32 `[1, T, H, W, C]`, and "boxes" `[1, N, 4]`.
-
-    Raises:
-        VideoError: if the video cannot be read.
-    """
-    starts = np.array(test_starts(spec))
-    video = Video(os.fspath(path), (), key=time, boxes=tuple(Box(person.corners) for person in people))
-    clip = Files([video]).reader(Sampling(spec, starts, short_side=spec.crop_size))(0, starts, 1.0)
-    boxes = tf.constant(clip.boxes, tf.float32)
-    return clips.key_frame_inputs(clip._replace(frames=tf.constant(clip.frames), boxes=boxes), spec)
+    def _windows(self, info: VideoInfo, times: Sequence[float]) -> np.ndarray:
+        """Return the frames of the clip around each of some times in seconds, int `[len(times), F]`, as a test does."""
+        ratio = rate_ratio(self.spec, info.rate)
+        keys = nearest_frames(info, times)
+        return np.concatenate([key_frames(key, info.frames, self.spec, ratio).numpy() for key in keys])

@@ -1,77 +1,243 @@
-"""Tracks: which boxes of different key frames are the same person, and where the person is between them."""
+"""Tracks: which boxes of different frames are the same person, and where the person is between them."""
 
+import bisect
+import collections
 import dataclasses
-from collections.abc import Sequence
+import importlib.util
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...data.boxes import iou
-from .person import Corners, Person, key_times
+from ...errors import InputError
+from ..detectors import Boxes
+from .detect import Sighting
+from .person import Person
+from .shots import is_cut, is_same_view
 
-OVERLAP = 0.3  # least intersection over union of a box and the last box of its track
-PATIENCE = 2  # key frames in which a track may be missing
+LOST = 2.0  # seconds for which a person who is not seen is remembered
+AWAY = 30.0  # seconds for which a view is remembered after a cut
+WEAK = 0.5  # a box of this share of the person score is enough to go on with a person
+SCALE = 1000.0  # ByteTrack takes pixels: shares are taken for a frame of this size
 
 
-def track(people: Sequence[Person]) -> list[Person]:
-    """Number tracks: boxes of neighboring key frames that overlap are one person.
+def check_tracking() -> None:
+    """Check that the library that follows people is installed.
 
-    Pairs are chosen so that the sum of their overlaps is largest.
+    Raises:
+        InputError: if it is not.
+    """
+    if not importlib.util.find_spec("trackers"):
+        raise InputError("following people needs trackers: pip install 'slowfast_tf[people]'")
+
+
+class Tracker:
+    """Follow people from frame to frame with ByteTrack (arXiv 2110.06864).
+
+    A box with a score of at least `person_score` begins a track; a weaker one, of at least half of it, can go on with
+    it. A cut of the film ends all tracks, unless the film returns to a view of the last 30 seconds: then its tracks
+    go on.
 
     Args:
-        people: by time.
+        person_score: least score of a box that begins a track.
+        rate: frames a second, about.
+    """
+
+    def __init__(self, person_score: float, rate: float):
+        self._person_score, self._rate = person_score, rate
+        self._shots: list[_Shot] = []  # the last is the present one
+        self._count = itertools.count()
+        self._numbers: dict[tuple[int, int], int] = {}  # of the shot's tracker and its own number
+
+    def update(self, sighting: Sighting) -> tuple[Boxes, list[int]]:
+        """Take the next frame.
+
+        Returns:
+            The boxes of people, and the number of the track of each; -1 for one that may begin a track.
+        """
+        corners, scores = sighting.boxes
+        kept = scores >= WEAK * self._person_score
+        corners, scores = corners[kept], scores[kept]
+        shot = self._shot(sighting)
+        found = shot.follow(sighting.time, corners, scores)
+        known = [i for i in range(len(scores)) if found[i] >= 0 or scores[i] >= self._person_score]
+        numbers = [-1 if found[i] < 0 else self._number(shot.number, found[i]) for i in known]
+        return Boxes(corners[known], scores[known]), numbers
+
+    def _number(self, shot: int, number: int) -> int:
+        return self._numbers.setdefault((shot, number), len(self._numbers))
+
+    def _shot(self, sighting: Sighting) -> "_Shot":
+        """Return the shot of a frame: the present one, an earlier one of the same view, or a new one."""
+        time, picture, last = sighting.time, sighting.picture, self._shots[-1] if self._shots else None
+        if last is None:
+            self._shots.append(self._new_shot())
+        elif picture is not None and is_cut(last.picture, picture):
+            self._shots = [shot for shot in self._shots if time - shot.end <= AWAY]
+            views = [shot for shot in self._shots if shot is not last and is_same_view(shot.picture, picture)]
+            if views:
+                self._shots.remove(views[-1])
+                views[-1].away += time - views[-1].end - 1 / self._rate
+            self._shots.append(views[-1] if views else self._new_shot())
+        shot = self._shots[-1]
+        shot.end, shot.picture = time, picture
+        return shot
+
+    def _new_shot(self) -> "_Shot":
+        return _Shot(next(self._count), _byte_track(self._person_score, self._rate))
+
+
+@dataclasses.dataclass
+class _Shot:
+    """What is remembered of a shot.
+
+    Attributes:
+        number: of the shot.
+        tracker: ByteTrack's.
+        away: seconds of other shots in between.
+        end: time of the last frame.
+        picture: the thumbnail of the last frame.
+    """
+
+    number: int
+    tracker: Any
+    away: float = 0.0
+    end: float = 0.0
+    picture: Any = None
+
+    def follow(self, time: float, corners: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Return the tracker's number of each box, int `[N]`; -1 for none."""
+        import supervision
+
+        numbers = np.arange(len(scores))
+        boxes = (np.reshape(corners, (-1, 4)) * SCALE).astype(np.float32)
+        detections = supervision.Detections(boxes, confidence=scores, data={"index": numbers})
+        followed = self.tracker.update(detections, timestamp=time - self.away)
+        found = np.full(len(scores), -1)
+        if len(followed):
+            found[followed.data["index"]] = followed.tracker_id
+        return found
+
+
+def _byte_track(person_score: float, rate: float) -> Any:
+    import trackers
+
+    return trackers.ByteTrackTracker(
+        lost_track_buffer=round(30 * max(LOST, 3 / rate)),  # it counts frames of 30 a second
+        frame_rate=rate,
+        track_activation_threshold=person_score,
+        high_conf_det_threshold=person_score,
+        minimum_consecutive_frames=1,
+    )
+
+
+def follow(sightings: Iterable[Sighting], person_score: float, rate: float) -> list[Person]:
+    """Number the people of a video, from 0 in the order in which they appear.
+
+    Args:
+        sightings: by time.
+        person_score, rate: as for `Tracker`.
 
     Returns:
-        The same people with `track` set.
+        The people, by time, with `track` set. One who is seen only once is one, too.
 
     Example:
-        >>> [person.track for person in track([Person(0.5, (0, 0, 0.5, 1)), Person(1.5, (0.1, 0, 0.6, 1))])]
+        >>> boxes = [Boxes(np.array([[x, 0, x + 0.5, 1]]), np.array([0.9])) for x in (0.0, 0.1)]
+        >>> [person.track for person in follow([Sighting(0.5, boxes[0]), Sighting(1.5, boxes[1])], 0.5, 1.0)]
         [0, 0]
     """
-    from scipy.optimize import linear_sum_assignment
+    tracker, found, seen = Tracker(person_score, rate), [], set()
+    waiting: list[_Seen] = []  # those of the frame before who may begin a track
+    for sighting in sightings:
+        (corners, scores), numbers = tracker.update(sighting)
+        here = [_Seen(sighting.time, *values) for values in zip(corners, scores, numbers)]
+        for person in here:
+            if person.number >= 0 and person.number not in seen:
+                seen.add(person.number)
+                # ByteTrack gives a number with the second box: the first is the nearest that waits.
+                first = max(waiting, key=lambda other: iou(other.corners, person.corners), default=None)
+                if first is not None:
+                    first.number = person.number
+                    waiting.remove(first)
+        waiting = [person for person in here if person.number < 0]
+        found += here
+    order: dict[Any, int] = {}
+    return [
+        Person(
+            person.time,
+            tuple(person.corners.tolist()),
+            float(person.score),
+            order.setdefault(person.number if person.number >= 0 else ("alone", i), len(order)),
+        )
+        for i, person in enumerate(found)
+    ]
 
-    last: dict[int, tuple[Corners, int]] = {}  # from track to its last box and key frame
-    found = []
-    for number, time in enumerate(key_times(people)):
-        here = [person for person in people if person.time == time]
-        tracks = [t for t, (_, seen) in last.items() if number - seen <= PATIENCE + 1]
-        boxes = np.array([person.corners for person in here]).reshape(-1, 1, 4)
-        overlaps = iou(boxes, np.array([last[t][0] for t in tracks]).reshape(1, -1, 4))
-        overlaps = np.where(overlaps >= OVERLAP, overlaps, 0)
-        numbers = {i: tracks[j] for i, j in zip(*linear_sum_assignment(-overlaps)) if overlaps[i, j]}
-        for i, person in enumerate(here):
-            # `last` has an entry for each track so far.
-            person = dataclasses.replace(person, track=numbers.get(i, len(last)))
-            last[person.track] = person.corners, number
-            found.append(person)
-    return found
+
+@dataclasses.dataclass(eq=False)
+class _Seen:
+    time: float
+    corners: np.ndarray
+    score: float
+    number: int
 
 
-def shown(people: Sequence[Person], time: float, hold: float) -> list[Person]:
-    """Return who is to be drawn at a time, by track.
+class Tracks:
+    """Where people are at any time.
 
-    Between two key frames of a track that are at most `PATIENCE` + 1 times 2 `hold` apart, its box moves straight from
-    one to the other; elsewhere it stands for `hold` seconds. Actions are those of the nearer key frame.
+    Between two boxes of a track, at most `gap` seconds apart, a box moves straight from one to the other; elsewhere it
+    stands for `hold` seconds. Actions are those of the nearest key frame of the track.
 
     Args:
-        people: with tracks.
-        time: in seconds.
-        hold: in seconds, half the distance of key frames.
+        people: by time, with tracks.
+        hold: in seconds, half the distance of frames.
 
     Example:
-        >>> people = track([Person(0.5, (0, 0, 0.5, 1)), Person(1.5, (0.1, 0, 0.6, 1))])
-        >>> shown(people, 1.0, 0.5)[0].corners
+        >>> people = [Person(0.5, (0, 0, 0.5, 1), track=0), Person(1.5, (0.1, 0, 0.6, 1), track=0)]
+        >>> Tracks(people, 0.5).at(1.0)[0].corners
         (0.05, 0.0, 0.55, 1.0)
     """
-    found = []
-    for number in sorted({person.track for person in people}):
-        mine = [person for person in people if person.track == number]
-        before = max((p for p in mine if p.time <= time), key=lambda p: p.time, default=None)
-        after = min((p for p in mine if p.time >= time), key=lambda p: p.time, default=None)
-        nearest = min((p for p in (before, after) if p), key=lambda p: abs(p.time - time))
-        if before and after and before is not after and after.time - before.time <= 2 * hold * (PATIENCE + 1) + 1e-6:
+
+    def __init__(self, people: Sequence[Person], hold: float):
+        self._hold, self._gap = hold, max(LOST, 6 * hold) + 1e-6
+        tracks = collections.defaultdict(list)
+        for person in people:
+            tracks[person.track].append(person)
+        self._tracks = [_Track(mine) for _, mine in sorted(tracks.items())]
+        self._during = collections.defaultdict(list)  # from whole seconds to the tracks that may be seen then
+        for track in self._tracks:
+            for second in range(int(track.times[0] - hold), int(track.times[-1] + hold) + 1):
+                self._during[second].append(track)
+
+    def at(self, time: float) -> list[Person]:
+        """Return who is to be drawn at a time in seconds, by track."""
+        return [person for track in self._during.get(int(time), ()) if (person := self._person(track, time))]
+
+    def _person(self, track: "_Track", time: float) -> Person | None:
+        before, after = _around(track.people, track.times, time)
+        nearest = _nearest((before, after), time)
+        keys = _around(track.scored, track.key_times, time)
+        person = dataclasses.replace(nearest, actions=_nearest(keys, time).actions if any(keys) else None)
+        if before and after and after.time - before.time <= self._gap:
             share = (time - before.time) / (after.time - before.time)
             corners = np.array(before.corners) * (1 - share) + np.array(after.corners) * share
-            found.append(dataclasses.replace(nearest, corners=tuple(corners.tolist())))
-        elif abs(nearest.time - time) <= hold:
-            found.append(nearest)
-    return found
+            return dataclasses.replace(person, corners=tuple(corners.tolist()))
+        return person if abs(nearest.time - time) <= self._hold else None
+
+
+class _Track:
+    def __init__(self, people: list[Person]):
+        self.people, self.times = people, [person.time for person in people]
+        self.scored = [person for person in people if person.actions is not None]
+        self.key_times = [person.time for person in self.scored]
+
+
+def _around(people: Sequence[Person], times: Sequence[float], time: float) -> tuple[Person | None, Person | None]:
+    """Return the last of some people up to a time, and the first after it."""
+    i = bisect.bisect_right(times, time)
+    return people[i - 1] if i else None, people[i] if i < len(people) else None
+
+
+def _nearest(people: Iterable[Person | None], time: float) -> Person:
+    return min((person for person in people if person), key=lambda person: abs(person.time - time))

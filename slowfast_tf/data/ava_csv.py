@@ -1,0 +1,164 @@
+"""AVA's csv files: rows of video, second, box and action, with a score if they are predictions."""
+
+import dataclasses
+import math
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..files.atomic import atomic
+from .boxes import check_corners
+from .datasets import files
+
+File = str | os.PathLike
+# Bytes of a video's name that the fast reader holds; files with longer names are read row by row.
+_NAME = 32
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Boxes:
+    """Boxes with one action each, as rows of AVA's csv files. A frame without boxes has a row with action 0.
+
+    Attributes:
+        videos: names, `[N]`.
+        times: of the key frames, in seconds, float64 `[N]`.
+        corners: x1, y1, x2, y2 as shares of width and height, float64 `[N, 4]`.
+        actions: class ids, from 1, int64 `[N]`; 0 in the row of a frame without boxes.
+        scores: float64 `[N]`; 1 for annotated boxes.
+    """
+
+    videos: np.ndarray
+    times: np.ndarray
+    corners: np.ndarray
+    actions: np.ndarray
+    scores: np.ndarray
+
+
+def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
+    """Read a csv file of AVA's form.
+
+    Args:
+        path: of the file.
+        classes: the highest class id.
+        scored: whether an eighth column is a score; if not, it is a person, and not read.
+
+    Raises:
+        InputError: as `mean_average_precision`.
+
+    Example:
+        >>> read_csv("ava_val_v2.2.csv", scored=False).videos[0]
+        '1j20qq1JyX4'
+    """
+    columns = [("video", f"S{_NAME}"), ("time", "f8"), ("corners", "f8", 4), ("action", "i8"), ("score", "f8")]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of an empty file: nothing was found
+            rows = np.loadtxt(
+                path,
+                columns if scored else columns[:-1],
+                delimiter=",",
+                comments=None,
+                usecols=range(8 if scored else 7),
+                encoding="latin1",
+                ndmin=1,
+            )
+    except (OSError, ValueError):  # missing, damaged, of frames without boxes, or without scores
+        return _read_slowly(path, classes, scored)
+    low, high = rows["corners"][:, :2], rows["corners"][:, 2:]
+    fine = (low >= 0).all() and (high <= 1).all() and (low <= high).all() and (rows["time"] >= 0).all()
+    fine = (
+        fine and np.isfinite(rows["time"]).all() and (rows["action"] >= 1).all() and (rows["action"] <= classes).all()
+    )
+    fine = fine and (np.char.str_len(rows["video"][run_starts(rows["video"])]) < _NAME).all()
+    if not fine or (scored and not np.isfinite(rows["score"]).all()):
+        return _read_slowly(path, classes, scored)
+    scores = rows["score"] if scored else np.ones(len(rows))
+    # Names as text, each once: rows of a video mostly stand together.
+    starts = run_starts(rows["video"])
+    videos = np.array([name.decode("latin1") for name in rows["video"][starts]], object)
+    videos = np.repeat(videos, np.diff(np.append(starts, len(rows))))
+    return Boxes(videos, rows["time"], rows["corners"], rows["action"], scores)
+
+
+def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
+    """Read row by row, to say what is wrong and where."""
+    videos, numbers = [], []
+    for line, row in files.lines(path):
+        where = f"{path}:{line}"
+        empty = len(row) == 2  # a frame without boxes
+        if empty:
+            row = [*row, *"00000"]
+        if len(row) not in (7, 8):
+            raise InputError(f"{where}: expected video,second,x1,y1,x2,y2,action and score or person; received {row}")
+        try:
+            time, *corners = (float(value) for value in row[1:6])
+            action = int(row[6])
+            score = float(row[7]) if scored and len(row) == 8 else 1.0
+        except ValueError as error:
+            raise InputError(f"{where}: {error}; received {','.join(row)}") from None
+        if not 0 <= time < math.inf:
+            raise InputError(f"{where}: second {row[1]} is not of a video; it must be at least 0")
+        check_corners(corners, where)
+        if not empty and not 1 <= action <= classes:
+            raise InputError(f"{where}: unknown action {action}; the label map has 1 to {classes}")
+        if not math.isfinite(score):
+            raise InputError(f"{where}: score {row[7]} is not a number")
+        videos.append(row[0])
+        numbers.append((time, *corners, action, score))
+    table = np.array(numbers, float).reshape(-1, 7)
+    actions = table[:, 5].astype(np.int64)
+    return Boxes(np.array(videos, object), table[:, 0], table[:, 1:5], actions, table[:, 6])
+
+
+def detections(
+    videos: Sequence[str], times: npt.ArrayLike, corners: npt.ArrayLike, scores: npt.ArrayLike, ids: Iterable[int]
+) -> Boxes:
+    """Return the scores of a model as `Boxes`: each person with each class.
+
+    Args:
+        videos, times: of each person's key frame, `[N]`.
+        corners: `[N, 4]`, as shares of width and height.
+        scores: `[N, classes]`, of class ids 1, 2, ...
+        ids: of the classes that count: the keys of the label map.
+    """
+    classes = np.array(sorted(ids))
+    each = len(classes)
+    return Boxes(
+        np.repeat(np.asarray(videos, object), each),
+        np.repeat(np.asarray(times, float), each),
+        np.repeat(np.asarray(corners, float), each, axis=0),
+        np.tile(classes, len(videos)),
+        np.asarray(scores, float)[:, classes - 1].reshape(-1),
+    )
+
+
+def write_csv(path: File, boxes: Boxes) -> None:
+    """Write `Boxes` in the official form: video, second, x1, y1, x2, y2, action, score."""
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
+        for video, time, corners, action, score in zip(*(column.tolist() for column in columns)):
+            second = f"{time:04.0f}" if time == int(time) else f"{time:.6f}"
+            if not action:
+                file.write(f"{video},{second}\n")
+                continue
+            place = ",".join(f"{value:.6f}" for value in corners)
+            file.write(f"{video},{second},{place},{action},{score:.6f}\n")
+
+
+def run_starts(x: np.ndarray) -> np.ndarray:
+    """Return where runs of equal values begin in `[N]`, int `[runs]`.
+
+    Example:
+        >>> run_starts(np.array([7, 7, 8, 7]))
+        array([0, 2, 3])
+    """
+    return np.flatnonzero(changes(x))
+
+
+def changes(x: np.ndarray) -> np.ndarray:
+    """Return for each of `[N]` values whether it differs from the one before it, as the first one does."""
+    return np.concatenate([np.ones(min(len(x), 1), bool), x[1:] != x[:-1]])
