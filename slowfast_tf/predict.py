@@ -3,14 +3,11 @@
 import argparse
 
 from . import runtime
-from .checkpoints.names import DEFAULT, FORMS, check_name, load
-from .errors import InputError
+from .checkpoints.names import DEFAULT, FORMS, load
 from .inference import detectors
-from .inference.chosen_views import with_views
-from .inference.labels import check_takes_video, class_names, read_class_names
-from .inference.paths import SUFFIXES, check_outputs, check_videos
+from .inference.labels import class_names
+from .inference.options import check, check_model
 from .inference.report import print_results
-from .models.spec import SlowFastSpec
 
 ADVICE = {
     "address": "or watch a stream with --camera ADDRESS",
@@ -31,7 +28,11 @@ def main(arguments: list[str] | None = None) -> int | None:
     model = load(options.model)
     labels = class_names(model.spec, options.labels)
     check_model(model.spec, options)
-    if model.spec.head == "roi":
+    if model.spec.head == "roi" and options.camera:
+        detector = detectors.load_detector(options.detector or detectors.DEFAULT, options.person_score)
+        where = options.camera, labels, options.video, min(options.top_k, 3)
+        results = people.watch_people(people.Scorer(model), detector, *where)
+    elif model.spec.head == "roi":
         where = options.output, options.overwrite, options.boxes, options.detector, options.person_score
         results = people.annotate_files(model, options.videos, labels, *where, options.top_k)
     elif options.camera:
@@ -44,23 +45,6 @@ def main(arguments: list[str] | None = None) -> int | None:
     except KeyboardInterrupt:
         if not options.camera:  # which Ctrl-C ends
             raise
-
-
-def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
-    check_takes_video(spec, options.model)
-    detects, people = spec.head == "roi", options.boxes or options.detector or options.person_score is not None
-    over_time = options.camera or options.views or options.outputs
-    others = "is a detection model; leave --camera, --views, --video, --timeline and --explain out"
-    refuse(
-        (people and not detects, f"{options.model} is no detection model; leave --boxes, --detector and such out"),
-        (detects and over_time, f"{options.model} {others}"),
-    )
-
-
-def refuse(*mistakes: tuple[object, str]) -> None:
-    for wrong, message in mistakes:
-        if wrong:
-            raise InputError(message)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -80,7 +64,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--views", metavar="VIEWS", help="KxC (clips, crops), middle (1x1) or sliding; by default the model's own")
     add("--camera", metavar="SOURCE", help="in place of VIDEO: the number of a camera, or a stream's address")
     add = parser.add_argument_group("over time", "files of one video; they do not change the scores").add_argument
-    add("--video", metavar="FILE.mp4", help="write the video with the best classes on its frames")
+    add("--video", metavar="FILE.mp4", help="write the video with the best classes on its frames, or a camera's people")
     add("--timeline", metavar="FILE.png", help="write a plot of the scores over time")
     add("--explain", metavar="FILE.mp4", help="write the video with what speaks for the best class, in each pathway")
     add = parser.add_argument_group("detection models").add_argument
@@ -89,30 +73,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--person-score", type=float, metavar="SCORE", help="least score of a box (0.5; of --boxes, the model's own)")
     add("--output", metavar="DIR", default="detections", help="where to write (%(default)s)")
     return parser.parse_args(arguments)
-
-
-def check(options: argparse.Namespace) -> None:
-    """Refuse what cannot be done, before TensorFlow takes seconds to import."""
-    options.outputs = {name: path for name in SUFFIXES if (path := getattr(options, name))}
-    count, found = len(options.videos), "no --camera" if options.camera else f"received {len(options.videos)}"
-    refuse(
-        (options.top_k < 1, f"--top-k must be at least 1; received {options.top_k}"),
-        (bool(count) == bool(options.camera), "give VIDEO or --camera, and not both"),
-        (options.views and options.camera, "--views is for VIDEO; --camera scores the latest clip"),
-        (options.outputs and count != 1, f"--video, --timeline and --explain are for one VIDEO; {found}"),
-        (options.boxes and options.detector, "give --boxes or --detector, not both"),
-        (not 0 <= (options.person_score or 0) <= 1, f"--person-score is from 0 to 1; received {options.person_score}"),
-        (options.boxes and count > 1, f"--boxes is for one video; received {count}"),
-    )
-    check_videos(options.videos)
-    if options.outputs:
-        check_outputs(options.videos[0], options.outputs, options.overwrite)
-    if options.labels:
-        read_class_names(options.labels)
-    if options.detector:
-        detectors.check_detector(options.detector)
-    with_views(SlowFastSpec(), options.views)
-    check_name(options.model)
 
 
 if __name__ == "__main__":

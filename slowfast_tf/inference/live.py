@@ -1,18 +1,15 @@
 """Scores of a camera or a stream, as it happens."""
 
-import collections
 import dataclasses
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ..data import sampling, transforms
-from ..models.spec import SlowFastSpec
-from ..video.stream import open_stream
+from ..data import transforms
+from .clip_reader import ClipReader
 from .labels import best_as_json, best_in_words, class_names
 from .predictor import Predictor
 
@@ -71,92 +68,8 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
     score = tf.function(lambda crops: predictor.score_crops(crops[None])[0], jit_compile=False, autograph=False)
     # Before the stream is opened: a network's first call takes seconds.
     score(tf.zeros([spec.clip_frames, spec.crop_size, spec.crop_size, 3]))
-    reader = _Reader(source, spec)
-    reader.start()
-    try:
-        while (clip := reader.wait_for_clip()) is not None:
-            scores = score(tf.stack(clip.crops)).numpy()
-            yield Moment(source, labels, clip.time, time.monotonic() - clip.arrival, scores)
-    finally:
-        reader.stopped = True
-    if reader.error:
-        raise reader.error
-
-
-class _Clip(NamedTuple):
-    crops: list[tf.Tensor]
-    time: float  # of the last frame
-    arrival: float  # of the last frame
-
-
-class _Reader(threading.Thread):
-    """Read a stream and keep the frames of the latest clip.
-
-    Attributes:
-        stopped: set it to end the thread.
-        error: what the thread ended with, or None.
-    """
-
-    def __init__(self, source: str, spec: SlowFastSpec):
-        super().__init__(daemon=True)
-        self.stopped = False
-        self.error: Exception | None = None
-        self._source, self._spec = source, spec
-        self._offsets = np.zeros(1, int)  # of the frames of a clip, from its first
-        self._changed = threading.Condition()  # guards what follows
-        self._held: collections.deque[tuple[float, tf.Tensor]] = collections.deque()  # (time, crop)
-        self._rate = 25.0
-        self._arrival = 0.0  # of the last frame
-        self._given: float | None = None  # the time of the last clip that was handed out
-        self._ended = False
-
-    def wait_for_clip(self) -> _Clip | None:
-        """Return the latest clip, once it has a new frame; None at the end of the stream."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or self._ready())
-            # At the end of a stream shorter than a clip, the frames that there are.
-            if not self._held or self._held[-1][0] == self._given:
-                return None
-            times = np.array([seconds for seconds, _ in self._held])
-            crops = [crop for _, crop in self._held]
-            last = self._given = self._held[-1][0]
-            arrival = self._arrival
-        # By time, not by number: frames may be missing, and rates change.
-        wanted = last - (self._offsets[-1] - self._offsets) / self._rate
-        places = np.searchsorted(times, wanted + 0.5 / self._rate, "right") - 1
-        return _Clip([crops[max(place, 0)] for place in places], last, arrival)
-
-    def _ready(self) -> bool:
-        if not self._held or self._held[-1][0] == self._given:
-            return False
-        return self._held[-1][0] - self._held[0][0] >= (self._offsets[-1] - 0.5) / self._rate
-
-    def run(self) -> None:
-        try:
-            self._read()
-        except Exception as error:  # raised where the clips are taken
-            self.error = error
-        finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify_all()
-
-    def _read(self) -> None:
-        with open_stream(self._source) as stream:
-            self._rate = stream.rate
-            offsets = sampling.window_offsets(self._spec, stream.rate)
-            self._offsets = offsets - offsets[0]
-            stride = max(int(np.diff(self._offsets).min(initial=offsets[-1])), 1)
-            most = int(self._offsets[-1]) // stride + 2
-            for frame in stream.frames(stride):
-                if self.stopped:
-                    return
-                crop = transforms.test_crops(frame.image[None], self._spec.crop_size, 1)[0, 0]
-                with self._changed:
-                    if frame.restarted:
-                        self._held.clear()  # a clip does not mix two takes
-                    self._held.append((frame.time, crop))
-                    while len(self._held) > most:
-                        self._held.popleft()
-                    self._arrival = frame.arrival
-                    self._changed.notify_all()
+    size = spec.crop_size
+    with ClipReader(source, spec, lambda image: transforms.test_crops(image[None], size, 1)[0, 0]) as reader:
+        while clip := reader.wait_for_clip():
+            scores = score(tf.stack([frame.value for frame in clip])).numpy()
+            yield Moment(source, labels, clip[-1].time, time.monotonic() - clip[-1].arrival, scores)

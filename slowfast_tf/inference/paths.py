@@ -32,11 +32,13 @@ def check_videos(paths: Iterable[str | os.PathLike]) -> None:
             raise InputError(f"{path}: is an address, not a file; download the file first", argument="address")
 
 
-def check_outputs(source: str | os.PathLike, outputs: Mapping[str, str | os.PathLike], overwrite: bool = False) -> None:
+def check_outputs(
+    source: str | os.PathLike | None, outputs: Mapping[str, str | os.PathLike], overwrite: bool = False
+) -> None:
     """Refuse files of a prediction over time that have another format's name, coincide, or exist.
 
     Args:
-        source: the video that is read.
+        source: the video that is read; None for a camera.
         outputs: the files to write by argument: "video", "timeline" or "explain".
         overwrite: whether existing files may be replaced.
 
@@ -52,7 +54,7 @@ def check_outputs(source: str | os.PathLike, outputs: Mapping[str, str | os.Path
         if place.suffix.lower() != suffix:
             kind = suffix[1:].upper()
             raise InputError(f"{path} would hold a {kind} file; give a name that ends in {suffix}")
-        if places.count(place) > 1 or place == pathlib.Path(source).resolve():
+        if places.count(place) > 1 or (source and place == pathlib.Path(source).resolve()):
             raise InputError(f"{path} is given twice; each output needs a file of its own, and so does the video")
         if place.exists() and not overwrite:
             raise InputError(f"{path} exists", argument=argument)

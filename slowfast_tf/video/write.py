@@ -11,6 +11,7 @@ import av
 import numpy as np
 import tqdm
 
+from ..errors import VideoError
 from ..files.atomic import atomic
 from .decode import iterate_frames
 from .probe import frame_times, probe
@@ -42,26 +43,43 @@ def rewrite(
     """
     info = probe(path)
     frames = zip(iterate_frames(path, np.arange(info.frames)), frame_times(info))
-    with _writer(path, output, info.rate) as write:
+    with open_writer(output, info.rate, path) as write:
         for image, time in tqdm.tqdm(frames, pathlib.Path(output).name, info.frames, unit="frame", disable=None):
             write(draw(image, time), time)
 
 
 @contextlib.contextmanager
-def _writer(
-    path: str | os.PathLike, output: str | os.PathLike, rate: float
+def open_writer(
+    output: str | os.PathLike, rate: float, source: str | os.PathLike | None = None
 ) -> Iterator[Callable[[np.ndarray, float], None]]:
-    """Yield a function `write(frame, seconds)` that writes to `output`, with the sound of the video `path`."""
-    with (
-        atomic(output) as temporary,
-        av.open(f"file:{path}", metadata_errors="replace") as source,
-        av.open(str(temporary), "w", "mp4") as target,
-    ):
+    """Write a video frame by frame, as H.264 in MP4, whole or not at all.
+
+    Args:
+        output: the file to write.
+        rate: frames a second, about.
+        source: a video whose sound is copied.
+
+    Yields:
+        A function `write(frame, seconds)`, whose frames are uint8 `[H, W, 3]` of one size, with rising times. An odd
+        side loses a pixel.
+
+    Raises:
+        VideoError: if no frame was written.
+
+    Example:
+        >>> with open_writer("gray.mp4", 25.0) as write:
+        ...     for number in range(50):
+        ...         write(np.full((240, 320, 3), 128, np.uint8), number / 25)
+    """
+    with atomic(output) as temporary, contextlib.ExitStack() as stack:
+        target = stack.enter_context(av.open(str(temporary), "w", "mp4"))
         pictures: Any = target.add_stream("libx264", fractions.Fraction(rate).limit_denominator(1001))
         pictures.pix_fmt = "yuv420p"
         pictures.codec_context.time_base = fractions.Fraction(1, _CLOCK)
         pictures.options = {"crf": "20", "preset": "veryfast"}
-        sound = _Sound(source, target)
+        sound = None
+        if source is not None:
+            sound = _Sound(stack.enter_context(av.open(f"file:{source}", metadata_errors="replace")), target)
 
         def write(image: np.ndarray, time: float) -> None:
             image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
@@ -70,11 +88,15 @@ def _writer(
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
             frame.pts, frame.time_base = round(time * _CLOCK), fractions.Fraction(1, _CLOCK)
             target.mux(pictures.encode(frame))
-            sound.write_until(time)
+            if sound:
+                sound.write_until(time)
 
         yield write
+        if not pictures.codec_context.is_open:
+            raise VideoError(f"{output}: there was no frame to write")
         target.mux(pictures.encode())
-        sound.write_until(float("inf"))
+        if sound:
+            sound.write_until(float("inf"))
 
 
 class _Sound:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from helpers.coded_video import decode, write
 from helpers.detector import save_detector
 from helpers.packets import packets
+from helpers.streams import serve_stream
 
 from slowfast_tf import SlowFast
 from slowfast_tf.data.ava_csv import read_csv
@@ -198,6 +199,34 @@ def test_an_interruption(run_predict, model, source, tmp_path, monkeypatch):
     for name in ("square.json", "square.csv", "square.mp4"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert not partial.exists()
+
+
+def test_a_camera(run_predict, model, tmp_path):
+    """Lines come with the stream; the film has the square in a frame of its color, wherever it is."""
+    save_detector(tmp_path / "detector")
+    words = ["--model", model[1], "--detector", tmp_path / "detector", "--top-k", 1]
+    film = tmp_path / "film.mp4"
+    with serve_stream(tmp_path, [square(t) for t in range(120)]) as address:
+        code, lines, errors = run_predict("--camera", address, *words, "--video", film)
+    assert code == 0 and not errors
+    found = [re.fullmatch(r"(\d\.\d\d) s \(delay (\d\.\d\d) s\): (new|#0) [a-z, ]+ 0\.\d{3}", line) for line in lines]
+    assert len(found) >= 4 and all(found) and found[0][3] == "new" and {line[3] for line in found[1:]} == {"#0"}
+    times, delays = ([float(line[i]) for line in found] for i in (1, 2))
+    assert times == sorted(set(times)) and min(delays) > 0.1  # half a clip, 0.2 s, as it arrives
+    codec, frames = packets(film, "video")
+    assert codec == "h264" and len(frames) >= 40
+    framed = 0
+    for image in decode(film):
+        left, colored = np.flatnonzero(image[45].min(-1) > 130)[0], np.ptp(image.astype(int), axis=-1)
+        framed += (colored[45:57, left - 3 : left] > 60).any(1).all()
+        assert (colored[66:, :50] < 40).all()
+    assert framed >= 0.6 * len(frames)
+
+    # A file is a stream that comes at once.
+    code, lines, errors = run_predict("--camera", tmp_path / "stream.ts", *words, "--json")
+    assert code == 0 and not errors and json.loads(lines[-1])["people"][0]["actions"][0]["label"] in LABELS
+    code, lines, errors = run_predict("--camera", tmp_path / "none.ts", *words, "--video", film, "--overwrite")
+    assert code == 1 and not lines and "none.ts: No such file" in errors[0] and film.exists()
 
 
 def test_no_box_counts(run_predict, model, source, tmp_path):

@@ -9,10 +9,14 @@ from .coded_video import coded, write
 
 
 @contextlib.contextmanager
-def serve_stream(directory):
-    """Serve; gives the address of an MPEG transport stream of 90 numbered frames, 30 a second, as they happen."""
+def serve_stream(directory, images=None):
+    """Serve; gives the address of an MPEG transport stream of images, 30 a second, as they happen.
+
+    There are 90, which carry their numbers if no others are given.
+    """
     path = directory / "stream.ts"
-    images = [coded(t, 64, 64) for t in range(90)]
+    images = images or [coded(t, 64, 64) for t in range(90)]
+    count = len(images)
     write(path, images, tune="zerolatency", g=15, qp=10)
     content = path.read_bytes()
 
@@ -30,9 +34,9 @@ def serve_stream(directory):
             self.send_header("Connection", "close")
             self.end_headers()
             start = time.monotonic()
-            for i in range(90):
+            for i in range(count):
                 time.sleep(max(start + i / 30 - time.monotonic(), 0))
-                part = content[len(content) * i // 90 : len(content) * (i + 1) // 90]
+                part = content[len(content) * i // count : len(content) * (i + 1) // count]
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
             self.wfile.write(b"0\r\n\r\n")
 

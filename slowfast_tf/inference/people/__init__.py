@@ -5,6 +5,7 @@ from .annotate import Annotation, annotate, annotate_files, check_outputs
 from .boxes_file import read_boxes
 from .detect import Sighting, detect, detection_times
 from .draw import draw
+from .live import Scene, watch_people
 from .output import as_json, write_video
 from .person import Person
 from .scoring import Scorer
@@ -14,6 +15,7 @@ __all__ = [
     "Annotation",
     "Detector",
     "Person",
+    "Scene",
     "Scorer",
     "Sighting",
     "Tracker",
@@ -28,5 +30,6 @@ __all__ = [
     "follow",
     "load_detector",
     "read_boxes",
+    "watch_people",
     "write_video",
 ]

@@ -1,0 +1,80 @@
+"""Which options of `predict` go together. Needs no TensorFlow."""
+
+import argparse
+
+from ..checkpoints.names import check_name
+from ..errors import InputError
+from ..models.spec import SlowFastSpec
+from . import detectors
+from .chosen_views import with_views
+from .labels import check_takes_video, read_class_names
+from .paths import SUFFIXES, check_outputs, check_videos
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what cannot be done, before TensorFlow takes seconds to import.
+
+    Args:
+        options: of the command. Its attribute `outputs` is set: the files over time, by name.
+
+    Raises:
+        InputError: one line on the first mistake.
+    """
+    options.outputs = {name: path for name in SUFFIXES if (path := getattr(options, name))}
+    count, others = len(options.videos), {*options.outputs} - {"video"}
+    refuse(
+        (options.top_k < 1, f"--top-k must be at least 1; received {options.top_k}"),
+        (bool(count) == bool(options.camera), "give VIDEO or --camera, and not both"),
+        (options.views and options.camera, "--views is for VIDEO; --camera scores the latest clip"),
+        (options.camera and others, "--timeline and --explain are for one VIDEO; received --camera"),
+        (options.outputs and count > 1, f"--video, --timeline and --explain are for one VIDEO; received {count}"),
+        (options.boxes and options.detector, "give --boxes or --detector, not both"),
+        (options.boxes and options.camera, "--boxes is for one VIDEO; --camera takes --detector"),
+        (not 0 <= (options.person_score or 0) <= 1, f"--person-score is from 0 to 1; received {options.person_score}"),
+        (options.boxes and count > 1, f"--boxes is for one video; received {count}"),
+    )
+    check_videos(options.videos)
+    if options.outputs:
+        check_outputs(options.videos[0] if count else None, options.outputs, options.overwrite)
+    if options.labels:
+        read_class_names(options.labels)
+    if options.detector:
+        detectors.check_detector(options.detector)
+    with_views(SlowFastSpec(), options.views)
+    check_name(options.model)
+
+
+def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
+    """Refuse options that are not for a model.
+
+    Raises:
+        InputError: one line on the first mistake.
+    """
+    check_takes_video(spec, options.model)
+    detects, people = spec.head == "roi", options.boxes or options.detector or options.person_score is not None
+    over_time = options.views or (options.outputs if not options.camera else None)
+    refuse(
+        (people and not detects, f"{options.model} is no detection model; leave --boxes, --detector and such out"),
+        (
+            detects and over_time,
+            f"{options.model} is a detection model; leave --views, --video, --timeline and --explain out",
+        ),
+        (
+            options.camera and options.outputs and not detects,
+            f"{options.model} is no detection model; --camera writes --video of people only",
+        ),
+    )
+
+
+def refuse(*mistakes: tuple[object, str]) -> None:
+    """Raise the first message whose condition holds.
+
+    Raises:
+        InputError: with that message.
+
+    Example:
+        >>> refuse((count < 1, f"--count must be at least 1; received {count}"))
+    """
+    for wrong, message in mistakes:
+        if wrong:
+            raise InputError(message)

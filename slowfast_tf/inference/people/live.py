@@ -1,0 +1,170 @@
+"""Who does what before a camera or in a stream, as it happens."""
+
+import contextlib
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...errors import VideoError
+from ...video.write import open_writer
+from ..clip_reader import ClipReader, StreamedFrame
+from ..detectors import Detector
+from ..drawing import resized
+from ..labels import best_in_words
+from .detect import Sighting
+from .draw import draw
+from .output import as_json
+from .person import Person
+from .scoring import Scorer
+from .shots import thumbnail
+from .tracking import Tracker, Tracks, check_tracking
+
+SHORT_SIDE = 480  # pixels: larger frames are made smaller, so that a clip of them fits into memory
+HOLD = 10.0  # seconds of frames that wait to be drawn
+RATE = 1.0  # clips a second, about, for the tracker
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scene:
+    """Who does what in the key frame of the latest clip, which is its middle frame.
+
+    Attributes:
+        source: of the stream.
+        labels: a name for each class.
+        people: with tracks and actions; track -1 for somebody who was not there before.
+        time: of the key frame, in seconds of the stream from its first frame on.
+        delay: seconds from the arrival of the key frame to the scores.
+    """
+
+    source: str
+    labels: Sequence[str]
+    people: Sequence[Person]
+    time: float
+    delay: float
+
+    def line(self, count: int) -> str:
+        """Return a line with the `count` best actions of each person."""
+        people = [
+            f"{_name(person.track)} {best_in_words(person.actions, self.labels, count)}"
+            for person in self.people
+            if person.actions is not None
+        ]
+        return f"{self.time:.2f} s (delay {self.delay:.2f} s): {'; '.join(people) or 'nobody'}"
+
+    def as_json(self, count: int) -> dict[str, Any]:
+        """Return a dictionary that JSON can hold, with the `count` best actions of each person."""
+        people = as_json(self.people, self.labels, count)
+        return {"camera": self.source, "time": self.time, "delay": self.delay, "people": people}
+
+
+def _name(track: int) -> str:
+    return f"#{track}" if track >= 0 else "new"
+
+
+def watch_people(
+    scorer: Scorer,
+    detector: Detector,
+    source: str,
+    labels: Sequence[str],
+    output: str | os.PathLike | None = None,
+    lines: int = 3,
+) -> Iterator[Scene]:
+    """Say who does what in the latest clip of a camera or a stream, again and again.
+
+    One thread reads and another scores, so a detector and a network slower than the stream leave clips out and do not
+    fall behind. The delay is half a clip, since actions are those of its middle frame, and the time of both.
+
+    Args:
+        scorer: of a detection network.
+        detector: what finds people.
+        source: the number of a camera (Linux), or an address or a file that FFmpeg can open.
+        labels: a name for each class.
+        output: a file to write, H.264 in MP4, with the people drawn in who are followed. It is finished with the stream
+            or with Ctrl-C.
+        lines: how many actions of each person that video shows.
+
+    Yields:
+        A `Scene` for each scored clip, until the stream ends.
+
+    Raises:
+        VideoError: if the source cannot be opened or holds no frame, and after 10 seconds of silence.
+
+    Example:
+        >>> for scene in watch_people(Scorer(model), load_detector("efficientdet_d0"), "0", class_names(model.spec)):
+        ...     print(scene.line(3))
+    """
+    check_tracking()
+    tracker = Tracker(detector.person_score, RATE)
+    ended: BaseException | None = None
+    # Before the stream is opened: the first call of each takes seconds.
+    image = np.zeros((SHORT_SIDE, SHORT_SIDE * 4 // 3, 3), np.uint8)
+    detector.find(image[None])
+    scorer.score_clip(np.stack([image] * scorer.spec.clip_frames), [Person(0.0, (0.0, 0.0, 1.0, 1.0))])
+    hold = HOLD if output else 0.0
+    with ClipReader(source, scorer.spec, _smaller, hold) as reader, contextlib.ExitStack() as stack:
+        film = _Film(stack.enter_context(open_writer(output, 25.0)), labels, lines) if output else None
+        try:
+            while clip := reader.wait_for_clip():
+                scene = _scene(clip, scorer, detector, tracker, source, labels)
+                if film:
+                    film.write(reader.take(scene.time), scene.people, scene.time)
+                yield scene
+        except (KeyboardInterrupt, GeneratorExit, VideoError) as error:  # what there is of the film is kept
+            ended = error
+        if film:
+            film.write(reader.take(float("inf")), (), None)
+            if ended and not film.frames:
+                raise ended
+    if ended:
+        raise ended
+
+
+def _smaller(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    scale = SHORT_SIDE / min(height, width)
+    return resized(image, round(height * scale), round(width * scale)) if scale < 1 else image
+
+
+def _scene(
+    clip: Sequence[StreamedFrame],
+    scorer: Scorer,
+    detector: Detector,
+    tracker: Tracker,
+    source: str,
+    labels: Sequence[str],
+) -> Scene:
+    key = clip[len(clip) // 2]
+    (boxes,) = detector.find(key.value[None])
+    (corners, scores), numbers = tracker.update(Sighting(key.time, boxes, thumbnail(key.value)))
+    people = [
+        Person(key.time, tuple(place), float(score), number)
+        for place, score, number in zip(corners.tolist(), scores, numbers)
+    ]
+    if people:
+        actions = scorer.score_clip(np.stack([frame.value for frame in clip]), people)
+        people = [dataclasses.replace(person, actions=row) for person, row in zip(people, actions)]
+    return Scene(source, labels, people, key.time, time.monotonic() - key.arrival)
+
+
+class _Film:
+    """Draw the people of two key frames on the frames between them, and write these."""
+
+    def __init__(self, write: Callable[[np.ndarray, float], None], labels: Sequence[str], lines: int):
+        self._write, self._labels, self._lines = write, labels, lines
+        self.frames = 0  # that were written
+        self._people: Sequence[Person] = ()
+        self._time: float | None = None  # of the last key frame
+
+    def write(self, frames: Sequence[StreamedFrame], people: Sequence[Person], time: float | None) -> None:
+        """Write the frames up to a key frame; those after the last one if `time` is None."""
+        between = 1.0 if time is None or self._time is None else time - self._time
+        followed = [person for person in (*self._people, *people) if person.track >= 0]
+        tracks = Tracks(followed, between / 2)
+        for frame in frames:
+            self._write(draw(frame.value, tracks.at(frame.time), self._labels, self._lines), frame.time)
+            self.frames += 1
+        self._people, self._time = people, time
