@@ -7,8 +7,9 @@ import socket
 from . import runtime
 from .checkpoints.names import DEFAULT, FORMS, check_name, load
 from .errors import InputError
+from .inference import detectors
 from .inference.chosen_views import with_views
-from .inference.labels import check_takes_video
+from .inference.options import check_model, check_people, refuse
 from .models.spec import SlowFastSpec
 
 
@@ -22,6 +23,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--model", default=DEFAULT, help=f"{FORMS} (%(default)s)")
     parser.add_argument("--views", help="what to score, see predict; by default the views of the model's own test")
+    parser.add_argument(
+        "--detector", metavar="NAME", help=f"for a detection model: {detectors.FORMS} ({detectors.DEFAULT})"
+    )
+    parser.add_argument("--person-score", type=float, metavar="SCORE", help="least score of a box (0.5)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     parser.add_argument("--port", type=int, default=7860, help="(%(default)s)")
     parser.add_argument("--limit", type=int, default=200, metavar="MB", help="largest upload (%(default)s)")
@@ -32,18 +37,19 @@ def main(arguments: list[str] | None = None) -> None:
     from .inference.page import serve
 
     model = load(options.model)
-    if model.spec.head != "pool":
-        raise InputError(f"{options.model} is a detection model, which the page does not show; see predict --boxes")
-    check_takes_video(model.spec, options.model)
-    with serve(model, options.host, options.port, options.limit, options.views) as page:
+    check_model(model.spec, options)
+    detector = None
+    if model.spec.head == "roi":
+        detector = detectors.load_detector(options.detector or detectors.DEFAULT, options.person_score)
+    with serve(model, options.host, options.port, options.limit, options.views, detector) as page:
         print(f"{page.address} (Ctrl-C ends it)", flush=True)
         page.wait()
 
 
 def check(options: argparse.Namespace) -> None:
     """Refuse what cannot be done, before TensorFlow takes seconds to import."""
-    if options.limit < 1:
-        raise InputError(f"--limit must be at least 1; received {options.limit}")
+    refuse((options.limit < 1, f"--limit must be at least 1; received {options.limit}"))
+    check_people(options)
     if not importlib.util.find_spec("gradio"):
         raise InputError("the page needs Gradio: pip install '.[demo]'")
     try:

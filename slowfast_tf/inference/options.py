@@ -30,7 +30,6 @@ def check(options: argparse.Namespace) -> None:
         (options.outputs and count > 1, f"--video, --timeline and --explain are for one VIDEO; received {count}"),
         (options.boxes and options.detector, "give --boxes or --detector, not both"),
         (options.boxes and options.camera, "--boxes is for one VIDEO; --camera takes --detector"),
-        (not 0 <= (options.person_score or 0) <= 1, f"--person-score is from 0 to 1; received {options.person_score}"),
         (options.boxes and count > 1, f"--boxes is for one video; received {count}"),
     )
     check_videos(options.videos)
@@ -38,10 +37,21 @@ def check(options: argparse.Namespace) -> None:
         check_outputs(options.videos[0] if count else None, options.outputs, options.overwrite)
     if options.labels:
         read_class_names(options.labels)
-    if options.detector:
-        detectors.check_detector(options.detector)
+    check_people(options)
     with_views(SlowFastSpec(), options.views)
     check_name(options.model)
+
+
+def check_people(options: argparse.Namespace) -> None:
+    """Refuse a detector or a person score that cannot be used.
+
+    Raises:
+        InputError: one line on the first mistake.
+    """
+    score = options.person_score
+    refuse((not 0 <= (score or 0) <= 1, f"--person-score is from 0 to 1; received {score}"))
+    if options.detector:
+        detectors.check_detector(options.detector)
 
 
 def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
@@ -51,19 +61,13 @@ def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
         InputError: one line on the first mistake.
     """
     check_takes_video(spec, options.model)
-    detects, people = spec.head == "roi", options.boxes or options.detector or options.person_score is not None
-    over_time = options.views or (options.outputs if not options.camera else None)
-    refuse(
-        (people and not detects, f"{options.model} is no detection model; leave --boxes, --detector and such out"),
-        (
-            detects and over_time,
-            f"{options.model} is a detection model; leave --views, --video, --timeline and --explain out",
-        ),
-        (
-            options.camera and options.outputs and not detects,
-            f"{options.model} is no detection model; --camera writes --video of people only",
-        ),
-    )
+    detects = spec.head == "roi"
+    others = ["views", "timeline", "explain"] if detects else ["boxes", "detector", "person_score"]
+    if detects != bool(getattr(options, "camera", None)):  # a film of people, or the classes of a file
+        others.append("video")
+    wrong = [f"--{name.replace('_', '-')}" for name in others if getattr(options, name, None) is not None]
+    kind = "a" if detects else "no"
+    refuse((wrong, f"{options.model} is {kind} detection model; leave {' and '.join(wrong)} out"))
 
 
 def refuse(*mistakes: tuple[object, str]) -> None:

@@ -1,4 +1,7 @@
-"""A page to drop videos on: the best classes, their scores over time, and the heat of each pathway (Gradio)."""
+"""A page to drop videos on: the best classes, their scores over time, and the heat of each pathway (Gradio).
+
+For detection models see `people.page`.
+"""
 
 import contextlib
 import dataclasses
@@ -12,7 +15,9 @@ from typing import Any
 from ..errors import VideoError
 from . import plots
 from .chosen_views import SLIDING, with_views
+from .detectors import Detector
 from .labels import class_names
+from .people import page as people_page
 from .predictor import Predictor
 from .sliding import Slider
 from .videos import write_heat
@@ -40,16 +45,22 @@ class Page:
 
 @contextlib.contextmanager
 def serve(
-    model: Any, host: str = "127.0.0.1", port: int = 7860, limit: int = 200, views: str | None = None
+    model: Any,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    limit: int = 200,
+    views: str | None = None,
+    detector: Detector | None = None,
 ) -> Iterator[Page]:
     """Serve the page of a model.
 
     Args:
-        model: a `SlowFast` with head "pool".
+        model: a `SlowFast`.
         host: address to listen on.
         port: port to listen on.
         limit: the largest upload, in MB.
         views: what to score, see `predict_files`; by default the views of the model's own test.
+        detector: what finds people, for a model with head "roi".
 
     Yields:
         A `Page`.
@@ -66,7 +77,11 @@ def serve(
     from starlette.middleware import Middleware
 
     with tempfile.TemporaryDirectory(prefix="slowfast_tf_") as scratch:
-        blocks = _layout(Answers(model, scratch, views))
+        if model.spec.head == "roi":
+            assert detector, "a detection model needs boxes"
+            blocks = people_page.layout(people_page.Answers(model, detector, scratch))
+        else:
+            blocks = _layout(Answers(model, scratch, views))
         _, address, _ = blocks.launch(
             server_name=host,
             server_port=port,

@@ -187,7 +187,7 @@ def test_mistakes_over_time(run_predict, saved, people, long, tmp_path):
         ((), "give VIDEO or --camera, and not both"),
         ((long, "--camera", "0"), "give VIDEO or --camera, and not both"),
         (("--camera", "0", "--timeline", out), "are for one VIDEO; received --camera"),
-        (("--camera", "0", "--video", out), "--camera writes --video of people only"),
+        (("--camera", "0", "--video", out), "is no detection model; leave --video out"),
         ((long, long, "--video", out), "are for one VIDEO; received 2"),
         ((long, "--video", tmp_path / "out.avi"), "out.avi would hold a MP4 file; give a name that ends in .mp4"),
         ((long, "--timeline", out), "would hold a PNG file"),

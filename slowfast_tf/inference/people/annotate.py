@@ -87,19 +87,21 @@ class Annotation:
     best: float
     seconds: Mapping[str, float]
 
-    def line(self, count: int) -> str:
-        """Return a line on how many people were found, and where the files are."""
+    def found(self) -> str:
+        """Return words on how many people were found."""
         scored = [person for person in self.people if person.actions is not None]
         tracks, frames = {person.track for person in scored}, key_times(scored)
         left_out = f" ({self.left_out} of the boxes left out for a low score)" if self.left_out else ""
-        found = f"{len(tracks)} people in {len(frames)} key frames{left_out}"
-        if not self.people:
-            found = f"nobody with a person score of at least {self.person_score:g}"
-            if self.best:
-                found += f"; the best is {self.best:.2f}: a lower --person-score would count it"
+        if self.people:
+            return f"{len(tracks)} people in {len(frames)} key frames{left_out}"
+        words = f"nobody with a person score of at least {self.person_score:g}"
+        return f"{words}; the best is {self.best:.2f}: a lower --person-score would count it" if self.best else words
+
+    def line(self, count: int) -> str:
+        """Return a line on how many people were found, and where the files are."""
         files = ", ".join(f"{self.place}{suffix}" for suffix in SUFFIXES)
         seconds = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())
-        return f"{self.video}: {found}; {files}; {seconds}"
+        return f"{self.video}: {self.found()}; {files}; {seconds}"
 
     def as_json(self, count: int) -> dict[str, Any]:
         """Return the content of the JSON file, with the `count` best actions of each person."""
@@ -259,7 +261,7 @@ def _score(path: str | os.PathLike, given: _People, scorer: Scorer, journal: Jou
     rest = scorer.score(path, here[len(rows) :])
     done, total = len(key_times(here[: len(rows)])), len(key_times(here))
     for scored in tqdm.tqdm(rest, "actions", total, initial=done, unit="key frame", disable=None):
-        rows += scored
+        rows.extend(scored)
         journal.add({"actions": scored.tolist()})
     actions = iter(rows)
     return [

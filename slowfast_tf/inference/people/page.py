@@ -1,0 +1,68 @@
+"""The part of the page that is for detection models: who does what, drawn into the video (Gradio)."""
+
+import os
+import pathlib
+import time
+from typing import Any
+
+from ...errors import VideoError
+from ..detectors import Detector
+from ..labels import best_in_words, class_names
+from .annotate import annotate
+from .scoring import Scorer
+
+ACTIONS = 3  # of each person
+
+
+class Answers:
+    """What the page shows of a video; the files are those of the last one.
+
+    Args:
+        model: a `SlowFast` with head "roi".
+        detector: what finds people.
+        scratch: a directory for the files.
+    """
+
+    def __init__(self, model: Any, detector: Detector, scratch: str | os.PathLike):
+        self._labels = class_names(model.spec)
+        self._scorer, self._detector = Scorer(model), detector
+        self._place = pathlib.Path(scratch, "people")
+
+    def __call__(self, path: str | None) -> tuple[str | None, list[list[Any]], list[str] | None, str]:
+        """Return the video with boxes, a row for each person and second, the files to download, and words."""
+        if path is None:
+            return None, [], None, ""
+        start = time.perf_counter()
+        try:
+            found = annotate(path, self._scorer, self._labels, self._place, self._detector, top=ACTIONS)
+        except VideoError as error:
+            reason = str(error).replace(path, pathlib.Path(path).name)
+            return None, [], None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
+        rows = [
+            [f"{person.time:.1f}", f"#{person.track}", best_in_words(person.actions, self._labels, ACTIONS)]
+            for person in found.people
+            if person.actions is not None
+        ]
+        seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.seconds.items())
+        words = f"{found.found()}. {time.perf_counter() - start:.1f} s with the pictures ({seconds})."
+        return f"{self._place}.mp4", rows, [f"{self._place}{suffix}" for suffix in (".json", ".csv")], words
+
+
+def layout(answers: Answers) -> Any:
+    """Return the page, a `gradio.Blocks`."""
+    import gradio as gr
+
+    with gr.Blocks(title="slowfast_tf", analytics_enabled=False, delete_cache=(600, 3600)) as blocks:
+        gr.Markdown("# Who does what in a video")
+        with gr.Row():
+            source = gr.Video(label="Drop a video here", sources=["upload"], height=320, elem_id="source")
+            video = gr.Video(label="People and their actions", interactive=False, height=320, elem_id="people")
+        words = gr.Markdown(elem_id="words")
+        table = gr.Dataframe(
+            headers=["Second", "Person", "Actions"], interactive=False, max_height=400, elem_id="table"
+        )
+        files = gr.File(label="The same as files", interactive=False, elem_id="files")
+        # One at a time, gradio's default: the files are those of the last video.
+        outputs = [video, table, files, words]
+        source.change(answers.__call__, source, outputs, api_name="predict", concurrency_limit=1)
+    return blocks
