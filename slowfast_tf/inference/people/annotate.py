@@ -242,13 +242,14 @@ def _given(boxes: str | os.PathLike, info: VideoInfo, spec: SlowFastSpec, person
 
 def _detected(path: str | os.PathLike, info: VideoInfo, detector: Detector, journal: Journal) -> _People:
     """Return the people that a detector finds, as far as possible from the journal."""
-    times, found = detection_times(info), [Sighting.from_json(entry) for entry in journal.entries if "boxes" in entry]
-    rest = detect(path, info, times.all[len(found) :], detector)
-    for sighting in tqdm.tqdm(rest, "people", len(times.all), initial=len(found), unit="frame", disable=None):
-        (corners, scores) = sighting.boxes
+    times, done = detection_times(info), sum("boxes" in entry for entry in journal.entries)
+    rest = detect(path, info, times.all[done:], detector)
+    for sighting in tqdm.tqdm(rest, "people", len(times.all), initial=done, unit="frame", disable=None):
+        corners, scores = sighting.boxes
         kept = scores >= min(WEAK * detector.person_score, scores.max(initial=0))
-        found.append(sighting._replace(boxes=Boxes(corners[kept], scores[kept])))
-        journal.add(found[-1].as_json())
+        journal.add(sighting._replace(boxes=Boxes(corners[kept], scores[kept])).as_json())
+    # Not kept as they come: small arrays amid those of frames would tear holes into the memory.
+    found = [Sighting.from_json(entry) for entry in journal.entries if "boxes" in entry]
     best = max((float(sighting.boxes.scores.max(initial=0)) for sighting in found), default=0.0)
     people = follow(found, detector.person_score, times.rate)
     return _People(people, set(times.keys.tolist()), times.rate, detector.person_score, 0, best)

@@ -20,12 +20,14 @@ def draw(image: np.ndarray, people: Sequence[Person], labels: Sequence[str], lin
         lines: how many actions of each.
 
     Returns:
-        uint8 `[H, W, 3]`.
+        uint8 `[H, W, 3]`; the same array without people.
 
     Example:
         >>> draw(frame, [Person(0.5, (0.1, 0.2, 0.3, 0.9), track=0, actions=np.array([0.9]))], ["walk"]).shape
         (256, 340, 3)
     """
+    if not people:
+        return image
     drawn = canvas(image)
     width, height = drawn.picture.size
     colors = [_color(person.track) for person in people]
