@@ -13,8 +13,9 @@ class Detector(tf.Module):
         low = tf.cast(tf.reduce_min(bright, 0), tf.float32) / size
         high = tf.cast(tf.reduce_max(bright, 0) + 1, tf.float32) / size
         box = tf.concat([low, high], 0)
+        boxes = tf.stack([box, box, box * 0.5])  # somebody above to the left
         return {
-            "detection_boxes": tf.tile(box[None, None], [1, 3, 1]),
+            "detection_boxes": boxes[None],
             "detection_scores": tf.constant([[0.95, 0.9, 0.45]]),
             "detection_classes": tf.constant([[1.0, 18.0, 1.0]]),
             "num_detections": tf.constant([3.0]),

@@ -12,6 +12,8 @@ Find: typing.TypeAlias = Callable[[np.ndarray], "list[Boxes]"]
 
 FORMS = "a published name, a SavedModel, a .tflite or an .onnx file"
 
+SAME_PERSON = 0.5  # IoU above which two boxes show the same person
+
 
 class Boxes(typing.NamedTuple):
     """The people in an image.
@@ -26,7 +28,10 @@ class Boxes(typing.NamedTuple):
 
 
 def people(name: str, corners: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> Boxes:
-    """Return the people of a detector's boxes, cut at the edges of the image; boxes without area are left out.
+    """Return the people of a detector's boxes, cut at the edges of the image.
+
+    Boxes without area are left out, and of two boxes with an IoU above 0.5 the one of the lower score: some detectors
+    box a person more than once.
 
     Args:
         name: of the detector, for errors.
@@ -37,12 +42,16 @@ def people(name: str, corners: np.ndarray, scores: np.ndarray, chosen: np.ndarra
     Raises:
         InputError: if a corner or a score of a person is not finite.
     """
+    import tensorflow as tf  # commands read `FORMS` before TensorFlow is imported
+
     corners, scores = corners[chosen], scores[chosen]
     if not (np.isfinite(corners).all() and np.isfinite(scores).all()):
         raise InputError(f"the detector {name} gives boxes or scores that are not finite")
     corners = corners.clip(0, 1)
     area = (corners[:, 2:] > corners[:, :2]).all(1)
-    return Boxes(corners[area], scores[area])
+    corners, scores = corners[area], scores[area]
+    best = tf.image.non_max_suppression(corners, scores, len(scores), SAME_PERSON).numpy()
+    return Boxes(corners[best], scores[best])
 
 
 def swapped(corners: np.ndarray) -> np.ndarray:

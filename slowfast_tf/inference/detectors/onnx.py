@@ -13,7 +13,7 @@ from .boxes import Boxes, Find, people, swapped
 from .saved_model import OUTPUTS, PERSON
 
 YOLO_SIZE = 640  # pixels, where the file leaves the size open
-YOLO_OVERLAP = 0.7  # intersection over union above which the box with the lower score goes, as in Ultralytics
+YOLO_LEAST = 0.05  # score below which one of its thousands of boxes is none
 GRAY = 114  # around an image that YOLO sees
 
 
@@ -108,8 +108,7 @@ def _yolo(path: str, feed: Feed, image: np.ndarray, person: int) -> Boxes:
     else:
         centers, sizes, scores = output[:2].T, output[2:4].T, output[4 + person]
         corners = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1)
-        kept = tf.image.non_max_suppression(corners, scores, len(scores), YOLO_OVERLAP, 0.05).numpy()
-        corners, scores, chosen = corners[kept], scores[kept], np.ones(len(kept), bool)
+        chosen = scores > YOLO_LEAST
     # The image lies in the upper left corner of what the network sees.
     scale = min(height / image.shape[0], width / image.shape[1])
     sides = scale * np.array([image.shape[1], image.shape[0]] * 2)
