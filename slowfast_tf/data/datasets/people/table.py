@@ -71,8 +71,8 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
     """Yield "FILE:LINE" and the values of each row but a header."""
     for line, row in csv_files.lines(path):
         names = [value.strip().lower() for value in row[:2]]
-        if line == 1 and len(row) == 1 and (";" in row[0] or "\t" in row[0]):
-            raise InputError(f"{path}:1: commas must divide the columns; received {row[0][:60]!r}; save it as csv so")
+        if line == 1 and any(other in row[0] and ",".join(row).count(other) > 4 for other in ";\t"):
+            raise InputError(f"{path}:1: commas must divide the columns; received {','.join(row)[:60]!r}")
         if names != list(HEADER[:2]):
             yield f"{path}:{line}", row
 
