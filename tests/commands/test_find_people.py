@@ -64,7 +64,7 @@ def fill(path, actions):
     return rows
 
 
-def test_from_videos_to_map(run, place, tmp_path):
+def test_from_videos_to_map(run, place, tmp_path, eager):
     root, films = tmp_path / "data", [place / f"{name}.mp4" for name in ("street", "park", "hall, 2nd floor")]
     words = [*films, "--output", root, "--val", films[2], "--detector", place / "detector"]
     code, lines, errors = run(find_people, *words)
@@ -86,7 +86,8 @@ def test_from_videos_to_map(run, place, tmp_path):
     fill(lists / "train.csv", ["walk", "walk;wave", "sit", "sit", "none", ""])
     filled = fill(lists / "val.csv", ["walk", "sit;wave", "none"])
     assert load_split("people", root, "train").labels == ("sit", "walk", "wave")
-    settings = ["data.dataset=people", f"data.root={root}", *SMALL, "train.epochs=1", "model.person_score=0.5"]
+    settings = ["data.dataset=people", f"data.root={root}", *SMALL, "model.depth=10"]
+    settings += ["train.epochs=1", "model.person_score=0.5"]
     options = [x for setting in settings for x in ("--set", setting)]
     train.main(["--config", str(DEMO), "--workdir", str(tmp_path / "run"), *options])
     trained = json.loads((tmp_path / "run" / "metrics.json").read_text())
