@@ -10,7 +10,9 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = "slowfast_tf"
-COMMANDS = "train evaluate predict prepare export convert describe benchmark cross_validate ablate demo".split()
+COMMANDS = (
+    "train evaluate predict find_people prepare export convert describe benchmark cross_validate ablate demo".split()
+)
 # From the top; a module uses those of its own floor and below.
 FLOORS = [
     ("benchmarks",),

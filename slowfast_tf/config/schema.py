@@ -59,7 +59,7 @@ class Data(Section):
 
     dataset: "demo", "strokes" and "demo_detection" (made on first use), "folder" (`root/train/CLASS/*.mp4`,
         `root/val/CLASS/*.mp4`), "lists" (`root/train.csv`, `root/val.csv` of paths and labels), "kinetics",
-        "charades", "ssv2" (Something-Something v2), "egogestar" or "ava"; docs/datasets.md.
+        "charades", "ssv2" (Something-Something v2), "egogestar", "ava" or "people" (your own boxes); docs/datasets.md.
         "records" reads the output of `slowfast_tf.prepare` for any of them.
     root: directory of the data set, relative to the working directory.
     reader: decoder of video files: "pyav", or "tensorflow_io" (docs/stacks.md).

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..files import csv_files
 from ..files.atomic import atomic
 from .boxes import check_corners
-from .datasets import files
 
 File = str | os.PathLike
 # Bytes of a video's name that the fast reader holds; files with longer names are read row by row.
@@ -87,7 +87,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
 def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
     """Read row by row, to say what is wrong and where."""
     videos, numbers = [], []
-    for line, row in files.lines(path):
+    for line, row in csv_files.lines(path):
         where = f"{path}:{line}"
         empty = len(row) == 2  # a frame without boxes
         if empty:
@@ -112,6 +112,18 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
     table = np.array(numbers, float).reshape(-1, 7)
     actions = table[:, 5].astype(np.int64)
     return Boxes(np.array(videos, object), table[:, 0], table[:, 1:5], actions, table[:, 6])
+
+
+def read_exclusions(path: File) -> set[tuple[str, float]]:
+    """Read the excluded frames, pairs of video and second, of a csv file."""
+    excluded = set()
+    for line, row in csv_files.lines(path):
+        try:
+            video, time = row
+            excluded.add((video, float(time)))
+        except ValueError:
+            raise InputError(f"{path}:{line}: expected video,second; received {','.join(row)}") from None
+    return excluded
 
 
 def detections(
@@ -141,6 +153,7 @@ def write_csv(path: File, boxes: Boxes) -> None:
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
         for video, time, corners, action, score in zip(*(column.tolist() for column in columns)):
+            video = f'"{video.replace(chr(34), chr(34) * 2)}"' if {*video} & {*',"'} else video
             second = f"{time:04.0f}" if time == int(time) else f"{time:.6f}"
             if not action:
                 file.write(f"{video},{second}\n")

@@ -1,13 +1,11 @@
 """AVA's metric, in NumPy: mean average precision over classes at a frame IoU of 0.5, as officially evaluated."""
 
-import pathlib
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from ..data.ava_csv import Boxes, File, changes, read_csv, run_starts
+from ..data.ava_csv import Boxes, File, changes, read_csv, read_exclusions, run_starts
 from ..data.boxes import iou
-from ..data.datasets import files
 from ..data.datasets.ava import read_label_map
 from ..errors import InputError
 
@@ -56,7 +54,7 @@ def mean_average_precision(
         >>> found["mAP"]
         0.247
     """
-    names = label_map if isinstance(label_map, dict) else read_names(label_map)
+    names = label_map if isinstance(label_map, dict) else read_label_map(label_map)
     excluded = () if exclusions is None else read_exclusions(exclusions)
     truth = read_csv(ground_truth_csv, max(names), scored=False)
     detections = read_csv(detections_csv, max(names))
@@ -208,23 +206,3 @@ def _frames(tables: Sequence[Boxes], excluded: Collection[tuple[str, float]]) ->
 
 def _most(x: np.ndarray) -> int:
     return x.max(initial=0)
-
-
-def read_exclusions(path: File) -> set[tuple[str, float]]:
-    """Read the excluded frames, pairs of video and second, of a csv file."""
-    excluded = set()
-    for line, row in files.lines(path):
-        try:
-            video, time = row
-            excluded.add((video, float(time)))
-        except ValueError:
-            raise InputError(f"{path}:{line}: expected video,second; received {','.join(row)}") from None
-    return excluded
-
-
-def read_names(path: File) -> dict[int, str]:
-    """Read class names by their ids from a label map (`.pbtxt`)."""
-    try:
-        return read_label_map(pathlib.Path(path))
-    except OSError as error:
-        raise InputError(f"cannot read the label map {path}: {error.strerror}") from error

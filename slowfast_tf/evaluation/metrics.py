@@ -12,20 +12,6 @@ from . import ava
 from .scores import Scores
 
 
-class Annotations(typing.NamedTuple):
-    """The annotations that a detection metric compares with.
-
-    Attributes:
-        boxes: annotated boxes.
-        names: class names by their ids, of the classes that count.
-        excluded: (video, second) of the frames that do not count.
-    """
-
-    boxes: ava_csv.Boxes
-    names: dict[int, str]
-    excluded: set[tuple[str, float]]
-
-
 def compute_metrics(tested: Scores) -> dict[str, typing.Any]:
     """Compute all metrics of a test.
 
@@ -142,7 +128,7 @@ def detection(tested: Scores) -> dict[str, typing.Any]:
     return {"mAP": found.pop("mAP"), "mAP_swapped": swapped, "AP": found, "boxes": len(tested.ids)}
 
 
-def read_annotations(dataset: str, root: str) -> Annotations:
+def read_annotations(dataset: str, root: str) -> datasets.Annotations:
     """Read what a detection data set's metric compares with.
 
     Args:
@@ -150,16 +136,17 @@ def read_annotations(dataset: str, root: str) -> Annotations:
         root: its directory, or that of records made of it; also an address such as "s3://bucket/records".
 
     Raises:
-        InputError: if the data set has no annotation files, or one of them is missing or of another form.
+        InputError: if the data set has no annotations of boxes, or they are missing or of another form.
         RunError: if a file cannot be downloaded.
 
     Example:
         >>> read_annotations("ava", "data/ava").names[1]
         'bend/bow (at the waist)'
     """
-    annotations, label_map, exclusions = _annotation_files(dataset, root)
-    names = ava.read_names(label_map)
-    return Annotations(ava_csv.read_csv(annotations, scored=False), names, ava.read_exclusions(exclusions))
+    found = datasets.annotations(dataset, root)
+    if found is None:
+        raise InputError(f"the data set {dataset!r} has no annotations of boxes, so there is no mAP to compute")
+    return found
 
 
 def detections(tested: Scores, names: dict[int, str] | None = None) -> ava_csv.Boxes:
@@ -167,19 +154,12 @@ def detections(tested: Scores, names: dict[int, str] | None = None) -> ava_csv.B
 
     Args:
         tested: the scores.
-        names: class names by the ids that count; those of the data set's label map by default.
+        names: class names by the ids that count; those of the data set by default.
     """
-    names = names or ava.read_names(_annotation_files(*_source(tested))[1])
-    films, times = zip(*(name.split(",") for name in tested.ids))
+    names = names or read_annotations(*_source(tested)).names
+    films, times = zip(*(name.rsplit(",", 1) for name in tested.ids))
     assert tested.boxes is not None
     return ava_csv.detections(films, np.array(times, float), tested.boxes, tested.scores, names)
-
-
-def _annotation_files(dataset: str, root: str) -> typing.Sequence[typing.Any]:
-    files = datasets.annotation_files(dataset, root)
-    if not files:
-        raise InputError(f"the data set {dataset!r} has no annotation files of boxes, so there is no mAP to compute")
-    return files
 
 
 def _source(tested: Scores) -> tuple[str, str]:

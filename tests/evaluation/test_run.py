@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score
 
 from slowfast_tf import SlowFast
 from slowfast_tf.data import Clips, datasets
+from slowfast_tf.data.datasets import ava as ava_lists
 from slowfast_tf.data.datasets.synthetic import people as demo_detection
 from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
@@ -52,20 +53,20 @@ def test_records_give_the_same(detection_model, configure_detection, tested_dete
 
 def test_annotations_are_checked_before_scoring(detection_model, configure_detection, films, tmp_path, monkeypatch):
     """And read from where `annotation_files` says, such as local copies of files at an address."""
-    clips, paths = Clips(configure_detection(), "val"), datasets.annotation_files("demo_detection", films)
+    clips, paths = Clips(configure_detection(), "val"), ava_lists.annotation_files(films)
     monkeypatch.setattr(views, "score_videos", lambda *arguments: pytest.fail("scored before the check"))
     asked = []
 
-    def moved(name, root):
-        asked.append((name, root))
-        return (tmp_path / "gone.csv", *list(paths)[1:])
+    def moved(root):
+        asked.append(root)
+        return paths._replace(annotations=tmp_path / "gone.csv")
 
-    monkeypatch.setattr(datasets, "annotation_files", moved)
+    monkeypatch.setattr(ava_lists, "annotation_files", moved)
     with pytest.raises(InputError, match="cannot read .*gone.csv: No such file") as error:
         evaluate(detection_model, clips, outputs=Outputs(scores=tmp_path / "scores.npz"))
-    assert asked == [("demo_detection", str(films))] and "\n" not in str(error.value)
-    monkeypatch.setattr(datasets, "annotation_files", lambda name, root: ())
-    with pytest.raises(InputError, match="'demo_detection' has no annotation files of boxes"):
+    assert asked == [str(films)] and "\n" not in str(error.value)
+    monkeypatch.setattr(datasets, "annotations", lambda name, root: None)
+    with pytest.raises(InputError, match="'demo_detection' has no annotations of boxes"):
         evaluate(detection_model, clips)
 
 

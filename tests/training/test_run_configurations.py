@@ -92,7 +92,9 @@ def configuration(path):
 @pytest.mark.parametrize("path", [configuration(path) for path in CONFIGS])
 def test_a_step_of_every_configuration(path, videos, film, first_batch, request):
     dataset = config.load(path).data.dataset
-    where = {"ava": ("ava", film), "demo_detection": ("ava", film)}.get(dataset, ("folder", videos))
+    where = {"ava": ("ava", film), "demo_detection": ("ava", film), "people": ("ava", film)}.get(
+        dataset, ("folder", videos)
+    )
     if dataset == "records":
         where = "records", request.getfixturevalue("flow_records")
     settings = config.load(path, [*SMALL, f"data.dataset={where[0]}", f"data.root={where[1]}", "train.init=null"])

@@ -10,12 +10,13 @@ import numpy as np
 from ...errors import InputError, OutsideError, VideoError
 from ..reference import Video, resolve
 from .ava import Ava
-from .base import AnnotationFiles, DataSet, Split
+from .base import Annotations, DataSet, Split
 from .charades import Charades
 from .egogestar import EgoGestAR
 from .folder import Folder
 from .kinetics import Kinetics
 from .lists import Lists
+from .people import People
 from .something import SomethingSomething
 from .synthetic.people import DemoDetection
 from .synthetic.shapes import Demo
@@ -23,10 +24,11 @@ from .synthetic.strokes import Strokes
 
 __all__ = [
     "DATASETS",
-    "AnnotationFiles",
+    "Annotations",
     "DataSet",
     "Split",
-    "annotation_files",
+    "annotation_texts",
+    "annotations",
     "check",
     "load_split",
     "own_metrics",
@@ -43,6 +45,7 @@ DATASETS: dict[str, type[DataSet]] = {
     "ssv2": SomethingSomething,
     "egogestar": EgoGestAR,
     "ava": Ava,
+    "people": People,
 }
 
 
@@ -113,23 +116,36 @@ def own_metrics(name: str, truth: np.ndarray, predicted: np.ndarray) -> dict[str
     return DATASETS.get(name, DataSet).own_metrics(truth, predicted)
 
 
-def annotation_files(name: str, root: str | os.PathLike) -> AnnotationFiles | tuple[()]:
-    """Return the files that the detection metric of "val" is computed from; empty for data sets without boxes.
+def annotations(name: str, root: str | os.PathLike) -> Annotations | None:
+    """Return what the detection metric of "val" compares with; None for data sets without boxes.
 
     Args:
         name: of the data set; an unknown one has none.
         root: directory of the data set or of records made of it. Records may be at an address such as
-            `s3://bucket/records`; the files are then local copies.
+            `s3://bucket/records`.
 
     Raises:
-        InputError: if they are not there.
+        InputError: if the annotations are not there, or are of another form.
         RunError: if they cannot be downloaded.
 
     Example:
-        >>> annotation_files("ava", "data/ava").label_map.name
-        'ava_action_list_v2.2_for_activitynet_2019.pbtxt'
+        >>> annotations("ava", "data/ava").names[1]
+        'bend/bow (at the waist)'
     """
-    return DATASETS.get(name, DataSet).annotation_files(root)
+    return DATASETS.get(name, DataSet).annotations(root)
+
+
+def annotation_texts(name: str, root: str | os.PathLike) -> dict[str, bytes]:
+    """Return the files that records need in their directory `annotations`, by name; none for data sets without boxes.
+
+    Args:
+        name: of the data set; an unknown one has none.
+        root: directory of the data set.
+
+    Raises:
+        InputError: as `annotations`.
+    """
+    return DATASETS.get(name, DataSet).annotation_texts(root)
 
 
 def _in_utf8(found: Split) -> Split:

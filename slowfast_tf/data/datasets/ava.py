@@ -10,22 +10,21 @@ import os
 import pathlib
 import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 
 from ...errors import InputError
-from ...files import remote, unpickle
+from ...files import csv_files, remote, unpickle
 from ...labels import dataset_labels
-from ..boxes import iou
+from ..ava_csv import read_csv, read_exclusions
 from ..reference import Box, Video
 from . import files
-from .base import AnnotationFiles, DataSet, Split
+from .base import Annotations, DataSet, Split
+from .key_frames import MARGIN, Boxes, Corners, take_labels
 
 CLASSES = 80  # ids 1 to 80; the benchmark counts 60 of them, and networks score all
 SECONDS = range(902, 1799)
-# The longest clip of the paper, 128 frames, takes 5.4 s of a film at 24 frames a second.
-MARGIN = 3.0
 # Directories of frames and of films, with the second of the film at which each begins.
 FRAMES, RATE = {"frames": 900, "rawframes": 900}, 30.0
 FILMS = {"videos_15min": 900, "videos": 0}
@@ -35,13 +34,24 @@ _NEGATIVE = (f"{_IOU90}_include_negative_{{version}}.csv", f"{_IOU90}_include_ne
 _OTHERS = ("ava_{split}_predicted_boxes.csv", "ava_dense_proposals_{split}.FAIR.recall_93.9.pkl")
 # In PySlowFast's order of preference.
 PREDICTED = {"train": (*_NEGATIVE, f"{_IOU90}.csv", *_OTHERS), "val": (f"{_IOU90}.csv", *_NEGATIVE, *_OTHERS)}
-SAME_PERSON = 0.9  # the IoU by which PySlowFast's files (iou90) give labels to predicted boxes
 ADVICE = "unpack ava_v2.2.zip from https://research.google.com/ava/download.html there, without folders"
 
 Key: typing.TypeAlias = tuple[str, int]  # a film and a second of it
-Corners: typing.TypeAlias = tuple[float, float, float, float]
-Boxes: typing.TypeAlias = dict[Corners, Box]
 KeyFrames: typing.TypeAlias = dict[Key, Boxes]
+
+
+class AnnotationFiles(typing.NamedTuple):
+    """The files of "val" that the detection metric is computed from.
+
+    Attributes:
+        annotations: the csv file of boxes and their actions.
+        label_map: the `.pbtxt` file of the classes that count.
+        exclusions: the csv file of excluded time stamps.
+    """
+
+    annotations: pathlib.Path
+    label_map: pathlib.Path
+    exclusions: pathlib.Path
 
 
 class Ava(DataSet):
@@ -80,7 +90,7 @@ class Ava(DataSet):
                 raise InputError(f"{path}: no box in any key frame{reason}")
             source = path if split == "val" else source
         for key, boxes in predicted.items():
-            _take_labels(boxes, annotated.get(key, {}))
+            take_labels(boxes, annotated.get(key, {}))
         frames = predicted
         if split == "train" or not predicted:
             frames = {key: {**predicted.pop(key, {}), **boxes} for key, boxes in annotated.items()} | predicted
@@ -91,16 +101,41 @@ class Ava(DataSet):
         videos = filter(None, videos)
         return files.make_split(source, pictures.place, videos, _labels(lists, version), found.problems, missing)
 
-    @staticmethod
-    def annotation_files(root: str | os.PathLike) -> AnnotationFiles:
-        """See `DataSet.annotation_files`. If the label map of the benchmark's 60 classes is there, it is returned."""
-        if remote.is_remote(root):
-            return _fetched(str(root))
-        lists = pathlib.Path(root) / "annotations"
-        version = _version(lists, "val")
-        names = [f"ava_val_{version}.csv", f"ava_val_excluded_timestamps_{version}.csv"]
-        files.need("AVA", lists, names, ADVICE)
-        return AnnotationFiles(lists / names[0], _label_map(lists, version, first=1), lists / names[1])
+    @classmethod
+    def annotations(cls, root: str | os.PathLike) -> Annotations:
+        """See `DataSet.annotations`. If the label map of the benchmark's 60 classes is there, only these count."""
+        paths = annotation_files(root)
+        names = read_label_map(paths.label_map)
+        return Annotations(read_csv(paths.annotations, scored=False), names, read_exclusions(paths.exclusions))
+
+    @classmethod
+    def annotation_texts(cls, root: str | os.PathLike) -> dict[str, bytes]:
+        """See `DataSet.annotation_texts`."""
+        return {path.name: path.read_bytes() for path in annotation_files(root)}
+
+
+def annotation_files(root: str | os.PathLike) -> AnnotationFiles:
+    """Return the files that the detection metric is computed from, with the benchmark's label map if it is there.
+
+    Args:
+        root: directory of the data set or of records made of it. Records may be at an address such as
+            `s3://bucket/records`; the files are then local copies.
+
+    Raises:
+        InputError: if they are not there.
+        RunError: if they cannot be downloaded.
+
+    Example:
+        >>> annotation_files("data/ava").label_map.name
+        'ava_action_list_v2.2_for_activitynet_2019.pbtxt'
+    """
+    if remote.is_remote(root):
+        return _fetched(str(root))
+    lists = pathlib.Path(root) / "annotations"
+    version = _version(lists, "val")
+    names = [f"ava_val_{version}.csv", f"ava_val_excluded_timestamps_{version}.csv"]
+    files.need("AVA", lists, names, ADVICE)
+    return AnnotationFiles(lists / names[0], _label_map(lists, version, first=1), lists / names[1])
 
 
 def _fetched(root: str) -> AnnotationFiles:
@@ -125,13 +160,16 @@ def _fetched(root: str) -> AnnotationFiles:
     return AnnotationFiles(annotations, label_map, first([f"ava_val_excluded_timestamps_{version}.csv"]))
 
 
-def read_label_map(path: pathlib.Path) -> dict[int, str]:
+def read_label_map(path: str | os.PathLike) -> dict[int, str]:
     """Return the class names of a label map of AVA (`.pbtxt`), by class id.
 
     Raises:
-        InputError: if the file is no label map.
+        InputError: if the file cannot be read, or is no label map.
     """
-    text = path.read_text("utf-8", "replace")
+    try:
+        text = pathlib.Path(path).read_text("utf-8", "replace")
+    except OSError as error:
+        raise InputError(f"cannot read the label map {path}: {error.strerror}") from error
     quoted = r'"[^"]*"'
     # item { name: "dance" id: 4 }, or label { name: "dance" label_id: 4 label_type: PERSON_MOVEMENT }
     names = {}
@@ -223,7 +261,7 @@ class _Lists:
         self.problems: list[str] = []
         self.origins: dict[Key, str] = {}
         self.excluded: set[Key] = set()
-        for line, row in files.lines(path):
+        for line, row in csv_files.lines(path):
             try:
                 film, second = row
                 self.excluded.add((film, int(second)))
@@ -272,7 +310,7 @@ _number = functools.lru_cache(10_000)(float)  # corners have three decimals: a m
 def _annotated(path: pathlib.Path, lists: _Lists) -> KeyFrames:
     """Read lines of film, second, x1, y1, x2, y2, action, person; all scores are 1."""
     frames: KeyFrames = {}
-    for line, row in files.lines(path):
+    for line, row in csv_files.lines(path):
         if len(row) == 2:  # nobody is there
             continue
         try:
@@ -291,7 +329,7 @@ def _annotated(path: pathlib.Path, lists: _Lists) -> KeyFrames:
 def _predicted(path: pathlib.Path, lists: _Lists) -> KeyFrames:
     """Read lines of film, second, x1, y1, x2, y2, action (-1 or empty: not known), score."""
     frames: KeyFrames = {}
-    for line, row in files.lines(path):
+    for line, row in csv_files.lines(path):
         try:
             score = float(row[7])
             key = row[0], int(row[1])
@@ -325,14 +363,3 @@ def _predicted_pickle(path: pathlib.Path, lists: _Lists) -> KeyFrames:
         for x1, y1, x2, y2, score in boxes.reshape(-1, 5).tolist():
             lists.add(frames, key, (x1, y1, x2, y2), score, None, f"{path}:{name}")
     return frames
-
-
-def _take_labels(boxes: Boxes, annotated: Mapping[Corners, Box]) -> None:
-    """Give each predicted box without labels the labels of the annotated box of the same person."""
-    unlabeled = [corners for corners, box in boxes.items() if not box.labels]
-    if unlabeled and annotated:
-        overlaps = iou(np.array(unlabeled)[:, None], list(annotated))
-        people = list(annotated.values())
-        for corners, row in zip(unlabeled, overlaps):
-            if row.max() > SAME_PERSON:
-                boxes[corners] = dataclasses.replace(boxes[corners], labels=people[row.argmax()].labels)

@@ -8,6 +8,7 @@ import typing
 
 import numpy as np
 
+from .. import ava_csv
 from ..reference import Video
 
 
@@ -27,18 +28,18 @@ class Split:
     problems: tuple[str, ...] = ()
 
 
-class AnnotationFiles(typing.NamedTuple):
-    """The files of "val", in AVA's form, that the detection metric is computed from.
+class Annotations(typing.NamedTuple):
+    """The annotations of "val" that a detection metric compares with.
 
     Attributes:
-        annotations: the csv file of boxes and their actions.
-        label_map: the `.pbtxt` file of the classes that count.
-        exclusions: the csv file of excluded time stamps.
+        boxes: annotated boxes.
+        names: class names by their ids, from 1, of the classes that count.
+        excluded: (video, second) of the frames that do not count.
     """
 
-    annotations: pathlib.Path
-    label_map: pathlib.Path
-    exclusions: pathlib.Path
+    boxes: ava_csv.Boxes
+    names: dict[int, str]
+    excluded: set[tuple[str, float]]
 
 
 class DataSet(abc.ABC):
@@ -78,15 +79,28 @@ class DataSet(abc.ABC):
         """
         return {}
 
-    @staticmethod
-    def annotation_files(root: str | os.PathLike) -> AnnotationFiles | tuple[()]:
-        """Return the files that the detection metric is computed from, of a data set with boxes.
+    @classmethod
+    def annotations(cls, root: str | os.PathLike) -> Annotations | None:
+        """Return what the detection metric of "val" compares with; None for data sets without boxes.
 
         Args:
-            root: directory of the data set or of records made of it; for records it may be an address such as
-                `s3://bucket/records`.
+            root: directory of the data set, or of records made of it, beside which `annotation_texts` were written;
+                for records it may be an address such as `s3://bucket/records`.
 
         Raises:
-            InputError: if they are not there.
+            InputError: if the annotations are not there, or are of another form.
+            RunError: if they cannot be downloaded.
         """
-        return ()
+        return None
+
+    @classmethod
+    def annotation_texts(cls, root: str | os.PathLike) -> dict[str, bytes]:
+        """Return the files that records need in their directory `annotations`, by name.
+
+        Args:
+            root: directory of the data set.
+
+        Raises:
+            InputError: as `annotations`.
+        """
+        return {}

@@ -3,6 +3,7 @@
 import pathlib
 
 from ...errors import InputError
+from ...files import csv_files
 from ..reference import SLACK, Video
 from . import files
 from .base import DataSet, Split
@@ -33,7 +34,7 @@ class Charades(DataSet):
         index = {name: i for i, name in enumerate(classes)}
         path = root / LISTS[split]
         videos, problems, missing, seen = [], [], [], set()
-        for line, (name, actions, length) in files.table(path, ("id", "actions", "length"), problems):
+        for line, (name, actions, length) in csv_files.table(path, ("id", "actions", "length"), problems):
             labels = []
             for action in filter(None, actions.split(";")):
                 try:

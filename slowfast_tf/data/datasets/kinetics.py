@@ -7,6 +7,7 @@ import pathlib
 import re
 
 from ...errors import InputError
+from ...files import csv_files
 from ..reference import Video
 from . import files
 from .base import DataSet, Split
@@ -30,8 +31,8 @@ class Kinetics(DataSet):
         root = self.root
         problems = []
         path = _list(root, split)
-        rows = list(files.table(path, COLUMNS, problems))
-        training = rows if split == "train" else files.table(_list(root, "train"), COLUMNS, [])
+        rows = list(csv_files.table(path, COLUMNS, problems))
+        training = rows if split == "train" else csv_files.table(_list(root, "train"), COLUMNS, [])
         labels = sorted({row[0] for _, row in training} - {""})
         index = {label: i for i, label in enumerate(labels)}
         # CVDF's replacements of corrupted videos are in a folder "replacement", which comes before "train" and "val".

@@ -14,6 +14,7 @@ import os
 import re
 
 from ...errors import InputError
+from ...files import csv_files
 from ..reference import Video
 from . import files
 from .base import DataSet, Split
@@ -71,11 +72,11 @@ def _list(root, split):
 
 def _rows(root, path, problems):
     """Return (line number, path, labels) of each line."""
-    with files.open_text(path) as file:
+    with csv_files.open_text(path) as file:
         text = file.read().splitlines()
     # In a file with spaces as separators, a path may contain a comma.
     if text and "," in text[0] and not os.path.isfile(root / text[0].rsplit(None, 1)[0]):
-        split = files.lines(path)
+        split = csv_files.lines(path)
     else:
         split = [(i, line.rsplit(None, 1)) for i, line in enumerate(text, 1) if line.strip()]
     rows = []
@@ -113,7 +114,7 @@ def _classes(root, rows):
     """Return the class names, and the class index of each valid label."""
     path = root / "classes.txt"
     if path.is_file():
-        with files.open_text(path) as file:
+        with csv_files.open_text(path) as file:
             classes = [name.strip() for name in file.read().rstrip().splitlines()]
         numbers = {str(i): i for i in range(len(classes))}
         for i, name in enumerate(classes):

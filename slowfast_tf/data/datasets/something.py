@@ -5,6 +5,7 @@ import pathlib
 import typing
 
 from ...errors import InputError
+from ...files import csv_files
 from ..reference import Video
 from . import files
 from .base import DataSet, Split
@@ -64,7 +65,7 @@ def _read(path: pathlib.Path, kind: type, form: str) -> typing.Any:
     Raises:
         InputError: if it is not JSON, or not of this kind.
     """
-    with files.open_text(path) as file:
+    with csv_files.open_text(path) as file:
         try:
             found = json.load(file)
         except ValueError as error:

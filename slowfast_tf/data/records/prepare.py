@@ -233,11 +233,9 @@ def _finish(
         rows += [(split, "", "", problem) for problem in source[split].problems]
         rows += [(split, *row) for row in (*left_out, *skipped)]
     # The detection metric counts all annotations, also those of videos that no record holds.
-    for name, path in _annotations(plan.dataset, root).items():
+    for name, content in _annotations(plan.dataset, root).items():
         directory.make(os.path.dirname(name))
-        # Not gfile.copy: at az:// it makes a directory of the target.
-        with open(path, "rb") as file:
-            directory.write(name, file.read())
+        directory.write(name, content)  # not gfile.copy: at az:// it makes a directory of the target
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("split", "id", "path", "reason"), *rows])
     directory.write("skipped.csv", text.getvalue())
@@ -247,11 +245,11 @@ def _finish(
     return index, tuple(rows)
 
 
-def _annotations(dataset: str, root: str) -> dict[str, os.PathLike]:
+def _annotations(dataset: str, root: str) -> dict[str, bytes]:
     """Return the data set's annotation files, by their names beside the records."""
     from .. import datasets
 
-    return {f"{path.parent.name}/{path.name}": path for path in datasets.annotation_files(dataset, root)}
+    return {f"annotations/{name}": content for name, content in datasets.annotation_texts(dataset, root).items()}
 
 
 @contextlib.contextmanager

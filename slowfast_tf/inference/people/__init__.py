@@ -9,11 +9,13 @@ from .live import Scene, watch_people
 from .output import as_json, write_video
 from .person import Person
 from .scoring import Scorer
+from .to_label import Listed, list_people
 from .tracking import Tracker, Tracks, follow
 
 __all__ = [
     "Annotation",
     "Detector",
+    "Listed",
     "Person",
     "Scene",
     "Scorer",
@@ -28,6 +30,7 @@ __all__ = [
     "detection_times",
     "draw",
     "follow",
+    "list_people",
     "load_detector",
     "read_boxes",
     "watch_people",

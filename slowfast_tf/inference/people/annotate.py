@@ -8,7 +8,7 @@ import os
 import pathlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tqdm
@@ -21,11 +21,12 @@ from ...models.spec import SlowFastSpec
 from ...video.probe import VideoInfo, duration, probe
 from ..detectors import DEFAULT, Boxes, Detector, load_detector
 from .boxes_file import read_boxes
-from .detect import Sighting, detect, detection_times
+from .detect import Sighting
+from .finding import Found, find_people
 from .output import as_ava, as_json, write_video
 from .person import Person, key_times
 from .scoring import Scorer
-from .tracking import WEAK, check_tracking, follow
+from .tracking import check_tracking, follow
 
 SUFFIXES = (".mp4", ".json", ".csv")
 
@@ -194,7 +195,7 @@ def annotate(
     with Journal(f"{place}.partial.jsonl", about) as journal:
         if isinstance(source, Detector):
             before = source.seconds
-            given = _detected(path, info, source, journal)
+            given = find_people(path, info, source, journal)
             seconds["detector"] = source.seconds - before
         assert given, "boxes are given or detected"
         started = time.perf_counter()
@@ -207,25 +208,7 @@ def annotate(
     return found
 
 
-class _People(NamedTuple):
-    """The people of a video, before their actions are scored.
-
-    Attributes:
-        people: by time, with tracks.
-        keys: times of the key frames, in seconds.
-        rate: frames a second in which people are known.
-        least, left_out, best: see `Annotation`.
-    """
-
-    people: list[Person]
-    keys: set[float]
-    rate: float
-    least: float
-    left_out: int
-    best: float
-
-
-def _given(boxes: str | os.PathLike, info: VideoInfo, spec: SlowFastSpec, person_score: float | None = None) -> _People:
+def _given(boxes: str | os.PathLike, info: VideoInfo, spec: SlowFastSpec, person_score: float | None = None) -> Found:
     """Return the people of a file of boxes; each of its times is a key frame."""
     least = spec.person_score if person_score is None else person_score
     given = read_boxes(boxes, duration(info))
@@ -237,25 +220,10 @@ def _given(boxes: str | os.PathLike, info: VideoInfo, spec: SlowFastSpec, person
         together = [list(here) for _, here in itertools.groupby(people, lambda person: person.time)]
         corners, scores = ([[getattr(p, name) for p in here] for here in together] for name in ("corners", "score"))
         people = follow(map(Sighting, times, map(Boxes, map(np.array, corners), map(np.array, scores))), least, rate)
-    return _People(people, set(times), rate, least, left_out, best)
+    return Found(people, set(times), rate, least, left_out, best)
 
 
-def _detected(path: str | os.PathLike, info: VideoInfo, detector: Detector, journal: Journal) -> _People:
-    """Return the people that a detector finds, as far as possible from the journal."""
-    times, done = detection_times(info), sum("boxes" in entry for entry in journal.entries)
-    rest = detect(path, info, times.all[done:], detector)
-    for sighting in tqdm.tqdm(rest, "people", len(times.all), initial=done, unit="frame", disable=None):
-        corners, scores = sighting.boxes
-        kept = scores >= min(WEAK * detector.person_score, scores.max(initial=0))
-        journal.add(sighting._replace(boxes=Boxes(corners[kept], scores[kept])).as_json())
-    # Not kept as they come: small arrays amid those of frames would tear holes into the memory.
-    found = [Sighting.from_json(entry) for entry in journal.entries if "boxes" in entry]
-    best = max((float(sighting.boxes.scores.max(initial=0)) for sighting in found), default=0.0)
-    people = follow(found, detector.person_score, times.rate)
-    return _People(people, set(times.keys.tolist()), times.rate, detector.person_score, 0, best)
-
-
-def _score(path: str | os.PathLike, given: _People, scorer: Scorer, journal: Journal) -> list[Person]:
+def _score(path: str | os.PathLike, given: Found, scorer: Scorer, journal: Journal) -> list[Person]:
     """Return all people, with actions for those of key frames, as far as possible from the journal."""
     here = [person for person in given.people if person.time in given.keys]
     rows = [np.array(row, np.float32) for entry in journal.entries if "actions" in entry for row in entry["actions"]]

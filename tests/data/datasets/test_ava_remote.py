@@ -3,7 +3,7 @@
 import fsspec
 import pytest
 
-from slowfast_tf.data import datasets
+from slowfast_tf.data.datasets.ava import annotation_files
 from slowfast_tf.errors import InputError
 
 FILES = {
@@ -22,7 +22,7 @@ def cache(tmp_path, monkeypatch):
 def test_annotation_files_at_an_address(cache):
     for name, text in FILES.items():
         fsspec.filesystem("memory").pipe(f"/bucket/records/annotations/{name}", text.encode())
-    found = datasets.annotation_files("ava", "memory://bucket/records")
+    found = annotation_files("memory://bucket/records")
     assert [path.name for path in found] == list(FILES)
     assert [path.read_text() for path in found] == list(FILES.values())
     assert all(path.is_relative_to(cache) for path in found)
@@ -30,4 +30,4 @@ def test_annotation_files_at_an_address(cache):
 
 def test_annotation_files_that_are_not_there(cache):
     with pytest.raises(InputError, match=r"memory://bucket/none/annotations/ava_val_v2\.2\.csv: cannot be read"):
-        datasets.annotation_files("ava", "memory://bucket/none")
+        annotation_files("memory://bucket/none")
