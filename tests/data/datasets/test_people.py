@@ -3,6 +3,7 @@
 import json
 import re
 
+import fsspec
 import numpy as np
 import pytest
 from helpers.coded_video import write
@@ -224,17 +225,23 @@ def test_predicted_boxes_in_validation(root):
         datasets.load_split("people", root, "val")
 
 
-def test_records_have_their_own_annotations(root, tmp_path):
+def test_records_have_their_own_annotations(root, tmp_path, monkeypatch):
+    """In a directory, or at an address."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     put(root, "train.csv", CSV)
     put(root, "val.xml", project())
     texts = datasets.annotation_texts("people", root)
     (tmp_path / "records" / "annotations").mkdir(parents=True)
     for name, content in texts.items():
         (tmp_path / "records" / "annotations" / name).write_bytes(content)
-    here, there = (datasets.annotations("people", place) for place in (root, tmp_path / "records"))
-    assert here.names == there.names and 0 in here.boxes.actions
-    for name in ("videos", "times", "corners", "actions", "scores"):
-        np.testing.assert_array_equal(getattr(here.boxes, name), getattr(there.boxes, name))
+        fsspec.filesystem("memory").pipe(f"/people/records/annotations/{name}", content)
+    expected = datasets.annotations("people", root)
+    assert 0 in expected.boxes.actions
+    for place in (tmp_path / "records", "memory://people/records"):
+        found = datasets.annotations("people", place)
+        assert found.names == expected.names
+        for name in ("videos", "times", "corners", "actions", "scores"):
+            np.testing.assert_array_equal(getattr(found.boxes, name), getattr(expected.boxes, name))
 
 
 def test_labels_txt(root):
