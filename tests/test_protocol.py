@@ -357,5 +357,5 @@ def test_every_frame_twice_in_boxes(doubled):
     model = SlowFast("slowfast_4x16_r50_ava", depth=10, width=16, crop_size=32, num_classes=5, frame_rate=RATE)
     randomize(model)
     people = [Person(1.5, (0.1, 0.1, 0.6, 0.9))]
-    once, twice = (Scorer(model).score(path, people, [str(i) for i in range(5)], 5)[0].actions for path in doubled)
-    assert dict(once) == pytest.approx(dict(twice), abs=0.02)
+    once, twice = (next(Scorer(model).score(path, people))[0] for path in doubled)
+    assert once == pytest.approx(twice, abs=0.02)

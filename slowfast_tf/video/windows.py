@@ -29,7 +29,7 @@ def iterate_windows(
         prepare: what to do with each frame, uint8 `[H, W, 3]`, once, before it is held.
 
     Yields:
-        The prepared frames of each window, in its order.
+        The prepared frames of each window, in its order. The list is emptied before the next one is made.
 
     Raises:
         VideoError: as `decode.read_frames`.
@@ -47,4 +47,6 @@ def iterate_windows(
             index, image = next(images)
             if index >= window[0]:
                 held[index] = prepare(image)
-        yield [held[index] for index in window]
+        frames = [held[index] for index in window]
+        yield frames
+        frames.clear()  # the variable of a caller's loop would hold them while the next are decoded
