@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 import warnings
 
 import numpy as np
@@ -16,8 +17,13 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def pytest_configure():
-    """Collect no garbage while tests are collected: imports make objects that stay."""
+    """Collect no garbage while tests are collected: imports make objects that stay.
+
+    A script's background jobs ignore Ctrl-C, and so would the processes that tests stop with it.
+    """
     gc.disable()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish():
