@@ -14,7 +14,7 @@ class Journal:
     """Results of a computation, a line of JSON each; the first line says what is computed.
 
     If the file is of the same computation, its results are there from the start. A last line that was cut off is left
-    out. The file of another computation begins anew. Leave the block with an exception, and the file stays.
+    out. The file of another computation begins anew. The end of the block removes the file; an exception keeps it.
 
     Args:
         path: of the file.

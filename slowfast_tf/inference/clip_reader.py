@@ -1,4 +1,4 @@
-"""The latest clip of a camera or a stream, read by a thread of its own."""
+"""A thread that reads a camera or a stream and keeps the latest clip."""
 
 import collections
 import threading

@@ -12,6 +12,7 @@ import av.error
 import av.logging
 import av.stream
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import VideoError
 
@@ -103,6 +104,23 @@ def frame_times(info: VideoInfo) -> np.ndarray:
     if info.times is None or info.frames < 2:
         return even
     return (info.times - info.times[0]) / (info.times[-1] - info.times[0]) * even[-1]
+
+
+def nearest_frames(times: np.ndarray, seconds: npt.ArrayLike) -> np.ndarray:
+    """Return the indices of the frames nearest to some times, as a test has them.
+
+    Args:
+        times: of the frames, in seconds, rising, `[frames]`.
+        seconds: any shape.
+
+    Returns:
+        int64, of the shape of `seconds`. Halfway between two frames it is the earlier one, which is still shown.
+
+    Example:
+        >>> nearest_frames(frame_times(probe("a.mp4")), [0.0, 0.5])
+        array([ 0, 15])
+    """
+    return np.searchsorted((times[1:] + times[:-1]) / 2, np.asarray(seconds) - 1e-6)
 
 
 def duration(info: VideoInfo) -> float:

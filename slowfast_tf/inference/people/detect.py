@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...video.decode import iterate_frames
-from ...video.probe import VideoInfo, duration
+from ...video.probe import VideoInfo, duration, frame_times, nearest_frames
 from ..detectors import Boxes, Detector
-from .person import nearest_frames
 from .shots import SIZE, thumbnail
 
 RATE = 5  # frames a second in which people are looked for, at most
@@ -100,7 +99,8 @@ def detect(path: str | os.PathLike, info: VideoInfo, times: np.ndarray, detector
         >>> for sighting in detect("street.mp4", info, detection_times(info).all, load_detector("efficientdet_d0")):
         ...     print(sighting.time, sighting.boxes.scores.max(initial=0))
     """
-    images = iter(zip(times, iterate_frames(path, nearest_frames(info, times)) if len(times) else ()))
+    frames = nearest_frames(frame_times(info), times)
+    images = iter(zip(times, iterate_frames(path, frames) if len(times) else ()))
     while some := list(itertools.islice(images, BATCH)):
         for (time, image), boxes in zip(some, detector.find(np.stack([image for _, image in some]))):
             yield Sighting(float(time), boxes, thumbnail(image))

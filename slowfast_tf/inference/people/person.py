@@ -1,12 +1,9 @@
 """A person in a frame of a video."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
-
-from ...video.probe import VideoInfo, frame_times
 
 Corners = tuple[float, float, float, float]
 
@@ -36,10 +33,3 @@ class Person:
 def key_times(people: Iterable[Person]) -> list[float]:
     """Return the times of the frames of people in seconds, rising."""
     return sorted({person.time for person in people})
-
-
-def nearest_frames(info: VideoInfo, times: Sequence[float] | npt.NDArray) -> np.ndarray:
-    """Return the indices of the frames nearest to some times in seconds, int64 `[len(times)]`, as a test has them."""
-    known = frame_times(info)
-    # Halfway between two frames the earlier one, which is still shown.
-    return np.searchsorted((known[1:] + known[:-1]) / 2, np.asarray(times) - 1e-6)

@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from ...data.sampling import key_frames, rate_ratio
-from ...video.probe import VideoInfo, probe
+from ...video.probe import VideoInfo, frame_times, nearest_frames, probe
 from ...video.windows import iterate_windows
 from ..predictor import Predictor
-from .person import Person, nearest_frames
+from .person import Person
 
 
 class Scorer:
@@ -80,5 +80,5 @@ class Scorer:
     def _windows(self, info: VideoInfo, times: Sequence[float]) -> np.ndarray:
         """Return the frames of the clip around each of some times in seconds, int `[len(times), F]`, as a test does."""
         ratio = rate_ratio(self.spec, info.rate)
-        keys = nearest_frames(info, times)
+        keys = nearest_frames(frame_times(info), times)
         return np.concatenate([key_frames(key, info.frames, self.spec, ratio).numpy() for key in keys])

@@ -204,9 +204,8 @@ class Tracks:
         tracks = collections.defaultdict(list)
         for person in people:
             tracks[person.track].append(person)
-        self._tracks = [_Track(mine) for _, mine in sorted(tracks.items())]
         self._during = collections.defaultdict(list)  # from whole seconds to the tracks that may be seen then
-        for track in self._tracks:
+        for track in (_Track(mine) for _, mine in sorted(tracks.items())):
             for second in range(int(track.times[0] - hold), int(track.times[-1] + hold) + 1):
                 self._during[second].append(track)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ....errors import VideoError
 from ....video.decode import read_frames
-from ....video.probe import frame_times, probe
+from ....video.probe import frame_times, nearest_frames, probe
 from .. import files
 
 
@@ -69,11 +69,6 @@ class Videos:
         return known[name]
 
 
-def nearest_frame(times: np.ndarray, second: float) -> int:
-    """Return the index of the frame nearest to a time; of two, the earlier one."""
-    return int(np.searchsorted((times[1:] + times[:-1]) / 2, second - 1e-6))
-
-
 def key_time(times: np.ndarray, second: float) -> float:
     """Return the time that names a key frame: the middle of the second, if that has the same nearest frame.
 
@@ -88,5 +83,5 @@ def key_time(times: np.ndarray, second: float) -> float:
         0.5
     """
     middle = np.floor(second) + 0.5
-    same = nearest_frame(times, middle) == nearest_frame(times, second)
-    return float(middle) if same else round(float(second), 6)
+    of_middle, of_second = nearest_frames(times, [middle, second])
+    return float(middle) if of_middle == of_second else round(float(second), 6)
