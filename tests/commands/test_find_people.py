@@ -70,7 +70,7 @@ def test_from_videos_to_map(run, place, tmp_path, eager):
     code, lines, errors = run(find_people, *words)
     lists = root / "annotations"
     assert code == 0 and not errors
-    assert lines[0] == f"{films[0]}: 1 people in 3 seconds, 3 boxes; {lists / 'train.csv'}"
+    assert lines[0] == f"{films[0]}: 1 person; boxes: 3, seconds: 3; {lists / 'train.csv'}"
     assert sorted(x.name for x in lists.iterdir()) == ["train.csv", "val.csv", "val_boxes.csv"]
     assert sorted((x.name, x.resolve()) for x in (root / "videos").iterdir()) == sorted((x.name, x) for x in films)
     header, *rows = table(lists / "train.csv")

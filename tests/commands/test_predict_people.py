@@ -132,7 +132,7 @@ def test_a_detector(run_predict, model, source, tmp_path):
     save_detector(tmp_path / "detector")
     out = tmp_path / "out"
     code, lines, errors = run_predict(source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out)
-    assert code == 0 and not errors and "1 people in 3 key frames" in lines[0]
+    assert code == 0 and not errors and "1 person in 3 key frames" in lines[0]
     people = json.loads((out / "square.json").read_text())["people"]
     for person, time in zip(people, (0.5, 1.5, 2.5), strict=True):
         assert person["time"] == time and person["score"] == pytest.approx(0.95)
@@ -157,7 +157,7 @@ def test_a_real_detector(run_predict, model, tmp_path):
     words = ["--model", model[1], "--detector", SHARED / "detector" / "centernet", "--output", tmp_path]
     code, lines, errors = run_predict(*videos, *words)
     assert code == 0 and not errors
-    assert "1 people in 5 key frames" in lines[0] and "of at least 0.5; the best is 0.48" in lines[1]
+    assert "1 person in 5 key frames" in lines[0] and "of at least 0.5; the best is 0.48" in lines[1]
     for name in ("people_6fps", "short"):
         assert (tmp_path / f"{name}.mp4").exists() and (tmp_path / f"{name}.json").exists()
 
@@ -236,7 +236,7 @@ def test_no_box_counts(run_predict, model, source, tmp_path):
     assert code == 0 and not errors
     assert "nobody with a person score of at least 0.8; the best is 0.50" in lines[0]
     code, lines, errors = run_predict(*words, "--person-score", "0.5", "--overwrite")
-    assert code == 0 and "1 people in 1 key frames" in lines[0]
+    assert code == 0 and "1 person in 1 key frame;" in lines[0]
 
 
 def test_mistakes(run_predict, model, source, boxes, tmp_path, monkeypatch):

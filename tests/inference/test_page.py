@@ -59,7 +59,7 @@ def test_people(detection_model, tmp_path):
         best = found[0]["actions"][0]
         assert table["data"][0][2].startswith(f"{best['label']} {best['score']:.3f}, ")
         assert [len(found), pathlib.Path(files[1]).suffix] == [2, ".csv"]
-        assert words.startswith("1 people in 2 key frames. ")
+        assert words.startswith("1 person in 2 key frames. ")
         (tmp_path / "bad.mp4").write_text("no video")
         bad = client.predict(gradio_client.handle_file(str(tmp_path / "bad.mp4")), api_name="/predict")
         assert "**This file cannot be shown.** bad.mp4: cannot be read as a video" in bad[3]

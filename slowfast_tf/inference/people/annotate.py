@@ -94,7 +94,8 @@ class Annotation:
         tracks, frames = {person.track for person in scored}, key_times(scored)
         left_out = f" ({self.left_out} of the boxes left out for a low score)" if self.left_out else ""
         if self.people:
-            return f"{len(tracks)} people in {len(frames)} key frames{left_out}"
+            people = "1 person" if len(tracks) == 1 else f"{len(tracks)} people"
+            return f"{people} in {len(frames)} key frame{'s' if len(frames) > 1 else ''}{left_out}"
         words = f"nobody with a person score of at least {self.person_score:g}"
         return f"{words}; the best is {self.best:.2f}: a lower --person-score would count it" if self.best else words
 

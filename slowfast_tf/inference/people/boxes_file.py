@@ -18,8 +18,8 @@ def read_boxes(path: str | os.PathLike, duration: float) -> list[Person]:
     Args:
         path: a csv file of second, x1, y1, x2, y2 and optionally score (a first line may name these); or a `.json`
             file, a list of `{"time": ..., "box": [x1, y1, x2, y2], "score": ..., "track": ...}`, where score and track
-            may be missing, or an object with such a list as "people", as `predict` writes it. Corners are shares of
-            width and height.
+            may be missing (the track in all boxes or in none), or an object with such a list as "people", as `predict`
+            writes it. Corners are shares of width and height.
         duration: of the video, in seconds.
 
     Returns:
@@ -27,7 +27,7 @@ def read_boxes(path: str | os.PathLike, duration: float) -> list[Person]:
 
     Raises:
         InputError: with file and row, for corners that are NaN, negative, above 1, swapped or without area, a time
-            before the start or past the end, or another form.
+            before the start or past the end, a track in some boxes only, or another form.
 
     Example:
         >>> pathlib.Path("people.csv").write_text("0.5,0.1,0.2,0.3,0.9")
@@ -42,6 +42,9 @@ def read_boxes(path: str | os.PathLike, duration: float) -> list[Person]:
         raise InputError(f"cannot read the boxes {path}: {error}") from error
     if not people:
         raise InputError(f"{path} holds no box")
+    numbered = sum(person.track >= 0 for person in people)
+    if 0 < numbered < len(people):
+        raise InputError(f"{path}: {numbered} of {len(people)} boxes have a track; give all of them one, or none")
     return sorted(people, key=lambda person: person.time)
 
 

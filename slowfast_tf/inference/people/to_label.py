@@ -38,8 +38,9 @@ class Listed:
         """Return a line on how many people were found."""
         if not self.rows:
             return f"{self.video}: nobody; the best score is {self.best:.2f}: a lower --person-score would count it"
-        people, seconds = {row[7] for row in self.rows}, {row[1] for row in self.rows}
-        return f"{self.video}: {len(people)} people in {len(seconds)} seconds, {len(self.rows)} boxes; {self.table}"
+        count, seconds = len({row[7] for row in self.rows}), len({row[1] for row in self.rows})
+        people = "1 person" if count == 1 else f"{count} people"
+        return f"{self.video}: {people}; boxes: {len(self.rows)}, seconds: {seconds}; {self.table}"
 
 
 def list_people(

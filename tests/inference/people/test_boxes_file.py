@@ -43,14 +43,20 @@ def test_boxes_of_both_kinds(tmp_path):
     expected = [Person(1.0, (0.1, 0.2, 0.3, 0.4), 0.5), Person(2.0, (0.0, 0.0, 1.0, 1.0), 1.0)]
     for name in ("b.csv", "b.json"):
         assert read_boxes(str(tmp_path / name), 3.0) == expected
-    (tmp_path / "b.json").write_text(json.dumps({"video": "a.mp4", "people": [{**entries[0], "track": 3}, entries[1]]}))
-    assert [person.track for person in read_boxes(tmp_path / "b.json", 3.0)] == [-1, 3]
+    tracked = [{**entry, "track": track} for entry, track in zip(entries, (3, 0))]
+    (tmp_path / "b.json").write_text(json.dumps({"video": "a.mp4", "people": tracked}))
+    assert [person.track for person in read_boxes(tmp_path / "b.json", 3.0)] == [0, 3]
     for name, content, message in (
         ("none.csv", None, "cannot read the boxes .*none.csv"),
         ("empty.csv", "time,x1,y1,x2,y2\n", "empty.csv holds no box"),
         ("bad.json", "{", "bad.json is not JSON"),
         ("dict.json", "{}", "dict.json holds a dict; expected a list"),
         ("track.json", '[{"time": 0, "box": [0, 0, 1, 1], "track": 0.5}]', "track 0.5 is no whole number"),
+        (
+            "some.json",
+            json.dumps([tracked[0], entries[1]]),
+            "some.json: 1 of 2 boxes have a track; give all of them one",
+        ),
         ("list.json", "[1]", "list.json, box 0 .from 0.: expected second"),
     ):
         if content is not None:
