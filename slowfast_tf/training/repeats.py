@@ -126,6 +126,12 @@ class Estimate:
         half = self.high - self.mean
         return Estimate(mean, mean - half, mean + half)
 
+    def clipped(self) -> "Estimate":
+        """Return it with its interval cut to the 0 to 1 of an accuracy or another metric."""
+        if self.low is None or self.high is None:
+            return self
+        return Estimate(self.mean, max(0.0, self.low), min(1.0, self.high))
+
     def text(self, scale: float = 1.0, digits: int = 3) -> str:
         """Return it as text, such as "0.850 (0.801 to 0.899)"."""
         mean = f"{self.mean * scale:.{digits}f}"

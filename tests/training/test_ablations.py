@@ -51,6 +51,14 @@ def result(name, published, top1):
     return ablations.RowResult(name, "", {}, 0, published, top1, repeats.estimate(np.array(top1)))
 
 
+def test_the_interval_of_an_accuracy_ends_at_1():
+    """Student's t of 0.9 and 1.0: 0.95 and 12.706 * 0.05 to either side."""
+    found = repeats.estimate(np.array([[0.9], [1.0]]))
+    assert found.low == pytest.approx(0.95 - 12.706 * 0.05, abs=1e-4)
+    assert found.high == pytest.approx(0.95 + 12.706 * 0.05, abs=1e-4)
+    assert found.clipped() == repeats.Estimate(found.mean, found.low, 1.0)
+
+
 def test_pairs_by_hand():
     """Three folds: b is 9, 10 and 11 points above a, where 2 were published; c differs by -20, 0 and 20."""
     a, b, c = (
