@@ -191,8 +191,8 @@ def page(plan: Plan, result: Result, command: str) -> str:
         "",
         f"{result.videos} videos in {plan.folds} folds, {seeds}: each video is scored once a seed, by a network that"
         f" has not seen its fold.{groups}",
-        "A metric is that of all videos, the mean over seeds. In brackets is its 95% interval, Student's t over folds, cut"
-        " to 0 to 1.",
+        "A metric is that of all videos, the mean over seeds. In brackets is its 95% interval, Student's t over folds,"
+        " cut to 0 to 1.",
         f"{result.seconds / 3600:.1f} hours of computing on {core_count()} cores, {cpu_name()}.",
         "",
         "| metric | mean (95% interval) |",
