@@ -24,7 +24,7 @@ from .boxes_file import read_boxes
 from .detect import Sighting
 from .finding import Found, find_people
 from .output import as_ava, as_json, write_video
-from .person import Person, key_times
+from .person import Person, in_words, key_times
 from .scoring import Scorer
 from .tracking import check_tracking, follow
 
@@ -94,8 +94,7 @@ class Annotation:
         tracks, frames = {person.track for person in scored}, key_times(scored)
         left_out = f" ({self.left_out} of the boxes left out for a low score)" if self.left_out else ""
         if self.people:
-            people = "1 person" if len(tracks) == 1 else f"{len(tracks)} people"
-            return f"{people} in {len(frames)} key frame{'s' if len(frames) > 1 else ''}{left_out}"
+            return f"{in_words(len(tracks))} in {len(frames)} key frame{'s' if len(frames) > 1 else ''}{left_out}"
         words = f"nobody with a person score of at least {self.person_score:g}"
         return f"{words}; the best is {self.best:.2f}: a lower --person-score would count it" if self.best else words
 

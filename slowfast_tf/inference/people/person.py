@@ -33,3 +33,8 @@ class Person:
 def key_times(people: Iterable[Person]) -> list[float]:
     """Return the times of the frames of people in seconds, rising."""
     return sorted({person.time for person in people})
+
+
+def in_words(count: int) -> str:
+    """Return a number of people in words, such as "1 person" and "2 people"."""
+    return "1 person" if count == 1 else f"{count} people"

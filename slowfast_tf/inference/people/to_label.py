@@ -13,6 +13,7 @@ from ...files.journal import Journal
 from ...video.probe import probe
 from ..detectors import Detector
 from .finding import find_people
+from .person import in_words
 from .tracking import check_tracking
 
 PREDICTED = (*HEADER[:6], "score")  # the columns of predicted boxes
@@ -38,9 +39,9 @@ class Listed:
         """Return a line on how many people were found."""
         if not self.rows:
             return f"{self.video}: nobody; the best score is {self.best:.2f}: a lower --person-score would count it"
-        count, seconds = len({row[7] for row in self.rows}), len({row[1] for row in self.rows})
-        people = "1 person" if count == 1 else f"{count} people"
-        return f"{self.video}: {people}; boxes: {len(self.rows)}, seconds: {seconds}; {self.table}"
+        people, seconds = {row[7] for row in self.rows}, {row[1] for row in self.rows}
+        counts = f"{in_words(len(people))}; boxes: {len(self.rows)}, seconds: {len(seconds)}"
+        return f"{self.video}: {counts}; {self.table}"
 
 
 def list_people(
