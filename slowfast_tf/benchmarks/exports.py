@@ -134,8 +134,8 @@ def section(plan: cross_validation.Plan, top1: float, results: Sequence[ExportRe
         "",
         f"    {command}",
         "",
-        f"The networks of the cross-validation of `{plan.name}` (folds: {plan.folds}, seeds: {plan.seeds}), exported and"
-        " tested on the clips of their fold, which they have not seen. Int8 takes its scales from"
+        f"The networks of the cross-validation of `{plan.name}` (folds: {plan.folds}, seeds: {plan.seeds}), exported"
+        " and tested on the clips of their fold, which they have not seen. Int8 takes its scales from"
         f" {CALIBRATION} training clips. Differences are in points, with a 95% interval (Student's t over folds).",
         f"{core_count()} threads, {cpu_name()}.",
         "",

@@ -159,11 +159,8 @@ def test_a_loss_that_is_no_number_stops_the_run(in_process, videos, tmp_path):
 
 
 @pytest.mark.slow
-def test_multigrid(videos, tmp_path, eager):
-    """From clips of a quarter of the frames to full ones, and tested with full ones after every epoch.
-
-    Without graphs: each shape would need its own.
-    """
+def test_multigrid(videos, tmp_path):
+    """From clips of a quarter of the frames to full ones, and tested with full ones after every epoch."""
     overrides = ["model.frames=4", "model.stride=8", SLOW, "train.multigrid=true"]
     overrides += ["train.schedule=steps", "train.step_epochs=[1]", "train.step_rates=[0.1]", "train.epochs=2"]
     overrides += ["train.batch_size=1", "train.precise_batchnorm=2", "export=[]"]
