@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from slowfast_tf import ablate, benchmark, config, cross_validate, runtime
+from slowfast_tf.benchmarks import exports
 from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation.scores import load_scores
 
@@ -51,10 +52,8 @@ def test_mistakes_of_cross_validation(words, message, tmp_path, monkeypatch):
 def test_folds_and_rows(tmp_path, configure, eager, capsys, monkeypatch):
     """Two folds of two rows. What is done is not trained again; the network without a change is trained once.
 
-    Of the exports, the smallest: each file takes half a minute, and tests/exporting has them all.
+    Of the exported forms, one: tests/exporting has them all.
     """
-    from slowfast_tf.benchmarks import exports
-
     monkeypatch.setattr(exports, "FORMATS", {"ONNX, int8": exports.FORMATS["ONNX, int8"]})
     configure("data.fold=[0,2]", "train.keep=last", "test.clips=1", "test.crops=1").save(tmp_path / "tiny.json")
     words = ["--config", str(tmp_path / "tiny.json"), "--seeds", "1"]
