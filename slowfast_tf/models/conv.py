@@ -69,6 +69,8 @@ class Conv3D(Layer):
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
+        if workarounds.float32_is_safer(self.kernel_size, self.strides, x):
+            return tf.cast(self.call(tf.cast(x, tf.float32)), x.dtype)
         kernel = tf.cast(self.kernel, x.dtype)
         trained = self.bias is None
         flat_in_space = self.kernel_size[0] > 1 and self.kernel_size[1:] == self.strides[1:] == (1, 1)

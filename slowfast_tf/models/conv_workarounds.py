@@ -47,6 +47,18 @@ def same_is_safe(shape: tf.TensorShape, pads: list[int], dilation: int) -> bool:
     return dilation == 1 and all(n is None or n > 2 * pad for n, pad in zip(shape[1:], pads))
 
 
+def float32_is_safer(kernel_size: tuple[int, ...], strides: tuple[int, ...], x: tf.Tensor) -> bool:
+    """Return whether a bfloat16 convolution should go through float32: if its output is one pixel wide.
+
+    On a CPU with AMX, oneDNN's strided bfloat16 convolution then reads memory that nothing has written, unless the
+    output is also about as low: of `[4, 20, 4, 64]` with a kernel of 3 and a stride of 2 it returns 1e35 or NaN, of 2-D
+    and 3-D alike. A graph with an unknown width cannot be helped; only frames of at most 64 pixels get that narrow.
+    """
+    width, stride = x.shape[3], strides[2]
+    # Padding of kernel // 2 on both sides: the output has ceil(width / stride) pixels.
+    return x.dtype == tf.bfloat16 and width is not None and 1 < stride and kernel_size[2] > 1 and width <= stride
+
+
 def conv2d_is_better(kernel_size: tuple[int, ...], time_stride: int, dilation: int, trained: bool) -> bool:
     """Return whether a convolution that may run as Conv3D should run as Conv2D.
 

@@ -71,6 +71,20 @@ def test_convolution_gradients_in_bfloat16(kernel, strides, dilation, lowering, 
         assert error(rounded, exact) < 0.1  # a CPU without bfloat16 may add up in it
 
 
+@pytest.mark.parametrize("lowering", ["conv3d", "conv2d"])
+@pytest.mark.parametrize("kernel", [(1, 3, 3), (5, 7, 7)])
+def test_narrow_frames_in_bfloat16(kernel, lowering):
+    """Frames of two columns give one column; bfloat16 differs from float32 by its rounding alone."""
+    x = noise(2, 4, 18, 2, 16)
+    exact, rounded = (Conv3D(8, kernel, (1, 2, 2), lowering=lowering, dtype=dtype) for dtype in ("float32", "bfloat16"))
+    for layer in (exact, rounded):
+        layer.build(x.shape)
+        layer.set_weights([noise(*kernel, 16, 8, seed=1)])
+    expected, found = exact(x), rounded(tf.cast(x, tf.bfloat16))
+    assert found.dtype == tf.bfloat16 and found.shape == expected.shape == (2, 4, 9, 1, 8)
+    assert error(tf.cast(found, tf.float32), expected) < 0.05
+
+
 @pytest.mark.legacy
 @pytest.mark.parametrize("kernel, strides, dilation", CONVOLUTIONS)
 def test_convolution_is_pytorchs(kernel, strides, dilation):
