@@ -1,11 +1,18 @@
-"""The documentation builds, and every link and cross-reference in it leads somewhere."""
+"""The documentation builds, and every link, cross-reference, key and option in it exists."""
 
+import dataclasses
+import importlib
 import pathlib
 import pkgutil
 import re
 import shutil
 import subprocess
 import sys
+
+import pytest
+
+from slowfast_tf.config.schema import Config
+from slowfast_tf.models.spec import SlowFastSpec
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -86,3 +93,32 @@ def test_paths_exist():
     named = {(page, path) for page in pages for path in re.findall(r"\bslowfast_tf/[\w/]+\.py\b", page.read_text())}
     missing = [f"{page.relative_to(ROOT)}: {path}" for page, path in sorted(named) if not (ROOT / path).is_file()]
     assert named and not missing, "\n".join(["", *missing])
+
+
+def configuration_keys():
+    """Return every key of a configuration, such as "seed" and "train.epochs"."""
+    keys = {f"model.{field.name}" for field in dataclasses.fields(SlowFastSpec)} - {"model.views"}
+    for name, field in Config.model_fields.items():
+        section = getattr(field.annotation, "model_fields", None)
+        keys |= {f"{name}.{key}" for key in section} if section else {name}
+    return keys
+
+
+def options_of(command, capsys):
+    """Return the options that the help of a command lists."""
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"slowfast_tf.{command}").main(["--help"])
+    return set(re.findall(r"--[\w-]+", capsys.readouterr().out.partition("example")[0]))
+
+
+def test_pyslowfast_options_have_equivalents(capsys):
+    """What the page calls an option's equivalent here is a key of a configuration, or an option of a command."""
+    text = (ROOT / "docs" / "pyslowfast.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
+    rows = [row for row in rows if len(row) == 3 and row[0].startswith("`")]
+    names = [name for row in rows for name in re.findall(r"`(.+?)`", row[0])]
+    assert len(names) == len(set(names)) > 100
+    here = sorted({name for row in rows for name in re.findall(r"`(.+?)`", row[1])})
+    options = {name: options_of(name, capsys) for name in {entry.split()[0] for entry in here if "--" in entry}}
+    known = configuration_keys() | {f"{command} {option}" for command in options for option in options[command]}
+    assert not [entry for entry in here if entry not in known]
