@@ -105,10 +105,29 @@ def configuration_keys():
 
 
 def options_of(command, capsys):
-    """Return the options that the help of a command lists."""
+    """Return the options that the help of a command, such as "train" or "benchmark input", lists."""
+    module, *rest = command.split()
     with pytest.raises(SystemExit):
-        importlib.import_module(f"slowfast_tf.{command}").main(["--help"])
-    return set(re.findall(r"--[\w-]+", capsys.readouterr().out.partition("example")[0]))
+        importlib.import_module(f"slowfast_tf.{module}").main([*rest, "--help"])
+    return set(re.findall(r"--[\w-]+", capsys.readouterr().out.partition("example:")[0]))
+
+
+def test_commands_exist(capsys):
+    """The commands of pages have these options, and a configuration has the keys that they set."""
+    keys, options, unknown = configuration_keys(), {}, []
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")):
+        text = re.sub(r"\\\n\s*", "", page.read_text())
+        for module, rest in re.findall(r"\bslowfast_tf[. ]([a-z_]+) ([^`\n|]*)", text):
+            if not (ROOT / "slowfast_tf" / f"{module}.py").is_file():
+                continue
+            command = f"{module} {rest.split()[0]}" if module == "benchmark" else module
+            if command not in options:
+                options[command] = options_of(command, capsys)
+            # Apache Beam has the other options of prepare.
+            given = set() if "--runner" in rest else set(re.findall(r"(?<!\S)--[\w-]+", rest))
+            unknown += [f"{page.name}: {command} {option}" for option in given - options[command]]
+        unknown += [f"{page.name}: {key}" for key in re.findall(r"--set '?([a-z][\w.]*)=", text) if key not in keys]
+    assert len(options) > 12 and not unknown
 
 
 def test_pyslowfast_options_have_equivalents(capsys):
