@@ -141,3 +141,26 @@ def test_pyslowfast_options_have_equivalents(capsys):
     options = {name: options_of(name, capsys) for name in {entry.split()[0] for entry in here if "--" in entry}}
     known = configuration_keys() | {f"{command} {option}" for command in options for option in options[command]}
     assert not [entry for entry in here if entry not in known]
+
+
+def test_the_first_lines_of_the_readme(capsys):
+    """They run, on a small network and a video of the tests, and print the name of a class."""
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    files = {"slowfast_8x8_r50_k400": "run", "holiday.mp4": "bars.mp4"}
+    for name, file in files.items():
+        assert block.count(f'"{name}"') == 1
+        block = block.replace(name, str(ROOT / "tests" / "earlier" / file))
+    exec(block, {})
+    assert capsys.readouterr().out.strip() in ("bend", "jump", "turn")
+
+
+def test_links_of_the_readme():
+    """Its files and headings exist. MkDocs checks the links of the other pages."""
+    links = re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", (ROOT / "README.md").read_text())
+    missing = [file for file, _ in links if not (ROOT / file).exists()]
+    for file, heading in links:
+        lines = (ROOT / (file or "README.md")).read_text().splitlines() if heading else []
+        titles = [re.sub(r"[^\w -]", "", line).strip() for line in lines if line.startswith("#")]
+        if heading and heading not in [title.lower().replace(" ", "-") for title in titles]:
+            missing.append(f"{file}#{heading}")
+    assert len(links) > 30 and not missing
