@@ -8,6 +8,7 @@ import json
 from .checkpoints.catalog import catalog, catalog_page, catalog_text
 from .checkpoints.names import FORMS, read_spec
 from .config.comparison import configurations_page
+from .config.reference import keys_page
 from .errors import InputError
 from .files.atomic import write_text
 from .models.cost_table import table
@@ -35,8 +36,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--configurations", metavar="FILE", help="write the published configurations beside ours as Markdown"
     )
+    parser.add_argument("--keys", metavar="FILE", help="write the keys of a configuration as Markdown")
     args = parser.parse_args(argv)
-    pages = [(args.table, table), (args.networks, catalog_page), (args.configurations, configurations_page)]
+    pages = [
+        (args.table, table),
+        (args.networks, catalog_page),
+        (args.configurations, configurations_page),
+        (args.keys, keys_page),
+    ]
     for path, page in pages:
         if path:
             write_text(path, page())

@@ -68,7 +68,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--timeline", metavar="FILE.png", help="write a plot of the scores over time")
     add("--explain", metavar="FILE.mp4", help="write the video with what speaks for the best class, in each pathway")
     add = parser.add_argument_group("detection models").add_argument
-    add("--boxes", metavar="FILE", help="the people of a video, as csv or JSON (docs/detection.md)")
+    add("--boxes", metavar="FILE", help="the people of a video, as csv or JSON (docs/people.md)")
     add("--detector", metavar="NAME", help=f"in place of --boxes: {detectors.FORMS} ({detectors.DEFAULT})")
     add("--person-score", type=float, metavar="SCORE", help="least score of a box (0.5; of --boxes, the model's own)")
     add("--output", metavar="DIR", default="detections", help="where to write (%(default)s)")

@@ -1,11 +1,18 @@
-"""The documentation builds, and every link and cross-reference in it leads somewhere."""
+"""The documentation builds, and every link, cross-reference, key and option in it exists."""
 
+import dataclasses
+import importlib
 import pathlib
 import pkgutil
 import re
 import shutil
 import subprocess
 import sys
+
+import pytest
+
+from slowfast_tf.config.schema import Config
+from slowfast_tf.models.spec import SlowFastSpec
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -86,3 +93,74 @@ def test_paths_exist():
     named = {(page, path) for page in pages for path in re.findall(r"\bslowfast_tf/[\w/]+\.py\b", page.read_text())}
     missing = [f"{page.relative_to(ROOT)}: {path}" for page, path in sorted(named) if not (ROOT / path).is_file()]
     assert named and not missing, "\n".join(["", *missing])
+
+
+def configuration_keys():
+    """Return every key of a configuration, such as "seed" and "train.epochs"."""
+    keys = {f"model.{field.name}" for field in dataclasses.fields(SlowFastSpec)} - {"model.views"}
+    for name, field in Config.model_fields.items():
+        section = getattr(field.annotation, "model_fields", None)
+        keys |= {f"{name}.{key}" for key in section} if section else {name}
+    return keys
+
+
+def options_of(command, capsys):
+    """Return the options that the help of a command, such as "train" or "benchmark input", lists."""
+    module, *rest = command.split()
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"slowfast_tf.{module}").main([*rest, "--help"])
+    return set(re.findall(r"--[\w-]+", capsys.readouterr().out.partition("example:")[0]))
+
+
+def test_commands_exist(capsys):
+    """The commands of pages have these options, and a configuration has the keys that they set."""
+    keys, options, unknown = configuration_keys(), {}, []
+    for page in (ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")):
+        text = re.sub(r"\\\n\s*", "", page.read_text())
+        for module, rest in re.findall(r"\bslowfast_tf[. ]([a-z_]+) ([^`\n|]*)", text):
+            if not (ROOT / "slowfast_tf" / f"{module}.py").is_file():
+                continue
+            command = f"{module} {rest.split()[0]}" if module == "benchmark" else module
+            if command not in options:
+                options[command] = options_of(command, capsys)
+            # Apache Beam has the other options of prepare.
+            given = set() if "--runner" in rest else set(re.findall(r"(?<!\S)--[\w-]+", rest))
+            unknown += [f"{page.name}: {command} {option}" for option in given - options[command]]
+        unknown += [f"{page.name}: {key}" for key in re.findall(r"--set '?([a-z][\w.]*)=", text) if key not in keys]
+    assert len(options) > 12 and not unknown
+
+
+def test_pyslowfast_options_have_equivalents(capsys):
+    """What the page calls an option's equivalent here is a key of a configuration, or an option of a command."""
+    text = (ROOT / "docs" / "pyslowfast.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
+    rows = [row for row in rows if len(row) == 3 and row[0].startswith("`")]
+    names = [name for row in rows for name in re.findall(r"`(.+?)`", row[0])]
+    assert len(names) == len(set(names)) > 100
+    here = sorted({name for row in rows for name in re.findall(r"`(.+?)`", row[1])})
+    options = {name: options_of(name, capsys) for name in {entry.split()[0] for entry in here if "--" in entry}}
+    known = configuration_keys() | {f"{command} {option}" for command in options for option in options[command]}
+    assert not [entry for entry in here if entry not in known]
+
+
+def test_the_first_lines_of_the_readme(capsys):
+    """They run, on a small network and a video of the tests, and print the name of a class."""
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    files = {"slowfast_8x8_r50_k400": "run", "holiday.mp4": "bars.mp4"}
+    for name, file in files.items():
+        assert block.count(f'"{name}"') == 1
+        block = block.replace(name, str(ROOT / "tests" / "earlier" / file))
+    exec(block, {})
+    assert capsys.readouterr().out.strip() in ("bend", "jump", "turn")
+
+
+def test_links_of_the_readme():
+    """Its files and headings exist. MkDocs checks the links of the other pages."""
+    links = re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", (ROOT / "README.md").read_text())
+    missing = [file for file, _ in links if not (ROOT / file).exists()]
+    for file, heading in links:
+        lines = (ROOT / (file or "README.md")).read_text().splitlines() if heading else []
+        titles = [re.sub(r"[^\w -]", "", line).strip() for line in lines if line.startswith("#")]
+        if heading and heading not in [title.lower().replace(" ", "-") for title in titles]:
+            missing.append(f"{file}#{heading}")
+    assert len(links) > 30 and not missing

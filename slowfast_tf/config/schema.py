@@ -46,6 +46,8 @@ def _is_optimizer(value: Any) -> Any:
 class Model(Section):
     """The network: a preset, and any field of `slowfast_tf.SlowFastSpec` to change in it.
 
+    preset: a network of `slowfast_tf.PRESETS`, such as "slowfast_8x8_r50".
+
     The data set gives the number and the names of the classes, and the section `test` the views. A trained model keeps
     all of it, and `evaluate` follows the model.
     """
@@ -66,19 +68,20 @@ class Data(Section):
     service: address of a tf.data service that reads the training records, such as "grpc://host:5000".
     fold: [K, N] for cross-validation: of N folds of the training videos, fold K (from 0) is "val" and the others are
         "train". The data set's own "val" is not read.
-    groups: regular expression for a part of a video's id that names its group, such as a person or a scene, for
-        example "_(s[0-9]+)". Groups are not divided between folds.
+    groups: regular expression for the part of a video's id that names its group, such as a person or a scene. Folds
+        do not divide groups.
     crop_size: height and width of a training crop, in pixels.
-    short_sides: range of the shorter side that a training video is resized to.
+    short_sides: range of the shorter side that a training video is resized to, in pixels.
     short_side_draw: distribution of the shorter side: "uniform", or "inverse" (its inverse is uniform, as for
         Charades and AVA).
     flip: mirror half of the training clips; turn it off if left and right are classes.
     color_jitter: strength of changes of brightness, contrast and saturation (0: none; 0.4 is usual).
-    rand_augment_layers, rand_augment_magnitude: operations of RandAugment per clip (0: none; 2 is usual), and their
-        strength, 0 to 10. Some move pixels, so they do not work with boxes or optical flow.
+    rand_augment_layers: operations of RandAugment per clip (0: none; 2 is usual). Some move pixels, so they do not
+        work with boxes or optical flow.
+    rand_augment_magnitude: strength of these operations.
     random_erasing: probability of noise over a rectangle (0: never; 0.25 is usual).
-    mixup, cutmix: alpha of mixup and CutMix between the clips of a batch (0: none; 0.8 and 1 are usual). If both
-        are above 0, each applies to half of the batches.
+    mixup: alpha of mixup between the clips of a batch (0: none; 0.8 is usual).
+    cutmix: alpha of CutMix (0: none; 1 is usual). If both are above 0, each applies to half of the batches.
     """
 
     dataset: Annotated[str, pydantic.AfterValidator(_is_dataset)]
@@ -136,24 +139,27 @@ class Data(Section):
 class Train(Section):
     """Optimization; the defaults are the paper's for Kinetics.
 
+    epochs: passes over the training videos.
     batch_size: clips per step, over all devices.
     learning_rate: the peak learning rate, for a batch of `learning_rate_batch` clips.
     learning_rate_batch: both rates are multiplied by batch_size / learning_rate_batch; null: not scaled.
-    warmup_epochs, warmup_learning_rate: length of the linear warm-up, and the rate it starts at.
+    warmup_epochs: length of the linear warm-up.
+    warmup_learning_rate: the rate at which the warm-up starts.
     schedule: "cosine" (half a period) or "steps".
-    step_epochs, step_rates: epochs at which the rate changes, and its factor of learning_rate from then on.
+    step_epochs: epochs at which the rate changes, for schedule "steps".
+    step_rates: factor of learning_rate from each of these epochs on.
     multigrid: small clips in large batches first, for fewer steps (arXiv 1912.00998); epochs, step_epochs and
         batch_size are those of the run without multigrid; the run then takes 1.5 times the epochs.
     optimizer: "sgd", with Nesterov momentum, or "adamw"; or any optimizer registered with Keras, as
-        {"class_name": "Addons>LAMB", "config": {...}}: its config may override the learning rate
-        and gives all other settings.
-    momentum: of SGD; beta_1 of AdamW.
-    weight_decay: of all weights except BatchNorm's; SGD adds it to the gradient.
+        {"class_name": "Addons>LAMB", "config": {...}}. Its config has all settings but the learning rate, which it may
+        override.
+    momentum: momentum of SGD, or beta_1 of AdamW.
+    weight_decay: weight decay of all weights except BatchNorm's; SGD adds it to the gradient.
     clip_norm: maximum global norm of the gradients; null: no limit.
     gradient_accumulation: number of parts that each device splits its clips of a step into, to save memory.
     ema_decay: decay of the running average of the weights that is tested and saved (0: none; 0.9999 is usual).
     precise_batchnorm: training batches that give BatchNorm's statistics before each validation (0: none).
-    label_smoothing: as Keras has it.
+    label_smoothing: label smoothing, as in Keras' cross-entropies (0: none; 0.1 is usual).
     class_weights: "balanced" weighs each class by the inverse of its number of training videos (scikit-learn's rule);
         null: all clips count the same.
     keep: the epoch whose model is kept as the best, by its validation: highest "top1", "macro_f1" (the mean F1 of the
@@ -161,7 +167,7 @@ class Train(Section):
         if the validation videos also test the network, as in cross-validation. null: "top1", or "pr_auc" for several
         labels.
     patience: stop after this number of epochs without a better one; null: train all epochs.
-    precision: a Keras dtype policy.
+    precision: dtype policy of Keras.
     synchronize_batchnorm: compute BatchNorm statistics over all devices, not per device.
     init: path or name of a model to start from (see `slowfast_tf.load`); its classifier is left out if the number of
         classes differs.
@@ -248,7 +254,7 @@ class Prepare(Section):
     """How `slowfast_tf.prepare` stores videos.
 
     short_side: the shorter side that larger frames are scaled down to, in pixels.
-    quality: of the JPEG images.
+    quality: quality of the JPEG images.
     frame_rate: frames per second; null: the video's own rate.
     shards: files per split; null: files of about 150 MB.
     flow: also store optical flow, which can be the Fast pathway's input.
@@ -262,8 +268,11 @@ class Prepare(Section):
 
 
 class Config(Section):
-    """A run. `seed` seeds every random draw; `export` lists the formats to export at the end.
+    """A run.
 
+    name: name of the run; the work directory is runs/NAME by default.
+    seed: seed of every random draw.
+    export: formats to export at the end.
     plugins: modules that register classes with Keras or TensorFlow, such as "tensorflow_addons".
     """
 

@@ -20,52 +20,56 @@ class SlowFastSpec:
     stride of `stride` = tau raw frames, the Fast pathway alpha * T frames at a stride of tau / alpha.
 
     The network:
-        pathways: `("slow", "fast")`, `("slow",)` or `("fast",)`.
+        pathways: "slow", "fast" or both.
         depth: 10, 18, 50 or 101; bottleneck blocks at every depth (one in each of res2 to res5 at 10, two at 18).
-        fast_depth: of the Fast pathway, or None for the same (50 beside 101 in one network of MMAction2).
+        fast_depth: depth of the Fast pathway; None: the same (MMAction2 has a network of 101 and 50).
         width: channels of the Slow pathway's first convolution (64 in the paper).
-        frames, stride, alpha: T, tau and alpha.
+        frames: T, the frames of the Slow pathway.
+        stride: tau, the raw frames from one frame of the Slow pathway to the next.
+        alpha: frames of the Fast pathway for each frame of the Slow one.
         beta_inv: 1 / beta; the Fast pathway has a `beta_inv`-th of the Slow one's channels, rounded.
         lateral: Fast to Slow connection: time-strided convolution "conv" (the paper's choice), "sample",
             "channel_concat" and "channel_sum" (time-to-channel), or "none".
         lateral_kernel: kernel size of "conv" in time (5; 7 in the published R50 models of alpha 4).
         lateral_norm: whether BatchNorm and ReLU follow "conv" (False: the bare form of MMAction2).
-        slow_kernels, fast_kernels: kernel size in time of conv1 and res2 to res5 (Table 1).
-        res4_temporal_blocks: how many blocks of res4 have that kernel, the others having 1 (0: all of
-            them; 6 in the paper's R101).
-        fast_res4_temporal_blocks: of the Fast pathway, or None for the same number.
+        slow_kernels, fast_kernels: kernel sizes in time of conv1 and res2 to res5 of the pathway (Table 1).
+        res4_temporal_blocks: number of res4's blocks with that kernel; the others have 1 (0: all; 6 in the paper's
+            R101).
+        fast_res4_temporal_blocks: the same number for the Fast pathway; None: as in the Slow one.
         nonlocal_kind: "none", "dot_product" or "softmax"; non-local blocks go into the Slow pathway.
-        nonlocal_blocks: for res2 to res5, after which blocks (from 0) one stands.
-        nonlocal_pool: by how much time, height and width of keys and values are max-pooled. (2, 2, 2) in PySlowFast's
-            networks for AVA and Kinetics-600.
-        nonlocal_pool_last: whether they are pooled after their convolutions (MMAction2), not before (PySlowFast).
-        slow_input: what the Slow pathway sees: "rgb" or, of a Slow-only network, "flow" (2 channels; MMAction2).
-        fast_input: what the Fast pathway sees (Table 5c): "rgb", "half" (RGB at half the height and width,
-            rounded up), "gray" (1 channel), "difference" (of neighbouring gray frames, 1 channel: what
-            the published 34.2 G needs) or "flow" (2 channels).
+        nonlocal_blocks: the blocks of res2 to res5, from 0, that a non-local block follows.
+        nonlocal_pool: factors by which time, height and width of keys and values are max-pooled; 2, 2, 2 in
+            PySlowFast's networks for AVA and Kinetics-600.
+        nonlocal_pool_last: whether keys and values are pooled after their convolutions (MMAction2), not before
+            (PySlowFast).
+        slow_input: input of the Slow pathway: "rgb" or, in a Slow-only network, "flow" (2 channels; MMAction2).
+        fast_input: input of the Fast pathway (Table 5c): "rgb", "half" (RGB at half the height and width, rounded
+            up), "gray" (1 channel), "difference" (between neighboring gray frames, 1 channel, as the published 34.2 G
+            implies) or "flow" (2 channels).
         head: "pool" (a label for the clip, Table 1) or "roi" (labels for boxes, section 5, by RoIAlign; res5 has
             spatial stride 1).
-        roi_aligned: of head "roi", where pixel centres lie: at a half, or (False: PySlowFast's published models,
-            PyTorchVideo) not.
-        roi_bins: of head "roi", bins of a box in height and in width (7 in the paper; 8 in MMAction2).
-        roi_dilation: of head "roi", the dilation in res5 (2 in the paper; 1 in MMAction2).
-        roi_time: of head "roi", how features are pooled over time: "mean" (the paper) or "max".
-        roi_context: of head "roi", whether the features of the whole picture stand beside those of the box.
-        roi_hidden: of head "roi", whether a hidden layer, as wide as the features, comes before the classifier.
-        dropout: rate before the classifier.
+        roi_aligned: for head "roi", whether pixel centers are at one half (False: at whole numbers, as in PySlowFast's
+            published models and PyTorchVideo).
+        roi_bins: for head "roi", bins of a box in height and in width (7 in the paper; 8 in MMAction2).
+        roi_dilation: for head "roi", the dilation in res5 (2 in the paper; 1 in MMAction2).
+        roi_time: for head "roi", the pooling of features over time: "mean" (the paper) or "max".
+        roi_context: for head "roi", whether the features of the whole frame are concatenated to those of the box.
+        roi_hidden: for head "roi", whether a hidden layer, as wide as the features, precedes the classifier.
+        dropout: dropout rate before the classifier.
         num_classes: outputs of the classifier.
 
     The protocol (`slowfast_tf.load` gives it back, so that evaluation, prediction and export need nothing else):
-        frame_rate: frames a second that `stride` counts (30 for Kinetics): from a video of another rate, more or fewer
-            raw frames are skipped. None counts the frames of each video, whatever its rate.
-        frame_index: how the frames of a clip are taken: "strided" (the paper, MMAction2) or "linspace" (PySlowFast,
-            PyTorchVideo) from T * tau raw frames; "segments" spreads them over the whole video, one from the middle
-            of each of alpha * T equal parts (PySlowFast on Something-Something).
+        frame_rate: frames per second that `stride` counts (30 for Kinetics): a clip spans the same time in videos of
+            all rates. None: `stride` counts the frames of each video, whatever its rate.
+        frame_index: which frames of T * tau raw ones a clip has: "strided" (the paper, MMAction2) or "linspace"
+            (PySlowFast, PyTorchVideo). "segments" has the middle one of each of alpha * T equal parts of the whole
+            video (PySlowFast on Something-Something).
         views: see `Views`. A detection network has one view, the whole frame around each key frame, whatever is given.
         person_score: least score of a person detector's box that counts, in training and testing (head "roi";
             PySlowFast: 0.8 for SlowFast, 0.9 for Slow-only).
         crop_size: height and width in pixels of a test crop; the shorter side is resized to it.
-        mean, std: of each input channel, on a 0..1 scale; applied as (x - mean) / std.
+        mean: mean of each input channel, on a 0..1 scale.
+        std: standard deviation of each input channel; the input is (x - mean) / std.
         channel_order: "rgb" or "bgr".
         activation: "softmax" (one label a clip) or "sigmoid" (any number): from logits to scores.
         labels: class names, or empty.

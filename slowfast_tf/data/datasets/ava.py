@@ -244,7 +244,7 @@ def _pictures(root: pathlib.Path) -> _Pictures:
         if (root / name).is_dir():
             return _Pictures(root / name, first, None, files.find_videos(root / name))
     names = ", ".join((*FRAMES, *FILMS))
-    raise InputError(f"none of the directories {names} is in {root}; see docs/datasets.md for what each holds")
+    raise InputError(f"none of the directories {names} is in {root}; docs/published_datasets.md describes each")
 
 
 class _Lists:
