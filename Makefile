@@ -3,14 +3,19 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint
+.PHONY: demo test test-all lint
 
 demo: .venv/installed
 	$(BIN)/python -m slowfast_tf.train --config configs/demo.json
 
 # Three processes of about 2 GB: more than cores, since tests wait for processes of their own.
+PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
 test: .venv/installed-test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-all: .venv/installed-test
+	$(PYTEST)
 
 lint: .venv/installed-test
 	$(BIN)/codespell

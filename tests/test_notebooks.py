@@ -9,7 +9,8 @@ import pytest
 
 NOTEBOOKS = sorted(pathlib.Path(__file__).parents[1].glob("notebooks/*.ipynb"))
 LARGEST = 1_500_000  # bytes
-# What the last line must say at least: accuracy where guessing has 0.25 (the second: 0.5), and mAP of boxes.
+# What the last line of a saved one must say at least: accuracy where guessing has 0.25 (the second: 0.5), and mAP of
+# boxes.
 BOUNDS = {
     "1_quick_start": 0.5,
     "2_fine_tune": 0.7,
@@ -61,22 +62,19 @@ def test_there_are_five():
 
 @pytest.mark.slow
 def test_runs_from_a_clean_kernel(saved, path, tmp_path, monkeypatch):
-    """The first as it is; of the others every cell, on fewer videos and for fewer epochs."""
-    whole = path == NOTEBOOKS[0]
+    """Every cell, on fewer videos and for fewer epochs than what is saved."""
     for cell in saved.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            if not whole:
-                for long, short in SHORTER.items():
-                    cell.source = re.sub(long, short, cell.source)
+            for long, short in SHORTER.items():
+                cell.source = re.sub(long, short, cell.source)
     here, scratch = tmp_path / "here", tmp_path / "scratch"
     here.mkdir()
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))  # which the kernel inherits
     resources = {"metadata": {"path": str(here)}}
     nbclient.NotebookClient(saved, timeout=900, kernel_name="python3", resources=resources).execute()
-    figure = final(saved)
-    assert figure >= BOUNDS[path.stem] or not whole
+    assert 0 <= final(saved) <= 1
     assert not list(here.iterdir()), "a notebook writes to a directory of its own"
 
 
