@@ -64,7 +64,8 @@ def test_gradient_step(tmp_path):
         nesterov=True,
     )
     rng = np.random.default_rng(0)
-    fast = rng.normal(size=(4, 8, 64, 64, 3)).astype("float32")
+    # Few pixels: where a sum of float32 falls on either side of a ReLU, gradients differ by percents.
+    fast = rng.normal(size=(4, 8, 32, 32, 3)).astype("float32")
     slow, labels = fast[:, ::4], np.array([0, 1, 2, 3])
     network.train()
     loss = torch.nn.functional.cross_entropy(
