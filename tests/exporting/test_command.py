@@ -47,6 +47,7 @@ for form, name, more in jobs:
 """
 
 
+@pytest.mark.slow
 def test_processes_write_the_same(saved, files, videos, tmp_path):
     """Two processes at once; TensorFlow numbers functions and nodes throughout a process.
 

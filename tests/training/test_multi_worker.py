@@ -159,6 +159,7 @@ for name, strategy, synchronize in ("one", one, "true"), ("two", two, "true"), (
 """
 
 
+@pytest.mark.slow
 def test_replicas_do_what_one_device_does(videos, tmp_path):
     """With synchronised BatchNorm one step gives the same weights, statistics and figures of a test, to 1e-4; without,
     others."""
