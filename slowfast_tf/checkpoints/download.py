@@ -9,16 +9,11 @@ import re
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 
 import tqdm
 
 from ..errors import InputError
-
-try:
-    import fcntl
-except ImportError:  # Windows, where processes do not wait for each other
-    fcntl = None
+from ..files.lock import hold
 
 
 def download(address: str, path: pathlib.Path) -> None:
@@ -33,32 +28,12 @@ def download(address: str, path: pathlib.Path) -> None:
     """
     with contextlib.ExitStack() as stack:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_lock(path.with_name(path.name + ".lock")))
+            stack.enter_context(hold(path.with_name(path.name + ".lock")))
         except OSError as error:
             raise InputError(f"cannot write {path.parent}: {error.strerror}; set KERAS_HOME to another one") from error
         if not path.exists():
             _download(address, path)
         _check_hash(address, path)
-
-
-@contextlib.contextmanager
-def _lock(path: pathlib.Path) -> Iterator[None]:
-    """Hold a file that one process can hold at a time, and remove it at the end."""
-    if fcntl is None:
-        yield
-        return
-    while True:
-        with open(path, "w") as file:
-            with contextlib.suppress(OSError):  # some network file systems have no locks
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if not os.fstat(file.fileno()).st_nlink:  # the last holder has removed it in the meantime
-                continue
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-            return
 
 
 def _download(address: str, path: pathlib.Path) -> None:

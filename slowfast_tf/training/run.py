@@ -6,6 +6,7 @@ import sys
 import time
 
 import keras
+import tensorflow as tf
 
 from .. import plugins
 from ..config import Config
@@ -15,6 +16,7 @@ from ..evaluation.report import plots
 from ..evaluation.run import Outputs, evaluate
 from ..exporting import saved_model
 from ..files.atomic import write_text
+from ..files.lock import hold
 from ..models.slowfast import SlowFast, load_model
 from . import losses, optimizers, schedules, strategies
 from .checkpointing import Checkpoints, latest_checkpoint
@@ -40,17 +42,26 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
         The result; None for all workers but the chief.
 
     Raises:
-        InputError: if data or a starting checkpoint is missing or does not fit, or `workdir` holds another run.
+        InputError: if data or a starting checkpoint is missing or does not fit, `workdir` holds another run, or another
+            process is training there.
         RunError: if the loss is not finite, or the run was interrupted.
 
     Example:
         >>> result = train(config.load("configs/demo.json"), pathlib.Path("runs/demo"))
         >>> result.metrics["top1"]
     """
-    started = time.time()
     check_workdir(workdir, settings)
     strategy = strategies.from_environment()
-    chief = strategies.is_chief(strategy)
+    if not strategies.is_chief(strategy):
+        return _train(settings, workdir, strict, strategy, chief=False)
+    with hold(workdir / ".lock", wait=False):
+        return _train(settings, workdir, strict, strategy, chief=True)
+
+
+def _train(
+    settings: Config, workdir: pathlib.Path, strict: bool, strategy: tf.distribute.Strategy, chief: bool
+) -> Result | None:
+    started = time.time()
     plugins.load_plugins(settings.plugins)
     clips, validation = load_clips(settings, strict, quiet=not chief)
     strategies.check_batch(strategy, settings.train)

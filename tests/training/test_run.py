@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import pathlib
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from slowfast_tf import config, runtime, train
 from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.errors import InputError
+from slowfast_tf.files.lock import hold
 from slowfast_tf.training import run
 from slowfast_tf.training.run import build
 from slowfast_tf.training.workdir import check_workdir
@@ -145,6 +147,17 @@ def test_another_configuration_does_not_overwrite_a_run(whole, in_process, video
     code, _, error = in_process(videos, workdir, "seed=5")
     assert code == 2 and error.count("\n") == 1 and "(seed: 0 there, 5 here); choose another --workdir" in error
     assert (workdir / "model.keras").read_bytes() == before
+
+
+def test_two_runs_in_one_work_directory(configure, tmp_path):
+    """The second one is refused before it reads a video; the files of the first stay."""
+    with hold(tmp_path / "run/.lock"):
+        with pytest.raises(InputError, match=f"run is in use by process {os.getpid()} on .*; wait until it ends"):
+            run.train(configure("data.root=nowhere"), tmp_path / "run")
+        assert os.listdir(tmp_path / "run") == [".lock"]
+    with pytest.raises(InputError, match="nowhere"):
+        run.train(configure("data.root=nowhere"), tmp_path / "run")
+    assert not os.listdir(tmp_path)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(in_process, videos, tmp_path):
