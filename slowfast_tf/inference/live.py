@@ -46,7 +46,7 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
     """Score the latest clip of a camera or a stream, again and again.
 
     One thread reads and another scores, so a network slower than the stream leaves clips out and does not fall
-    behind. If decoding is slower than the stream, frames are left out until a key frame. Memory holds one clip.
+    behind. If decoding is slower than a live stream, frames are skipped until a key frame. Memory holds one clip.
 
     Args:
         predictor: a `slowfast_tf.inference.Predictor` of a network with head "pool".
