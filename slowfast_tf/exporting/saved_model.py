@@ -50,7 +50,7 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
         RunError: if the folded network differs.
 
     Example:
-        >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=Views(1, 1))
+        >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=Views(1, 1))  # doctest: +SKIP
     """
     if pathlib.Path(path).exists():
         raise InputError(f"{path} exists already; choose another place or remove it", argument="output")

@@ -60,7 +60,7 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
         VideoError: if the source cannot be opened or holds no frame, and after 10 seconds of silence.
 
     Example:
-        >>> for moment in watch(Predictor(model), "rtsp://192.168.1.20/stream"):
+        >>> for moment in watch(Predictor(model), "rtsp://192.168.1.20/stream"):  # doctest: +SKIP
         ...     print(moment.line(3))
     """
     spec = predictor.spec

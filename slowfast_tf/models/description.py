@@ -25,7 +25,7 @@ def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, .
         InputError: if there is no such file, or it holds no model of this package.
 
     Example:
-        >>> read_saved_spec("runs/demo")[0].frames
+        >>> read_saved_spec("runs/demo")[0].frames  # doctest: +SKIP
         2
     """
     path = pathlib.Path(path)
@@ -125,6 +125,10 @@ def as_text(name: str, spec: SlowFastSpec, size: int) -> str:
 
     Raises:
         ValueError: if the network cannot take an input of that size.
+
+    Example:
+        >>> print(as_text("SlowFast", get_spec("slowfast_8x8_r50"), 256).splitlines()[-1])
+        total         34,566,488  65.709 G
     """
     about = describe(spec, size)
     return "\n".join(

@@ -119,8 +119,8 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
         InputError: for a missing file, or one that holds no model of this package.
 
     Example:
-        >>> model = slowfast_tf.load("runs/demo")
-        >>> model.spec.labels[:2]
+        >>> model = slowfast_tf.load("runs/demo")  # doctest: +SKIP
+        >>> model.spec.labels[:2]  # doctest: +SKIP
         ('circle_left', 'circle_right')
     """
     path = pathlib.Path(remote.fetch_file(str(path)) if remote.is_remote(path) else path)
