@@ -22,7 +22,7 @@ def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, .
         The spec, and the fields that the file of an earlier version does not state.
 
     Raises:
-        InputError: if there is no such file, or it holds no model of this package.
+        InputError: if there is no such file, it holds no model of this package, or a newer package wrote it.
 
     Example:
         >>> read_saved_spec("runs/demo")[0].frames  # doctest: +SKIP
@@ -37,6 +37,8 @@ def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, .
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
         return saved_spec(config["config"]["preset"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} holds no network of slowfast_tf ({error}); give a .keras file that it saved"
