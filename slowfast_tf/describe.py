@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--size", type=int, default=256, help="height and width of the input (default: 256)")
+    parser.add_argument("--figure", metavar="FILE.png", help="draw the network: a clip's frames and each stage's size")
     parser.add_argument("--table", metavar="FILE", help="write the cost table of the paper's networks as Markdown")
     parser.add_argument("--networks", metavar="FILE", help="write the table of published networks as Markdown")
     parser.add_argument(
@@ -50,10 +51,19 @@ def main(argv: list[str] | None = None) -> None:
     if any(path for path, _ in pages):
         return
     if args.source is None:
+        if args.figure:
+            raise InputError("--figure draws one network; give its name or file")
         print(json.dumps(catalog(), indent=2) if args.json else catalog_text())
         return
     spec = read_spec(args.source)
     try:
+        if args.figure:
+            # Here, since Matplotlib takes half a second.
+            from .inference.plots import save_figure
+            from .models.figure import network_figure
+
+            save_figure(network_figure(spec, args.size), args.figure)
+            return
         print(json.dumps(describe(spec, args.size), indent=2) if args.json else as_text(args.source, spec, args.size))
     except ValueError as error:
         raise InputError(f"--size {args.size}: {error}") from error

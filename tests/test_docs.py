@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import json
 import pathlib
 import pkgutil
 import re
@@ -46,6 +47,35 @@ def test_a_broken_link_is_told(tmp_path):
     (tmp_path / "docs" / "api.md").write_text("# Python\n\n[x](none.md)\n\n[y](index.md#none)\n")
     done = build(tmp_path, tmp_path / "site")
     assert done.returncode == 1 and "none.md" in done.stderr and "#none" in done.stderr
+
+
+def links_in(path):
+    """Return the relative links of a page or a notebook, those of images included."""
+    text = path.read_text()
+    if path.suffix == ".ipynb":
+        text = "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
+    text = re.sub(r"^```.*?^```|`[^`\n]*`", "", text, flags=re.M | re.S)  # code
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+
+
+def anchors_in(path):
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)", path.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_outside_of_the_site():
+    """Files and anchors of relative links. MkDocs checks the pages of the site."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    links = [(page, link) for page in pages for link in links_in(page)]
+    assert len(links) > 40
+    broken = []
+    for page, link in links:
+        target, _, anchor = link.partition("#")
+        path = page.parent / target if target else page
+        if not path.exists() or (anchor and anchor not in anchors_in(path)):
+            broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert not broken, "\n".join(["", *broken])
 
 
 def names_in(text):

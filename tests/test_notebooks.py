@@ -112,10 +112,3 @@ def test_metadata_is_clean(saved):
     assert saved.metadata.kernelspec.name == "python3"
     assert set(saved.metadata) <= {"kernelspec", "language_info"}
     assert all(not cell.metadata for cell in saved.cells)
-
-
-def test_links_lead_somewhere(saved, path):
-    """Links to files of the repository."""
-    for cell in saved.cells:
-        for link in re.findall(r"\]\((?!https?:)([^)#]+)", cell.source) if cell.cell_type == "markdown" else []:
-            assert (path.parent / link).exists(), link

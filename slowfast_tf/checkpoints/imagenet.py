@@ -47,7 +47,8 @@ def inflate_imagenet(path: str | os.PathLike, model: "SlowFast") -> None:
         InputError: for another file or model.
 
     Example:
-        >>> inflate_imagenet("resnet50_weights_tf_dim_ordering_tf_kernels.h5", SlowFast("slow_8x8_r50"))
+        >>> file = "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
+        >>> inflate_imagenet(file, slowfast_tf.SlowFast("slow_8x8_r50"))  # doctest: +SKIP
     """
     spec = model.spec
     if "slow" not in spec.pathways or spec.depth != 50 or spec.width != 64:

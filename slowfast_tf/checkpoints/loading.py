@@ -81,7 +81,7 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
             network fits and no preset is given (`argument` is "preset"), or the activation is unknown ("activation").
 
     Example:
-        >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"))
+        >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"))  # doctest: +SKIP
     """
     path = pathlib.Path(path)
     arrays, config = read_arrays(path)
@@ -139,6 +139,9 @@ def build_model(checkpoint: Checkpoint, num_classes: int | None = None) -> "Slow
 
     Raises:
         InputError: if a parameter is missing, left over or of another shape; it lists names and shapes.
+
+    Example:
+        >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"), num_classes=10)  # doctest: +SKIP
     """
     from ..models.slowfast import SlowFast  # imports TensorFlow, which reading does not need
 
@@ -191,7 +194,16 @@ def _translate(
 
 
 def names(source: ModuleType) -> dict[str, str]:
-    """Return a dictionary from each parameter name of a format to ours."""
+    """Return a dictionary from each parameter name of a format to ours.
+
+    Args:
+        source: the module of a format, such as `slowfast_tf.checkpoints.pyslowfast`.
+
+    Example:
+        >>> from slowfast_tf.checkpoints import pytorchvideo
+        >>> names(pytorchvideo)["blocks.6.proj.weight"]
+        'head/classifier/kernel'
+    """
     table = {}
     for theirs, ours in source.NAMES:
         leaves = source.NORM if ours.endswith("/norm") else source.CONV

@@ -39,8 +39,8 @@ def load(name: str | os.PathLike, compile: bool = False) -> "SlowFast":
             package.
 
     Example:
-        >>> model = slowfast_tf.load("runs/demo")
-        >>> model.spec.labels[:2]
+        >>> model = slowfast_tf.load("runs/demo")  # doctest: +SKIP
+        >>> model.spec.labels[:2]  # doctest: +SKIP
         ('circle_left', 'circle_right')
     """
     name = os.fspath(name)
@@ -97,7 +97,7 @@ def check_name(name: str | os.PathLike, presets: bool = False) -> None:
     Example:
         >>> check_name("slowfast_8x8_r50")
         Traceback (most recent call last):
-        InputError: slowfast_8x8_r50: a preset, which has no weights; the published network is slowfast_8x8_r50_k400
+        slowfast_tf.errors.InputError: slowfast_8x8_r50: a preset, which has no weights; ...slowfast_8x8_r50_k400
     """
     name = os.fspath(name)
     if os.path.exists(name):
@@ -117,7 +117,12 @@ def check_name(name: str | os.PathLike, presets: bool = False) -> None:
 
 
 def is_preset(name: str) -> bool:
-    """Return whether a name means a preset: a path or a published network of that name comes first."""
+    """Return whether a name means a preset: a path or a published network of that name comes first.
+
+    Example:
+        >>> is_preset("slowfast_8x8_r50"), is_preset("slowfast_8x8_r50_k400")
+        (True, False)
+    """
     return name in PRESETS and not os.path.exists(name) and not _published(name)
 
 

@@ -172,7 +172,12 @@ def published_name(name: str) -> str:
 
 
 def recommended() -> dict[str, str]:
-    """Return every name without a publisher, and the key of `MODELS` that it means."""
+    """Return every name without a publisher, and the key of `MODELS` that it means.
+
+    Example:
+        >>> recommended()["slowfast_8x8_r50_k400"]
+        'slowfast_8x8_r50_k400_pyslowfast'
+    """
     short = [
         name.removesuffix(f"_{publisher}") for name in MODELS for publisher in _PUBLISHERS if name.endswith(publisher)
     ]

@@ -13,7 +13,13 @@ WEIGHTS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
 
 def variables(model: "keras.Model") -> dict[str, Any]:
-    """Return the weights of a model by path, such as "slow_res2/block0/a/conv/kernel", in Keras 2 and 3 alike."""
+    """Return the weights of a model by path, such as "slow_res2/block0/a/conv/kernel", in Keras 2 and 3 alike.
+
+    Example:
+        >>> model = slowfast_tf.SlowFast("slowfast_2x16_demo", num_classes=3)
+        >>> variables(model)["head/classifier/bias"].shape
+        TensorShape([3])
+    """
     found = {}
 
     def walk(layer: Any, path: str) -> None:
@@ -43,6 +49,13 @@ def assign(
 
     Raises:
         InputError: if names or shapes differ.
+
+    Example:
+        >>> model = slowfast_tf.SlowFast("slowfast_2x16_demo", num_classes=3)
+        >>> targets = {"bias": variables(model)["head/classifier/bias"]}
+        >>> assign(targets, {"bias": np.ones(3, np.float32)}, {}, "weights.npz")
+        >>> targets["bias"].numpy()
+        array([1., 1., 1.], dtype=float32)
     """
     tensors = dict(tensors)
     for name in [n for n in tensors if n.endswith("/conv/bias") and n not in targets]:
@@ -68,5 +81,10 @@ def assign(
 
 
 def some(names: list[str], most: int = 12) -> str:
-    """Return the first few of many names, for a message."""
+    """Return the first few of many names, for a message.
+
+    Example:
+        >>> some(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -33,7 +33,7 @@ def from_pretrained(name: str) -> "SlowFast":
         InputError: for an unknown name, a failed download, or a file that is not what was published.
 
     Example:
-        >>> model = slowfast_tf.from_pretrained("slowfast_8x8_r50_k400")
+        >>> model = slowfast_tf.from_pretrained("slowfast_8x8_r50_k400")  # doctest: +SKIP
     """
     name = published_name(name)
     known = MODELS[name]
@@ -59,5 +59,10 @@ def from_pretrained(name: str) -> "SlowFast":
 
 
 def converted_copy(name: str) -> pathlib.Path:
-    """Return the path in the cache of the converted copy of a key of `MODELS`."""
+    """Return the path in the cache of the converted copy of a key of `MODELS`.
+
+    Example:
+        >>> converted_copy("slowfast_8x8_r50_k400_pyslowfast").name
+        'slowfast_8x8_r50_k400_pyslowfast.keras'
+    """
     return cache_directory() / f"{name}.keras"

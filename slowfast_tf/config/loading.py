@@ -23,7 +23,12 @@ _MOVED = {"data.frame_rate": "model.frame_rate"}
 
 
 def shipped() -> list[str]:
-    """Return the names of the configurations that come with the package, such as "kinetics400/slowfast_8x8_r50"."""
+    """Return the names of the configurations that come with the package, such as "kinetics400/slowfast_8x8_r50".
+
+    Example:
+        >>> "kinetics400/slowfast_8x8_r50" in shipped()
+        True
+    """
     return sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.rglob("*.json"))
 
 
@@ -85,7 +90,15 @@ def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Config:
 
 
 def overridden(overrides: Iterable[str]) -> set[str]:
-    """Return the keys that overrides set, such as {"model.frame_rate"}."""
+    """Return the keys that overrides set, such as {"model.frame_rate"}.
+
+    Args:
+        overrides: "KEY=VALUE" each, as for `load`.
+
+    Example:
+        >>> overridden(["model.frame_rate=25"])
+        {'model.frame_rate'}
+    """
     keys = (override.partition("=")[0].strip() for override in overrides)
     return {_MOVED.get(key, key) for key in keys}
 

@@ -1,7 +1,7 @@
 """Augment training clips beyond scale, crop and flip, with TensorFlow ops and the same draw for all frames.
 
 The same seed, int `[2]`, gives the same result. The operations and their distributions are those of PySlowFast (AUG
-and MIXUP in its configurations), which follows timm.
+in its configurations), which follows timm. `mixing` mixes the clips of a batch.
 """
 
 import functools
@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from .mixing import Seed, paste
+
 Number: typing.TypeAlias = float | tf.Tensor  # a number or a scalar tensor
-Seed: typing.TypeAlias = tf.Tensor | tuple[int, int]
-Inputs: typing.TypeAlias = dict[str, tf.Tensor]  # one tensor a pathway
 
 _GRAY = (0.299, 0.587, 0.114)
 _FILL = 128.0  # pixels from outside the frame, as in timm
@@ -29,6 +29,10 @@ def color_jitter(clip: tf.Tensor, strength: float, seed: Seed) -> tf.Tensor:
 
     Returns:
         float32 `[T, H, W, 3]`, 0 to 255.
+
+    Example:
+        >>> color_jitter(tf.fill([4, 8, 8, 3], 100.0), strength=0.4, seed=(0, 1)).shape
+        TensorShape([4, 8, 8, 3])
     """
     factors, order = tf.unstack(tf.random.stateless_uniform([2, 3], seed))
     factors = 1 + strength * (2 * factors - 1)
@@ -56,7 +60,8 @@ def rand_augment(clip: tf.Tensor, layers: int, magnitude: float, seed: Seed) -> 
         float32 `[T, H, W, 3]`, 0 to 255. Pixels from outside the frame are gray (128).
 
     Example:
-        >>> clip = rand_augment(tf.cast(frames, tf.float32), layers=2, magnitude=7, seed=(0, 1))
+        >>> rand_augment(tf.fill([4, 8, 8, 3], 100.0), layers=2, magnitude=7, seed=(0, 1)).shape
+        TensorShape([4, 8, 8, 3])
     """
     shape = clip.shape
     seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
@@ -96,18 +101,59 @@ def _operations(clip: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor) -> list[C
 
 
 def brightness(clip: tf.Tensor, factor: Number) -> tf.Tensor:
-    """Multiply a clip by a factor: 0 gives black, 1 the clip."""
+    """Multiply a clip by a factor: 0 gives black, 1 the clip.
+
+    Args:
+        clip: float32 `[T, H, W, C]`, 0 to 255.
+        factor: 0 or more.
+
+    Returns:
+        float32 `[T, H, W, C]`, 0 to 255.
+
+    Example:
+        >>> clip = tf.constant([0.0, 100.0, 200.0, 255.0], shape=[1, 2, 2, 1])
+        >>> tf.reshape(brightness(clip, 0.5), [-1]).numpy()
+        array([  0. ,  50. , 100. , 127.5], dtype=float32)
+    """
     return _to_range(clip * factor)
 
 
 def contrast(clip: tf.Tensor, factor: Number) -> tf.Tensor:
-    """Scale the distance to each frame's mean gray: factor 0 gives that gray, 1 the clip."""
+    """Scale the distance to each frame's mean gray: factor 0 gives that gray, 1 the clip.
+
+    Args:
+        clip: float32 `[T, H, W, 3]`, 0 to 255.
+        factor: 0 or more.
+
+    Returns:
+        float32 `[T, H, W, 3]`, 0 to 255.
+
+    Example:
+        >>> clip = tf.constant([[[[0.0, 100.0, 200.0], [40.0, 40.0, 40.0]]]])
+        >>> contrast(clip, 0.0).numpy()[0, 0].round()
+        array([[61., 61., 61.],
+               [61., 61., 61.]], dtype=float32)
+    """
     mean = tf.tensordot(tf.reduce_mean(clip, [1, 2]), tf.constant(_GRAY), 1)[:, None, None, None]
     return _to_range(clip * factor + mean * (1 - factor))
 
 
 def saturation(clip: tf.Tensor, factor: Number) -> tf.Tensor:
-    """Scale the distance to each pixel's gray: factor 0 gives a gray clip, 1 the clip."""
+    """Scale the distance to each pixel's gray: factor 0 gives a gray clip, 1 the clip.
+
+    Args:
+        clip: float32 `[T, H, W, 3]`, 0 to 255.
+        factor: 0 or more.
+
+    Returns:
+        float32 `[T, H, W, 3]`, 0 to 255.
+
+    Example:
+        >>> clip = tf.constant([[[[0.0, 100.0, 200.0], [40.0, 40.0, 40.0]]]])
+        >>> saturation(clip, 0.0).numpy()[0, 0].round()
+        array([[82., 82., 82.],
+               [40., 40., 40.]], dtype=float32)
+    """
     # One product with a 3x3 matrix: several times as fast as a sum over the last dimension.
     matrix = factor * tf.eye(3) + (1 - factor) * tf.tile(tf.constant(_GRAY)[:, None], [1, 3])
     return _to_range(tf.reshape(tf.matmul(tf.reshape(clip, [-1, 3]), matrix), tf.shape(clip)))
@@ -117,6 +163,17 @@ def sharpness(clip: tf.Tensor, factor: Number) -> tf.Tensor:
     """Scale the distance to a smoothed clip: factor 0 gives the smoothed clip, 1 the clip.
 
     Smoothing weights a pixel by 5 and its eight neighbors by 1, as in PIL. The outermost pixels do not change.
+
+    Args:
+        clip: float32 `[T, H, W, C]`, 0 to 255.
+        factor: 0 or more.
+
+    Returns:
+        float32 `[T, H, W, C]`, 0 to 255.
+
+    Example:
+        >>> float(sharpness(tf.fill([1, 3, 3, 1], 7.0), 2.0)[0, 1, 1, 0])
+        7.0
     """
     height, width = tf.unstack(tf.shape(clip)[1:3])
     inner = tf.pad(tf.ones([height - 2, width - 2]), [(1, 1), (1, 1)])[:, :, None]
@@ -126,24 +183,75 @@ def sharpness(clip: tf.Tensor, factor: Number) -> tf.Tensor:
 
 
 def posterize(clip: tf.Tensor, bits: Number) -> tf.Tensor:
-    """Keep the highest `bits` (0 to 8) of 8 bits."""
+    """Keep the highest `bits` (0 to 8) of 8 bits.
+
+    Args:
+        clip: float32 `[T, H, W, C]`, 0 to 255.
+        bits: the number of bits to keep.
+
+    Returns:
+        float32 `[T, H, W, C]`, 0 to 255.
+
+    Example:
+        >>> clip = tf.constant([0.0, 100.0, 200.0, 255.0], shape=[1, 2, 2, 1])
+        >>> tf.reshape(posterize(clip, 1), [-1]).numpy()
+        array([  0.,   0., 128., 128.], dtype=float32)
+    """
     step = 2.0 ** (8 - tf.cast(bits, tf.float32))  # pyright: ignore[reportOperatorIssue]
     return tf.floor(clip / step) * step
 
 
 def solarize(clip: tf.Tensor, threshold: Number) -> tf.Tensor:
-    """Invert the values that are at least `threshold`."""
+    """Invert the values that are at least `threshold`.
+
+    Args:
+        clip: float32 `[T, H, W, C]`, 0 to 255.
+        threshold: 0 to 256.
+
+    Returns:
+        float32 `[T, H, W, C]`, 0 to 255.
+
+    Example:
+        >>> clip = tf.constant([0.0, 100.0, 200.0, 255.0], shape=[1, 2, 2, 1])
+        >>> tf.reshape(solarize(clip, 128), [-1]).numpy()
+        array([  0., 100.,  55.,   0.], dtype=float32)
+    """
     above = tf.cast(clip >= threshold, tf.float32)  # several times as fast as tf.where
     return clip + above * (255 - 2 * clip)
 
 
 def solarize_add(clip: tf.Tensor, amount: Number) -> tf.Tensor:
-    """Add an amount, at most 110, to the values below 128."""
+    """Add an amount, at most 110, to the values below 128.
+
+    Args:
+        clip: float32 `[T, H, W, C]`, 0 to 255.
+        amount: 0 to 110.
+
+    Returns:
+        float32 `[T, H, W, C]`, 0 to 255.
+
+    Example:
+        >>> clip = tf.constant([0.0, 100.0, 200.0, 255.0], shape=[1, 2, 2, 1])
+        >>> tf.reshape(solarize_add(clip, 50), [-1]).numpy()
+        array([ 50., 150., 200., 255.], dtype=float32)
+    """
     return clip + amount * tf.cast(clip < 128, tf.float32)
 
 
 def auto_contrast(clip: tf.Tensor) -> tf.Tensor:
-    """Stretch each channel of each frame to 0..255; a channel of one value does not change."""
+    """Stretch each channel of each frame to 0..255; a channel of one value does not change.
+
+    Args:
+        clip: float32 `[T, H, W, C]`, 0 to 255.
+
+    Returns:
+        float32 `[T, H, W, C]`, 0 to 255.
+
+    Example:
+        >>> clip = tf.constant([100.0, 110.0, 120.0, 120.0], shape=[1, 2, 2, 1])
+        >>> tf.reshape(auto_contrast(clip), [-1]).numpy()
+        array([  0. , 127.5, 255. , 255. ], dtype=float32)
+    """
     low, high = tf.reduce_min(clip, [1, 2], keepdims=True), tf.reduce_max(clip, [1, 2], keepdims=True)
     flat = high <= low
     scale = 255 / tf.where(flat, 255.0, high - low)
@@ -151,7 +259,18 @@ def auto_contrast(clip: tf.Tensor) -> tf.Tensor:
 
 
 def equalize(clip: tf.Tensor) -> tf.Tensor:
-    """Equalize the histogram of each channel of each frame, as PIL does; values are rounded to whole numbers."""
+    """Equalize the histogram of each channel of each frame, as PIL does; values are rounded to whole numbers.
+
+    Args:
+        clip: float32 `[T, H, W, C]`, 0 to 255.
+
+    Returns:
+        float32 `[T, H, W, C]`, 0 to 255.
+
+    Example:
+        >>> equalize(tf.random.uniform([4, 8, 8, 3], 0, 255)).shape
+        TensorShape([4, 8, 8, 3])
+    """
     frames, height, width, channels = tf.unstack(tf.shape(clip))
     histograms = frames * channels
     # One row of bins: 256 for each channel of each frame.
@@ -168,7 +287,20 @@ def equalize(clip: tf.Tensor) -> tf.Tensor:
 
 
 def rotate(clip: tf.Tensor, degrees: Number) -> tf.Tensor:
-    """Rotate a clip counterclockwise about its center, bilinear."""
+    """Rotate a clip counterclockwise about its center, bilinear.
+
+    Args:
+        clip: float32 `[T, H, W, C]`, 0 to 255.
+        degrees: counterclockwise.
+
+    Returns:
+        float32 `[T, H, W, C]`, 0 to 255.
+
+    Example:
+        >>> clip = tf.constant([0.0, 100.0, 200.0, 255.0], shape=[1, 2, 2, 1])
+        >>> tf.reshape(rotate(clip, 90), [-1]).numpy().round()
+        array([100., 255.,   0., 200.], dtype=float32)
+    """
     height, width = tf.unstack(tf.cast(tf.shape(clip)[1:3], tf.float32))
     angle = degrees * math.pi / 180
     cos, sin = tf.cos(angle), tf.sin(angle)
@@ -186,6 +318,11 @@ def affine(clip: tf.Tensor, matrix: Sequence[Number]) -> tf.Tensor:
 
     Returns:
         float32 `[T, H, W, C]`.
+
+    Example:
+        >>> clip = tf.constant([0.0, 100.0, 200.0, 255.0], shape=[1, 2, 2, 1])
+        >>> tf.reshape(affine(clip, (1, 0, 1, 0, 1, 0)), [-1]).numpy()
+        array([100., 128., 255., 128.], dtype=float32)
     """
     a, b, c, d, e, f = (tf.cast(value, tf.float32) for value in matrix)
     # The op's origin is the center of the first pixel.
@@ -213,6 +350,10 @@ def random_erasing(clip: tf.Tensor, probability: float, seed: Seed) -> tf.Tensor
 
     Returns:
         float32 `[T, H, W, C]`.
+
+    Example:
+        >>> random_erasing(tf.zeros([4, 8, 8, 3]), probability=0.25, seed=(0, 1)).shape
+        TensorShape([4, 8, 8, 3])
     """
     seeds = tf.random.experimental.stateless_split(seed, 3)  # pyright: ignore[reportAttributeAccessIssue]
     frames, height, width, channels = tf.unstack(tf.shape(clip))
@@ -230,100 +371,10 @@ def random_erasing(clip: tf.Tensor, probability: float, seed: Seed) -> tf.Tensor
 
     def erase() -> tf.Tensor:
         noise = tf.random.stateless_normal([frames, box[0], box[1], channels], seeds[2])
-        return _put(clip, noise, top, left)
+        return paste(clip, noise, top, left)
 
     erased = tf.cond((draws[2] < probability) & tf.reduce_any(fits), erase, lambda: clip)
     return tf.ensure_shape(erased, clip.shape)
-
-
-def mix(
-    inputs: Inputs, labels: tf.Tensor, mixup_alpha: float, cutmix_alpha: float, seed: Seed
-) -> tuple[Inputs, tf.Tensor]:
-    """Apply `mixup` or `cutmix`: the one whose alpha is above 0, or either with probability 0.5 if both are.
-
-    Args:
-        inputs, labels, seed: as for `mixup`.
-        mixup_alpha: alpha of `mixup`; 0 for none.
-        cutmix_alpha: alpha of `cutmix`; 0 for none. At least one alpha is above 0.
-
-    Returns:
-        Mixed inputs and labels, of the same shapes.
-    """
-    if not (mixup_alpha and cutmix_alpha):
-        return cutmix(inputs, labels, cutmix_alpha, seed) if cutmix_alpha else mixup(inputs, labels, mixup_alpha, seed)
-    seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
-    return tf.cond(
-        tf.random.stateless_uniform([], seeds[0]) < 0.5,
-        lambda: cutmix(inputs, labels, cutmix_alpha, seeds[1]),
-        lambda: mixup(inputs, labels, mixup_alpha, seeds[1]),
-    )
-
-
-def mixup(inputs: Inputs, labels: tf.Tensor, alpha: float, seed: Seed) -> tuple[Inputs, tf.Tensor]:
-    """Blend each clip of a batch with its counterpart in the reversed batch (mixup, arXiv 1710.09412).
-
-    Args:
-        inputs: normalized float32 `[B, T, H, W, C]` of each pathway.
-        labels: float32 `[B, classes]`, of one class or many.
-        alpha: above 0; the weight of the clip itself is drawn from Beta(alpha, alpha), once for the batch. 0.8 in
-            PySlowFast.
-        seed: int `[2]`.
-
-    Returns:
-        Blended inputs and labels, of the same shapes.
-    """
-    share = _beta(alpha, seed)
-    return {name: _blend(x, share) for name, x in inputs.items()}, _blend(labels, share)
-
-
-def cutmix(inputs: Inputs, labels: tf.Tensor, alpha: float, seed: Seed) -> tuple[Inputs, tf.Tensor]:
-    """Replace a rectangle of each clip by that of its counterpart in the reversed batch (CutMix, arXiv 1905.04899).
-
-    All frames, clips and pathways share the rectangle, scaled if a pathway has smaller frames. Its area is drawn from
-    Beta(alpha, alpha), once for the batch. It is clipped at the border; labels are weighted by the clipped area.
-
-    Args:
-        inputs, labels, seed: as for `mixup`.
-        alpha: above 0; 1 in PySlowFast.
-
-    Returns:
-        Mixed inputs and labels, of the same shapes.
-    """
-    seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
-    sizes = {name: tf.shape(x)[2:4] for name, x in inputs.items()}
-    # Draw on the coarsest grid: its whole pixels are whole pixels of every pathway.
-    grid = functools.reduce(tf.minimum, sizes.values())
-    sides = tf.cast(grid, tf.float32)
-    half = tf.cast(sides * tf.sqrt(1 - _beta(alpha, seeds[0])), tf.int32) // 2
-    middle = tf.cast(tf.random.stateless_uniform([2], seeds[1]) * sides, tf.int32)
-    first, last = tf.maximum(middle - half, 0), tf.minimum(middle + half, grid)
-
-    def cut(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        (top, left), (bottom, right) = (tf.unstack(edge * size // grid) for edge in (first, last))
-        patch = tf.reverse(x[:, :, top:bottom, left:right], [0])
-        return tf.ensure_shape(_put(x, patch, top, left), x.shape)
-
-    share = 1 - tf.cast(tf.reduce_prod(last - first), tf.float32) / tf.cast(tf.reduce_prod(grid), tf.float32)
-    return {name: cut(x, sizes[name]) for name, x in inputs.items()}, _blend(labels, share)
-
-
-def _blend(x: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """Return `share` of `x` plus `1 - share` of the reversed batch."""
-    return share * x + (1 - share) * tf.reverse(x, [0])
-
-
-def _beta(alpha: float, seed: Seed) -> tf.Tensor:
-    """Draw from Beta(alpha, alpha), float32 `[]`."""
-    draws = tf.random.stateless_gamma([2], seed, alpha, dtype=tf.float64)  # pyright: ignore[reportArgumentType]
-    return tf.cast(tf.math.divide_no_nan(draws[0], tf.reduce_sum(draws)), tf.float32)  # a tiny alpha gives 0 / 0
-
-
-def _put(x: typing.Any, patch: tf.Tensor, top: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
-    """Return `x` `[..., H, W, C]` with `patch` `[..., h, w, C]` pasted at a place. (The stubs lack these slices.)"""
-    height, width = tf.unstack(tf.shape(patch)[-3:-1])
-    rows = x[..., top : top + height, :, :]
-    rows = tf.concat([rows[..., :left, :], patch, rows[..., left + width :, :]], -2)
-    return tf.concat([x[..., :top, :, :], rows, x[..., top + height :, :, :]], -3)
 
 
 def _to_range(clip: tf.Tensor) -> tf.Tensor:

@@ -50,7 +50,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
         InputError: as `mean_average_precision`.
 
     Example:
-        >>> read_csv("ava_val_v2.2.csv", scored=False).videos[0]
+        >>> read_csv("ava_val_v2.2.csv", scored=False).videos[0]  # doctest: +SKIP
         '1j20qq1JyX4'
     """
     columns = [("video", f"S{_NAME}"), ("time", "f8"), ("corners", "f8", 4), ("action", "i8"), ("score", "f8")]
@@ -115,7 +115,13 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
 
 
 def read_exclusions(path: File) -> set[tuple[str, float]]:
-    """Read the excluded frames, pairs of video and second, of a csv file."""
+    """Read the excluded frames, pairs of video and second, of a csv file.
+
+    Example:
+        >>> _ = pathlib.Path("excluded.csv").write_text("street,0902")
+        >>> read_exclusions("excluded.csv")
+        {('street', 902.0)}
+    """
     excluded = set()
     for line, row in csv_files.lines(path):
         try:
@@ -136,6 +142,10 @@ def detections(
         corners: `[N, 4]`, as shares of width and height.
         scores: `[N, classes]`, of class ids 1, 2, ...
         ids: of the classes that count: the keys of the label map.
+
+    Example:
+        >>> detections(["street"], [902.0], [[0.1, 0.2, 0.3, 0.9]], [[0.9, 0.1]], [1, 2]).scores
+        array([0.9, 0.1])
     """
     classes = np.array(sorted(ids))
     each = len(classes)
@@ -149,7 +159,14 @@ def detections(
 
 
 def write_csv(path: File, boxes: Boxes) -> None:
-    """Write `Boxes` in the official form: video, second, x1, y1, x2, y2, action, score."""
+    """Write `Boxes` in the official form: video, second, x1, y1, x2, y2, action, score.
+
+    Example:
+        >>> box = detections(["street"], [902.0], [[0.1, 0.2, 0.3, 0.9]], [[0.9]], [1])
+        >>> write_csv("boxes.csv", box)
+        >>> print(pathlib.Path("boxes.csv").read_text().strip())
+        street,0902,0.100000,0.200000,0.300000,0.900000,1,0.900000
+    """
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         columns = (boxes.videos, boxes.times, boxes.corners, boxes.actions, boxes.scores)
         for video, time, corners, action, score in zip(*(column.tolist() for column in columns)):
@@ -173,5 +190,10 @@ def run_starts(x: np.ndarray) -> np.ndarray:
 
 
 def changes(x: np.ndarray) -> np.ndarray:
-    """Return for each of `[N]` values whether it differs from the one before it, as the first one does."""
+    """Return for each of `[N]` values whether it differs from the one before it, as the first one does.
+
+    Example:
+        >>> changes(np.array([1, 1, 2]))
+        array([ True, False,  True])
+    """
     return np.concatenate([np.ones(min(len(x), 1), bool), x[1:] != x[:-1]])

@@ -13,7 +13,7 @@ from ..config import Config
 from ..errors import InputError
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
-from . import augment, clips, datasets, folds, multigrid, service
+from . import clips, datasets, folds, mixing, multigrid, service
 from .random_clips import RandomClips, shuffled
 from .sampling import Sampling, test_starts
 from .sources import Files, Records, Source
@@ -40,8 +40,8 @@ def load(config: Config, split: str) -> tf.data.Dataset:
         InputError: if the data set is not found.
 
     Example:
-        >>> config = slowfast_tf.config.load("configs/demo.json")
-        >>> inputs, labels = next(iter(slowfast_tf.data.load(config, "val")))
+        >>> config = slowfast_tf.config.load("configs/demo.json")  # doctest: +SKIP
+        >>> inputs, labels = next(iter(slowfast_tf.data.load(config, "val")))  # doctest: +SKIP
     """
     plugins.load_plugins(config.plugins)
     found = Clips(config, split)
@@ -81,7 +81,7 @@ class Clips:
         InputError: if the data set is not found or does not fit the network.
 
     Example:
-        >>> for inputs, labels, name in Clips(config, "val").views(): ...
+        >>> for inputs, labels, name in Clips(config, "val").views(): ...  # doctest: +SKIP
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class Clips:
             numbers: tf.Tensor, batch: tuple
         ) -> tuple:  # seeded by the batch's first clip, past the clip's own draws
             inputs, labels = batch
-            return augment.mix(inputs, labels, data.mixup, data.cutmix, draws.mixing_seed(numbers[0]))
+            return mixing.mix(inputs, labels, data.mixup, data.cutmix, draws.mixing_seed(numbers[0]))
 
         return batches.map(mixed, num_parallel_calls=tf.data.AUTOTUNE)
 

@@ -88,7 +88,15 @@ def test_starts(spec: SlowFastSpec, views: Views = MIDDLE) -> list[float]:
 
 
 def draw_count(spec: SlowFastSpec) -> int:
-    """Return how many uniform draws make a random clip for `clip_frames`."""
+    """Return how many uniform draws make a random clip for `clip_frames`.
+
+    Args:
+        spec: of the network.
+
+    Example:
+        >>> draw_count(get_spec("slowfast_8x8_r50"))
+        1
+    """
     return spec.clip_frames if spec.frame_index == "segments" else 1
 
 
@@ -137,6 +145,10 @@ def middle_clip(frames: typing.Any, rate: typing.Any, spec: SlowFastSpec) -> tf.
         frames: number of frames of the video, an integer or a scalar tensor.
         rate: frames a second of the video; 0 if it is not known.
         spec: of the network.
+
+    Example:
+        >>> middle_clip(300, 30.0, get_spec("slow_8x8_r50")).numpy()
+        array([118, 126, 134, 142, 150, 158, 166, 174], dtype=int32)
     """
     return clip_frames(test_starts(spec), frames, spec, rate_ratio(spec, rate))[0]
 
@@ -150,6 +162,10 @@ def key_frames(key: typing.Any, frames: typing.Any, spec: SlowFastSpec, ratio: N
 
     Returns:
         int32 `[1, count]`, within `[0, frames)`: every (tau / alpha)-th frame, from half a clip before the key frame.
+
+    Example:
+        >>> key_frames(100, 300, get_spec("slow_8x8_r50")).numpy()
+        array([[ 68,  76,  84,  92, 100, 108, 116, 124]], dtype=int32)
     """
     steps = tf.range(spec.clip_frames, dtype=tf.float64) * spec.clip_stride - spec.clip_span // 2
     return _within(tf.cast(key, tf.float64) + steps * tf.cast(ratio, tf.float64), frames)[None]
@@ -161,6 +177,10 @@ def window_offsets(spec: SlowFastSpec, rate: float) -> np.ndarray:
     Args:
         spec: of the network.
         rate: frames a second of the video.
+
+    Example:
+        >>> window_offsets(get_spec("slow_8x8_r50", frame_rate=30.0), 60.0)
+        array([  0,  16,  32,  48,  64,  80,  96, 112], dtype=int32)
     """
     frames = window_span(spec, rate)
     ratio = rate_ratio(spec, rate)
@@ -169,7 +189,16 @@ def window_offsets(spec: SlowFastSpec, rate: float) -> np.ndarray:
 
 
 def window_span(spec: SlowFastSpec, rate: float) -> int:
-    """Return the raw frames that a clip covers in a video of so many frames a second."""
+    """Return the raw frames that a clip covers in a video of so many frames a second.
+
+    Args:
+        spec: of the network.
+        rate: frames a second of the video.
+
+    Example:
+        >>> window_span(get_spec("slow_8x8_r50", frame_rate=30.0), 60.0)
+        128
+    """
     return max(int(np.ceil(spec.clip_span * float(rate_ratio(spec, rate)) - _ROUNDING)), 1)
 
 

@@ -21,6 +21,10 @@ def decode(image: tf.Tensor | bytes, smaller: int = 1) -> tf.Tensor:
 
     Returns:
         uint8 `[H, W, 3]`, RGB.
+
+    Example:
+        >>> decode(tf.io.encode_jpeg(np.zeros([48, 64, 3], np.uint8)), smaller=2).shape
+        TensorShape([24, 32, 3])
     """
     return tf.io.decode_jpeg(image, 3, smaller, dct_method=_DCT)
 
@@ -80,6 +84,14 @@ def draw_window(
         seed: int `[2]`; the same seed gives the same window.
         short_side_draw: "uniform", or "inverse": 1 / shorter side is uniform.
         flip: whether to mirror half of the crops.
+
+    Returns:
+        A `Window` in pixels of the frame.
+
+    Example:
+        >>> window = draw_window(tf.constant([240, 320]), (256, 320), 224, seed=(0, 1))
+        >>> crop_window(tf.zeros([4, 240, 320, 3]), window, 224).shape
+        TensorShape([4, 224, 224, 3])
     """
     draws = tf.random.stateless_uniform([4], seed)
     low, high = (tf.cast(side, tf.float32) for side in short_sides)
@@ -107,6 +119,11 @@ def crop_window(
 
     Returns:
         float32 `[N, size, size, C]`.
+
+    Example:
+        >>> shape, window = middle_window(tf.constant([240, 320]), 224)
+        >>> crop_window(resize(tf.zeros([4, 240, 320, 3]), 224), window, 224).shape
+        TensorShape([4, 224, 224, 3])
     """
     top, left, height, width, flip = window
     if frames.dtype == tf.string:
@@ -140,6 +157,11 @@ def crop_boxes(boxes: tf.Tensor, shape: tf.Tensor, window: Window, size: int | t
     Returns:
         float32 `[N, 4]`, x1, y1, x2, y2 in pixels, clipped to the crop. A box with less than a pixel of height or
         width left is all zero, like padding.
+
+    Example:
+        >>> _, window = middle_window(tf.constant([100, 200]), 100)
+        >>> crop_boxes(tf.constant([[0.25, 0.5, 0.5, 1.0]]), [100, 200], window, 100).numpy()
+        array([[  0.,  50.,  50., 100.]], dtype=float32)
     """
     limit = tf.cast(size, tf.float32) * tf.ones([2])
     top, left, height, width = (tf.cast(value, tf.float32) for value in window[:4])
@@ -165,6 +187,11 @@ def crop_flow(flow: tf.Tensor, window: Window, size: int | tf.Tensor) -> tf.Tens
 
     Returns:
         float32 `[N, size, size, 2]`, in pixels of the crop.
+
+    Example:
+        >>> _, window = middle_window(tf.constant([48, 64]), 48)
+        >>> crop_flow(tf.zeros([4, 48, 64, 2]), window, 24).shape
+        TensorShape([4, 24, 24, 2])
     """
     sides = tf.cast(tf.stack([window.width, window.height]), tf.float32)
     mirrored = tf.where(window.flip, [-1.0, 1.0], [1.0, 1.0])
@@ -180,6 +207,10 @@ def resize(frames: tf.Tensor | np.ndarray, short_side: int | tf.Tensor) -> tf.Te
 
     Returns:
         float32 `[N, H', W', C]`, on the scale of the input.
+
+    Example:
+        >>> resize(np.zeros([4, 240, 320, 3], np.uint8), 256).shape
+        TensorShape([4, 256, 341, 3])
     """
     shape = tf.shape(frames)[1:3]
     wanted = tf.cast(resized_shape(shape, short_side), tf.int32)
@@ -197,6 +228,10 @@ def test_crops(frames: tf.Tensor | np.ndarray, size: int, crops: int) -> tf.Tens
 
     Returns:
         float32 `[crops, N, size, size, C]`, on the scale of the input.
+
+    Example:
+        >>> test_crops(np.zeros([4, 240, 320, 3], np.uint8), 256, crops=3).shape
+        TensorShape([3, 4, 256, 256, 3])
     """
     frames = resize(frames, size)
     if not crops:
@@ -219,6 +254,11 @@ def middle_window(shape: tf.Tensor, size: int) -> tuple[tf.Tensor, Window]:
 
     Returns:
         Height and width of the resized frames, int32 `[2]`, and the window in the resized frames.
+
+    Example:
+        >>> shape, window = middle_window(tf.constant([240, 320]), 256)
+        >>> shape.numpy()
+        array([256, 341], dtype=int32)
     """
     shape = tf.cast(resized_shape(shape, size), tf.int32)
     top, left = tf.unstack(_corner(shape - size, 0.5))
@@ -238,6 +278,10 @@ def normalize(frames: tf.Tensor | np.ndarray, spec: SlowFastSpec) -> tf.Tensor:
 
     Returns:
         float32 `[..., 3]`.
+
+    Example:
+        >>> normalize(np.full([1, 1, 1, 3], 255, np.uint8), get_spec("slowfast_8x8_r50")).numpy().round(2)
+        array([[[[2.44, 2.44, 2.44]]]], dtype=float32)
     """
     frames = tf.convert_to_tensor(frames)
     if spec.channel_order == "bgr":
@@ -262,6 +306,11 @@ def denormalize(frames: tf.Tensor | np.ndarray, spec: SlowFastSpec) -> np.ndarra
 
     Returns:
         uint8 `[..., 3]`, RGB.
+
+    Example:
+        >>> spec = get_spec("slowfast_8x8_r50")
+        >>> denormalize(normalize(np.array([[1, 2, 3]], np.uint8), spec), spec)
+        array([[1, 2, 3]], dtype=uint8)
     """
     frames = np.asarray(frames) * spec.std + spec.mean
     frames = frames[..., ::-1] if spec.channel_order == "bgr" else frames
@@ -284,8 +333,10 @@ def pathways(clip: tf.Tensor, spec: SlowFastSpec, flow: tf.Tensor | None = None)
         ValueError: for a network of optical flow without `flow`.
 
     Example:
-        >>> inputs = pathways(normalize(frames, spec), spec)
-        >>> logits = model({name: x[None] for name, x in inputs.items()})
+        >>> spec = get_spec("slowfast_8x8_r50")
+        >>> inputs = pathways(normalize(np.zeros([32, 224, 224, 3], np.uint8), spec), spec)
+        >>> {name: x.shape[0] for name, x in inputs.items()}
+        {'slow': 8, 'fast': 32}
     """
     if flow is None and not spec.takes_video:
         raise ValueError("the network needs optical flow, received frames only; read records that hold flow")

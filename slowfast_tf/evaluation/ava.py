@@ -50,8 +50,9 @@ def mean_average_precision(
             swapped, a negative time, or an action above the label map's; with file and row.
 
     Example:
-        >>> found = mean_average_precision("ava_val_v2.2.csv", "detections.csv", "ava_action_list_v2.2.pbtxt")
-        >>> found["mAP"]
+        >>> files = "ava_val_v2.2.csv", "detections.csv", "ava_action_list_v2.2.pbtxt"
+        >>> found = mean_average_precision(*files)  # doctest: +SKIP
+        >>> found["mAP"]  # doctest: +SKIP
         0.247
     """
     names = label_map if isinstance(label_map, dict) else read_label_map(label_map)
@@ -71,6 +72,12 @@ def average_precision(
         detections: scored boxes.
         names: from class id to name.
         excluded: (video, second) of the frames that do not count.
+
+    Example:
+        >>> from slowfast_tf.data.ava_csv import detections
+        >>> box = detections(["street"], [902.0], [[0.1, 0.2, 0.3, 0.9]], [[0.9]], [1])
+        >>> average_precision(box, box, {1: "stand"})["mAP"]
+        1.0
     """
     ids = np.array(sorted(names))
     classes = np.full(max(ids.max(), _most(truth.actions), _most(detections.actions)) + 1, -1)

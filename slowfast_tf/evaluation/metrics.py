@@ -26,7 +26,7 @@ def compute_metrics(tested: Scores) -> dict[str, typing.Any]:
         InputError: if no video has a label, or the annotation files of a detection data set cannot be read.
 
     Example:
-        >>> compute_metrics(load_scores("scores.npz"))
+        >>> compute_metrics(load_scores("scores.npz"))  # doctest: +SKIP
         {'top1': 0.975, 'top5': 1.0, 'mean_class_accuracy': 0.974, 'videos': 240, 'skipped': 0, 'views': '2x1'}
     """
     if tested.boxes is not None:
@@ -45,6 +45,9 @@ def single_labels(tested: Scores) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         InputError: if no video has one.
+
+    Example:
+        >>> truth, scores = single_labels(load_scores("scores.npz"))  # doctest: +SKIP
     """
     known = tested.labels.any(1)
     if not known.any():
@@ -65,7 +68,8 @@ def classification(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         ROC curve, if both have videos.
 
     Example:
-        >>> classification(np.array([0, 1, 2]), np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0, 0, 1]]))
+        >>> found = classification(np.array([0, 1, 2]), np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0, 0, 1]]))
+        >>> {name: round(value, 3) for name, value in found.items()}
         {'top1': 0.667, 'mean_class_accuracy': 0.667, 'macro_f1': 0.556}
     """
     classes, predicted = np.arange(scores.shape[1]), scores.argmax(1)
@@ -116,6 +120,12 @@ def detection(tested: Scores) -> dict[str, typing.Any]:
 
     Raises:
         InputError: if the data set's annotation files cannot be read.
+
+    Args:
+        tested: the scores of boxes.
+
+    Example:
+        >>> detection(load_scores("ava.npz"))["mAP"]  # doctest: +SKIP
     """
     annotations = read_annotations(*_source(tested))
 
@@ -140,7 +150,7 @@ def read_annotations(dataset: str, root: str) -> datasets.Annotations:
         RunError: if a file cannot be downloaded.
 
     Example:
-        >>> read_annotations("ava", "data/ava").names[1]
+        >>> read_annotations("ava", "data/ava").names[1]  # doctest: +SKIP
         'bend/bow (at the waist)'
     """
     found = datasets.annotations(dataset, root)
@@ -155,6 +165,9 @@ def detections(tested: Scores, names: dict[int, str] | None = None) -> ava_csv.B
     Args:
         tested: the scores.
         names: class names by the ids that count; those of the data set by default.
+
+    Example:
+        >>> detections(load_scores("ava.npz")).corners.shape  # doctest: +SKIP
     """
     names = names or read_annotations(*_source(tested)).names
     films, times = zip(*(name.rsplit(",", 1) for name in tested.ids))
@@ -179,7 +192,16 @@ def _next_in_frame(ids: typing.Sequence[str]) -> np.ndarray:
 
 
 def average_precisions(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return scikit-learn's average precision of each class, `[classes]`; NaN for a class that no video has."""
+    """Return scikit-learn's average precision of each class, `[classes]`; NaN for a class that no video has.
+
+    Args:
+        truth: 0 or 1, `[N, classes]`.
+        scores: `[N, classes]`.
+
+    Example:
+        >>> average_precisions(np.array([[1, 0], [0, 0]]), np.array([[0.9, 0.2], [0.1, 0.3]]))
+        array([ 1., nan])
+    """
     found = np.full(truth.shape[1], np.nan)
     present = truth.any(0)
     if present.any():

@@ -107,6 +107,9 @@ def check_labels(model: Sequence[str], dataset: Sequence[str]) -> None:
 
     Raises:
         InputError: with the first class that differs.
+
+    Example:
+        >>> check_labels(["walk", "sit down"], ["Walk", "sit_down"])
     """
     for index, (ours, theirs) in enumerate(zip(model, dataset)):
         unnamed = (theirs == str(index) and not ours.isdecimal()) or f"action {index + 1}" in (ours, theirs)

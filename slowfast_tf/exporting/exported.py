@@ -1,5 +1,6 @@
 """Run an exported file in place of the network that it was made of, to test what an export loses."""
 
+import json
 import os
 import pathlib
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import InputError
+from ..files.formats import ABOUT, check_format
 from ..models.spec import SlowFastSpec
 
 Inputs = dict[str, np.ndarray]  # float32 `[1, ...]`, by input
@@ -23,8 +25,8 @@ class Exported:
         spec: of the network that was exported.
 
     Raises:
-        InputError: if the file cannot be read or is of another network, if its runtime is missing, or for a network
-            that is tested on whole frames.
+        InputError: if the file cannot be read, is of another network or was written by a newer package, if its runtime
+            is missing, or for a network that is tested on whole frames.
 
     Example:
         >>> model = slowfast_tf.load("runs/demo")
@@ -38,6 +40,8 @@ class Exported:
             raise InputError("an exported file is tested on crops; this network is tested on whole frames")
         form = {".tflite": _tflite, ".onnx": _onnx}.get(self.path.suffix)
         try:
+            if (self.path / ABOUT).is_file():
+                check_format(json.loads((self.path / ABOUT).read_text())["format"], self.path)
             # A SavedModel becomes part of the graph of the test. In a NumPy function it would hold a thread and
             # wait for another one: on a machine with one core, forever.
             self._saved_model = None if form else tf.saved_model.load(str(self.path))

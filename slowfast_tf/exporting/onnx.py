@@ -46,7 +46,7 @@ def export(
         RunError: if the folded network differs.
 
     Example:
-        >>> onnx.export(slowfast_tf.load("runs/demo"), "demo.onnx")
+        >>> onnx.export(slowfast_tf.load("runs/demo"), "demo.onnx")  # doctest: +SKIP
     """
     int8 = quantize == "int8"
     if int8:

@@ -1,6 +1,7 @@
 """SavedModel for TF Serving: raw video in, labels out, TensorFlow's own ops only."""
 
 import importlib.util
+import json
 import os
 import pathlib
 
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from ..errors import InputError
 from ..files.atomic import atomic
+from ..files.formats import ABOUT, FORMAT
 from ..models import keras_compat as compat
 from ..models.slowfast import SlowFast
 from ..models.spec import SlowFastSpec
@@ -50,7 +52,7 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
         RunError: if the folded network differs.
 
     Example:
-        >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=Views(1, 1))
+        >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=Views(1, 1))  # doctest: +SKIP
     """
     if pathlib.Path(path).exists():
         raise InputError(f"{path} exists already; choose another place or remove it", argument="output")
@@ -64,6 +66,9 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
     with atomic(path) as temporary:
         tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures(model, precision, views))
         _name_by_content(temporary)
+        about = pathlib.Path(temporary) / ABOUT
+        about.parent.mkdir()
+        about.write_text(json.dumps({"format": FORMAT}) + "\n")
         if importlib.util.find_spec("tensorflow_serving"):
             _write_warmup(temporary, model.spec)
 
@@ -96,7 +101,6 @@ def _write_warmup(path: pathlib.Path, spec: SlowFastSpec) -> None:
         ),
     ]
     requests = path / "assets.extra" / "tf_serving_warmup_requests"
-    requests.parent.mkdir()
     with tf.io.TFRecordWriter(str(requests)) as writer:
         for signature, inputs in signatures:
             log = prediction_log_pb2.PredictionLog()  # pyright: ignore[reportAttributeAccessIssue]

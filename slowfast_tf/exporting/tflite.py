@@ -55,8 +55,8 @@ def export(
         RunError: if the folded network differs.
 
     Example:
-        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)
-        >>> tflite.export(model, "demo.tflite", "int8", clips)
+        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)  # doctest: +SKIP
+        >>> tflite.export(model, "demo.tflite", "int8", clips)  # doctest: +SKIP
     """
     if quantize == "int8":
         refuse_boxes(model.spec)
@@ -74,7 +74,11 @@ def export(
 def convert(
     network: Network, quantize: str = "none", clips: Sequence[Clip] | None = None, int8_io: bool = False
 ) -> bytes:
-    """Return the bytes of the file; arguments as for `export`, `network` of one clip as Conv2D."""
+    """Return the bytes of the file; arguments as for `export`, `network` of one clip as Conv2D.
+
+    Example:
+        >>> content = convert(network, "dynamic")  # doctest: +SKIP
+    """
     with _converter(network, quantize, clips, int8_io) as converter:
         return _archived(converter.convert(), network.spec)
 
@@ -119,6 +123,9 @@ def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]
         A list of dictionaries, one a layer that computes (those that only move or pad numbers lose nothing): "layer"
         and "op", names; "scale", what one step of the int8 output is; "snr", float32 output against the difference, dB
         (mean of the clips); "error", the root mean square difference in steps, of which rounding alone makes 0.29.
+
+    Example:
+        >>> worst = min(layer_errors(network, clips), key=lambda layer: layer["snr"])  # doctest: +SKIP
     """
     debugger, options = tf.lite.experimental.QuantizationDebugger, tf.lite.experimental.QuantizationDebugOptions
 

@@ -20,7 +20,7 @@ def with_views(spec: SlowFastSpec, views: str | None) -> SlowFastSpec:
         InputError: for other views, views that do not fit the network, or a detection network.
 
     Example:
-        >>> with_views(model.spec, "4x1").views.clips
+        >>> with_views(get_spec("slowfast_8x8_r50"), "4x1").views.clips
         4
     """
     if views in (None, SLIDING):

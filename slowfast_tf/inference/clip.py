@@ -26,7 +26,7 @@ def read_clip(path: str | os.PathLike, spec: SlowFastSpec) -> np.ndarray:
         VideoError: if the video cannot be read.
 
     Example:
-        >>> scores = Predictor(model).score_clips(read_clip("holiday.mp4", model.spec)[None])[0]
+        >>> scores = Predictor(model).score_clips(read_clip("holiday.mp4", model.spec)[None])[0]  # doctest: +SKIP
     """
     info = probe(path)
     return read_frames(path, sampling.middle_clip(info.frames, info.rate, spec).numpy(), spec.crop_size)

@@ -63,7 +63,7 @@ def canvas(image: np.ndarray) -> Canvas:
     """Return a `Canvas` with a copy of an image, uint8 `[H, W, 3]`.
 
     Example:
-        >>> drawn = canvas(frame)
+        >>> drawn = canvas(np.zeros([256, 340, 3], np.uint8))
         >>> drawn.words(["0.93 surfing water"], (2, 2))
         >>> drawn.image().shape
         (256, 340, 3)
@@ -79,14 +79,24 @@ def canvas(image: np.ndarray) -> Canvas:
 
 
 def titled(image: np.ndarray, texts: Sequence[str]) -> np.ndarray:
-    """Return an image, uint8 `[H, W, 3]`, with lines of text at its top left."""
+    """Return an image, uint8 `[H, W, 3]`, with lines of text at its top left.
+
+    Example:
+        >>> titled(np.zeros([64, 96, 3], np.uint8), ["surfing water"]).shape
+        (64, 96, 3)
+    """
     drawn = canvas(image)
     drawn.words(texts, (drawn.line, drawn.line))
     return drawn.image()
 
 
 def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return an image, uint8 `[H, W, 3]`, with another height and width in pixels (bilinear)."""
+    """Return an image, uint8 `[H, W, 3]`, with another height and width in pixels (bilinear).
+
+    Example:
+        >>> resized(np.zeros([64, 96, 3], np.uint8), 32, 48).shape
+        (32, 48, 3)
+    """
     from PIL import Image
 
     return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR))
@@ -104,9 +114,8 @@ def overlay(image: np.ndarray, heat: np.ndarray, crop_size: int) -> np.ndarray:
         uint8 `[H', W', 3]`, with a shorter side of 320 pixels.
 
     Example:
-        >>> logits, heat = grad_cam(model, inputs)
-        >>> overlay(frame, heat["slow"][0, 0] / heat["slow"].max(), model.spec.crop_size).shape
-        (320, 425, 3)
+        >>> overlay(np.zeros([240, 320, 3], np.uint8), np.zeros([8, 8]), 256).shape
+        (320, 427, 3)
     """
     import matplotlib
     from PIL import Image

@@ -27,9 +27,11 @@ def grad_cam(model: Any, inputs: dict[str, Any], classes: Any = None) -> tuple[A
         ValueError: for a detection network, whose logits are of boxes, not of clips.
 
     Example:
+        >>> model = slowfast_tf.SlowFast("slowfast_2x16_demo")
+        >>> inputs = {"slow": tf.zeros([1, 2, 48, 48, 3]), "fast": tf.zeros([1, 16, 48, 48, 3])}
         >>> logits, heat = grad_cam(model, inputs)
         >>> heat["slow"].shape
-        TensorShape([1, 8, 8, 8])
+        TensorShape([1, 2, 2, 2])
     """
     if model.spec.head != "pool":
         raise ValueError(f"grad_cam explains networks with head 'pool'; received one with head {model.spec.head!r}")

@@ -24,8 +24,9 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
         InputError: if the file cannot be read.
 
     Example:
-        >>> read_class_names("kinetics400.txt")[0]
-        'abseiling'
+        >>> _ = pathlib.Path("names.txt").write_text("walk\\nsit down")
+        >>> read_class_names("names.txt")
+        ['walk', 'sit down']
     """
     try:
         return [line.strip() for line in pathlib.Path(path).read_text("utf-8").splitlines() if line.strip()]
@@ -105,7 +106,7 @@ def check_takes_video(spec: SlowFastSpec, name: str | os.PathLike) -> None:
         InputError: if it takes optical flow.
 
     Example:
-        >>> check_takes_video(model.spec, "runs/demo")
+        >>> check_takes_video(get_spec("slowfast_8x8_r50"), "runs/demo")
     """
     if not spec.takes_video:
         raise InputError(

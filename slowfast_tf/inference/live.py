@@ -46,7 +46,7 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
     """Score the latest clip of a camera or a stream, again and again.
 
     One thread reads and another scores, so a network slower than the stream leaves clips out and does not fall
-    behind. If decoding is slower than the stream, frames are left out until a key frame. Memory holds one clip.
+    behind. If decoding is slower than a live stream, frames are skipped until a key frame. Memory holds one clip.
 
     Args:
         predictor: a `slowfast_tf.inference.Predictor` of a network with head "pool".
@@ -60,7 +60,7 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
         VideoError: if the source cannot be opened or holds no frame, and after 10 seconds of silence.
 
     Example:
-        >>> for moment in watch(Predictor(model), "rtsp://192.168.1.20/stream"):
+        >>> for moment in watch(Predictor(model), "rtsp://192.168.1.20/stream"):  # doctest: +SKIP
         ...     print(moment.line(3))
     """
     spec = predictor.spec

@@ -27,8 +27,9 @@ def save_timeline(timeline: "Timeline", labels: Sequence[str], title: str, path:
         path: of the PNG.
 
     Example:
-        >>> timeline = slider.slide("match.mp4")
-        >>> save_timeline(timeline, model.spec.labels, "match.mp4", "timeline.png")
+        >>> from slowfast_tf.inference.sliding import Timeline
+        >>> timeline = Timeline(np.arange(3.0), np.array([0.5, 1.5]), np.array([[0.9, 0.1], [0.2, 0.8]]), {})
+        >>> save_timeline(timeline, ["run", "sit"], "match.mp4", "timeline.png")
     """
     edges, scores = timeline.edges, timeline.scores
     winners = scores.argmax(1)
@@ -62,6 +63,9 @@ def save_figure(figure: Figure, path: str | os.PathLike | typing.IO[bytes]) -> N
     Args:
         figure: the figure.
         path: of the PNG, or a file that is open for writing.
+
+    Example:
+        >>> save_figure(Figure(figsize=(2, 1)), "figure.png")
     """
     if isinstance(path, io.IOBase):
         figure.savefig(path, dpi=120, format="png")

@@ -43,7 +43,7 @@ class Prediction:
         windows: scores over time, if they were asked for.
 
     Example:
-        >>> next(predict_files(model, ["holiday.mp4"], class_names(model.spec))).line(2)
+        >>> next(predict_files(model, ["holiday.mp4"], class_names(model.spec))).line(2)  # doctest: +SKIP
         'holiday.mp4 (10x3 views): surfing water 0.931, swimming 0.024'
     """
 
@@ -125,7 +125,7 @@ def predict_files(
         InputError: for other views.
 
     Example:
-        >>> for found in predict_files(model, ["holiday.mp4", "dance.avi"], class_names(model.spec)):
+        >>> for found in predict_files(model, ["holiday.mp4", "dance.avi"], class_names(model.spec)):  # doctest: +SKIP
         ...     print(found if isinstance(found, VideoError) else found.line(5))
     """
     predictor = Predictor(model, with_views(model.spec, views))
@@ -156,7 +156,7 @@ def predict_file(
         VideoError: if the video cannot be read.
 
     Example:
-        >>> predict_file(Predictor(model), "holiday.mp4", class_names(model.spec)).scores.shape
+        >>> predict_file(Predictor(model), "holiday.mp4", class_names(model.spec)).scores.shape  # doctest: +SKIP
         (400,)
     """
     windows, timeline = (), None

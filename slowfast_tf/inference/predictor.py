@@ -24,8 +24,8 @@ class Predictor(tf.Module):
         labels: class names, a string tensor `[classes]`; their numbers if the model has none.
 
     Example:
-        >>> predictor = Predictor(slowfast_tf.load("runs/demo"))
-        >>> predictor.score_clips(read_clip("holiday.mp4", predictor.spec)[None]).shape
+        >>> predictor = Predictor(slowfast_tf.SlowFast("slowfast_2x16_demo"))
+        >>> predictor.score_clips(np.zeros([1, 16, 64, 80, 3], np.uint8)).shape
         TensorShape([1, 8])
     """
 

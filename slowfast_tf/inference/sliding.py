@@ -47,8 +47,8 @@ class Slider:
         explain: also compute heat maps, see `slowfast_tf.inference.explain.grad_cam`.
 
     Example:
-        >>> timeline = Slider(Predictor(model)).slide("long.mp4")
-        >>> timeline.scores[timeline.at(12.5)].argmax()
+        >>> timeline = Slider(Predictor(model)).slide("long.mp4")  # doctest: +SKIP
+        >>> timeline.scores[timeline.at(12.5)].argmax()  # doctest: +SKIP
         3
     """
 

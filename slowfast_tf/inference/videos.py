@@ -30,7 +30,8 @@ def write_labels(
         VideoError: if the video cannot be read.
 
     Example:
-        >>> write_labels("long.mp4", Slider(predictor).slide("long.mp4"), class_names(model.spec), "labels.mp4")
+        >>> timeline = Slider(predictor).slide("long.mp4")  # doctest: +SKIP
+        >>> write_labels("long.mp4", timeline, class_names(model.spec), "labels.mp4")  # doctest: +SKIP
     """
 
     def draw(image: np.ndarray, time: float) -> np.ndarray:
@@ -65,8 +66,8 @@ def write_heat(
         VideoError: if the video cannot be read.
 
     Example:
-        >>> timeline = Slider(predictor, explain=True).slide("long.mp4")
-        >>> write_heat("long.mp4", timeline, class_names(model.spec), "heat.mp4", model.spec)
+        >>> timeline = Slider(predictor, explain=True).slide("long.mp4")  # doctest: +SKIP
+        >>> write_heat("long.mp4", timeline, class_names(model.spec), "heat.mp4", model.spec)  # doctest: +SKIP
     """
     most = {name: max(float(heat.max()), 1e-12) for name, heat in timeline.heat.items()}
 

@@ -29,7 +29,7 @@ def score_video(predictor: Predictor, path: str | os.PathLike) -> np.ndarray:
         VideoError: if the video cannot be read.
 
     Example:
-        >>> score_video(Predictor(model), "holiday.mp4").shape
+        >>> score_video(Predictor(model), "holiday.mp4").shape  # doctest: +SKIP
         (400,)
     """
     scores = [predictor.score_views(inputs).numpy() for inputs in read_views(path, predictor.spec)]
@@ -45,6 +45,9 @@ def read_views(path: str | os.PathLike, spec: SlowFastSpec) -> Iterator[clips.In
 
     Raises:
         VideoError: if the video cannot be read.
+
+    Example:
+        >>> [inputs["slow"].shape for inputs in read_views("holiday.mp4", model.spec)]  # doctest: +SKIP
     """
     starts = np.array(test_starts(spec, spec.views))
     read = Files([Video(os.fspath(path), ())]).reader(Sampling(spec, starts, short_side=spec.crop_size))

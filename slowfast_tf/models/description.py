@@ -22,10 +22,10 @@ def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, .
         The spec, and the fields that the file of an earlier version does not state.
 
     Raises:
-        InputError: if there is no such file, or it holds no model of this package.
+        InputError: if there is no such file, it holds no model of this package, or a newer package wrote it.
 
     Example:
-        >>> read_saved_spec("runs/demo")[0].frames
+        >>> read_saved_spec("runs/demo")[0].frames  # doctest: +SKIP
         2
     """
     path = pathlib.Path(path)
@@ -37,6 +37,8 @@ def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, .
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
         return saved_spec(config["config"]["preset"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} holds no network of slowfast_tf ({error}); give a .keras file that it saved"
@@ -125,6 +127,10 @@ def as_text(name: str, spec: SlowFastSpec, size: int) -> str:
 
     Raises:
         ValueError: if the network cannot take an input of that size.
+
+    Example:
+        >>> print(as_text("SlowFast", get_spec("slowfast_8x8_r50"), 256).splitlines()[-1])
+        total         34,566,488  65.709 G
     """
     about = describe(spec, size)
     return "\n".join(

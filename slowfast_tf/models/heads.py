@@ -11,7 +11,19 @@ from .roi_align import RoIAlign, adaptive_average_pool
 
 
 def activate(logits: tf.Tensor, activation: str) -> tf.Tensor:
-    """Return the scores of logits, by a spec's `activation`: "softmax" or "sigmoid"."""
+    """Return the scores of logits, by a spec's `activation`: "softmax" or "sigmoid".
+
+    Args:
+        logits: float32 `[..., classes]`.
+        activation: "softmax" or "sigmoid".
+
+    Returns:
+        Scores, float32 `[..., classes]`, 0 to 1.
+
+    Example:
+        >>> activate(tf.constant([0.0, 0.0]), "softmax").numpy()
+        array([0.5, 0.5], dtype=float32)
+    """
     return {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}[activation](logits)
 
 

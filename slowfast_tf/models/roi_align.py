@@ -83,6 +83,10 @@ def adaptive_average_pool(x: tf.Tensor, bins: int) -> tf.Tensor:
 
     Returns:
         float32 `[B, bins, bins, C]`.
+
+    Example:
+        >>> adaptive_average_pool(tf.reshape([1.0, 2.0, 3.0], [1, 1, 3, 1]), 2)[0, 0, :, 0].numpy()
+        array([1.5, 2.5], dtype=float32)
     """
     _, height, width, _ = sizes(x)
     return tf.einsum("bhwc,ih,jw->bijc", x, _shares(height, bins), _shares(width, bins))

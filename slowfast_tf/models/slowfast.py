@@ -12,6 +12,7 @@ import keras
 
 from ..errors import InputError
 from ..files import remote
+from ..files.formats import FORMAT
 from .base import register
 from .heads import ClassificationHead, RoIHead
 from .keras_compat import FitModel, dtype_policy
@@ -94,7 +95,7 @@ class SlowFast(FitModel):
 
     def get_config(self) -> dict[str, Any]:
         stated = {name: value for name, value in self.spec.as_dict().items() if name not in self.unstated}
-        return {"preset": stated, "name": self.name, **self._build}
+        return {"preset": {**stated, "format": FORMAT}, "name": self.name, **self._build}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SlowFast":
@@ -116,11 +117,11 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
         A `SlowFast`.
 
     Raises:
-        InputError: for a missing file, or one that holds no model of this package.
+        InputError: for a missing file, one that holds no model of this package, or one that a newer package wrote.
 
     Example:
-        >>> model = slowfast_tf.load("runs/demo")
-        >>> model.spec.labels[:2]
+        >>> model = slowfast_tf.load("runs/demo")  # doctest: +SKIP
+        >>> model.spec.labels[:2]  # doctest: +SKIP
         ('circle_left', 'circle_right')
     """
     path = pathlib.Path(remote.fetch_file(str(path)) if remote.is_remote(path) else path)
@@ -132,6 +133,8 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
         raise InputError(f"{path}: not a .keras file; `slowfast_tf.checkpoints` makes one of other checkpoints")
     try:
         model = keras.models.load_model(path, compile=compile)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
     if not isinstance(model, SlowFast):

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
+from ..files.formats import check_format
 from .views import MIDDLE, Views
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -152,18 +153,8 @@ class SlowFastSpec:
         for name, allowed in one_of.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {getattr(self, name)!r}")
-        whole = (
-            "width",
-            "frames",
-            "stride",
-            "alpha",
-            "beta_inv",
-            "num_classes",
-            "crop_size",
-            "roi_bins",
-            "roi_dilation",
-        )
-        for name in whole:
+        sizes = "width frames stride alpha beta_inv num_classes crop_size roi_bins roi_dilation".split()
+        for name in sizes:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
@@ -374,12 +365,18 @@ def saved_spec(fields: dict[str, Any]) -> tuple[SlowFastSpec, tuple[str, ...]]:
     """Return the spec that a file holds, and the fields that it does not state since an earlier version wrote it.
 
     Args:
-        fields: what `SlowFastSpec.as_dict` gave.
+        fields: what `SlowFastSpec.as_dict` gave, with "format" (see `files.formats`) if a file states it.
+
+    Raises:
+        InputError: if a newer package wrote the file.
+        TypeError, ValueError: if the fields are not those of a spec.
 
     Example:
         >>> saved_spec(get_spec("slowfast_8x8_r50").as_dict())[1]
         ()
     """
+    fields = dict(fields)
+    check_format(fields.pop("format", 0), "the model")
     return SlowFastSpec(**{**EARLIER, **fields}), tuple(name for name in EARLIER if name not in fields)
 
 

@@ -51,8 +51,8 @@ class Checkpoints(keras.callbacks.Callback):
         Interrupted: from `fit`, after a signal.
 
     Example:
-        >>> checkpoints = Checkpoints(model, "runs/demo", "val_top1")
-        >>> with handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM):
+        >>> checkpoints = Checkpoints(model, "runs/demo", "val_top1")  # doctest: +SKIP
+        >>> with handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM):  # doctest: +SKIP
         ...     model.fit(train, validation_data=val, epochs=3, callbacks=[checkpoints])
     """
 
@@ -116,7 +116,15 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 def latest_checkpoint(workdir: pathlib.Path) -> tuple[pathlib.Path | None, Position]:
-    """Return the path and the position of a run's newest checkpoint; None and the start if there is none."""
+    """Return the path and the position of a run's newest checkpoint; None and the start if there is none.
+
+    Args:
+        workdir: the run's directory.
+
+    Example:
+        >>> latest_checkpoint(pathlib.Path("runs/none"))
+        (None, Position(epoch=0, step=0))
+    """
     found = _checkpoints(workdir)
     if not found:
         return None, START

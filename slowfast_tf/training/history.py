@@ -17,6 +17,13 @@ def read_history(workdir: str | os.PathLike) -> list[Row]:
     """Return the rows of a run's `history.csv`, or an empty list if there is none.
 
     Earlier versions counted epochs from 0; their rows come back counted from 1.
+
+    Args:
+        workdir: the run's directory.
+
+    Example:
+        >>> read_history("runs/none")
+        []
     """
     path = pathlib.Path(workdir) / "history.csv"
     if not path.exists():
@@ -28,7 +35,17 @@ def read_history(workdir: str | os.PathLike) -> list[Row]:
 
 
 def write_history(workdir: str | os.PathLike, rows: Sequence[Row]) -> None:
-    """Write `history.csv` whole. `read_history` gives the same rows back, to the last digit."""
+    """Write `history.csv` whole. `read_history` gives the same rows back, to the last digit.
+
+    Args:
+        workdir: the run's directory.
+        rows: values by column, one row an epoch.
+
+    Example:
+        >>> write_history(".", [{"epoch": 1, "val_top1": 0.5}])
+        >>> read_history(".")
+        [{'epoch': 1, 'val_top1': 0.5}]
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0])
     writer.writeheader()
@@ -46,6 +63,11 @@ def best_epoch(rows: Sequence[Row], monitor: str) -> int:
     Args:
         rows: at least one row, as `read_history` returns them.
         monitor: name of a column such as "val_top1" or "val_loss"; "epoch" for the last epoch.
+
+    Example:
+        >>> rows = [{"epoch": 1, "val_top1": 0.5, "val_loss": 1.0}, {"epoch": 2, "val_top1": 0.4, "val_loss": 0.9}]
+        >>> best_epoch(rows, "val_top1")
+        1
     """
 
     def rank(row: Row) -> tuple[float, float, float]:
@@ -63,5 +85,10 @@ def is_stopped(rows: Sequence[Row], monitor: str, patience: int | None) -> bool:
         rows: of the finished epochs.
         monitor: as for `best_epoch`.
         patience: in epochs; None never ends a run.
+
+    Example:
+        >>> rows = [{"epoch": 1, "val_top1": 0.5, "val_loss": 1.0}, {"epoch": 2, "val_top1": 0.4, "val_loss": 0.9}]
+        >>> is_stopped(rows, "val_top1", patience=1)
+        True
     """
     return bool(patience and rows) and int(rows[-1]["epoch"]) - best_epoch(rows, monitor) >= (patience or 0)

@@ -97,6 +97,12 @@ def from_config(
         train: the configuration's section.
         spec: the network's specification.
         classes: class indices of each training video, for `train.class_weights`.
+
+    Example:
+        >>> train = slowfast_tf.config.load("demo").train
+        >>> loss, metrics, weighted = from_config(train, get_spec("slowfast_2x16_demo"))
+        >>> [metric.name for metric in metrics]
+        ['top1', 'top5']
     """
     options: dict[str, Any] = {"from_logits": True, "label_smoothing": train.label_smoothing}
     if spec.activation == "softmax":
@@ -116,7 +122,12 @@ def from_config(
 
 
 def monitored(train: Train, spec: SlowFastSpec) -> str:
-    """Return the column of the history that decides which epoch is the best; see `history.best_epoch`."""
+    """Return the column of the history that decides which epoch is the best; see `history.best_epoch`.
+
+    Example:
+        >>> monitored(slowfast_tf.config.load("demo").train, get_spec("slowfast_2x16_demo"))
+        'val_top1'
+    """
     if train.keep == "last":
         return "epoch"
     return f"val_{train.keep or ('top1' if spec.activation == 'softmax' else 'pr_auc')}"

@@ -64,6 +64,7 @@ class SGD(_Common, keras.optimizers.SGD):  # pyright: ignore[reportIncompatibleM
       still eight times as long as PyTorch's.
 
     Example:
+        >>> model = slowfast_tf.SlowFast("slowfast_2x16_demo")
         >>> model.compile(SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-4), "categorical_crossentropy")
     """
 
@@ -134,7 +135,15 @@ class AdamW(_Common, keras.optimizers.AdamW):  # pyright: ignore[reportIncompati
 
 
 def bring_up_to_date(optimizer: Any) -> None:
-    """Turn the velocity of an optimizer that an earlier version saved into one of gradients (see `SGD`)."""
+    """Turn the velocity of an optimizer that an earlier version saved into one of gradients (see `SGD`).
+
+    Args:
+        optimizer: a built optimizer of a saved model.
+
+    Example:
+        >>> model = slowfast_tf.models.slowfast.load_model("runs/old", compile=True)  # doctest: +SKIP
+        >>> bring_up_to_date(model.optimizer)  # doctest: +SKIP
+    """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of loss scaling, which loads its variables itself
     if isinstance(optimizer, SGD):
         optimizer.bring_up_to_date()
@@ -151,6 +160,10 @@ def from_config(
 
     Raises:
         InputError: if `train.optimizer` names one that Keras cannot make.
+
+    Example:
+        >>> type(from_config(slowfast_tf.config.load("demo").train, 0.1)).__name__
+        'SGD'
     """
     if isinstance(train.optimizer, dict):
         optimizer = _by_name(train.optimizer["class_name"], train.optimizer.get("config", {}), schedule)

@@ -48,7 +48,7 @@ class Cosine(_Warmup):
         warmup_learning_rate: the rate at which the warm-up starts.
 
     Example:
-        >>> keras.optimizers.SGD(Cosine(0.1, steps=1000, warmup_steps=100))
+        >>> optimizer = keras.optimizers.SGD(Cosine(0.1, steps=1000, warmup_steps=100))
     """
 
     def __init__(self, learning_rate: float, steps: int, warmup_steps: int = 0, warmup_learning_rate: float = 0.0):
@@ -70,7 +70,7 @@ class Steps(_Warmup):
         warmup_steps, warmup_learning_rate: as for `Cosine`.
 
     Example:
-        >>> keras.optimizers.SGD(Steps(0.1, boundaries=[300, 600], rates=[0.1, 0.01]))
+        >>> optimizer = keras.optimizers.SGD(Steps(0.1, boundaries=[300, 600], rates=[0.1, 0.01]))
     """
 
     def __init__(
@@ -97,6 +97,9 @@ def from_config(train: Train, phases: Sequence[Phase], steps: Sequence[int]) -> 
         train: the configuration's section.
         phases: the run's phases; a single one without multigrid training.
         steps: steps in an epoch, for each phase.
+
+    Example:
+        >>> schedule = from_config(config.train, [Phase.whole(config)], [steps])  # doctest: +SKIP
     """
     scale = train.batch_size / (train.learning_rate_batch or train.batch_size)
     rate = train.learning_rate * scale

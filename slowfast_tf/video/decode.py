@@ -25,6 +25,10 @@ def reduction(height: int, width: int, short_side: int | None) -> int:
 
     Returns:
         The largest power of two that keeps them.
+
+    Example:
+        >>> reduction(1080, 1920, 256)
+        4
     """
     shorter = min(height, width)
     return 1 << (shorter // min(short_side or shorter, shorter)).bit_length() - 1
@@ -48,7 +52,7 @@ def read_frames(
         VideoError: as `probe`, and if no frame can be decoded.
 
     Example:
-        >>> read_frames("a.mp4", [0, 15, 30]).shape
+        >>> read_frames("a.mp4", [0, 15, 30]).shape  # doctest: +SKIP
         (3, 256, 340, 3)
     """
     frames = np.clip(np.asarray(frames, np.int64), 0, probe(path).frames - 1)
@@ -70,6 +74,10 @@ def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int 
 
     Raises:
         VideoError: as `read_frames`.
+
+    Example:
+        >>> for image in iterate_frames("a.mp4", np.arange(0, 300, 10)):  # doctest: +SKIP
+        ...     print(image.shape)
     """
     # One converter for all frames: setting it up costs as much as converting a small frame.
     converter, shape = av.video.reformatter.VideoReformatter(), []
@@ -102,6 +110,10 @@ def decode_frames(
 
     Raises:
         VideoError: as `probe`, and if no frame can be decoded.
+
+    Example:
+        >>> for kind, intact in decode_frames("a.mp4", [0, 15], lambda frame: frame.pict_type):  # doctest: +SKIP
+        ...     print(kind, intact)
     """
     info = probe(path)
     key = info.keys[max(np.searchsorted(info.keys, frames[0], "right") - 1, 0)]
@@ -164,6 +176,11 @@ def to_rgb(frame: av.VideoFrame, converter: Any, shape: Sequence[int] | None = N
         converter: an `av.video.reformatter.VideoReformatter`, the same for all frames of a video.
         shape: height and width of the image, if it must match others (a stream may change its size); None for its own.
         smaller: divisor of height and width, by averaging, if no `shape` is given.
+
+    Example:
+        >>> frame = av.VideoFrame.from_ndarray(np.zeros([48, 64, 3], np.uint8), "rgb24")
+        >>> to_rgb(frame, av.video.reformatter.VideoReformatter()).shape
+        (48, 64, 3)
     """
     quarter_turns = round(frame.rotation / 90)
     height, width = shape[:2] if shape else (frame.height // smaller, frame.width // smaller)

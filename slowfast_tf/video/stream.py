@@ -1,6 +1,7 @@
-"""Frames of a camera or a network stream as they arrive, with PyAV (FFmpeg's libraries)."""
+"""Frames of a camera, a network stream or a file as they arrive, with PyAV (FFmpeg's libraries)."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from .decode import to_rgb
 from .probe import believable_rate, demux, is_sane
 
 PATIENCE = 10.0  # seconds without a frame after which a stream has ended
-DELAY = 1.0  # seconds behind the stream after which frames are left out until the next key frame
+DELAY = 1.0  # seconds behind a live stream after which frames are skipped until the next key frame
 JITTER = 0.1  # seconds: a clock that goes back by less has not restarted, and its late frames are left out
 
 
@@ -41,19 +42,21 @@ class Stream:
 
     Attributes:
         source: as given to `open_stream`.
+        live: whether frames arrive as they happen: a device, or a stream without a duration. A file is not live.
         rate: frames per second that the stream announces; 25 if it announces none, or an impossible one.
     """
 
-    def __init__(self, source: str, container: Any):
+    def __init__(self, source: str, container: Any, live: bool):
         self.source = source
+        self.live = live
         self._container = container
         self._stream = container.streams.video[0]
         self.rate = believable_rate(self._stream.average_rate, self._stream.guessed_rate)
 
     def frames(self, stride: float = 1.0) -> Iterator[StreamFrame]:
-        """Yield frames as they arrive.
+        """Yield frames as they arrive; all frames of a file.
 
-        If decoding falls a second behind the stream, frames are left out until the next key frame. If the stream's
+        If decoding falls a second behind a live stream, frames are skipped until the next key frame. If the stream's
         clock goes back (a file that starts over, concatenated MPEG-TS), time continues from the last frame on.
 
         Args:
@@ -64,10 +67,12 @@ class Stream:
         """
         least = max((stride - 0.5) / self.rate, 0.0)
         converter = VideoReformatter()
-        clock, shape, given, restarted = _Clock(self.rate), None, None, False
+        # AVI stores no display times, and FFmpeg's guesses are wrong with B-frames.
+        timed = self._container.format.name != "avi"
+        clock, shape, given, restarted = _Clock(self.rate, self.live), None, None, False
         for frame in self._decode(clock):
             now = time.monotonic()
-            back = clock.advance(frame.time if frame.time is not None else now, now)
+            back = clock.advance(frame.time if timed else None, now)
             restarted |= back
             if given is not None and not back and clock.time - given < least:
                 continue
@@ -81,7 +86,7 @@ class Stream:
             raise VideoError(f"{self.source}: no frame can be decoded")
 
     def _decode(self, clock: "_Clock") -> Iterator[Any]:
-        """Yield decoded frames. While the clock is late, skip to the next key frame."""
+        """Yield decoded frames. While the clock of a live stream is late, skip to the next key frame."""
         with _video_errors(self.source):
             for packet in demux(self._container, self._stream):
                 if clock.late and packet.size and not packet.is_keyframe:
@@ -95,34 +100,54 @@ class _Clock:
 
     Attributes:
         time: of the latest frame, in seconds from the first frame on.
-        late: whether the latest frame came more than `DELAY` seconds after it was due.
+        late: whether the latest frame of a live stream came more than `DELAY` seconds after it was due.
     """
 
-    def __init__(self, rate: float):
+    def __init__(self, rate: float, live: bool):
         self.time = 0.0
         self.late = False
         self._rate = rate
+        self._live = live
         self._latest = 0.0  # the highest time so far
-        self._zero: float | None = None  # the stream's clock at time 0
+        self._arrival: float | None = None  # of the latest frame; None before the first
+        self._zero: float | None = None  # the stream's clock at time 0; None before a frame states its time
         self._start = 0.0  # arrival of time 0, if the fastest frame so far arrived without delay
 
-    def advance(self, seconds: float, now: float) -> bool:
-        """Take the stream's clock and the arrival of a frame; return whether the stream's clock went back."""
-        if self._zero is None:
-            self._zero, self._start = seconds, now
-        back = seconds - self._zero < self._latest - JITTER
-        if back:
-            self._zero = seconds - self._latest - 1 / self._rate
-        self.time = seconds - self._zero
+    def advance(self, seconds: float | None, now: float) -> bool:
+        """Advance to the next frame.
+
+        Args:
+            seconds: the stream's clock; None for a frame that does not state its time. Then the frame follows the
+                previous one after the time between their arrivals (live) or after one frame (a file).
+            now: arrival of the frame.
+
+        Returns:
+            Whether the stream's clock went back.
+        """
+        if self._arrival is None:
+            step, self._start = 0.0, now
+        else:
+            step = now - self._arrival if self._live else 1 / self._rate
+        self._arrival = now
+        back = False
+        if seconds is None:
+            self.time = self._latest + step
+        else:
+            if self._zero is None:
+                self._zero = seconds - self._latest - step
+            back = seconds - self._zero < self._latest - JITTER
+            if back:
+                self._zero = seconds - self._latest - 1 / self._rate
+            self.time = seconds - self._zero
         self._latest = max(self._latest, self.time)
         self._start = min(self._start, now - self.time)
-        self.late = now - self._start - self.time > DELAY
+        self.late = self._live and now - self._start - self.time > DELAY
         return back
 
 
 @contextlib.contextmanager
 def open_stream(source: str) -> Iterator[Stream]:
-    """Open a camera or a stream.
+    """Open a camera, a stream or a file.
 
     Args:
         source: the number of a camera (Linux), or an address or a file that FFmpeg can open.
@@ -138,19 +163,23 @@ def open_stream(source: str) -> Iterator[Stream]:
         ...     for frame in stream.frames():
         ...         print(frame.time, frame.image.shape)
     """
-    path, form = source, None
+    path, form, is_file = source, None, os.path.isfile(source)
     if path.isdecimal():
         if sys.platform != "linux":
             raise VideoError(f"{path}: cameras have numbers on Linux only; give the address of a stream")
-        path, form = f"/dev/video{path}", "v4l2"
+        path, form, is_file = f"/dev/video{path}", "v4l2", False
+    elif is_file:
+        path = f"file:{path}"  # a colon in a name does not end a protocol
+    recording = is_file or path.startswith(("http://", "https://"))
+    # FFmpeg reads up to 5 seconds to find the codec. With "nobuffer" it drops them: a camera starts at the newest
+    # frame, but a recording would lose its start.
+    options = {} if recording else {"fflags": "nobuffer"}
     with _video_errors(source):
-        container = av.open(
-            path, format=form, timeout=PATIENCE, options={"fflags": "nobuffer"}, metadata_errors="replace"
-        )
+        container = av.open(path, format=form, timeout=PATIENCE, options=options, metadata_errors="replace")
     with container:
         if not container.streams.video:
             raise VideoError(f"{source}: holds no video stream")
-        yield Stream(source, container)
+        yield Stream(source, container, live=not (is_file or (recording and container.duration)))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from slowfast_tf.errors import InputError
 from slowfast_tf.evaluation.run import evaluate
 from slowfast_tf.exporting import saved_model
 from slowfast_tf.exporting.exported import Exported
+from slowfast_tf.files import formats
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,11 @@ def test_scores_are_those_of_the_network(file, tolerance, model, tested, files, 
     metrics, scores = evaluate(Exported(path, model.spec), clips)
     assert scores.ids == expected.ids and metrics["videos"] == 4
     np.testing.assert_allclose(scores.scores, expected.scores, atol=tolerance)
+    if file == "saved_model":
+        about = path / formats.ABOUT
+        about.write_text(about.read_text().replace("1", "2"))
+        with pytest.raises(InputError, match=f"{path} was written by a newer slowfast_tf, in format 2"):
+            Exported(path, model.spec)
     assert scores.about.weights != expected.about.weights  # a partial test of the one is not resumed with the other
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ...errors import InputError
 from ...files import remote
+from ...files.formats import FORMAT, check_format
 from .format import parse
 
 INDEX = "index.json"
@@ -217,7 +218,8 @@ class RecordIndex(Contents):
 
     def to_json(self) -> dict[str, typing.Any]:
         """Return the index as a value for its JSON."""
-        return {**super().to_json(), "splits": {name: split.to_json() for name, split in self.splits.items()}}
+        splits = {name: split.to_json() for name, split in self.splits.items()}
+        return {"format": FORMAT, **super().to_json(), "splits": splits}
 
 
 def read_index(root: str) -> RecordIndex:
@@ -227,7 +229,7 @@ def read_index(root: str) -> RecordIndex:
         root: the directory, local or remote.
 
     Raises:
-        InputError: if there is no index, or it is damaged.
+        InputError: if there is no index, it is damaged, or a newer package wrote it.
 
     Example:
         >>> read_index("data/charades_256").splits["train"].videos
@@ -238,7 +240,9 @@ def read_index(root: str) -> RecordIndex:
     try:
         local = path if remote.is_native(path) else str(remote.fetch_file(path))
         with tf.io.gfile.GFile(local) as file:
-            return RecordIndex.from_json(json.loads(file.read()))
+            values = json.loads(file.read())
+        check_format(values.get("format", 0), path)
+        return RecordIndex.from_json(values)
     except tf.errors.OpError as error:
         raise InputError(f"{root}: no prepared data there ({INDEX} cannot be read); {advice}") from error
     except InputError:

@@ -83,6 +83,9 @@ def save_classes(values: np.ndarray, labels: Sequence[str], name: str, path: Fil
         labels: class names.
         name: of the metric.
         path: as for `save_confusion`.
+
+    Example:
+        >>> save_classes(np.array([0.5, 1.0]), ["ant", "bee"], "recall", "classes.png")
     """
     order = [i for i in np.argsort(-values, kind="stable") if not np.isnan(values[i])]
     many = len(order) > MANY
@@ -123,6 +126,10 @@ def save_prediction(
         labels: class names.
         title: over the plot.
         path: of the PNG.
+
+    Example:
+        >>> frames, seen = np.zeros([4, 8, 8, 3], np.uint8), {"slow": [0], "fast": [0, 1, 2, 3]}
+        >>> save_prediction(frames, seen, np.array([0.2, 0.8]), ["ant", "bee"], "bee.mp4", "prediction.png")
     """
     figure = Figure(figsize=(12, 3.4), layout="constrained")
     figure.suptitle(title)
@@ -158,6 +165,11 @@ def save_ablation(rows: Sequence[Mapping[str, typing.Any]], title: str, path: Fi
         rows: of the ablation's results, with "row" (its name), "multiply_adds", "published" and "estimate".
         title: over the plot.
         path: of the PNG.
+
+    Example:
+        >>> estimate = {"mean": 0.9, "high": 0.92}
+        >>> rows = [{"row": "SlowFast", "multiply_adds": 36.1e9, "published": 75.6, "estimate": estimate}]
+        >>> save_ablation(rows, "Table 5a", "ablation.png")
     """
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     figure.suptitle(title)

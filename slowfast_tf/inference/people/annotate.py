@@ -139,7 +139,8 @@ def annotate_files(
             used.
 
     Example:
-        >>> for found in annotate_files(model, ["street.mp4"], class_names(model.spec), "out", boxes="people.csv"):
+        >>> labels = class_names(model.spec)  # doctest: +SKIP
+        >>> for found in annotate_files(model, ["street.mp4"], labels, "out", boxes="people.csv"):  # doctest: +SKIP
         ...     print(found if isinstance(found, VideoError) else found.line(5))
     """
     check_tracking()
@@ -182,7 +183,7 @@ def annotate(
 
     Example:
         >>> place = pathlib.Path("out/street")
-        >>> annotate("street.mp4", Scorer(model), class_names(model.spec), place, "people.csv")
+        >>> annotate("street.mp4", Scorer(model), class_names(model.spec), place, "people.csv")  # doctest: +SKIP
     """
     info = probe(path)
     given = None if isinstance(source, Detector) else _given(source, info, scorer.spec, person_score)

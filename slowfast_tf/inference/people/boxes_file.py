@@ -30,7 +30,7 @@ def read_boxes(path: str | os.PathLike, duration: float) -> list[Person]:
             before the start or past the end, a track in some boxes only, or another form.
 
     Example:
-        >>> pathlib.Path("people.csv").write_text("0.5,0.1,0.2,0.3,0.9")
+        >>> _ = pathlib.Path("people.csv").write_text("0.5,0.1,0.2,0.3,0.9")
         >>> read_boxes("people.csv", 10.0)[0].corners
         (0.1, 0.2, 0.3, 0.9)
     """

@@ -64,7 +64,7 @@ def detection_times(info: VideoInfo) -> Times:
     """Return the times of a video to look for people: `RATE` a second, or fewer if the video has fewer frames.
 
     Example:
-        >>> detection_times(probe("street.mp4")).all[:4]
+        >>> detection_times(probe("street.mp4")).all[:4]  # doctest: +SKIP
         array([0.1, 0.3, 0.5, 0.7])
     """
     length = duration(info)
@@ -96,7 +96,8 @@ def detect(path: str | os.PathLike, info: VideoInfo, times: np.ndarray, detector
         VideoError: if the video cannot be read.
 
     Example:
-        >>> for sighting in detect("street.mp4", info, detection_times(info).all, load_detector("efficientdet_d0")):
+        >>> info, detector = probe("street.mp4"), load_detector("efficientdet_d0")  # doctest: +SKIP
+        >>> for sighting in detect("street.mp4", info, detection_times(info).all, detector):  # doctest: +SKIP
         ...     print(sighting.time, sighting.boxes.scores.max(initial=0))
     """
     frames = nearest_frames(frame_times(info), times)

@@ -50,6 +50,11 @@ def as_ava(name: str, people: Sequence[Person], classes: int) -> ava_csv.Boxes:
         name: of the video.
         people: those without actions are left out.
         classes: how many there are; their ids count from 1.
+
+    Example:
+        >>> person = Person(0.5, (0.1, 0.2, 0.3, 0.9), actions=np.array([0.9, 0.1]))
+        >>> as_ava("street", [person], 2).scores
+        array([0.9, 0.1])
     """
     scored = [(person.time, person.corners, person.actions) for person in people if person.actions is not None]
     times, corners, scores = zip(*scored) if scored else ((), (), ())
@@ -79,7 +84,7 @@ def write_video(
         VideoError: if the video cannot be read.
 
     Example:
-        >>> write_video("street.mp4", follow(sightings, 0.5, 5.0), labels, "boxes.mp4", hold=0.1)
+        >>> write_video("street.mp4", follow(sightings, 0.5, 5.0), labels, "boxes.mp4", hold=0.1)  # doctest: +SKIP
     """
     tracks = Tracks(people, hold)
     rewrite(path, output, lambda image, time: draw(image, tracks.at(time), labels, lines))

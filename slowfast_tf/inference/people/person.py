@@ -20,7 +20,8 @@ class Person:
         actions: score of each class, float32 `[classes]`; None outside key frames.
 
     Example:
-        >>> Person(0.5, (0.1, 0.2, 0.3, 0.9), track=0, actions=np.array([0.9, 0.1]))
+        >>> Person(0.5, (0.1, 0.2, 0.3, 0.9), track=0, actions=np.array([0.9, 0.1])).corners
+        (0.1, 0.2, 0.3, 0.9)
     """
 
     time: float
@@ -31,10 +32,20 @@ class Person:
 
 
 def key_times(people: Iterable[Person]) -> list[float]:
-    """Return the times of the frames of people in seconds, rising."""
+    """Return the times of the frames of people in seconds, rising.
+
+    Example:
+        >>> key_times([Person(1.5, (0, 0, 1, 1)), Person(0.5, (0, 0, 1, 1))])
+        [0.5, 1.5]
+    """
     return sorted({person.time for person in people})
 
 
 def in_words(count: int) -> str:
-    """Return a number of people in words, such as "1 person" and "2 people"."""
+    """Return a number of people in words, such as "1 person" and "2 people".
+
+    Example:
+        >>> in_words(2)
+        '2 people'
+    """
     return "1 person" if count == 1 else f"{count} people"

@@ -27,7 +27,8 @@ class Scorer:
         fingerprint: of its weights and spec.
 
     Example:
-        >>> [scores.shape for scores in Scorer(model).score("street.mp4", read_boxes("people.csv", 2.0))]
+        >>> people = read_boxes("people.csv", 2.0)  # doctest: +SKIP
+        >>> [scores.shape for scores in Scorer(model).score("street.mp4", people)]  # doctest: +SKIP
         [(3, 80), (2, 80)]
     """
 

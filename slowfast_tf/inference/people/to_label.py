@@ -71,7 +71,8 @@ def list_people(
         InputError: for tables that exist, with `argument` "output", and for different videos of the same name.
 
     Example:
-        >>> for found in list_people(["street.mp4", "park.mp4"], "data/mine", detector, val=["park.mp4"]):
+        >>> videos = ["street.mp4", "park.mp4"]
+        >>> for found in list_people(videos, "data/mine", detector, val=["park.mp4"]):  # doctest: +SKIP
         ...     print(found if isinstance(found, VideoError) else found.line())
     """
     check_tracking()

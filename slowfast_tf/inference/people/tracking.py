@@ -28,6 +28,9 @@ def check_tracking() -> None:
 
     Raises:
         InputError: if it is not.
+
+    Example:
+        >>> check_tracking()
     """
     if not importlib.util.find_spec("trackers"):
         raise InputError("following people needs trackers: pip install 'slowfast_tf[people]'")
