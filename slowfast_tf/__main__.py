@@ -6,7 +6,7 @@ import sys
 COMMANDS = {
     "train": "train, test and export a network",
     "evaluate": "test a trained network",
-    "predict": "tell what happens in videos, or who does what",
+    "predict": "recognize the actions in videos, or of each person",
     "find_people": "list the people of your own videos, to fill in what they do",
     "prepare": "write the videos of a data set as TensorFlow records, for fast reading",
     "export": "write a trained network for TF Serving, LiteRT or ONNX Runtime",

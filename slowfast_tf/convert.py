@@ -1,6 +1,6 @@
 """Converts published weights (PyTorch, Caffe2, or an ImageNet ResNet50) to a .keras file.
 
-The file gets the class names of the data set that the number of classes tells: 400, 600, 700 or 710 for Kinetics, 157
+The number of classes identifies the data set, whose class names the file gets: 400, 600, 700 or 710 for Kinetics, 157
 for Charades, 174 for Something-Something V2; with boxes, 80 for AVA and 66 for MultiSports. Other numbers give no
 names.
 """
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="of the scores: one class a clip, or any number; by default as the file or its data set tells",
     )
     parser.add_argument(
-        "--num-classes", type=int, help="leave the checkpoint's classifier out and start a fresh one of so many classes"
+        "--num-classes", type=int, help="replace the checkpoint's classifier by a new one with this number of classes"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     options = parser.parse_args(arguments)

@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     _check(options)
 
     runtime.import_tensorflow()
-    # As Ctrl-C: what is half-written goes away.
+    # As Ctrl-C: remove a partly written file.
     with handle_signals(signal.default_int_handler, signal.SIGTERM):
         _export(options)
     print(f"wrote {options.output}")

@@ -11,7 +11,7 @@ from .inference.paths import check_videos
 
 ADVICE = {
     "address": "give a file",
-    "output": "give another --output, or --overwrite to lose what is filled in",
+    "output": "give another --output, or --overwrite to replace the filled-in labels",
 }
 
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--val", nargs="+", default=[], metavar="VIDEO", help="the videos to validate with: annotations/val.csv")
     add("--detector", default=detectors.DEFAULT, metavar="NAME", help=f"{detectors.FORMS} (%(default)s)")
     add("--person-score", type=float, metavar="SCORE", help="least score of a person (0.5)")
-    add("--overwrite", action="store_true", help="replace files that exist, with what is filled in")
+    add("--overwrite", action="store_true", help="replace existing files, including filled-in labels")
     options = parser.parse_args(arguments)
     check_videos([*options.videos, *options.val])
     check_people(options)

@@ -1,4 +1,4 @@
-"""Tell what happens in videos, or who does what: `python -m slowfast_tf.predict VIDEO... --model NAME`."""
+"""Recognize the actions in videos, or of each person: `python -m slowfast_tf.predict VIDEO... --model NAME`."""
 
 import argparse
 

@@ -49,7 +49,7 @@ WITHOUT = (
 
 @dataclasses.dataclass
 class Results:
-    """What is measured so far, as the JSON file holds it.
+    """The results so far, as the JSON file holds them.
 
     Attributes:
         losses: training loss of each of the first steps, by network.
@@ -182,7 +182,7 @@ def again() -> str:
 
 
 def train_ours(settings: config.Config, workdir: pathlib.Path) -> float:
-    """Train our network in a work directory, or what is left of it, and return its top-1."""
+    """Train our network in a work directory, or resume its run, and return its top-1."""
     from ..training.run import train
 
     result = train(settings, workdir)

@@ -27,13 +27,13 @@ def unstated_fields(
     """Return the fields of `SlowFastSpec` that a file does not state, if there is only one answer.
 
     A configuration in the file states them all. Without one, the published networks of the same publisher, data set and
-    architecture give the fields in which they agree. A preset chooses among these networks, and gives what is unknown
-    even so. The number of classes tells the data set. If no data set has that number, the network was trained further:
-    it has the frames of the networks for Kinetics-400, and its views are unknown.
+    architecture give the fields in which they agree. A preset chooses among these networks, and gives the fields that
+    are still unknown. The number of classes identifies the data set. If no data set has that number, the network was
+    trained further: it has the frames of the networks for Kinetics-400, and its views are unknown.
 
     Args:
         path: of the file, for messages.
-        shown: what its parameters tell.
+        shown: fields that follow from the parameters.
         configured: what its configuration states; empty without one.
         publisher: whose form the file has, such as "pyslowfast".
         preset: name of a preset or of a published network (also without its publisher), or None.

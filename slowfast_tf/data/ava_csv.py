@@ -85,7 +85,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
 
 
 def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
-    """Read row by row, to say what is wrong and where."""
+    """Read row by row, to report the first invalid row and its line."""
     videos, numbers = [], []
     for line, row in csv_files.lines(path):
         where = f"{path}:{line}"

@@ -28,7 +28,7 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 
     Args:
         config: a `slowfast_tf.config.Config`.
-        split: "train": one random clip of each video, drawn anew in each epoch, in whole batches; "val": the middle
+        split: "train": one random clip of each video, drawn again in each epoch, in whole batches; "val": the middle
             clip of every video.
 
     Returns:

@@ -189,7 +189,7 @@ def window_offsets(spec: SlowFastSpec, rate: float) -> np.ndarray:
 
 
 def window_span(spec: SlowFastSpec, rate: float) -> int:
-    """Return the raw frames that a clip covers in a video of so many frames a second.
+    """Return the raw frames that a clip covers in a video of a given frame rate.
 
     Args:
         spec: of the network.

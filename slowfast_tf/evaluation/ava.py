@@ -103,7 +103,7 @@ def average_precision(
     keep = keep[((x1 < x2) & (y1 < y2))[keep]]  # officially, boxes without area take a place, but do not count
     category, scores = category[keep], detections.scores[keep]
     group = found_frame[keep] * len(ids) + category
-    some = np.flatnonzero(count[group])  # the others have nothing to be right about
+    some = np.flatnonzero(count[group])  # the others cannot match an annotation
     right = np.zeros(len(keep), bool)
     right[some[_winners(detections.corners[keep[some]], scores[some], group[some], corners, count, first)]] = True
 
@@ -168,7 +168,7 @@ def _winners(
     rivals = hits[several]
     rivals = rivals[np.argsort(-scores[rivals], kind="stable")]
     winner = np.empty(len(true_corners), np.int64)
-    winner[taken[rivals[::-1]]] = rivals[::-1]  # what is written last stays
+    winner[taken[rivals[::-1]]] = rivals[::-1]  # the last write wins
     return np.concatenate([hits[~several], winner[np.unique(taken[rivals])]])
 
 

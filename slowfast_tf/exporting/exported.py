@@ -1,4 +1,4 @@
-"""Run an exported file in place of the network that it was made of, to test what an export loses."""
+"""Run an exported file in place of its network, to measure what the export loses."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The protocol of a network, to travel inside an exported file."""
+"""The protocol of a network, as metadata of an exported file."""
 
 import dataclasses
 from typing import Any

@@ -100,7 +100,7 @@ def number(graph: Any) -> None:
     The converter's own order and names differ from run to run.
     """
     makers = {value: i for i, node in enumerate(graph.node) for value in node.output}
-    order, waiting = {}, [makers[value.name] for value in graph.output]  # a dictionary: quick to ask, and keeps order
+    order, waiting = {}, [makers[value.name] for value in graph.output]  # a dictionary: ordered, and fast to look up
     while waiting:
         inputs = graph.node[waiting[-1]].input
         missing = [makers[value] for value in inputs if value in makers and makers[value] not in order]

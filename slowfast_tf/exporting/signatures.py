@@ -176,7 +176,7 @@ def _jpeg_crops(spec: SlowFastSpec, clips: tf.Tensor, crops: int) -> tf.Tensor:
     size = spec.crop_size
 
     def decode(frame):
-        # Before it is decoded: a few bytes may claim to be a picture that no memory holds.
+        # Check before decoding: a few bytes may declare an image that does not fit into memory.
         with tf.control_dependencies([_check_size(tf.io.extract_jpeg_shape(frame)[:2])]):
             image = transforms.decode(frame)
         return transforms.test_crops(image[None], size, crops)[:, 0]

@@ -13,8 +13,8 @@ from ..errors import InputError
 class Journal:
     """Results of a computation, a line of JSON each; the first line says what is computed.
 
-    If the file is of the same computation, its results are there from the start. A last line that was cut off is left
-    out. The file of another computation begins anew. The end of the block removes the file; an exception keeps it.
+    A file of the same computation is resumed: its results are loaded. An incomplete last line is dropped. A file of
+    another computation is replaced. The end of the block removes the file; an exception keeps it.
 
     Args:
         path: of the file.
@@ -47,7 +47,7 @@ class Journal:
                                 break
                             self.entries.append(json.loads(line))
                             kept += line
-            # Written anew, for a part of a line must not stay.
+            # Rewrite the file without an incomplete last line.
             self.path.write_bytes(kept)
             self._file = open(self.path, "a", encoding="utf-8")
         except (OSError, ValueError) as error:

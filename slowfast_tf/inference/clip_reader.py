@@ -47,7 +47,7 @@ class ClipReader(threading.Thread):
         self._error: Exception | None = None
         self._source, self._spec, self._prepare, self._hold = source, spec, prepare, hold
         self._offsets = np.zeros(1, int)  # of the frames of a clip, from its first
-        self._changed = threading.Condition()  # guards what follows
+        self._changed = threading.Condition()  # guards the attributes below
         self._held: collections.deque[StreamedFrame] = collections.deque()
         self._waiting: collections.deque[StreamedFrame] = collections.deque()  # for `take`
         self.rate = 25.0
@@ -69,7 +69,7 @@ class ClipReader(threading.Thread):
         """
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._ready())
-            # At the end of a stream shorter than a clip, the frames that there are.
+            # A stream shorter than a clip gives all its frames at its end.
             if not self._held or self._held[-1].time == self._given:
                 if self._error:
                     raise self._error

@@ -14,7 +14,7 @@ Color = tuple[int, int, int]  # red, green and blue, 0 to 255
 
 
 class Canvas(NamedTuple):
-    """What it takes to draw on an image.
+    """An image to draw on.
 
     Attributes:
         picture: the PIL image.
@@ -29,7 +29,7 @@ class Canvas(NamedTuple):
     line: int
 
     def measure(self, texts: Sequence[str]) -> tuple[float, float]:
-        """Return the width and height in pixels of what `words` draws."""
+        """Return the width and height in pixels of the text that `words` draws."""
         wide = max(self.draw.textlength(text, font=self.font) for text in texts) + 4 * self.line
         return wide, (self.font.size + 2 * self.line) * len(texts) + 2 * self.line
 
@@ -55,7 +55,7 @@ class Canvas(NamedTuple):
         self.draw.rectangle([x1, y1, max(x2 - 1, x1), max(y2 - 1, y1)], outline=color, width=2 * self.line)
 
     def image(self) -> np.ndarray:
-        """Return what is drawn, uint8 `[H, W, 3]`."""
+        """Return the image, uint8 `[H, W, 3]`."""
         return np.asarray(self.picture)
 
 

@@ -1,4 +1,4 @@
-"""Where in space and time features speak for a class: Grad-CAM (arXiv 1610.02391) for each pathway."""
+"""The evidence for a class in space and time: Grad-CAM (arXiv 1610.02391) for each pathway."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 def grad_cam(model: Any, inputs: dict[str, Any], classes: Any = None) -> tuple[Any, dict[str, Any]]:
-    """Return heat maps of a class, one for each pathway: where its features speak for the class.
+    """Return heat maps of a class, one for each pathway: the evidence for the class.
 
     The weight of a channel is the gradient of the class's logit with respect to the pathway's last feature map (res5),
     averaged over time and space; the heat is the weighted sum of the channels, where it is positive. The network ends

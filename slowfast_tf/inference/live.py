@@ -1,4 +1,4 @@
-"""Scores of a camera or a stream, as it happens."""
+"""Scores of a camera or a stream, in real time."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""Which options of `predict` go together. Needs no TensorFlow."""
+"""Check the options of `predict`. Needs no TensorFlow."""
 
 import argparse
 
@@ -12,7 +12,7 @@ from .paths import SUFFIXES, check_outputs, check_videos
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what cannot be done, before TensorFlow takes seconds to import.
+    """Refuse impossible options before TensorFlow takes seconds to import.
 
     Args:
         options: of the command. Its attribute `outputs` is set: the files over time, by name.

@@ -1,4 +1,4 @@
-"""Predictions of video files, and the files that show what happens when."""
+"""Predictions of video files, and the files that show scores over time."""
 
 import dataclasses
 import os

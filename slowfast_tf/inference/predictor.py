@@ -1,4 +1,4 @@
-"""The one way from frames to scores, in TensorFlow ops: `predict`, the SavedModel, training and the page share it."""
+"""From frames to scores in TensorFlow ops. `predict`, the SavedModel, training and the page share this code."""
 
 import functools
 from collections.abc import Callable

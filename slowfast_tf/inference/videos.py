@@ -50,7 +50,7 @@ def write_heat(
     output: str | os.PathLike,
     spec: SlowFastSpec,
 ) -> None:
-    """Write a video again as one picture for each pathway, with heat where features speak for the best class.
+    """Write a video again as one picture for each pathway, with a heat map of the evidence for the best class.
 
     Heat is drawn as a share of the highest in the video, each pathway for itself, over the crop that the network sees;
     the borders outside the crop are dark. Between two frames of a pathway its heat is interpolated.

@@ -1,4 +1,4 @@
-"""The scores of a video file from its views: the way that `predict`, the page and a test have in common."""
+"""The scores of a video file from its views, the same in `predict`, the page and a test."""
 
 import os
 from collections.abc import Iterator

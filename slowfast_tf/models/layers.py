@@ -180,7 +180,7 @@ class NonLocal(Composite):
 
     Args:
         kind: "dot_product" (divided by the number of keys) or "softmax" (scaled by 1/sqrt(inner width)).
-        pool: by how much time, height and width are pooled; what is left over at the end falls away.
+        pool: factors by which time, height and width are pooled; a remainder at the end is dropped.
         pool_last: whether keys and values are pooled after their convolutions, not before.
         options: see `Composite`.
 

@@ -21,7 +21,7 @@ from ..machine import core_count, cpu_name
 from . import repeats
 from .repeats import Estimate, Run
 
-LISTED = 20  # most confused pairs, and most often mistaken videos, that a page lists
+LISTED = 20  # most confused pairs, and most often misclassified videos, that a page lists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Result:
         metrics: mean and interval of each metric, by name.
         by_fold: videos of each fold, and each metric `[folds][seeds]` by name.
         pairs: (true class, predicted class, count over all seeds) of the most confused pairs; empty for several labels.
-        mistaken: (id, true class, predicted class of most seeds, how many seeds are wrong) of videos.
+        mistaken: misclassified videos, (id, true class, predicted class of most seeds, how many seeds are wrong).
+            The JSON files of earlier versions have this name.
         seconds: of computing.
         scores: of all videos, of all seeds in turn.
     """
@@ -162,7 +163,7 @@ def mistaken_videos(scores: Scores) -> list[tuple[str, str, str, int]]:
         scores: of one class a video; a video may be there several times.
 
     Returns:
-        The most often mistaken first.
+        The most often misclassified first.
     """
     wrong = collections.defaultdict(collections.Counter)
     truth = {}
@@ -215,7 +216,7 @@ def page(plan: Plan, result: Result, command: str) -> str:
         lines += [f"| {true} | {predicted} | {count} |" for true, predicted, count in result.pairs]
     if result.mistaken:
         several = f"The first {LISTED} of {len(result.mistaken)}." if len(result.mistaken) > LISTED else ""
-        lines += ["", "## Most often mistaken videos", "", *filter(None, [several])]
+        lines += ["", "## Most often misclassified videos", "", *filter(None, [several])]
         lines += [
             *[""] * bool(several),
             f"| video | true | mostly predicted as | wrong, of {seeds} |",

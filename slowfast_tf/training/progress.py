@@ -16,8 +16,8 @@ SLOW_INPUT = 0.3  # share of the time spent waiting for the input, above which t
 class Progress(keras.callbacks.Callback):
     """Show a bar with remaining time, loss, learning rate, clips a second and the share of time spent on input.
 
-    The last three are added to the logs of each epoch, so this callback comes before those that write logs. Each epoch
-    also prints a line; without a terminal there is no bar.
+    The last three are added to the logs of each epoch, so this callback comes before the callbacks that write
+    logs. Each epoch also prints a line; without a terminal there is no bar.
 
     Args:
         clips: clips in a step.

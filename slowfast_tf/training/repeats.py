@@ -93,7 +93,7 @@ def _prepare_settings(run: Run) -> config.Prepare:
 
 
 def train(run: Run) -> dict[str, float]:
-    """Train a run, or what is left of it, and return its metrics; a complete run is not repeated."""
+    """Train or resume a run and return its metrics; a complete run is not repeated."""
     path = run.workdir / "metrics.json"
     if not path.exists():
         import keras

@@ -99,7 +99,7 @@ def _train(
 
 
 def load_clips(settings: Config, strict: bool, quiet: bool) -> tuple[Clips, Clips]:
-    """Return the training and the validation clips; print what is wrong in the data set's lists unless `quiet`."""
+    """Return the training and the validation clips; print the problems of the data set's lists unless `quiet`."""
     clips, validation = Clips(settings, "train", strict), Clips(settings, "val", strict)
     if not quiet:
         for problem in (*clips.problems, *validation.problems):

@@ -149,7 +149,7 @@ def restart_process(error: Exception) -> NoReturn:
     calls this: it replaces the whole process.
 
     Args:
-        error: what told of the loss.
+        error: the exception that reported the lost worker.
     """
     cause = str(error).splitlines()[0][:200]
     print(f"lost another worker ({cause}); restarting", file=sys.stderr, flush=True)

@@ -68,7 +68,7 @@ def test_folds_and_rows(tmp_path, configure, eager, capsys, monkeypatch):
     assert sum(count for _, _, count in found["pairs"]) == 8 - right
     text = output.read_text()
     assert f"| top1 | {right / 8:.3f} (" in text and "8 videos in 2 folds, one seed" in text
-    assert "<h2>Mistaken videos: " in output.with_suffix(".html").read_text()
+    assert "<h2>Misclassified videos: " in output.with_suffix(".html").read_text()
     again = output.read_text()
     cross_validate.main([*words, "--workdir", str(tmp_path / "runs"), "--output", str(output)])
     assert output.read_text() == again

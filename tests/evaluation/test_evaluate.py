@@ -296,7 +296,7 @@ def test_report():
     assert ["top1", "0.7500"] in values and ["skipped", "1"] in values and ["views", "10x3"] in values
     assert "top5" not in page.text  # of two classes it says nothing
     assert pairs[1:] == [["<b>bee & co", "ant", "1", "0.500"]]
-    assert mistaken[1:] == [["b", "<b>bee & co", "ant", "0.600", "0.400"]] and "Mistaken videos: 1" in page.text
+    assert mistaken[1:] == [["b", "<b>bee & co", "ant", "0.600", "0.400"]] and "Misclassified videos: 1" in page.text
     assert classes == [
         ["class", "videos", "accuracy", "precision", "most often predicted as"],
         ["ant", "2", "1.000", "0.667", ""],

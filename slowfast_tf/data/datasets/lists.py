@@ -102,7 +102,7 @@ def _has_header(root, path, rows, problems):
         return False
     if re.fullmatch(PATHS, name.lower()) or re.fullmatch(LABELS, second.lower()):
         return True
-    problems.append(f"{path}:1: {name!r} is no video, and {second!r} no other's label: taken for names of the columns")
+    problems.append(f"{path}:1: {name!r} is no video, and {second!r} no other's label: treated as the header")
     return True
 
 

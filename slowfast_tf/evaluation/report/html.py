@@ -17,7 +17,7 @@ from .. import metrics
 from ..scores import About, Scores
 from . import plots
 
-MISTAKEN = 1000  # videos listed at most: those whose wrong class has the highest scores
+MISCLASSIFIED = 1000  # videos listed at most: those whose wrong class has the highest scores
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -137,16 +137,17 @@ def _classification(tested: Scores, classes: Sequence[str]) -> str:
     heads = "true class", "predicted class", "videos", "share of the class"
     ids = [name for name, labels in zip(tested.ids, tested.labels) if labels.any()]
     wrong = np.flatnonzero(truth != predicted)
-    worst = wrong[np.argsort(-scores[wrong, predicted[wrong]], kind="stable")][:MISTAKEN].tolist()
-    mistaken = [
+    worst = wrong[np.argsort(-scores[wrong, predicted[wrong]], kind="stable")][:MISCLASSIFIED].tolist()
+    listed = [
         (ids[i], classes[int(truth[i])], classes[int(predicted[i])], float(scores[i].max()), float(scores[i, truth[i]]))
         for i in worst
     ]
     columns = "video", "true class", "predicted class", "its score", "score of the true class"
+    table = _scroll(_table(columns, listed, "sortable")) if listed else ""
     return (
         _section("Confusion matrix", _picture(plots.save_confusion, truth, predicted, classes))
         + _section("Most confused pairs", _table(heads, top, "pairs") if top else "<p>None.</p>")
-        + _section(f"Mistaken videos: {len(wrong)}", _scroll(_table(columns, mistaken, "sortable")) if mistaken else "")
+        + _section(f"Misclassified videos: {len(wrong)}", table)
         + _section("Accuracy by class", _picture(plots.save_classes, recall, classes, "accuracy"))
         + _section(
             "Classes",

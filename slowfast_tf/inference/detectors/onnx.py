@@ -13,7 +13,7 @@ from .boxes import Boxes, Find, people, swapped
 from .saved_model import OUTPUTS, PERSON
 
 YOLO_SIZE = 640  # pixels, where the file leaves the size open
-YOLO_LEAST = 0.05  # score below which one of its thousands of boxes is none
+YOLO_LEAST = 0.05  # lowest score of a box that counts
 GRAY = 114  # around an image that YOLO sees
 
 
@@ -53,7 +53,7 @@ def load(path: str) -> Find:
 
 
 def _run(session: Any, image: np.ndarray, size: int | None = None) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
-    """Return the outputs for an image, and height and width of what the network sees.
+    """Return the outputs for an image, and height and width of the network's input.
 
     Args:
         session: of ONNX Runtime.
@@ -109,7 +109,7 @@ def _yolo(path: str, feed: Feed, image: np.ndarray, person: int) -> Boxes:
         centers, sizes, scores = output[:2].T, output[2:4].T, output[4 + person]
         corners = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1)
         chosen = scores > YOLO_LEAST
-    # The image lies in the upper left corner of what the network sees.
+    # The image is in the upper left corner of the network's input.
     scale = min(height / image.shape[0], width / image.shape[1])
     sides = scale * np.array([image.shape[1], image.shape[0]] * 2)
     return people(path, corners / sides, scores, chosen)

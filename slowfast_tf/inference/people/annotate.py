@@ -1,4 +1,4 @@
-"""The work of `predict` with a detection model: who does what in a video file, written as video, JSON and csv."""
+"""Write the people of a video file and their actions as video, JSON and csv, as `predict` does."""
 
 import dataclasses
 import hashlib
@@ -66,7 +66,7 @@ def check_outputs(
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
-    """Who does what in a video, and the files that show it.
+    """The people of a video, their actions, and the files that show them.
 
     Attributes:
         video: path of the video.
@@ -163,7 +163,7 @@ def annotate(
     person_score: float | None = None,
     top: int = 5,
 ) -> Annotation:
-    """Write who does what in a video: the video with boxes drawn in, a JSON file and a csv file of AVA's form.
+    """Write the people of a video and their actions: a video with boxes, a JSON file and a csv file of AVA's form.
 
     What detector and network find is kept in `PLACE.partial.jsonl` until the end: after an interruption the same call
     goes on from there.

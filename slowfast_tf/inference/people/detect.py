@@ -13,8 +13,8 @@ from ...video.probe import VideoInfo, duration, frame_times, nearest_frames
 from ..detectors import Boxes, Detector
 from .shots import SIZE, thumbnail
 
-RATE = 5  # frames a second in which people are looked for, at most
-BATCH = 8  # frames that are held at a time
+RATE = 5  # most frames a second that are searched for people
+BATCH = 8  # frames in memory at a time
 
 
 class Sighting(NamedTuple):
@@ -31,14 +31,14 @@ class Sighting(NamedTuple):
     picture: np.ndarray | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
+        """Return a dictionary that JSON can hold."""
         boxes = np.c_[self.boxes.corners, self.boxes.scores].tolist()
         picture = None if self.picture is None else base64.b64encode(self.picture.tobytes()).decode()
         return {"time": self.time, "boxes": boxes, "picture": picture}
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> "Sighting":
-        """Return what `as_json` was made of."""
+        """Return the object that `as_json` describes."""
         boxes = np.reshape(np.array(entry["boxes"], np.float32), (-1, 5))
         width, height = SIZE
         picture = entry["picture"] and np.frombuffer(base64.b64decode(entry["picture"]), np.uint8)
@@ -47,7 +47,7 @@ class Sighting(NamedTuple):
 
 
 class Times(NamedTuple):
-    """When to look for people in a video.
+    """The times of a video to search for people.
 
     Attributes:
         all: in seconds, float64 `[N]`.
@@ -61,7 +61,7 @@ class Times(NamedTuple):
 
 
 def detection_times(info: VideoInfo) -> Times:
-    """Return the times of a video to look for people: `RATE` a second, or fewer if the video has fewer frames.
+    """Return the times of a video to search for people: `RATE` a second, or fewer if the video has fewer frames.
 
     Example:
         >>> detection_times(probe("street.mp4")).all[:4]  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Who does what before a camera or in a stream, as it happens."""
+"""Actions of the people in front of a camera or in a stream, in real time."""
 
 import contextlib
 import dataclasses
@@ -30,12 +30,12 @@ RATE = 1.0  # clips a second, about, for the tracker
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scene:
-    """Who does what in the key frame of the latest clip, which is its middle frame.
+    """The people and their actions in the key frame of the latest clip, which is its middle frame.
 
     Attributes:
         source: of the stream.
         labels: a name for each class.
-        people: with tracks and actions; track -1 for somebody who was not there before.
+        people: with tracks and actions; track -1 for a person without a track.
         time: of the key frame, in seconds of the stream from its first frame on.
         delay: seconds from the arrival of the key frame to the scores.
     """
@@ -73,14 +73,14 @@ def watch_people(
     output: str | os.PathLike | None = None,
     lines: int = 3,
 ) -> Iterator[Scene]:
-    """Say who does what in the latest clip of a camera or a stream, again and again.
+    """Score the people in the latest clip of a camera or a stream, again and again.
 
     One thread reads and another scores, so a detector and a network slower than the stream leave clips out and do not
     fall behind. The delay is half a clip, since actions are those of its middle frame, and the time of both.
 
     Args:
         scorer: of a detection network.
-        detector: what finds people.
+        detector: finds the people.
         source: the number of a camera (Linux), or an address or a file that FFmpeg can open.
         labels: a name for each class.
         output: a file to write, H.264 in MP4, with the people drawn in who are followed. It is finished with the stream
@@ -113,7 +113,7 @@ def watch_people(
                 if film:
                     film.write(reader.take(scene.time), scene.people, scene.time)
                 yield scene
-        except (KeyboardInterrupt, GeneratorExit, VideoError) as error:  # what there is of the film is kept
+        except (KeyboardInterrupt, GeneratorExit, VideoError) as error:  # keep the frames that are written
             ended = error
         if film:
             film.write(reader.take(float("inf")), (), None)

@@ -1,4 +1,4 @@
-"""What is written of people: JSON, a csv file of AVA's form, and the video with people drawn in."""
+"""Write people: JSON, a csv file of AVA's form, and the video with people drawn in."""
 
 import os
 from collections.abc import Sequence

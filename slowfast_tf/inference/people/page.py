@@ -1,4 +1,4 @@
-"""The part of the page that is for detection models: who does what, drawn into the video (Gradio)."""
+"""The page for detection models: the people and their actions, drawn into the video (Gradio)."""
 
 import os
 import pathlib

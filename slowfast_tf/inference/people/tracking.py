@@ -19,7 +19,7 @@ from .shots import is_cut, is_same_view
 
 LOST = 2.0  # seconds for which a person who is not seen is remembered
 AWAY = 30.0  # seconds for which a view is remembered after a cut
-WEAK = 0.5  # a box of this share of the person score is enough to go on with a person
+WEAK = 0.5  # a box of this share of the person score is enough to continue a track
 SCALE = 1000.0  # ByteTrack takes pixels: shares are taken for a frame of this size
 
 
@@ -39,9 +39,9 @@ def check_tracking() -> None:
 class Tracker:
     """Follow people from frame to frame with ByteTrack (arXiv 2110.06864).
 
-    A box with a score of at least `person_score` begins a track; a weaker one, of at least half of it, can go on with
-    it. A cut of the film ends all tracks, unless the film returns to a view of the last 30 seconds: then its tracks
-    go on.
+    A box with a score of at least `person_score` begins a track; a weaker one, of at least half of it, can continue a
+    track. A cut ends all tracks. If the video returns to a shot of the last 30 seconds, the tracks of that shot
+    continue.
 
     Args:
         person_score: least score of a box that begins a track.
@@ -94,7 +94,7 @@ class Tracker:
 
 @dataclasses.dataclass
 class _Shot:
-    """What is remembered of a shot.
+    """The state of a shot.
 
     Attributes:
         number: of the shot.
@@ -152,7 +152,7 @@ def follow(sightings: Iterable[Sighting], person_score: float, rate: float) -> l
         [0, 0]
     """
     tracker, found, seen = Tracker(person_score, rate), [], set()
-    waiting: list[_Seen] = []  # those of the frame before who may begin a track
+    waiting: list[_Seen] = []  # people of the previous frame who may begin a track
     for sighting in sightings:
         (corners, scores), numbers = tracker.update(sighting)
         here = [_Seen(sighting.time, *values) for values in zip(corners, scores, numbers)]
@@ -213,7 +213,7 @@ class Tracks:
                 self._during[second].append(track)
 
     def at(self, time: float) -> list[Person]:
-        """Return who is to be drawn at a time in seconds, by track."""
+        """Return the people to draw at a time in seconds, by track."""
         return [person for track in self._during.get(int(time), ()) if (person := self._person(track, time))]
 
     def _person(self, track: "_Track", time: float) -> Person | None:

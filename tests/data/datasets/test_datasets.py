@@ -300,9 +300,9 @@ def test_lists_with_a_header_that_is_guessed(tmp_path):
     data = datasets.load_split("lists", root, "train")
     assert data.labels == ("jumping", "running") and names(data) == ["b.mp4", "c.mp4"]
     assert faults(data, path) == {
-        1: "'a.mp4 playing' is no video, and 'guitar' no other's label: taken for names of the columns"
+        1: "'a.mp4 playing' is no video, and 'guitar' no other's label: treated as the header"
     }
-    with pytest.raises(InputError, match="taken for names of the columns"):
+    with pytest.raises(InputError, match="treated as the header"):
         datasets.load_split("lists", root, "train", strict=True)
 
 

@@ -1,4 +1,4 @@
-"""The built-in data set "demo": made videos whose classes are a shape times a motion that needs the Fast pathway.
+"""The built-in data set "demo": synthetic videos whose classes are a shape times a motion that needs the Fast pathway.
 
 Every motion repeats after 4, 8 or 16 frames. The Slow pathway, with a stride of 16 frames, sees a shape that does not
 move. The Fast pathway, with a stride of 2, sees the motion.
