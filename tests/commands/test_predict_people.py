@@ -212,7 +212,8 @@ def test_a_camera(run_predict, model, tmp_path):
     found = [re.fullmatch(r"(\d\.\d\d) s \(delay (\d\.\d\d) s\): (new|#0) [a-z, ]+ 0\.\d{3}", line) for line in lines]
     assert len(found) >= 4 and all(found) and found[0][3] == "new" and {line[3] for line in found[1:]} == {"#0"}
     times, delays = ([float(line[i]) for line in found] for i in (1, 2))
-    assert times == sorted(set(times)) and min(delays) > 0.1  # half a clip, 0.2 s, as it arrives
+    # Half a clip, 0.2 s, as it arrives; frames that wait while the stream is opened come at once.
+    assert times == sorted(set(times)) and np.median(delays) > 0.1
     codec, frames = packets(film, "video")
     assert codec == "h264" and len(frames) >= 40
     framed = 0
