@@ -10,6 +10,7 @@ from slowfast_tf.benchmarks import engines as benchmark_engines
 from slowfast_tf.benchmarks.engines import ENGINES
 
 
+@pytest.mark.slow
 def test_exported_files_run_in_their_runtimes(tmp_path):
     """In the process of the tests; the benchmark takes one a file, and one an engine."""
     for module in ("ai_edge_litert", "onnxruntime"):

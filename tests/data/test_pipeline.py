@@ -347,6 +347,7 @@ def worker_of(dispatcher):
     return made.WorkerServer(made.WorkerConfig(dispatcher_address=dispatcher.target.split("://")[1]))
 
 
+@pytest.mark.slow
 def test_service(forty, seeded):
     """A tf.data service of one dispatcher and two workers: each record about once an epoch, in another order each."""
     dispatcher = tf.data.experimental.service.DispatchServer()
