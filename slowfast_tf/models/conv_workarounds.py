@@ -50,9 +50,9 @@ def same_is_safe(shape: tf.TensorShape, pads: list[int], dilation: int) -> bool:
 def float32_is_safer(kernel_size: tuple[int, ...], strides: tuple[int, ...], x: tf.Tensor) -> bool:
     """Return whether a bfloat16 convolution should go through float32: if its output is one pixel wide.
 
-    On a CPU with AMX, oneDNN's strided bfloat16 convolution then reads memory that nothing has written, unless the
-    output is also about as low: of `[4, 20, 4, 64]` with a kernel of 3 and a stride of 2 it returns 1e35 or NaN, of 2-D
-    and 3-D alike. A graph with an unknown width cannot be helped; only frames of at most 64 pixels get that narrow.
+    On a CPU with AMX, oneDNN's strided bfloat16 convolution then reads uninitialized memory if the output is also high.
+    Conv2D and Conv3D of `[4, 20, 4, 64]`, with a kernel of 3 and a stride of 2, return 1e35 or NaN. In a graph with an
+    unknown width this check has no effect. Only frames of at most 64 pixels get that narrow.
     """
     width, stride = x.shape[3], strides[2]
     # Padding of kernel // 2 on both sides: the output has ceil(width / stride) pixels.

@@ -1,4 +1,4 @@
-"""One process at a time holds a lock; another one is told which, or waits."""
+"""Only one process holds a lock. Another process waits, or gets an error that names the holder."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ def test_the_holder_is_named(tmp_path):
     path = tmp_path / "runs" / "demo" / ".lock"
     with hold(path, wait=False):
         holder = f"{path.parent} is in use by process {os.getpid()} on {platform.node()}; wait until it ends"
-        for _ in range(2):  # whoever is refused leaves the name
+        for _ in range(2):  # a refused process does not erase the name
             with pytest.raises(InputError, match=f"^{holder}"), hold(path, wait=False):
                 pass
     assert not (tmp_path / "runs").exists()
