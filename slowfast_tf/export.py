@@ -77,12 +77,12 @@ def _export(options: argparse.Namespace) -> None:
     else:
         from .exporting import calibration, onnx, tflite
 
-        clips = calibration.read_calibration_clips(options.calibration, model.spec) if options.calibration else None
+        clips = calibration.read_calibration_clips(options.calibration, model.spec)
         with runtime.without_remarks():  # of converters
             if options.format == "onnx":
                 onnx.export(model, options.output, options.quantize, clips)
             else:
-                tflite.export(model, options.output, options.quantize, clips, options.int8_io, options.report)
+                tflite.export(model, options.output, options.quantize, list(clips), options.int8_io, options.report)
 
 
 def _check(options: argparse.Namespace) -> None:

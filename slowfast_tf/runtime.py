@@ -94,7 +94,7 @@ def quick_start() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_remarks() -> Iterator[None]:
-    """Keep back what C++ code and Python write to standard error inside, unless it fails.
+    """Keep back what C++ code and Python write to standard error inside, unless it fails for no mistake of the user.
 
     TensorFlow 2.21 writes 7 lines at its start, 6 of them at any TF_CPP_MIN_LOG_LEVEL; they would bury the one line
     of a command.
@@ -108,6 +108,8 @@ def without_remarks() -> Iterator[None]:
         os.dup2(remarks.fileno(), 2)
         try:
             yield
+        except InputError:
+            raise
         except BaseException:
             remarks.seek(0)
             os.write(stderr, remarks.read())

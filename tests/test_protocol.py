@@ -86,7 +86,7 @@ def files(unusual, videos, tmp_path_factory):
     """The network in every form, for its middle view."""
     root = tmp_path_factory.mktemp("unusual")
     unusual.save(root / "model.keras")
-    clips = calibration.read_calibration_clips(videos, unusual.spec)
+    clips = list(calibration.read_calibration_clips(videos, unusual.spec))
     saved_model.export(unusual, root / "served" / "1", views=dataclasses.replace(unusual.spec.views, clips=1, crops=1))
     tflite.export(unusual, root / "a.tflite")
     tflite.export(unusual, root / "int8.tflite", "int8", clips)

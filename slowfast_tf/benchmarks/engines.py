@@ -233,7 +233,7 @@ def export(jobs: Sequence[Job]) -> Iterator[str | None]:
     _tensorflow(jobs[0])
     import keras
 
-    from ..exporting.freeze import Network
+    from ..exporting.folded import Network
     from ..models.slowfast import SlowFast
 
     keras.utils.set_random_seed(0)  # files of earlier and later runs in one directory hold the same network
@@ -253,7 +253,7 @@ def export(jobs: Sequence[Job]) -> Iterator[str | None]:
 
 
 def _export_file(job: Job, model: typing.Any, frozen: Callable[[], typing.Any]) -> None:
-    """Write the file of a job; `frozen` returns the `exporting.freeze.Network` of the model."""
+    """Write the file of a job; `frozen` returns the `exporting.folded.Network` of the model."""
     from ..exporting import onnx, saved_model, tflite
 
     form = ENGINES[job.task][job.engine].form

@@ -22,24 +22,23 @@ def refuse_boxes(spec: SlowFastSpec) -> None:
         )
 
 
-def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> list[dict[str, np.ndarray]]:
-    """Read the middle clip of each video, as the network's inputs.
+def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> Iterator[dict[str, np.ndarray]]:
+    """Read the middle clip of each video, as the network's inputs, when it is asked for.
 
     Args:
         paths: video files, and TFRecord files (`.tfrecord`) of SequenceExamples with JPEG frames in
             `image/encoded`, as `slowfast_tf.prepare` writes them.
         spec: a `SlowFastSpec`.
 
-    Returns:
-        A list of dictionaries of float32 arrays `[1, T, S, S, C]`, by input.
+    Yields:
+        Dictionaries of float32 arrays `[1, T, S, S, C]`, by input: 31 MB for 8x8 of 256x256.
 
     Raises:
         InputError: if a file cannot be read or holds no video.
 
     Example:
-        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)
+        >>> clips = list(calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec))
     """
-    clips = []
     for path in paths:
         try:
             if str(path).endswith(".tfrecord"):
@@ -52,8 +51,7 @@ def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpe
             raise InputError(f"calibration takes videos and TFRecord files: {message}") from error
         if not found:
             raise InputError(f"calibration takes videos and TFRecord files: {path}: holds no record")
-        clips += [_inputs(frames, spec) for frames in found]
-    return clips
+        yield from (_inputs(frames, spec) for frames in found)
 
 
 def _records(path: str, spec: SlowFastSpec) -> Iterator[tf.Tensor]:

@@ -15,6 +15,7 @@ from ..models import keras_compat as compat
 from ..models.slowfast import SlowFast
 from ..models.spec import SlowFastSpec
 from ..models.views import Views
+from .folded import Network
 from .signatures import signatures
 
 
@@ -64,7 +65,8 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
             argument="views",
         )
     with atomic(path) as temporary:
-        tf.saved_model.save(tf.Module(), str(temporary), signatures=signatures(model, precision, views))
+        network = Network(model, precision)
+        network.save(temporary, signatures(network, views))
         _name_by_content(temporary)
         about = pathlib.Path(temporary) / ABOUT
         about.parent.mkdir()

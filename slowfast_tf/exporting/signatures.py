@@ -9,11 +9,10 @@ import tensorflow as tf
 
 from ..data import sampling, transforms
 from ..inference.predictor import Predictor
-from ..models.slowfast import SlowFast
 from ..models.spec import SlowFastSpec
 from ..models.views import Views
 from ..video.probe import MAX_ASPECT, MAX_PIXELS
-from .freeze import Network, input_specs
+from .folded import Network, input_specs
 
 TOP = 5  # labels
 _VIDEO = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")
@@ -22,20 +21,19 @@ _RATE = tf.TensorSpec([None], tf.float32, "rate")
 _BOXES = tf.TensorSpec([None, None, 4], tf.float32, "boxes")
 
 
-def signatures(model: SlowFast, precision: str = "float32", views: Views | None = None) -> dict[str, Any]:
+def signatures(network: Network, views: Views | None = None) -> dict[str, Any]:
     """Return the signatures of a SavedModel by name, as `saved_model.export` describes them.
 
     Args:
-        model: a `SlowFast` that takes video.
-        precision: "float32" or "bfloat16".
+        network: of a model that takes video.
         views: clips and crops of each video; the model's own by default.
 
     Returns:
         `tf.function`s with input signatures: "serving_default", "rated", "clips", and "jpeg" and "rated_jpeg" unless
         the network takes boxes.
     """
-    spec = dataclasses.replace(model.spec, views=views or model.spec.views)
-    predictor = Predictor(Network(model, precision), spec)
+    spec = dataclasses.replace(network.spec, views=views or network.spec.views)
+    predictor = Predictor(network, spec)
     inputs = {tensor.name: tensor for tensor in input_specs(spec)}
     jpeg_crops = functools.partial(_jpeg_crops, spec)
 

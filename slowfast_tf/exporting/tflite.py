@@ -18,7 +18,7 @@ from ..files.atomic import atomic, write_text
 from ..models.slowfast import SlowFast
 from ..models.spec import SlowFastSpec
 from .calibration import refuse_boxes
-from .freeze import Network, input_specs
+from .folded import Network, input_specs
 from .metadata import metadata
 
 Clip = dict[str, np.ndarray]  # float32 `[1, ...]`, by input
@@ -55,7 +55,7 @@ def export(
         RunError: if the folded network differs.
 
     Example:
-        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)  # doctest: +SKIP
+        >>> clips = list(calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec))  # doctest: +SKIP
         >>> tflite.export(model, "demo.tflite", "int8", clips)  # doctest: +SKIP
     """
     if quantize == "int8":
@@ -91,12 +91,12 @@ def _converter(
 
     @tf.function(input_signature=specs, jit_compile=False, autograph=False)
     def logits(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"logits": network.function(*inputs)[0]}
+        return {"logits": network.function(*inputs)}
 
     # Convert a SavedModel: a concrete function gives a file without a signature, whose outputs have no names.
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="\\s*Warning: (tf.lite.Interpreter is|Enabling `experimental_pres)")
-        tf.saved_model.save(tf.Module(), directory, signatures=logits)
+        network.save(directory, logits)
         converter = tf.lite.TFLiteConverter.from_saved_model(directory)
         if quantize != "none":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -116,7 +116,7 @@ def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]
     Each layer receives the output of the int8 layers before it and computes in both float32 and int8.
 
     Args:
-        network: a `freeze.Network`, as for `convert`.
+        network: a `folded.Network`, as for `convert`.
         clips: a list, as `export` has it; the first ten are measured, all calibrate.
 
     Returns:

@@ -4,7 +4,7 @@ import pytest
 from helpers.coded_video import write
 from helpers.pictures import picture
 
-from slowfast_tf.exporting import calibration, freeze, onnx, tflite
+from slowfast_tf.exporting import calibration, folded, onnx, tflite
 
 QUANTIZE = {"none": "none", "float16": "float16", "dynamic": "dynamic", "int8": "int8", "int8_io": "int8"}
 
@@ -21,12 +21,12 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def clips(model, videos):
-    return calibration.read_calibration_clips(videos, model.spec)
+    return list(calibration.read_calibration_clips(videos, model.spec))
 
 
 @pytest.fixture(scope="session")
 def network(model):
-    return freeze.Network(model, lowering="conv2d", batch=1, size=32)
+    return folded.Network(model, lowering="conv2d", batch=1, size=32)
 
 
 @pytest.fixture(scope="session")

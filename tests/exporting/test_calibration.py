@@ -1,12 +1,14 @@
 """Calibration clips from records, and the networks that cannot have them."""
 
+import pathlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.exports import jpegs
 
 from slowfast_tf.errors import InputError
-from slowfast_tf.exporting import calibration, onnx, tflite
+from slowfast_tf.exporting import calibration, folded, onnx, onnx_graph, onnx_int8, tflite
 from slowfast_tf.video.decode import read_frames
 
 
@@ -33,3 +35,49 @@ def test_boxes_do_not_go_with_int8(detection_model, tmp_path):
         with pytest.raises(InputError, match="corners of boxes"):
             form.export(detection_model, tmp_path / "model", "int8", [])
     assert not list(tmp_path.iterdir())
+
+
+def test_int8_is_that_of_onnx_runtimes_own_calibration(model, clips, tmp_path):
+    format, quantization = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime.quantization")
+    source = onnx_graph.convert(folded.Network(model, lowering="conv2d", size=32))
+    format.save(source, tmp_path / "float32.onnx")
+
+    class Reader(quantization.CalibrationDataReader):
+        left = iter(clips)
+
+        def get_next(self):
+            return next(self.left, None)
+
+    unsigned, signed = quantization.QuantType.QUInt8, quantization.QuantType.QInt8
+    files = tmp_path / "float32.onnx", tmp_path / "int8.onnx"
+    types = {"activation_type": unsigned, "weight_type": signed}
+    quantization.quantize_static(*files, Reader(), per_channel=True, reduce_range=True, **types)
+    expected, found = (
+        {tensor.name: format.numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
+        for quantized in (format.load(files[1]), onnx_int8.quantize(source, iter(clips)))
+    )
+    assert set(found) == set(expected) and sum(name.endswith("_scale") for name in found) > 50
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_int8_holds_one_clip_and_few_activations():
+    """50 activations of 8 MB, for each of 4 clips of 8 MB."""
+    format, resets = pytest.importorskip("onnx"), pathlib.Path("/proc/self/clear_refs")
+    if not resets.exists():
+        pytest.skip("peak memory is read from /proc")
+    make, kind = format.helper, format.TensorProto.FLOAT
+    nodes = [make.make_node("Add", [f"x{i}", "one"], [f"x{i + 1}"]) for i in range(50)]
+    ends = [make.make_tensor_value_info(name, kind, [1, 2**21]) for name in ("x0", "x50")]
+    one = format.numpy_helper.from_array(np.ones(1, np.float32), "one")
+    graph = make.make_graph(nodes, "sums", ends[:1], ends[1:], [one])
+    sums = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+
+    def memory(field):
+        lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+        return int(dict(line.split(":", 1) for line in lines)[field].split()[0]) / 1024  # kB to MB
+
+    resets.write_text("5")  # the peak becomes the present
+    before = memory("VmRSS")
+    onnx_int8.quantize(sums, ({"x0": np.full((1, 2**21), i, np.float32)} for i in range(4)))
+    assert memory("VmHWM") - before < 200

@@ -104,6 +104,9 @@ def test_mistakes_are_named(saved, videos, tmp_path):
     assert "text.mp4: cannot be read as a video" in refused(*int8, tmp_path / "text.mp4")
     assert "text.tfrecord" in refused(*int8, videos[0], tmp_path / "text.tfrecord")
     assert "none.mp4" in refused(*int8, tmp_path / "none.mp4")
+    onnx = ["--format", "onnx", "--output", tmp_path / "m.onnx"]  # it reads clips in the middle of its work
+    assert "text.mp4: cannot be read as a video" in refused(*int8, videos[0], tmp_path / "text.mp4", *onnx)
+    assert not (tmp_path / "m.onnx").exists()
     assert "needs --calibration" in refused(*to, "--quantize", "int8")
     assert "goes with --quantize int8; received float16" in refused(*to, "--quantize", "float16", "--int8-io")
     assert "received --format tflite" in refused(*to, "--precision", "bfloat16")

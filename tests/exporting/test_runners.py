@@ -13,7 +13,7 @@ from helpers.exports import ROOT, fresh_environment
 from helpers.pictures import CLASSES, picture
 
 from slowfast_tf import SlowFast
-from slowfast_tf.exporting import calibration, freeze, tflite
+from slowfast_tf.exporting import calibration, folded, tflite
 from slowfast_tf.exporting.metadata import metadata
 from slowfast_tf.models.presets import get_spec
 
@@ -204,7 +204,7 @@ def test_onnx_takes_any_batch(model, files):
     session = onnxruntime.InferenceSession(str(files / "tiny.onnx"))
     assert [x.shape[0] for x in session.get_inputs()] == ["batch"] * 2
     for batch in (1, 3):
-        inputs = freeze.random_inputs(model.spec, batch, 32)
+        inputs = folded.random_inputs(model.spec, batch, 32)
         assert alike(session.run(["logits"], inputs)[0], model(inputs).numpy(), 1e-4)
 
 

@@ -15,31 +15,41 @@ from helpers.pictures import picture
 
 from slowfast_tf import SlowFast
 from slowfast_tf.data import transforms
-from slowfast_tf.exporting import freeze, saved_model
+from slowfast_tf.exporting import folded, saved_model
 from slowfast_tf.inference.predictor import Predictor
 from slowfast_tf.models.views import Views
 from slowfast_tf.video.decode import read_frames
 
 
-def test_convolution_bias_residual_sum_and_relu_run_as_one(model):
+def test_convolution_bias_residual_sum_and_relu_run_as_one(model, tmp_path):
     """TensorFlow's own optimiser leaves nothing to do between the convolutions, or CPUs would be idle there."""
-    function = freeze.Network(model, batch=1, size=32).function
-    inputs = freeze.random_inputs(model.spec, 1, 32)
-    with tf.Graph().as_default():
-        tf.import_graph_def(function.graph.as_graph_def(), name="")
-        with tf.compat.v1.Session() as session:
-            about = tf.compat.v1.RunMetadata()
-            session.run(
-                function.outputs[0].name,
-                {tensor.name: inputs[name] for tensor, name in zip(function.inputs, model.spec.inputs)},
-                options=tf.compat.v1.RunOptions(output_partition_graphs=True),
-                run_metadata=about,
-            )
+    network = folded.Network(model, batch=1, size=32)
+    network.save(tmp_path, tf.function(network.function, input_signature=folded.input_specs(model.spec, 1, 32)))
+    inputs = folded.random_inputs(model.spec, 1, 32)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        signature = tf.compat.v1.saved_model.load(session, ["serve"], str(tmp_path)).signature_def["serving_default"]
+        about = tf.compat.v1.RunMetadata()
+        session.run(
+            signature.outputs["output_0"].name,
+            {signature.inputs[name].name: x for name, x in inputs.items()},
+            options=tf.compat.v1.RunOptions(output_partition_graphs=True),
+            run_metadata=about,
+        )
     ops = [node.op for graph in about.partition_graphs for node in graph.node]
     if not any(op.startswith("_Mkl") for op in ops):
         pytest.skip("this TensorFlow has no oneDNN, which has the fused convolutions")
     assert sum("FusedConv3D" in op for op in ops) > 30
     assert not {"Relu", "AddV2", "BiasAdd", "_MklNativeConv3D"} & set(ops)
+
+
+def test_the_graph_holds_no_weights(served):
+    """A runtime copies a graph's constants many times, and variables never."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    graph = saved_model_pb2.SavedModel.FromString((served / "saved_model.pb").read_bytes()).meta_graphs[0].graph_def
+    nodes = [node for part in (graph.node, *(f.node_def for f in graph.library.function)) for node in part]
+    constants = [tf.make_ndarray(node.attr["value"].tensor) for node in nodes if node.op == "Const"]
+    assert len(constants) > 100 and max(x.size for x in constants) < 100
 
 
 def decoded(frames):
@@ -83,8 +93,8 @@ def test_bfloat16_gives_float32_scores_that_are_near(model, signatures, tmp_path
     # 8 bits of mantissa: a 256th at each rounding, and more where a CPU without bfloat16 adds up in it.
     np.testing.assert_allclose(found, expected, atol=0.15)
     assert np.abs(found.numpy() - expected.numpy()).max() > 0
-    graphs = [(p / "saved_model.pb").stat().st_size for p in (tmp_path / "half",)]
-    assert graphs[0] < 0.75 * sum(4 * np.prod(w.shape) for w in model.get_weights())
+    weights = tmp_path / "half" / "variables" / "variables.data-00000-of-00001"
+    assert weights.stat().st_size < 0.75 * sum(4 * np.prod(w.shape) for w in model.get_weights())
 
 
 HOSTILE = {
