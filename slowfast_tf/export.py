@@ -82,7 +82,7 @@ def _export(options: argparse.Namespace) -> None:
             if options.format == "onnx":
                 onnx.export(model, options.output, options.quantize, clips)
             else:
-                tflite.export(model, options.output, options.quantize, list(clips), options.int8_io, options.report)
+                tflite.export(model, options.output, options.quantize, clips, options.int8_io, options.report)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ def export(
     model: SlowFast,
     path: str | os.PathLike,
     quantize: str = "none",
-    clips: Sequence[Clip] | None = None,
+    clips: Iterable[Clip] | None = None,
     int8_io: bool = False,
     report: str | os.PathLike | None = None,
 ) -> None:
@@ -45,8 +45,8 @@ def export(
         path: the file to write, whole or not at all. An existing file is replaced.
         quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations quantized at run time) or
             "int8" (weights per channel, and activations; not with boxes).
-        clips: for "int8", a list of clips like those at inference: dictionaries of the model's inputs,
-            float32 `[1, ...]`.
+        clips: for "int8", an iterable of clips like those at inference: dictionaries of the model's inputs,
+            float32 `[1, ...]`. All are in memory at once.
         int8_io: whether the inputs and logits of "int8" are int8 too; their scales are in the file.
         report: a CSV file to write `layer_errors` to, for "int8".
 
@@ -55,16 +55,17 @@ def export(
         RunError: if the folded network differs.
 
     Example:
-        >>> clips = list(calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec))  # doctest: +SKIP
+        >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)  # doctest: +SKIP
         >>> tflite.export(model, "demo.tflite", "int8", clips)  # doctest: +SKIP
     """
     if quantize == "int8":
         refuse_boxes(model.spec)
+    clips = list(clips or ())
     with atomic(path) as temporary:
         network = Network(model, lowering="conv2d", batch=1, size=model.spec.crop_size)
         temporary.write_bytes(convert(network, quantize, clips, int8_io))
         if report:
-            file, rows = io.StringIO(), layer_errors(network, clips or ())
+            file, rows = io.StringIO(), layer_errors(network, clips)
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
