@@ -59,7 +59,9 @@ class Network:
             logits, input_signature=input_specs(self.spec, batch, size), jit_compile=False, autograph=False
         )
         self.function = function.get_concrete_function()
-        self.weights = list(self.function.variables)
+        order = {id(outer): i for i, (outer, _) in enumerate(self.function.graph.captures)}
+        # TensorFlow's own order differs from run to run.
+        self.weights = sorted(self.function.variables, key=lambda variable: order[id(variable.handle)])
 
     def __call__(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         return self.function(*(inputs[name] for name in self.spec.inputs))
