@@ -85,7 +85,7 @@ def _ranges(source: pathlib.Path, types: list[str], clips: Iterable[dict[str, np
     calibrater.augment_graph()
     calibrater.create_inference_session()
     calibrater.collect_data(Clips())
-    ranges = dict(calibrater.compute_data().items())
+    ranges = dict(calibrater.compute_data().data)
     for tensor, original in moved.items():
         if original in ranges:
             ranges[tensor] = ranges[original]
