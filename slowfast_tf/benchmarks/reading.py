@@ -35,7 +35,7 @@ CLIPS, BATCH = 96, 8  # clips per measurement, clips per batch
 EPOCH = 60 * VIDEOS  # videos of an epoch: enough that no epoch ends during a measurement
 QUALITIES = config.Prepare().quality, 95  # of JPEG images: the defaults of prepare, and of OpenCV and TensorFlow
 SPAN = 64  # raw frames that a clip of SlowFast 8x8 spans; it reads every second one
-TRAINING, DECODING = "training clips", "decoding alone"
+WINDOWS, FINISHED, DECODING = "training clips, for a GPU", "training clips, for a CPU", "decoding alone"
 LIMIT = "(the limit)"  # suffix of the reader that the others are compared with
 
 Timer = Callable[[], float]  # reads `CLIPS` clips and returns the seconds
@@ -45,7 +45,7 @@ class Reader(typing.NamedTuple):
     """A row of the table: the source, the work, and the name of the reader."""
 
     source: str
-    work: str  # TRAINING or DECODING
+    work: str  # WINDOWS, FINISHED or DECODING
     name: str
 
 
@@ -99,13 +99,14 @@ def timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def time_training(dataset: str, root: pathlib.Path, source: "Source | None" = None) -> Timer:
+def time_training(dataset: str, root: pathlib.Path, source: "Source | None" = None, finished: bool = False) -> Timer:
     """Return a timer of training clips; it starts when the pipeline runs steadily.
 
     Args:
         dataset: "records" or "folder".
         root: directory of the data set.
         source: a source of the same videos to read instead.
+        finished: see `Clips.train`; a GPU finishes its clips itself.
     """
     from ..data import Clips
 
@@ -113,7 +114,7 @@ def time_training(dataset: str, root: pathlib.Path, source: "Source | None" = No
 
     def read() -> float:
         # A new iterator each time: an old one would prefetch while other readers are timed.
-        batches = iter(clips.train(range(1)))
+        batches = iter(clips.train(range(1), finished=finished))
 
         def take(count: int) -> None:
             for _ in range(count // BATCH):
@@ -185,8 +186,9 @@ def record_readers(name: str, place: pathlib.Path, images: "tf.Tensor") -> dict[
 
     held = ImagesInMemory(place, images, SPAN / RATE, FRAMES / RATE)
     return {
-        Reader(name, TRAINING, "slowfast_tf"): time_training("records", place),
-        Reader(name, TRAINING, "slowfast_tf, images in memory"): time_training("records", place, held),
+        Reader(name, WINDOWS, "slowfast_tf"): time_training("records", place),
+        Reader(name, WINDOWS, "slowfast_tf, images in memory"): time_training("records", place, held),
+        Reader(name, FINISHED, "slowfast_tf"): time_training("records", place, finished=True),
         Reader(name, DECODING, f"every image, whole {LIMIT}"): time_jpeg(images),
     }
 
@@ -210,7 +212,7 @@ def video_readers(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> dict[Rea
     available, name = decoders.available(), "H.264"
     limit = f"every frame from the key frame, no RGB {LIMIT}"
     return {
-        **{Reader(name, TRAINING, title): training(decode) for title, decode in available.items()},
+        **{Reader(name, WINDOWS, title): training(decode) for title, decode in available.items()},
         **{Reader(name, DECODING, title): time_decoding(decode, paths) for title, decode in available.items()},
         Reader(name, DECODING, limit): time_decoding(decoders.without_rgb, paths),
     }
@@ -293,8 +295,8 @@ def section(rounds: int) -> str:
         f"Clips of 32 frames for SlowFast 8x8 out of videos of 10 s, {WIDTH}x{HEIGHT}; JPEG images of quality"
         f" {' and '.join(map(str, QUALITIES))}, {' and '.join(f'{size / 1000:.0f}' for size in images)} kB each;"
         f" H.264 of {frame / 1000:.1f} kB per frame.",
-        "Training clips: the same cut (224, shorter side 256 to 320), mirroring, normalization and batches of"
-        f" {BATCH} for every reader.",
+        f"Training clips: the same cut (224, shorter side 256 to 320) and batches of {BATCH} for every reader."
+        " For a GPU they are uint8, and the training step resizes and normalizes them; for a CPU, the host does.",
         f"Median of {rounds} times {CLIPS} clips, and of preparing {len(videos)} videos {rounds} times, in turns."
         f" {core_count()} cores, {cpu_name()}; Python {platform.python_version()}, {versions}.",
     ]

@@ -1,7 +1,8 @@
 """Turn clips into network inputs and labels: crop, augment, normalize. All functions are TensorFlow ops.
 
-A source returns a `Clip`. For training, `training_example` crops and augments the clip. For a test, `test_frames`
-decodes it and `test_inputs` crops it. The same seed gives the same pixels.
+A source returns a `Clip`. For training, `training_windows` cuts a window out of the clip, on the host, and
+`window_inputs` computes the inputs, on the host or on the device: uint8 windows are a fifth of the bytes. For a
+test, `test_frames` decodes the clip and `test_inputs` crops it. The same seed gives the same pixels.
 """
 
 import typing
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from ..config import Data
+from ..models.base import HAS_GPU
 from ..models.spec import SlowFastSpec
 from . import augment, flow, transforms
 
@@ -30,7 +32,7 @@ class Clip(typing.NamedTuple):
         boxes: of the key frame: x1, y1, x2, y2 as fractions of width and height, float32 `[M, 4]`.
         box_labels: class indices of each box, int64 `[M, any]`, padded with -1.
         box_scores: score of each box, float32 `[M]`.
-        flow: images for `flow.decode`, string `[K, F]`; an empty tuple if the source does not read optical flow.
+        flow: JPEG images of `flow.compute`, string `[K, F]`; an empty tuple if the source does not read optical flow.
     """
 
     id: typing.Any
@@ -57,6 +59,28 @@ class Crop(typing.NamedTuple):
     short_sides: tuple[typing.Any, typing.Any]
 
 
+class Windows(typing.NamedTuple):
+    """The windows that training crops show, before anything is computed with their pixels; `[B, ...]` in a batch.
+
+    Attributes:
+        frames: uint8 `[F, side, side, 3]`; in a batch padded to the largest side, at the bottom and at the right.
+        side: height and width of the window, in pixels, int32 `[]`.
+        flip: whether the crop is mirrored, bool `[]`.
+        size: height and width of the crop, in pixels, int32 `[]`.
+        seed: of the clip's augmentation, int64 `[2]`.
+        flow: images of optical flow, as `frames`; an empty tuple without optical flow.
+        boxes: in pixels of the crop, float32 `[N, 4]`; an empty tuple for a network without boxes.
+    """
+
+    frames: typing.Any
+    side: typing.Any
+    flip: typing.Any
+    size: typing.Any
+    seed: typing.Any
+    flow: typing.Any = ()
+    boxes: typing.Any = ()
+
+
 class TestFrames(typing.NamedTuple):
     """Decoded frames of test clips.
 
@@ -69,8 +93,8 @@ class TestFrames(typing.NamedTuple):
     flow: tf.Tensor | tuple[()] = ()
 
 
-def training_example(clip: Clip, spec: SlowFastSpec, data: Data, crop: Crop, seed: tf.Tensor) -> tuple:
-    """Crop and augment a training clip at random.
+def training_windows(clip: Clip, spec: SlowFastSpec, data: Data, crop: Crop, seed: tf.Tensor) -> tuple:
+    """Cut the random window of a training crop out of a clip. `window_inputs` does the rest, for a batch.
 
     Args:
         clip: one clip, K = 1.
@@ -80,18 +104,56 @@ def training_example(clip: Clip, spec: SlowFastSpec, data: Data, crop: Crop, see
         seed: int64 `[2]`; `seed` to `seed + 3` are used.
 
     Returns:
-        Inputs and labels float32 `[classes]`, for `fit`. For a network with boxes, see `with_boxes`.
+        `Windows` of this clip, and labels, float32 `[classes]`. For a network with boxes, labels are `[N, classes]`,
+        and weights `[N]` come third; see `with_boxes`.
     """
     shape = frame_shape(clip)
     window = transforms.draw_window(shape, crop.short_sides, crop.size, seed, data.short_side_draw, data.flip)
-    frames = crop_and_augment(clip.frames[0], window, crop.size, spec, data, seed)
-    inputs = transforms.pathways(frames, spec, crop_motion(clip, window, crop.size))
-    inputs = with_static_shapes(inputs, spec, crop.size)
+    windows = Windows(
+        frames=tf.ensure_shape(transforms.cut(clip.frames[0], window), [spec.clip_frames, None, None, 3]),
+        side=window.height,
+        flip=window.flip,
+        size=tf.convert_to_tensor(crop.size),
+        seed=seed,
+        flow=transforms.cut(clip.flow[0], window) if _has_flow(clip) else (),
+    )
     if spec.head == "roi":
         clip = boxes_from(clip, spec.person_score)
         boxes = transforms.crop_boxes(clip.boxes, shape, window, crop.size)
-        return with_boxes(inputs, boxes, clip.box_labels, spec.num_classes)
-    return inputs, labels_during(clip, tf.unstack(clip.spans[0]), spec.num_classes)
+        boxes, labels, weights = with_boxes(boxes, clip.box_labels, spec.num_classes)
+        return windows._replace(boxes=boxes), labels, weights
+    return windows, labels_during(clip, tf.unstack(clip.spans[0]), spec.num_classes)
+
+
+def window_inputs(windows: Windows, spec: SlowFastSpec, data: Data, size: int | None = None) -> Inputs:
+    """Return the inputs of one clip's windows: mirrored, resized, augmented and normalized. It runs on any device.
+
+    Args:
+        windows: of one clip.
+        spec: the network, with the frames of this clip.
+        data: the augmentation to apply.
+        size: height and width of the crop, in pixels; None if `windows.size` alone tells it.
+    """
+    crop = size or windows.size
+    inputs = transforms.pathways(augmented(windows, crop, spec, data), spec, _motion(windows, crop))
+    inputs = {name: tf.ensure_shape(x, input_shape(name, spec, size)) for name, x in inputs.items()}
+    return {**inputs, "boxes": windows.boxes} if spec.head == "roi" else inputs
+
+
+def without_padding(windows: Windows) -> Windows:
+    """Return the windows of one clip of a batch in their own size."""
+
+    def cut(frames: tf.Tensor) -> tf.Tensor:
+        return frames[:, : windows.side, : windows.side]
+
+    pixels = windows._replace(frames=cut(windows.frames))
+    return pixels if isinstance(windows.flow, tuple) else pixels._replace(flow=cut(windows.flow))
+
+
+def input_shape(pathway: str, spec: SlowFastSpec, size: int | None) -> list[int | None]:
+    """Return the shape of a pathway's input, `[T, S, S, C]`; `size` of the crops in pixels, None if it varies."""
+    side = spec.input_size(pathway, size) if size else None
+    return [spec.frames if pathway == "slow" else spec.clip_frames, side, side, spec.input_channels(pathway)]
 
 
 def frame_shape(clip: Clip) -> tf.Tensor:
@@ -100,30 +162,25 @@ def frame_shape(clip: Clip) -> tf.Tensor:
     return tf.shape(frames)[1:3] if frames.dtype == tf.uint8 else tf.io.extract_jpeg_shape(frames[0])[:2]
 
 
-def crop_and_augment(
-    frames: tf.Tensor,
-    window: transforms.Window,
-    size: int | tf.Tensor,
-    spec: SlowFastSpec,
-    data: Data,
-    seed: tf.Tensor,
-) -> tf.Tensor:
-    """Crop frames, augment and normalize them.
+def augmented(windows: Windows, size: int | tf.Tensor, spec: SlowFastSpec, data: Data) -> tf.Tensor:
+    """Resize the frames of one clip to a crop, augment and normalize them.
 
     Args:
-        frames: as for `transforms.crop_window`, RGB.
-        window: the part of the frames to crop.
+        windows: of one clip.
         size: height and width of the crop, in pixels.
         spec: the network to normalize for.
         data: the augmentation to apply.
-        seed: int64 `[2]`; `seed + 1` to `seed + 3` are used.
 
     Returns:
         float32 `[F, size, size, 3]`, in the channel order of the spec.
     """
+    seed = windows.seed
     colored = data.color_jitter or data.rand_augment_layers
+    frames = windows.frames
+    if HAS_GPU:  # the conversion in `transforms.normalize` that is fast on CPUs has no GPU kernel
+        frames = tf.cast(frames, tf.float32)
     # Color augmentation works on 0..255; without it, normalize before resizing, which is faster.
-    frames = transforms.crop_window(frames, window, size, None if colored else spec)
+    frames = transforms.resize_window(frames, windows.flip, size, None if colored else spec)
     if data.color_jitter:
         frames = augment.color_jitter(frames, data.color_jitter, seed + 1)
     if data.rand_augment_layers:
@@ -135,21 +192,11 @@ def crop_and_augment(
     return frames
 
 
-def crop_motion(clip: Clip, window: transforms.Window, size: int | tf.Tensor) -> tf.Tensor | None:
-    """Return the cropped optical flow of a training clip, float32 `[F, size, size, 2]`; None if it has none."""
-    if not _has_flow(clip):
+def _motion(windows: Windows, size: int | tf.Tensor) -> tf.Tensor | None:
+    """Return the cropped optical flow of one clip, float32 `[F, size, size, 2]`; None if it has none."""
+    if isinstance(windows.flow, tuple):
         return None
-    return transforms.crop_flow(flow.decode(clip.flow[0]), window, size) / flow.LIMIT
-
-
-def with_static_shapes(inputs: Inputs, spec: SlowFastSpec, size: int | tf.Tensor) -> Inputs:
-    """Set the static shapes of inputs `[T, S, S, C]`, which TensorFlow cannot infer."""
-    found = {}
-    for name, x in inputs.items():
-        side = spec.input_size(name, size) if isinstance(size, int) else None
-        count = spec.frames if name == "slow" else spec.clip_frames
-        found[name] = tf.ensure_shape(x, [count, side, side, spec.input_channels(name)])
-    return found
+    return transforms.resize_flow(flow.displacements(windows.flow), windows.flip, size) / flow.LIMIT
 
 
 def labels_during(clip: Clip, span: Sequence[float | tf.Tensor], classes: int) -> tf.Tensor:
@@ -168,17 +215,16 @@ def labels_during(clip: Clip, span: Sequence[float | tf.Tensor], classes: int) -
     return tf.minimum(tf.reduce_sum(one_hot, 0), 1.0)
 
 
-def with_boxes(inputs: Inputs, boxes: tf.Tensor, box_labels: tf.Tensor, classes: int) -> tuple:
-    """Add the boxes within a crop to the inputs.
+def with_boxes(boxes: tf.Tensor, box_labels: tf.Tensor, classes: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the boxes within a crop, with labels and weights.
 
     Args:
-        inputs: of one clip.
         boxes: float32 `[N, 4]`, x1, y1, x2, y2 in pixels of the crop; all-zero rows (outside the crop) are dropped.
         box_labels: class indices of each box, int64 `[N, any]`, padded with -1.
         classes: number of classes.
 
     Returns:
-        Inputs with "boxes" `[M, 4]`, labels `[M, classes]` and weights `[M]`, float32.
+        Boxes `[M, 4]`, labels `[M, classes]` and weights `[M]`, float32.
     """
     kept = tf.reduce_any(boxes != 0, -1)
     labels, boxes = one_hot_labels(tf.boolean_mask(box_labels, kept), classes), tf.boolean_mask(boxes, kept)
@@ -186,7 +232,7 @@ def with_boxes(inputs: Inputs, boxes: tf.Tensor, box_labels: tf.Tensor, classes:
     # Pad to one row: the loss of a batch without boxes would be 0 / 0.
     more = [0, tf.cast(tf.size(weights) == 0, tf.int32)]
     boxes, labels = (tf.pad(x, [more, [0, 0]]) for x in (boxes, labels))
-    return {**inputs, "boxes": boxes}, labels, tf.pad(weights, [more])
+    return boxes, labels, tf.pad(weights, [more])
 
 
 def one_hot_labels(box_labels: tf.Tensor, classes: int) -> tf.Tensor:
@@ -231,7 +277,8 @@ def middle_example(clip: Clip, spec: SlowFastSpec) -> tuple:
     if spec.head == "roi":
         shape, window = transforms.middle_window(tf.shape(test.frames)[1:3], spec.crop_size)
         boxes = transforms.crop_boxes(clip.boxes, shape, window, spec.crop_size)
-        return with_boxes(inputs, boxes, clip.box_labels, spec.num_classes)
+        boxes, labels, weights = with_boxes(boxes, clip.box_labels, spec.num_classes)
+        return {**inputs, "boxes": boxes}, labels, weights
     return inputs, labels_during(clip, ALWAYS, spec.num_classes)
 
 

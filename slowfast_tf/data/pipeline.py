@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import typing
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +13,7 @@ from ..config import Config
 from ..errors import InputError
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
-from . import clips, datasets, folds, mixing, multigrid, service
+from . import clips, datasets, folds, multigrid, service
 from .random_clips import RandomClips, shuffled
 from .sampling import Sampling, test_starts
 from .sources import Files, Records, Source
@@ -140,6 +140,7 @@ class Clips:
         phase: multigrid.Phase | None = None,
         shard: tuple[int, int] = (0, 1),
         skip: int = 0,
+        finished: bool = True,
     ) -> tf.data.Dataset:
         """Return training batches (see `load`).
 
@@ -150,17 +151,24 @@ class Clips:
             shard: number of the shard to read, and the number of shards. Shards share no video; each reads its part of
                 every batch.
             skip: steps already done in the resumed epoch.
+            finished: False leaves all computing with pixels to `finish`: batches are `clips.Windows` and labels.
         """
         phase = phase or self.phases[-1]
         steps = self.steps(phase)
         shapes = tuple(shape._replace(batch=shape.batch // shard[1]) for shape in phase.shapes)
-        draws = RandomClips(self.spec, self.config.data, shapes, self.config.seed)
-        layout = _Layout(shapes, steps)
+        draws, layout = self._draws(phase), _Layout(shapes, steps)
+
+        def example(clip: clips.Clip, position: tf.Tensor) -> tuple:
+            slot = layout.slot(position)
+            windows, *labels = draws.windows(clip, position * shard[1] + shard[0], slot)
+            return slot, (windows.seed, draws.inputs(windows), *labels) if finished else (windows, *labels)
+
         if self.config.data.service:
-            examples = self._served_examples(draws, layout, shard)
+            examples = self._served_clips(draws, shard).map(example, tf.data.AUTOTUNE).ignore_errors(log_warning=True)
         else:
-            examples = self._ordered_examples(draws, layout, shard, epochs, layout.clips(skip))
-        data = self._batches(examples, draws)
+            found = self._ordered_clips(draws, layout, shard, epochs, layout.clips(skip))
+            examples = found.map(example, tf.data.AUTOTUNE)
+        data = self._batches(examples, draws, shapes, finished)
         if self.config.data.service:
             data = service.distribute(data, self.config.data.service, forever=epochs is not None)
         else:  # Keras needs the cardinality if several devices share the batches
@@ -170,10 +178,17 @@ class Clips:
         options.threading.max_intra_op_parallelism = 1  # parallel clips keep the cores busy
         return data.prefetch(2).with_options(options)
 
-    def _ordered_examples(
+    def finish(self, phase: multigrid.Phase) -> Callable[..., tuple]:
+        """Return the function from an unfinished batch of `train` to a finished one. It runs on any device."""
+        return self._draws(phase).finish
+
+    def _draws(self, phase: multigrid.Phase) -> RandomClips:
+        return RandomClips(self.spec, self.config.data, phase.shapes, self.config.seed)
+
+    def _ordered_clips(
         self, draws: RandomClips, layout: "_Layout", shard: tuple[int, int], epochs: range | None, done: int
     ) -> tf.data.Dataset:
-        """Return (slot, number of the clip in the run, example) in the run's order, without the first `done` clips."""
+        """Return (clip, position in the shard's run) in the run's order, without the first `done` clips."""
         number, shards = shard
         per_epoch = layout.clips()
         videos = tf.constant(self._videos((0, 1)), tf.int64)
@@ -184,59 +199,41 @@ class Clips:
             sampling = draws.sampling(position * shards + number)
             return self.source.read(video, sampling, stand_in=True), position
 
-        def example(clip: clips.Clip, position: tf.Tensor) -> tuple:
-            slot, clip_number = layout.slot(position), position * shards + number
-            return slot, clip_number, draws.example(clip, clip_number, slot)
-
         data = _epoch_numbers(epochs, self.config.seed)
         data = data.flat_map(lambda epoch: tf.data.Dataset.range(epoch * per_epoch, (epoch + 1) * per_epoch))
-        data = data.skip(done).map(read, num_parallel_calls=self.source.at_once)
-        return data.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+        return data.skip(done).map(read, num_parallel_calls=self.source.at_once)
 
-    def _served_examples(self, draws: RandomClips, layout: "_Layout", shard: tuple[int, int]) -> tf.data.Dataset:
-        """Return `_ordered_examples` of one epoch in arbitrary order, for the workers of a tf.data service."""
-        number, shards = shard
+    def _served_clips(self, draws: RandomClips, shard: tuple[int, int]) -> tf.data.Dataset:
+        """Return (clip, random position) of one epoch in arbitrary order, for the workers of a tf.data service."""
         assert isinstance(self.source, Records)  # the configuration checks this
-
-        def example(clip: clips.Clip) -> tuple:
-            position = any_number()
-            slot, clip_number = layout.slot(position), position * shards + number
-            return slot, clip_number, draws.example(clip, clip_number, slot)
-
         with without_seed():
-            data = self._with_boxes(self.source.serve(shard, draws))  # `draws.example` drops boxes with a low score
-            return data.map(example, tf.data.AUTOTUNE).ignore_errors(log_warning=True)
+            data = self._with_boxes(self.source.serve(shard, draws))  # `draws.windows` drops boxes with a low score
+            return data.map(lambda clip: (clip, any_number()))
 
-    def _batches(self, examples: tf.data.Dataset, draws: RandomClips) -> tf.data.Dataset:
-        """Return whole batches; apply mixup and CutMix if configured."""
-        data, shapes = self.config.data, draws.shapes
-        mixes = bool(data.mixup or data.cutmix)
+    def _batches(
+        self, examples: tf.data.Dataset, draws: RandomClips, shapes: Sequence[multigrid.Shape], finished: bool
+    ) -> tf.data.Dataset:
+        """Return whole batches; see `train`."""
+        # Padding takes another pass over the batch: windows need it, and boxes.
+        padded = self.spec.head == "roi" or not finished
 
         def batched(examples: tf.data.Dataset, size: int | tf.Tensor) -> tf.data.Dataset:
-            examples = examples.map(lambda slot, number, example: (number, example) if mixes else example)
-            # Only boxes need padding, which takes another pass over the batch.
-            batch = examples.padded_batch if self.spec.head == "roi" else examples.batch
-            return batch(size, drop_remainder=True)
+            examples = examples.map(lambda _, example: example)
+            return (examples.padded_batch if padded else examples.batch)(size, drop_remainder=True)
+
+        def mixed(seeds: tf.Tensor, inputs: clips.Inputs, labels: tf.Tensor, *weights: tf.Tensor) -> tuple:
+            return *draws.mix(seeds, inputs, labels), *weights
 
         if len(shapes) == 1:
             batches = batched(examples, shapes[0].batch)
         else:
             sizes = tf.constant([shape.batch for shape in shapes], tf.int64)
             batches = examples.group_by_window(
-                lambda slot, *_: tf.cast(slot, tf.int64),
+                lambda slot, _: tf.cast(slot, tf.int64),
                 lambda slot, window: batched(window, sizes[slot]),
                 window_size_func=lambda slot: sizes[slot],
             )
-        if not mixes:
-            return batches
-
-        def mixed(
-            numbers: tf.Tensor, batch: tuple
-        ) -> tuple:  # seeded by the batch's first clip, past the clip's own draws
-            inputs, labels = batch
-            return mixing.mix(inputs, labels, data.mixup, data.cutmix, draws.mixing_seed(numbers[0]))
-
-        return batches.map(mixed, num_parallel_calls=tf.data.AUTOTUNE)
+        return batches.map(mixed, tf.data.AUTOTUNE) if finished else batches
 
     @_without_autograph
     def validation(self) -> tf.data.Dataset:

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from ..config import Data
 from ..models.spec import SlowFastSpec
-from . import clips, multigrid
-from .clips import Clip, Crop
+from . import clips, mixing, multigrid
+from .clips import Clip, Crop, Windows
 from .sampling import Sampling, draw_count
 
 
@@ -47,8 +47,8 @@ class RandomClips:
         stride = tf.floor(slowest + draws[-1] * (fastest - slowest + 1))
         return Sampling(self.clip_spec, draws[:-1], stride / self.spec.stride, self.data.short_sides[1])
 
-    def example(self, clip: Clip, number: tf.Tensor, slot: tf.Tensor) -> tuple:
-        """Return inputs and labels (see `clips.training_example`).
+    def windows(self, clip: Clip, number: tf.Tensor, slot: tf.Tensor) -> tuple:
+        """Return windows and labels of a clip (see `clips.training_windows`).
 
         Args:
             clip: the clip that `sampling` selects.
@@ -56,15 +56,36 @@ class RandomClips:
             slot: index of its batch in `shapes`.
         """
         seed = self.seeds(number) + 1  # `sampling` uses the seed itself
-        return clips.training_example(clip, self.clip_spec, self.data, self._crop(slot), seed)
+        return clips.training_windows(clip, self.clip_spec, self.data, self._crop(slot), seed)
 
-    def mixing_seed(self, number: tf.Tensor) -> tf.Tensor:
-        """Return the seed for mixing a batch, from the number of its first clip, offset past that clip's own draws."""
-        return self.seeds(number) + 5
+    def inputs(self, windows: Windows) -> clips.Inputs:
+        """Return the inputs of one clip's `windows`."""
+        return clips.window_inputs(windows, self.clip_spec, self.data, self._size)
+
+    def mix(self, seeds: tf.Tensor, inputs: clips.Inputs, labels: tf.Tensor) -> tuple[clips.Inputs, tf.Tensor]:
+        """Apply mixup and CutMix to a batch if configured; `seeds` are those of its windows, int64 `[B, 2]`."""
+        if not (self.data.mixup or self.data.cutmix):
+            return inputs, labels
+        seed = seeds[0] + 4  # the clip's own augmentation uses those before
+        return mixing.mix(inputs, labels, self.data.mixup, self.data.cutmix, seed)
+
+    def finish(self, windows: Windows, labels: tf.Tensor, *weights: tf.Tensor) -> tuple:
+        """Return inputs, labels and weights of a batch of `windows`, for `fit`. It runs on any device."""
+        shapes = {name: clips.input_shape(name, self.clip_spec, self._size) for name in self.spec.pathways}
+        signature = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
+        if self.spec.head == "roi":
+            signature["boxes"] = tf.TensorSpec([None, 4], tf.float32)
+        inputs = tf.map_fn(lambda one: self.inputs(clips.without_padding(one)), windows, fn_output_signature=signature)
+        return *self.mix(windows.seed, inputs, labels), *weights
+
+    @property
+    def _size(self) -> int | None:
+        """Height and width of all crops, in pixels; None if they differ between batches."""
+        sizes = {shape.size for shape in self.shapes}
+        return sizes.pop() if len(sizes) == 1 else None
 
     def _crop(self, slot: tf.Tensor) -> Crop:
-        sizes = [shape.size for shape in self.shapes]
-        size = sizes[0] if len(set(sizes)) == 1 else tf.constant(sizes)[slot]
+        size = self._size or tf.constant([shape.size for shape in self.shapes])[slot]
         crop_size = self.data.crop_size
         lows, highs = zip(*(multigrid.short_sides(self.data.short_sides, crop_size, shape) for shape in self.shapes))
         return Crop(size, (tf.constant(lows)[slot], highs[0]))

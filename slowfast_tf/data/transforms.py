@@ -90,8 +90,8 @@ def draw_window(
 
     Example:
         >>> window = draw_window(tf.constant([240, 320]), (256, 320), 224, seed=(0, 1))
-        >>> crop_window(tf.zeros([4, 240, 320, 3]), window, 224).shape
-        TensorShape([4, 224, 224, 3])
+        >>> int(window.height) <= 224
+        True
     """
     draws = tf.random.stateless_uniform([4], seed)
     low, high = (tf.cast(side, tf.float32) for side in short_sides)
@@ -106,14 +106,38 @@ def draw_window(
     return Window(top, left, side, side, draws[3] < 0.5 if flip else tf.constant(False))
 
 
-def crop_window(
-    frames: tf.Tensor, window: Window, size: int | tf.Tensor, spec: SlowFastSpec | None = None
-) -> tf.Tensor:
-    """Crop frames or JPEG images to a window and resize it, bilinear without antialiasing.
+def cut(frames: tf.Tensor, window: Window) -> tf.Tensor:
+    """Cut a window out of frames, or out of JPEG images, of which only the window is decoded.
 
     Args:
-        frames: uint8 or float32 `[N, H, W, C]`, or JPEG images, string `[N]`, which are decoded in the window only.
-        window: the part to crop.
+        frames: uint8 `[N, H, W, C]`, or JPEG images, string `[N]`.
+        window: the part to cut out; it is not mirrored.
+
+    Returns:
+        uint8 `[N, height, width, C]`, of the window's size.
+
+    Example:
+        >>> window = draw_window(tf.constant([240, 320]), (240, 240), 224, seed=(0, 1))
+        >>> cut(tf.zeros([4, 240, 320, 3], tf.uint8), window).shape
+        TensorShape([4, 224, 224, 3])
+    """
+    top, left, height, width, _ = window
+    if frames.dtype != tf.string:
+        return frames[:, top : top + height, left : left + width]
+    place = tf.stack([top, left, height, width])
+    # Unrolled: a loop over the images takes 10 % longer.
+    images = [tf.io.decode_and_crop_jpeg(image, place, 3, dct_method=_DCT) for image in tf.unstack(frames)]
+    return tf.reshape(tf.stack(images), [-1, height, width, 3])
+
+
+def resize_window(
+    frames: tf.Tensor, flip: bool | tf.Tensor, size: int | tf.Tensor, spec: SlowFastSpec | None = None
+) -> tf.Tensor:
+    """Mirror and resize what `cut` returned, bilinear without antialiasing.
+
+    Args:
+        frames: uint8 or float32 `[N, H, W, C]`.
+        flip: whether to mirror, see `Window`.
         size: height and width of the crop, in pixels.
         spec: the network to `normalize` for; None keeps the scale of the input.
 
@@ -121,30 +145,21 @@ def crop_window(
         float32 `[N, size, size, C]`.
 
     Example:
-        >>> shape, window = middle_window(tf.constant([240, 320]), 224)
-        >>> crop_window(resize(tf.zeros([4, 240, 320, 3]), 224), window, 224).shape
+        >>> resize_window(tf.zeros([4, 200, 200, 3], tf.uint8), flip=True, size=224).shape
         TensorShape([4, 224, 224, 3])
     """
-    top, left, height, width, flip = window
-    if frames.dtype == tf.string:
-        place = tf.stack([top, left, height, width])
-        # Unrolled: a loop over the images takes 10 % longer.
-        images = [tf.io.decode_and_crop_jpeg(image, place, 3, dct_method=_DCT) for image in tf.unstack(frames)]
-        frames = tf.reshape(tf.stack(images), [-1, height, width, 3])
-    else:
-        frames = frames[:, top : top + height, left : left + width]
-    channels = frames.shape[-1]
+    _, height, width, channels = tf.unstack(tf.shape(frames))
     # TensorFlow mirrors a tensor of three dimensions several times as fast as others.
     rows = tf.reshape(frames, [-1, width, channels])
-    rows = tf.cond(flip, lambda: tf.reverse(rows, [1]), lambda: rows)
-    frames = tf.reshape(rows, [-1, height, width, channels])
+    rows = tf.cond(tf.cast(flip, tf.bool), lambda: tf.reverse(rows, [1]), lambda: rows)
+    frames = tf.reshape(rows, [-1, height, width, frames.shape[-1]])
     # Convert before resizing: uint8 takes twice as long, and a crop has more pixels than most windows.
     frames = normalize(frames, spec) if spec else tf.cast(frames, tf.float32)
     return tf.image.resize(frames, [size, size])
 
 
 def crop_boxes(boxes: tf.Tensor, shape: tf.Tensor, window: Window, size: int | tf.Tensor) -> tf.Tensor:
-    """Map boxes of the original frame to a crop, as `crop_window` maps frames.
+    """Map boxes of the original frame to a crop, as `cut` and `resize_window` map frames.
 
     Coordinates are continuous: 0 is the left edge of the first pixel, and `size` the right edge of the last one.
 
@@ -178,24 +193,23 @@ def crop_boxes(boxes: tf.Tensor, shape: tf.Tensor, window: Window, size: int | t
     return tf.where(seen, boxes, 0.0)
 
 
-def crop_flow(flow: tf.Tensor, window: Window, size: int | tf.Tensor) -> tf.Tensor:
-    """Crop optical flow to a window; displacements are scaled and mirrored with the frame.
+def resize_flow(flow: tf.Tensor, flip: bool | tf.Tensor, size: int | tf.Tensor) -> tf.Tensor:
+    """Mirror and resize the optical flow of a window; displacements are mirrored and scaled with the frame.
 
     Args:
         flow: float32 `[N, H, W, 2]`, displacements to the right and downwards, in pixels.
-        window, size: as for `crop_window`.
+        flip, size: as for `resize_window`.
 
     Returns:
         float32 `[N, size, size, 2]`, in pixels of the crop.
 
     Example:
-        >>> _, window = middle_window(tf.constant([48, 64]), 48)
-        >>> crop_flow(tf.zeros([4, 48, 64, 2]), window, 24).shape
-        TensorShape([4, 24, 24, 2])
+        >>> resize_flow(tf.ones([4, 48, 48, 2]), flip=False, size=24)[0, 0, 0].numpy()
+        array([0.5, 0.5], dtype=float32)
     """
-    sides = tf.cast(tf.stack([window.width, window.height]), tf.float32)
-    mirrored = tf.where(window.flip, [-1.0, 1.0], [1.0, 1.0])
-    return crop_window(flow, window, size) * (tf.cast(size, tf.float32) / sides * mirrored)
+    sides = tf.cast(tf.shape(flow)[2:0:-1], tf.float32)
+    mirrored = tf.where(flip, [-1.0, 1.0], [1.0, 1.0])
+    return resize_window(flow, flip, size) * (tf.cast(size, tf.float32) / sides * mirrored)
 
 
 def resize(frames: tf.Tensor | np.ndarray, short_side: int | tf.Tensor) -> tf.Tensor:

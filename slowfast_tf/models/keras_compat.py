@@ -50,10 +50,26 @@ class FitModel(Model):
     axis. Nor can Keras 3 reduce a batch whose replicas have unequal parts. Here the shapes are those of the first local
     replica, and metrics have an axis. A replica that gets no clips of the last batch of a test does nothing. Keras 2
     needs none of this, and forbids a replica to branch.
+
+    Attributes:
+        finish: turns a batch of a training data set into inputs and labels, at the beginning of a training step, on the
+            device; None if the batches hold inputs and labels.
     """
 
+    finish: Callable[..., tuple] | None = None
+
+    _xla_after_finish = False
+
     def train_step(self, data: Any) -> dict[str, Any]:
-        return self.with_axis(super().train_step(data))
+        return self.with_axis(self.after_finish(super().train_step, data))
+
+    def after_finish(self, step: Callable[[Any], Any], data: Any) -> Any:
+        """Return what a training step returns for a batch that `finish` has seen."""
+        if not self.finish:
+            return step(data)
+        if self._xla_after_finish:
+            step = tf.function(step, jit_compile=True, autograph=False)
+        return step(self.finish(*data))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         step = super().test_step
@@ -81,7 +97,14 @@ class FitModel(Model):
         if self.optimizer is not None:
             with self.distribute_strategy.scope():
                 build(self.optimizer, self.trainable_variables)
-        return super().make_train_function(force)
+        if not (self.finish and self.jit_compile):
+            return super().make_train_function(force)
+        # XLA would compile `finish` anew for each size of the windows; it compiles only what comes after it.
+        self._xla_after_finish, self.jit_compile = True, False
+        try:
+            return super().make_train_function(force)
+        finally:
+            self.jit_compile = True
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras traces the whole network to learn the shape of its logits, which is known.

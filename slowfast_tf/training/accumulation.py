@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from ..models import keras_compat as compat
+from ..models.base import sizes
 from ..models.keras_compat import FitModel
 
 
@@ -21,20 +22,22 @@ def in_parts(model: keras.Model, parts: int) -> None:
         parts: number of parts. The batch of each replica must be a multiple of it.
     """
     if parts > 1:
-        model.train_step = functools.partial(_step, model, parts)
+        step = functools.partial(_step, model, parts)
+        model.train_step = functools.partial(model.after_finish, step) if isinstance(model, FitModel) else step
 
 
 def _step(model: Any, parts: int, data: Any) -> dict[str, tf.Tensor]:
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     clips = tf.shape(tf.nest.flatten(data)[0])[0]
     tf.debugging.assert_equal(clips % parts, 0, f"a batch cannot be divided into {parts} equal parts")  # pyright: ignore[reportOperatorIssue]
-    size = clips // parts
     variables = model.trainable_variables
+    # A static size of the parts, if that of the batch is: XLA's BatchNorm takes the variance of as many values.
+    divided = tf.nest.map_structure(lambda x: x if x is None else _divide(x, parts), data)
 
     def add_part(
         i: tf.Tensor, loss: tf.Tensor, predictions: tf.TensorArray, gradients: list[tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray, list[tf.Tensor]]:
-        part = tf.nest.map_structure(lambda x: x if x is None else x[i * size : (i + 1) * size], data)
+        part = tf.nest.map_structure(lambda x: x if x is None else x[i], divided)
         x, y, weights = keras.utils.unpack_x_y_sample_weight(part)
         with tf.GradientTape() as tape:
             predicted = model(x, training=True)
@@ -62,3 +65,9 @@ def _step(model: Any, parts: int, data: Any) -> dict[str, tf.Tensor]:
             metric.update_state(loss * replicas, sample_weight=clips)  # a replica's loss is its share of the sum
     metrics = model.compute_metrics(x, y, predictions.concat(), sample_weight=weights)
     return model.with_axis(metrics) if isinstance(model, FitModel) else metrics
+
+
+def _divide(x: tf.Tensor, parts: int) -> tf.Tensor:
+    """Return `[B, ...]` as `[parts, B / parts, ...]`."""
+    size, *rest = sizes(x)
+    return tf.reshape(x, [parts, size // parts, *rest])

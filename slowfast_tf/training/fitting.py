@@ -14,6 +14,7 @@ from ..data.multigrid import Phase
 from ..data.pipeline import Clips
 from ..errors import InputError, RunError
 from ..interrupts import handle_signals
+from ..models.base import HAS_GPU
 from . import accumulation, strategies
 from .averaging import TestedWeights
 from .checkpointing import Checkpoints, Interrupted, Position
@@ -79,11 +80,16 @@ def _fit_phase(
         if position == Position():
             callbacks.append(ExampleClips(clips.train(epochs, phase), clips.spec, logs / "train"))
     callbacks += [checkpoints, early]  # last: they stop the run, and every other one has seen the epoch by then
+    if HAS_GPU:
+        # The host only decodes and cuts. It would be the slowest part, and sends a fifth of the bytes. Without a GPU a
+        # step would only wait for what can run beside it. With several GPUs, mixup and CutMix mix the clips of each.
+        model.finish = clips.finish(phase)
+        model.make_train_function(force=True)  # the one of the phase before has its `finish`
     # A resumed epoch is shorter, and Keras has one length for all epochs of a call.
     for some in [epochs[:1], epochs[1:]] if skip else [epochs]:
         if some and not early.is_stopped:
             model.fit(
-                strategies.training_data(strategy, clips, some, phase, skip),
+                strategies.training_data(strategy, clips, some, phase, skip, finished=not HAS_GPU),
                 steps_per_epoch=steps - skip,
                 initial_epoch=some.start,
                 epochs=some.stop,

@@ -98,7 +98,7 @@ def check_batch(strategy: tf.distribute.Strategy, train: Train) -> None:
 
 
 def training_data(
-    strategy: tf.distribute.Strategy, clips: Clips, epochs: range, phase: Phase, skip: int
+    strategy: tf.distribute.Strategy, clips: Clips, epochs: range, phase: Phase, skip: int, finished: bool = True
 ) -> "tf.data.Dataset | tf.distribute.DistributedDataset":
     """Return the batches of `clips.train` for `fit`. Each worker reads its own shard.
 
@@ -108,12 +108,13 @@ def training_data(
         epochs: the epochs to read, one after the other.
         phase: the phase of the run that they belong to.
         skip: steps already done in the first epoch.
+        finished: see `Clips.train`.
     """
     if shard(strategy)[1] == 1:
-        return clips.train(epochs, phase, skip=skip)  # TensorFlow divides it among the replicas
+        return clips.train(epochs, phase, skip=skip, finished=finished)  # TensorFlow divides it among the replicas
 
     def read(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        data = clips.train(epochs, phase, shard(strategy), skip)
+        data = clips.train(epochs, phase, shard(strategy), skip, finished)
         if strategy.num_replicas_in_sync == context.num_input_pipelines:
             return data
         size = context.get_per_replica_batch_size(phase.shapes[0].batch)

@@ -301,7 +301,7 @@ def test_boxes_follow_frames(height, width, draw):
     @tf.function
     def both(seed):
         drawn = transforms.draw_window((height, width), (48, 64), 40, seed, draw)
-        crop = transforms.crop_window(tf.constant(frames), drawn, 40)
+        crop = transforms.resize_window(transforms.cut(tf.constant(frames), drawn), drawn.flip, 40)
         return crop, transforms.crop_boxes(boxes, (height, width), drawn, 40), drawn.flip
 
     flips = 0

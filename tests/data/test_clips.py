@@ -31,14 +31,14 @@ def test_labels_happen_during_a_span():
 def test_boxes_outside_the_crop_are_left_out():
     boxes = tf.constant([[1.0, 2, 3, 4], [0, 0, 0, 0], [5, 6, 7, 8]])
     labels = tf.constant([[0, 2], [1, -1], [-1, -1]], tf.int64)
-    inputs, found, weights = clips.with_boxes({"slow": 1}, boxes, labels, 3)
-    assert inputs["boxes"].numpy().tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]] and inputs["slow"] == 1
+    boxes, found, weights = clips.with_boxes(boxes, labels, 3)
+    assert boxes.numpy().tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
     assert found.numpy().tolist() == [[1, 0, 1], [0, 0, 0]] and weights.numpy().tolist() == [1, 1]
 
 
 def test_a_crop_without_boxes_has_one_row_of_padding():
-    inputs, found, weights = clips.with_boxes({}, tf.zeros([2, 4]), tf.zeros([2, 1], tf.int64), 3)
-    assert inputs["boxes"].numpy().tolist() == [[0, 0, 0, 0]]
+    boxes, found, weights = clips.with_boxes(tf.zeros([2, 4]), tf.zeros([2, 1], tf.int64), 3)
+    assert boxes.numpy().tolist() == [[0, 0, 0, 0]]
     assert found.numpy().tolist() == [[0, 0, 0]] and weights.numpy().tolist() == [0]
 
 

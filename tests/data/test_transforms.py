@@ -130,7 +130,7 @@ WINDOWS = [(0, 0, 40, False), (3, 17, 25, True), (39, 59, 1, False), (8, 28, 32,
 
 @pytest.mark.parametrize("top, left, side, flip", WINDOWS)
 @pytest.mark.parametrize("kind", ["uint8", "float32", "jpeg"])
-def test_crop_window_is_scipys(kind, top, left, side, flip):
+def test_crops_are_scipys(kind, top, left, side, flip):
     random = np.random.default_rng(0)
     if kind == "float32":
         shown = frames = random.normal(0, 40, (2, 40, 60, 2)).astype(np.float32)
@@ -144,7 +144,7 @@ def test_crop_window_is_scipys(kind, top, left, side, flip):
         frames = tf.constant([file.getvalue() for file in files])
         shown = np.stack([np.asarray(Image.open(file)) for file in files])
     window = transforms.Window(*(tf.constant(x) for x in (top, left, side, side, flip)))
-    crop = transforms.crop_window(frames, window, 32)
+    crop = transforms.resize_window(transforms.cut(frames, window), flip, 32)
     assert crop.dtype == tf.float32 and crop.shape == (2, 32, 32, shown.shape[-1])
     cut = shown[:, top : top + side, left : left + side]
     expected = interpolated(cut[:, :, ::-1] if flip else cut, 32)
@@ -174,8 +174,9 @@ def test_a_normalised_crop_is_the_crop_normalised():
     frames = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
     spec = get_spec("slowfast_8x8_r50", mean=(0.1, 0.2, 0.3))
     window = transforms.draw_window((40, 60), (32, 48), 32, (0, 1))
-    expected = transforms.normalize(transforms.crop_window(frames, window, 32), spec)
-    np.testing.assert_allclose(transforms.crop_window(frames, window, 32, spec), expected, atol=5e-6)
+    part = transforms.cut(tf.constant(frames), window)
+    expected = transforms.normalize(transforms.resize_window(part, window.flip, 32), spec)
+    np.testing.assert_allclose(transforms.resize_window(part, window.flip, 32, spec), expected, atol=5e-6)
 
 
 def test_pathways():

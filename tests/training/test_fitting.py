@@ -1,10 +1,15 @@
-"""The clips that precise BatchNorm takes."""
+"""The clips that precise BatchNorm takes, and training as on a GPU."""
 
 import pytest
+from helpers.training import compare
 
-from slowfast_tf.data import Clips
+from slowfast_tf.data import Clips, clips
 from slowfast_tf.data.multigrid import Phase, Shape
+from slowfast_tf.models import base, conv_workarounds, layers
+from slowfast_tf.models.slowfast import load_model
+from slowfast_tf.training import fitting, run
 from slowfast_tf.training.fitting import statistics_clips
+from slowfast_tf.training.history import read_history
 
 
 @pytest.mark.legacy
@@ -12,10 +17,49 @@ def test_precise_batchnorm_takes_what_is_tested(configure):
     """Of a short cycle its last shape alone; and as many clips as BatchNorm has in a step."""
     overrides = ["train.batch_size=4", "train.gradient_accumulation=2"]
     settings = configure(*overrides)
-    clips = Clips(settings, "train")
+    data = Clips(settings, "train")
     cycle = Phase(range(1), (Shape(8, 2, 16), Shape(4, 2, 32)), 1.0)
-    assert [x["fast"].shape for x, _ in clips.train(range(1), cycle)] == [(8, 16, 16, 16, 3)]
-    assert [x["fast"].shape for x, _ in statistics_clips(settings, clips, cycle, 1)] == [(2, 16, 32, 32, 3)] * 4
-    assert {len(y) for _, y in statistics_clips(settings, clips, cycle, 2)} == {1}
+    assert [x["fast"].shape for x, _ in data.train(range(1), cycle)] == [(8, 16, 16, 16, 3)]
+    assert [x["fast"].shape for x, _ in statistics_clips(settings, data, cycle, 1)] == [(2, 16, 32, 32, 3)] * 4
+    assert {len(y) for _, y in statistics_clips(settings, data, cycle, 2)} == {1}
     together = configure(*overrides, "train.synchronize_batchnorm=true")
-    assert {len(y) for _, y in statistics_clips(together, clips, cycle, 2)} == {2}
+    assert {len(y) for _, y in statistics_clips(together, data, cycle, 2)} == {2}
+
+
+SWITCHES = (base, layers, conv_workarounds, clips, fitting)  # the modules that do something else on a GPU
+
+
+def trained(settings, workdir, monkeypatch, on_gpu, xla=False):
+    """The history and the weights of a run that takes the road of a CPU or of a GPU."""
+    build = run.build
+
+    def with_xla(*args):
+        model = build(*args)
+        model.jit_compile = xla
+        return model
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "build", with_xla)
+        for module in SWITCHES:
+            patched.setattr(module, "HAS_GPU", on_gpu)
+        run.train(settings, workdir)
+    return read_history(workdir), load_model(workdir).get_weights()
+
+
+PARTS = ["train.gradient_accumulation=2", "data.mixup=0.8"]
+
+
+@pytest.mark.parametrize(
+    "overrides, xla",
+    [([], False), (PARTS, False), pytest.param(PARTS, True, marks=pytest.mark.slow)],
+    ids=["whole", "parts", "XLA"],
+)
+def test_as_on_a_gpu(configure, tmp_path, monkeypatch, overrides, xla):
+    """Pixels computed in the training step, and all code for GPUs: the same run as on a CPU."""
+    settings = configure('model.pathways=["slow"]', "model.dropout=0", "train.learning_rate=0.001", *overrides)
+    history, weights = trained(settings, tmp_path / "cpu", monkeypatch, on_gpu=False)
+    there, others = trained(settings, tmp_path / "gpu", monkeypatch, on_gpu=True, xla=xla)
+    for row, other in zip(history, there, strict=True):
+        assert other["loss"] == pytest.approx(row["loss"], rel=1e-3)
+        assert other["val_loss"] == pytest.approx(row["val_loss"], rel=1e-3)
+    compare(weights, others, rtol=1e-4, atol=1e-4)
