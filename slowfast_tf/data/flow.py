@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from . import transforms
+
 LIMIT = 20.0  # pixels
 _STEP = LIMIT / 127
 
@@ -35,6 +37,18 @@ def compute(previous: np.ndarray | None, gray: np.ndarray, quality: int) -> byte
         image[..., :2] = np.round(np.clip(flow, -LIMIT, LIMIT) / _STEP + 128)
     # No chroma subsampling: it would blur the displacements.
     return simplejpeg.encode_jpeg(image, quality, "RGB", "444")
+
+
+def decode(images: tf.Tensor) -> tf.Tensor:
+    """Decode images of `compute` to displacements.
+
+    Args:
+        images: JPEG images of one size, string `[N]`.
+
+    Returns:
+        float32 `[N, H, W, 2]`: displacements from the previous frame, to the right and downwards, in pixels.
+    """
+    return displacements(tf.map_fn(transforms.decode, images, fn_output_signature=tf.uint8))
 
 
 def displacements(pixels: tf.Tensor) -> tf.Tensor:

@@ -229,7 +229,7 @@ class Clips:
         else:
             sizes = tf.constant([shape.batch for shape in shapes], tf.int64)
             batches = examples.group_by_window(
-                lambda slot, _: tf.cast(slot, tf.int64),
+                lambda slot, *_: tf.cast(slot, tf.int64),
                 lambda slot, window: batched(window, sizes[slot]),
                 window_size_func=lambda slot: sizes[slot],
             )
