@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NoReturn
 
 from .errors import InputError, RunError
+from .files.full_disk import REMEDY, full_disk
 
 
 def run(main: Callable[[], int | None], advice: Mapping[str, str] | None = None) -> NoReturn:
@@ -32,6 +33,7 @@ def run(main: Callable[[], int | None], advice: Mapping[str, str] | None = None)
     """
     try:
         code = main() or 0
+        print(end="", flush=True)  # what is left may not fit on the disk either
     except (InputError, RunError) as error:
         extra = (advice or {}).get(getattr(error, "argument", ""))
         print(f"error: {error}; {extra}" if extra else f"error: {error}", file=sys.stderr)
@@ -40,16 +42,28 @@ def run(main: Callable[[], int | None], advice: Mapping[str, str] | None = None)
         print("interrupted", file=sys.stderr)
         code = 1
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 1
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        if found := full_disk(error):
+            print(f"error: the disk is full ({found}); {REMEDY}", file=sys.stderr)
+            try:
+                print(end="", flush=True)
+            except OSError:
+                _drop_output()
+        else:
+            traceback.print_exc()
         code = 1
     if "tensorflow_io" in sys.modules:  # its libraries abort the process while the interpreter shuts down
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Let what is left of standard output go nowhere, or Python would report its failure at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def import_tensorflow() -> None:

@@ -13,6 +13,7 @@ import urllib.request
 import tqdm
 
 from ..errors import InputError
+from ..files.full_disk import writing
 from ..files.lock import hold
 
 
@@ -39,7 +40,8 @@ def download(address: str, path: pathlib.Path) -> None:
 def _download(address: str, path: pathlib.Path) -> None:
     part = path.with_name(path.name + ".part")
     try:
-        total = _fetch(address, part)
+        with writing(part):
+            total = _fetch(address, part)
     except (OSError, http.client.HTTPException) as error:
         raise InputError(
             f"cannot download {address} ({getattr(error, 'reason', None) or error}); check the connection and run"

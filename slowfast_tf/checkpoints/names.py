@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from .. import config
 from ..errors import InputError, RunError
 from ..files import remote
-from ..models.description import read_saved_spec
 from ..models.presets import PRESETS, get_spec
+from ..models.saved import read_saved_spec
 from ..models.spec import SlowFastSpec
 from . import hub, zoo
 

@@ -48,7 +48,7 @@ def assign(
         path: of the file, for messages.
 
     Raises:
-        InputError: if names or shapes differ.
+        InputError: if names or shapes differ, or values are not finite.
 
     Example:
         >>> model = slowfast_tf.SlowFast("slowfast_2x16_demo", num_classes=3)
@@ -72,6 +72,7 @@ def assign(
             for name, shape in shapes.items()
             if name in tensors and tensors[name].shape != shape
         ],
+        "with NaN or infinite values": [name for name in shapes if not np.isfinite(tensors.get(name, 0)).all()],
     }
     found = [f"{len(names)} {what}: {some(names)}" for what, names in problems.items() if names]
     if found:

@@ -16,7 +16,7 @@ import tqdm
 
 from ..errors import InputError, RunError
 from ..inference.predictor import Predictor
-from ..inference.views import fuse
+from ..inference.views import checked_scores, fuse
 from .protocol import OVERRIDABLE
 from .scores import About, Scores, load_scores
 
@@ -122,8 +122,7 @@ def score_videos(
     try:
         with tqdm.tqdm(total=total, initial=len(done), desc="testing", unit="video", disable=None) as bar:
             for name, labels, scores, boxes in scored(predictor, clips, shard, done):
-                if not np.isfinite(scores).all():
-                    raise RunError(f"the scores of {name} are not finite; train the model again")
+                checked_scores(scores, name)
                 if clips.spec.activation == "softmax" and labels.sum() > 1:
                     raise InputError(f"{name} has several labels; train a model with model.activation sigmoid")
                 progress.add([name] * len(labels), labels, scores, boxes)

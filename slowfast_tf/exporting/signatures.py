@@ -13,6 +13,7 @@ from ..models.spec import SlowFastSpec
 from ..models.views import Views
 from ..video.probe import MAX_ASPECT, MAX_PIXELS
 from .folded import Network, input_specs
+from .requests import checked_boxes, checked_inputs
 
 TOP = 5  # labels
 _VIDEO = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")
@@ -39,7 +40,7 @@ def signatures(network: Network, views: Views | None = None) -> dict[str, Any]:
 
     @tf.function(input_signature=[inputs], jit_compile=False, autograph=False)
     def clips(inputs):
-        return {"scores": predictor.score_inputs(inputs)}
+        return {"scores": predictor.score_inputs(checked_inputs(inputs, spec))}
 
     if spec.head == "roi":
         return {**_detection(predictor), "clips": clips}
@@ -125,7 +126,7 @@ def _detection(predictor: Predictor) -> dict[str, Any]:
         video, spec = _sane(video), predictor.spec
         frames = tf.shape(video)[1]
         clips = _clips(video, rate, lambda ratio: sampling.key_frames(frames // 2, frames, spec, ratio), spec)
-        scores = predictor.score_boxes(clips(0), boxes)
+        scores = predictor.score_boxes(clips(0), checked_boxes(boxes))
         return _best(predictor, tf.where(tf.reduce_any(boxes != 0, -1, keepdims=True), scores, 0.0))
 
     @tf.function(input_signature=[_VIDEO, _BOXES], jit_compile=False, autograph=False)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 
 from ..errors import InputError
+from .full_disk import full_disk, writing
 
 
 @contextlib.contextmanager
@@ -28,27 +29,23 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     Raises:
         InputError: if the directory cannot be made or written.
+        RunError: if the disk or the quota is full.
 
     Example:
         >>> with atomic("runs/demo/model.keras") as temporary:
         ...     model.save(temporary)
     """
     path = pathlib.Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_scratch(path.parent, re.escape(path.name))
-        prefix = f".{path.name}.{platform.node()}.{os.getpid()}.{_start_time(os.getpid())}."
-        scratch = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
-    try:
-        temporary = scratch / path.name
-        yield temporary
-        sync(temporary)
-        _replace(temporary, path, scratch / "old")
-        sync_directory(path.parent)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with writing(path):
+        scratch = _make_scratch(path)
+        try:
+            temporary = scratch / path.name
+            yield temporary
+            sync(temporary)
+            _replace(temporary, path, scratch / "old")
+            sync_directory(path.parent)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -125,6 +122,19 @@ def _replace(temporary: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> 
     except OSError:
         old.rename(path)
         raise
+
+
+def _make_scratch(path: pathlib.Path) -> pathlib.Path:
+    """Make the directory of a temporary path, and its parents; remove those that killed processes left."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_scratch(path.parent, re.escape(path.name))
+        prefix = f".{path.name}.{platform.node()}.{os.getpid()}.{_start_time(os.getpid())}."
+        return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    except OSError as error:
+        if full_disk(error):
+            raise
+        raise InputError(f"cannot write {path}: {error.strerror}; choose another place") from error
 
 
 def _remove_scratch(directory: str | os.PathLike, targets: str) -> None:

@@ -1,5 +1,6 @@
 """A file that a long computation writes as it goes, and goes on from after an interruption."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import InputError
+from .full_disk import full_disk, writing
 
 
 class Journal:
@@ -25,6 +27,7 @@ class Journal:
 
     Raises:
         InputError: if the file cannot be written.
+        RunError: if the disk or the quota is full.
 
     Example:
         >>> with Journal("squares.jsonl", {"from": 0}) as journal:
@@ -35,34 +38,47 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike, about: Mapping[str, Any]):
         self.path, self.entries = pathlib.Path(path), []
-        first = json.dumps(about, sort_keys=True) + "\n"
-        kept = first.encode()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.path.is_file():
-                with open(self.path, "rb") as file:
-                    if file.readline() == kept:
-                        for line in file:
-                            if not line.endswith(b"\n"):
-                                break
-                            self.entries.append(json.loads(line))
-                            kept += line
-            # Rewrite the file without an incomplete last line.
-            self.path.write_bytes(kept)
-            self._file = open(self.path, "a", encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot write {self.path}: {error}; remove it, or choose another place") from error
+        first = (json.dumps(about, sort_keys=True) + "\n").encode()
+        with writing(self.path):
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = open(self.path, "a+b")
+                self._resume(first)
+            except (OSError, ValueError) as error:
+                if full_disk(error):
+                    raise
+                raise InputError(f"cannot write {self.path}: {error}; remove it, or choose another place") from error
+
+    def _resume(self, first: bytes) -> None:
+        """Load the results of a file that begins with `first`, and drop all else that the file holds."""
+        kept = 0
+        self._file.seek(0)
+        if self._file.readline() == first:
+            kept = len(first)
+            for line in self._file:
+                if not line.endswith(b"\n"):
+                    break
+                self.entries.append(json.loads(line))
+                kept += len(line)
+        self._file.truncate(kept)  # writing all again could fail on a full disk, and lose the results
+        if not kept:
+            self._write(first)
+
+    def _write(self, line: bytes) -> None:
+        with writing(self.path):
+            self._file.write(line)
+            self._file.flush()
 
     def add(self, entry: Any) -> None:
         """Add a result."""
         self.entries.append(entry)
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
+        self._write((json.dumps(entry) + "\n").encode())
 
     def __enter__(self) -> "Journal":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk, which `add` has reported: what is left is written again here
+            self._file.close()
         if kind is None:
             self.path.unlink()

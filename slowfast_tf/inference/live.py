@@ -12,6 +12,7 @@ from ..data import transforms
 from .clip_reader import ClipReader
 from .labels import best_as_json, best_in_words, class_names
 from .predictor import Predictor
+from .views import checked_scores
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
 
     Raises:
         VideoError: if the source cannot be opened or holds no frame, and after 10 seconds of silence.
+        RunError: if scores are not finite.
 
     Example:
         >>> for moment in watch(Predictor(model), "rtsp://192.168.1.20/stream"):  # doctest: +SKIP
@@ -71,5 +73,5 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
     size = spec.crop_size
     with ClipReader(source, spec, lambda image: transforms.test_crops(image[None], size, 1)[0, 0]) as reader:
         while clip := reader.wait_for_clip():
-            scores = score(tf.stack([frame.value for frame in clip])).numpy()
+            scores = checked_scores(score(tf.stack([frame.value for frame in clip])).numpy(), source)
             yield Moment(source, labels, clip[-1].time, time.monotonic() - clip[-1].arrival, scores)

@@ -14,6 +14,7 @@ from ..video.probe import duration, frame_times, probe
 from ..video.windows import iterate_windows
 from .explain import grad_cam
 from .predictor import Predictor
+from .views import checked_scores
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ class Slider:
 
         Raises:
             VideoError: if the video cannot be read.
+            RunError: if scores are not finite.
         """
         info = probe(path)
         windows = self._windows(info.frames, info.rate)
@@ -76,7 +78,8 @@ class Slider:
         times = frame_times(info)[windows]
         middles = (times[:, 0] + times[:, -1]) / 2
         edges = np.concatenate([[0.0], (middles[1:] + middles[:-1]) / 2, [duration(info)]])
-        return Timeline(edges, times, np.stack(scores), {name: np.stack(maps) for name, maps in heat.items()})
+        rows = checked_scores(np.stack(scores), path)
+        return Timeline(edges, times, rows, {name: np.stack(maps) for name, maps in heat.items()})
 
     def _windows(self, frames: int, rate: float) -> np.ndarray:
         """Return the frames of each window of a video of `frames` frames, `rate` a second, int `[W, F]`."""

@@ -10,6 +10,7 @@ from ..data import clips
 from ..data.reference import Video
 from ..data.sampling import Sampling, test_starts
 from ..data.sources import Files
+from ..errors import RunError
 from ..models.spec import SlowFastSpec
 from ..models.views import Views
 from .predictor import Predictor
@@ -27,13 +28,14 @@ def score_video(predictor: Predictor, path: str | os.PathLike) -> np.ndarray:
 
     Raises:
         VideoError: if the video cannot be read.
+        RunError: if the scores are not finite.
 
     Example:
         >>> score_video(Predictor(model), "holiday.mp4").shape  # doctest: +SKIP
         (400,)
     """
     scores = [predictor.score_views(inputs).numpy() for inputs in read_views(path, predictor.spec)]
-    return fuse(np.concatenate(scores), predictor.spec.views)
+    return checked_scores(fuse(np.concatenate(scores), predictor.spec.views), path)
 
 
 def read_views(path: str | os.PathLike, spec: SlowFastSpec) -> Iterator[clips.Inputs]:
@@ -63,3 +65,22 @@ def fuse(scores: np.ndarray, views: Views) -> np.ndarray:
         array([0.4, 0.8])
     """
     return {"mean": np.mean, "max": np.max}[views.fuse](scores, 0)
+
+
+def checked_scores(scores: np.ndarray, video: str | os.PathLike) -> np.ndarray:
+    """Return scores, which finite weights can overflow.
+
+    Args:
+        scores: of a video, of any shape.
+        video: its name, for the error.
+
+    Raises:
+        RunError: if a score is NaN or infinite.
+
+    Example:
+        >>> checked_scores(np.array([0.1, 0.9]), "holiday.mp4")
+        array([0.1, 0.9])
+    """
+    if not np.isfinite(scores).all():
+        raise RunError(f"the scores of {video} are not finite; train the model again")
+    return scores

@@ -1,48 +1,10 @@
 """A network as the paper's Table 1 shows it, with its parameters and multiply-adds, without TensorFlow."""
 
 import itertools
-import json
-import os
-import pathlib
-import zipfile
 from typing import Any
 
-from ..errors import InputError
 from .cost import cost, nonlocal_products, total
-from .spec import SlowFastSpec, saved_spec
-
-
-def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, ...]]:
-    """Read the spec of a saved model without TensorFlow.
-
-    Args:
-        path: a `.keras` file, or the directory of a run that holds `model.keras`.
-
-    Returns:
-        The spec, and the fields that the file of an earlier version does not state.
-
-    Raises:
-        InputError: if there is no such file, it holds no model of this package, or a newer package wrote it.
-
-    Example:
-        >>> read_saved_spec("runs/demo")[0].frames  # doctest: +SKIP
-        2
-    """
-    path = pathlib.Path(path)
-    if path.is_dir():
-        if not (path / "model.keras").is_file():
-            raise InputError(f"{path} is a directory without model.keras; give the directory of a finished run")
-        path = path / "model.keras"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-        return saved_spec(config["config"]["preset"])
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} holds no network of slowfast_tf ({error}); give a .keras file that it saved"
-        ) from error
+from .spec import SlowFastSpec
 
 
 def describe(spec: SlowFastSpec, size: int = 256) -> dict[str, Any]:

@@ -4,11 +4,11 @@ import dataclasses
 import fnmatch
 import os
 import pathlib
-import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from ..errors import InputError
 from ..files import remote
@@ -19,6 +19,7 @@ from .keras_compat import FitModel, dtype_policy
 from .lateral import Lateral
 from .pathways import Stage, Stem
 from .presets import get_spec
+from .saved import first_line, read_saved_spec
 from .spec import SlowFastSpec, saved_spec
 
 
@@ -117,7 +118,8 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
         A `SlowFast`.
 
     Raises:
-        InputError: for a missing file, one that holds no model of this package, or one that a newer package wrote.
+        InputError: for a missing file, one that holds no model of this package, one whose spec is out of bounds or does
+            not fit its weights, one whose weights are not finite, or one that a newer package wrote.
 
     Example:
         >>> model = slowfast_tf.load("runs/demo")  # doctest: +SKIP
@@ -131,14 +133,15 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
         raise InputError(f"{path}: no such file; give a .keras file or the directory of a run that holds model.keras")
     if path.suffix != ".keras":
         raise InputError(f"{path}: not a .keras file; `slowfast_tf.checkpoints` makes one of other checkpoints")
+    read_saved_spec(path)
     try:
-        model = keras.models.load_model(path, compile=compile)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
-    if not isinstance(model, SlowFast):
-        raise InputError(f"{path}: holds a {type(model).__name__}, not a SlowFast of this package")
+        model: Any = keras.models.load_model(path, compile=compile)
+    except Exception as error:  # what `read_saved_spec` has not checked, such as the optimizer, can be anything
+        raise InputError(f"{path}: cannot be read as a Keras model: {first_line(error)}") from error
+    for weight in model.weights:
+        if not np.isfinite(weight.numpy()).all():
+            name = getattr(weight, "path", weight.name)
+            raise InputError(f"{path}: {name} holds NaN or infinite values, which give no scores; give another model")
     return model
 
 

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 from ..files.formats import check_format
+from .limits import MEANS, RATES, STDS, check_limits, within
 from .views import MIDDLE, Views
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -153,14 +154,7 @@ class SlowFastSpec:
         for name, allowed in one_of.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}; got {getattr(self, name)!r}")
-        sizes = "width frames stride alpha beta_inv num_classes crop_size roi_bins roi_dilation".split()
-        for name in sizes:
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
-        for kernel in (*self.slow_kernels, *self.fast_kernels, self.lateral_kernel):
-            if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
-                raise ValueError(f"a kernel size in time must be odd and positive; got {kernel!r}")
+        check_limits(self)
         for pathway in self.pathways:
             temporal, blocks = self._res4_temporal(pathway), self.blocks(pathway)[2]
             if not isinstance(temporal, int) or not 0 <= temporal <= blocks:
@@ -177,16 +171,23 @@ class SlowFastSpec:
             raise ValueError("slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5)")
         if len(self.nonlocal_blocks) != 4:
             raise ValueError(f"nonlocal_blocks takes 4 lists (res2 to res5); got {self.nonlocal_blocks!r}")
-        numbers = all(map(_is_number, (*self.mean, *self.std)))
-        if not numbers or len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
-            raise ValueError(f"mean and std take 3 numbers, std above 0; got {self.mean!r} and {self.std!r}")
+        good = len(self.mean) == len(self.std) == 3 and within(self.mean, MEANS) and within(self.std, STDS)
+        if not good:
+            raise ValueError(
+                f"mean and std take 3 numbers, {MEANS[0]} to {MEANS[1]} and {STDS[0]} to {STDS[1]}; got {self.mean!r}"
+                f" and {self.std!r}"
+            )
+        if not all(isinstance(label, str) for label in self.labels):
+            raise ValueError("labels must be class names, as strings")
         if self.labels and len(self.labels) != self.num_classes:
             raise ValueError(f"labels has {len(self.labels)} names for num_classes {self.num_classes}")
 
     def _check_protocol(self) -> None:
         rate = self.frame_rate
-        if rate is not None and not (_is_number(rate) and rate > 0):
-            raise ValueError(f"frame_rate must be above 0, or null for each video's own; got {rate!r}")
+        if rate is not None and not within((rate,), RATES):
+            raise ValueError(
+                f"frame_rate must be above 0, or null for each video's own, and {RATES[0]} to {RATES[1]}; got {rate!r}"
+            )
         if not 0 <= self.person_score <= 1:
             raise ValueError(f"person_score must be from 0 to 1; got {self.person_score!r}")
         if self.frame_index == "segments" and (self.views.clips > 1 or self.head == "roi"):
@@ -382,10 +383,6 @@ def saved_spec(fields: dict[str, Any]) -> tuple[SlowFastSpec, tuple[str, ...]]:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, (list, tuple)) else value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _divisors(n: int) -> str:

@@ -30,10 +30,10 @@ class Views:
     fuse: str = "mean"
 
     def __post_init__(self):
-        for name, least in (("clips", 1), ("crops", 0)):
+        for name, least, most in (("clips", 1, 9999), ("crops", 0, 999)):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"views: {name} must be a whole number of at least {least}; got {value!r}")
+            if type(value) is not int or not least <= value <= most:
+                raise ValueError(f"views: {name} must be a whole number from {least} to {most}; got {value!r}")
         if self.fuse not in ("mean", "max"):
             raise ValueError(f"views: fuse must be mean or max; got {self.fuse!r}")
 

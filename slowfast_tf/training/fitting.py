@@ -13,6 +13,7 @@ from ..data import service
 from ..data.multigrid import Phase
 from ..data.pipeline import Clips
 from ..errors import InputError, RunError
+from ..files.full_disk import writing
 from ..interrupts import handle_signals
 from ..models.base import HAS_GPU
 from . import accumulation, strategies
@@ -35,12 +36,13 @@ def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, c
 
     Raises:
         InputError: if no training video can be read.
-        RunError: if the loss is not finite, or the run was interrupted.
+        RunError: if the loss is not finite, the run was interrupted, or the disk is full.
     """
     accumulation.in_parts(model, settings.train.gradient_accumulation)
     if settings.train.multigrid:
         model.input_spec = None  # Keras would insist on the frames of a full clip
     with (
+        writing(checkpoints.workdir),  # TensorBoard's files
         _clear_errors(model, settings, clips),
         handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM),
         warnings.catch_warnings(),

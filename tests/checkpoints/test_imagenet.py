@@ -6,7 +6,7 @@ import pytest
 
 from slowfast_tf import checkpoints, convert
 from slowfast_tf.errors import InputError
-from slowfast_tf.models.description import read_saved_spec
+from slowfast_tf.models.saved import read_saved_spec
 from slowfast_tf.models.slowfast import SlowFast
 
 # ImageNet.

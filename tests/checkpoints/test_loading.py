@@ -13,7 +13,7 @@ from helpers.golden import GOLDEN, SLOWFAST, golden, load, needs_golden, needs_t
 from slowfast_tf import checkpoints, convert
 from slowfast_tf.errors import InputError
 from slowfast_tf.exporting.folding import fold
-from slowfast_tf.models.description import read_saved_spec
+from slowfast_tf.models.saved import read_saved_spec
 from slowfast_tf.models.slowfast import SlowFast
 from slowfast_tf.models.views import Views
 

@@ -238,3 +238,15 @@ def test_directories_and_addresses(run_predict, videos):
         "error: https://example.org/a.mp4: is an address, not a file; download the file first;"
         " or watch a stream with --camera ADDRESS"
     )
+
+
+@pytest.mark.legacy
+@pytest.mark.parametrize("options", [[], ["--views", "sliding"]])
+def test_scores_that_are_not_finite(run_predict, model, videos, tmp_path, options):
+    """Weights that are finite can overflow all the same."""
+    broken = SlowFast(model.spec)
+    broken.set_weights([weights * 1e30 for weights in model.get_weights()])
+    broken.save(tmp_path / "broken.keras")
+    code, lines, errors = run_predict(videos[0], "--model", tmp_path / "broken.keras", *options)
+    assert code == 1 and lines == []
+    assert errors[-1] == f"error: the scores of {videos[0]} are not finite; train the model again"

@@ -127,6 +127,17 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
     assert code == 0 and json.loads((tmp_path / "again" / "square.json").read_text()) == found
 
 
+def test_scores_that_are_not_finite(run_predict, model, source, boxes, tmp_path):
+    broken = SlowFast(model[0].spec)
+    broken.set_weights([weights * 1e30 for weights in model[0].get_weights()])
+    broken.save(tmp_path / "broken.keras")
+    arguments = (source, "--model", tmp_path / "broken.keras", "--boxes", boxes, "--output", tmp_path / "out")
+    code, lines, errors = run_predict(*arguments)
+    assert code == 1 and lines == []
+    assert errors[-1] == f"error: the scores of {source} are not finite; train the model again"
+    assert not (tmp_path / "out" / "square.mp4").exists()
+
+
 def test_a_detector(run_predict, model, source, tmp_path):
     """A SavedModel that boxes what is bright, beside a bright dog and somebody it is not sure of."""
     save_detector(tmp_path / "detector")

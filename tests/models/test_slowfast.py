@@ -245,9 +245,9 @@ def test_any_network(spec, places, size, dtype):
         ({"lateral": "sum"}, "lateral must be one of conv, sample, .*got 'sum'"),
         ({"lateral": "channel_sum", "beta_inv": 8}, "alpha must equal beta_inv.*got alpha 4, beta_inv 8, width 16"),
         ({"beta_inv": 64}, "beta_inv 64 leaves the Fast pathway no channel at width 16"),
-        ({"lateral_kernel": 4}, "kernel size in time must be odd and positive; got 4"),
+        ({"lateral_kernel": 4}, "kernel size in time must be odd, positive and at most 99; got 4"),
         ({"fast_input": "hsv"}, "fast_input must be one of rgb, half, gray, difference, flow; got 'hsv'"),
-        ({"frames": 0}, "frames must be a whole number of at least 1; got 0"),
+        ({"frames": 0}, "frames must be a whole number from 1 to 1024; got 0"),
         ({"slow_kernels": (1, 1, 1)}, "slow_kernels and fast_kernels take 5 sizes"),
         (
             {"res4_temporal_blocks": 6},

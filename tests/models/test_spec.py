@@ -44,8 +44,8 @@ def test_views_by_name():
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"clips": 0}, "clips must be a whole number of at least 1; got 0"),
-        ({"crops": -1}, "crops must be a whole number of at least 0"),
+        ({"clips": 0}, "clips must be a whole number from 1 to 9999; got 0"),
+        ({"crops": -1}, "crops must be a whole number from 0 to 999"),
         ({"crops": 1.5}, "crops must be a whole number"),
         ({"fuse": "sum"}, "fuse must be mean or max; got 'sum'"),
     ],
@@ -62,7 +62,7 @@ def test_views_that_are_none(changes, message):
         ({"frame_rate": "30"}, "frame_rate must be above 0, or null"),
         ({"frame_rate": True}, "frame_rate must be above 0, or null"),
         ({"frame_rate": float("nan")}, "frame_rate must be above 0, or null"),
-        ({"mean": [0.1, "a", 0.3]}, r"mean and std take 3 numbers, std above 0; got \(0.1, 'a', 0.3\)"),
+        ({"mean": [0.1, "a", 0.3]}, r"mean and std take 3 numbers, .*; got \(0.1, 'a', 0.3\)"),
         ({"mean": [0.1, True, 0.3]}, "mean and std take 3 numbers"),
         ({"std": [0.1, float("inf"), 0.3]}, "mean and std take 3 numbers"),
         ({"std": [0.1, 0, 0.3]}, "mean and std take 3 numbers"),

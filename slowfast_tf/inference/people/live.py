@@ -15,6 +15,7 @@ from ..clip_reader import ClipReader, StreamedFrame
 from ..detectors import Detector
 from ..drawing import resized
 from ..labels import best_in_words
+from ..views import checked_scores
 from .detect import Sighting
 from .draw import draw
 from .output import as_json
@@ -145,7 +146,7 @@ def _scene(
         for place, score, number in zip(corners.tolist(), scores, numbers)
     ]
     if people:
-        actions = scorer.score_clip(np.stack([frame.value for frame in clip]), people)
+        actions = checked_scores(scorer.score_clip(np.stack([frame.value for frame in clip]), people), source)
         people = [dataclasses.replace(person, actions=row) for person, row in zip(people, actions)]
     return Scene(source, labels, people, key.time, time.monotonic() - key.arrival)
 

@@ -13,6 +13,7 @@ from ...data.sampling import key_frames, rate_ratio
 from ...video.probe import VideoInfo, frame_times, nearest_frames, probe
 from ...video.windows import iterate_windows
 from ..predictor import Predictor
+from ..views import checked_scores
 from .person import Person
 
 
@@ -57,13 +58,14 @@ class Scorer:
 
         Raises:
             VideoError: if the video cannot be read.
+            RunError: if scores are not finite.
         """
         together = [list(here) for _, here in itertools.groupby(people, lambda person: person.time)]
         if not together:
             return
         windows = self._windows(probe(path), [here[0].time for here in together])
         for here, frames in zip(together, iterate_windows(path, windows, self.spec.crop_size)):
-            yield self.score_clip(np.stack(frames), here)
+            yield checked_scores(self.score_clip(np.stack(frames), here), path)
 
     def score_clip(self, frames: np.ndarray, people: Sequence[Person]) -> np.ndarray:
         """Score the actions of the people in a clip's middle frame, all in one call.
