@@ -16,7 +16,7 @@ def checked_inputs(inputs: dict[str, Any], spec: SlowFastSpec) -> dict[str, Any]
     pairs); the median difference is 0.5 ms, and half of the differences are within 14 ms.
 
     Args:
-        inputs: float32 tensors by name, as `freeze.input_specs` has them.
+        inputs: float32 tensors by name, as `folded.input_specs` has them.
         spec: of the network.
     """
     about = "clips are normalized float32, and every number is finite; got NaN or infinity in"

@@ -6,7 +6,7 @@ import tensorflow as tf
 from helpers.detection import BOXES, clip_inputs
 
 from slowfast_tf import SlowFast
-from slowfast_tf.exporting import freeze, saved_model
+from slowfast_tf.exporting import folded, saved_model
 from slowfast_tf.exporting.signatures import signatures as make_signatures
 
 RELATIVE = r"boxes are \(x1, y1, x2, y2\) relative to the frame, from 0 to 1, with x1 < x2 and y1 < y2, or zeros"
@@ -83,7 +83,7 @@ def test_boxes_of_a_fast_pathway_at_half_the_size():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("pathway", ["slow", "fast"])
 def test_clips_that_are_not_finite(signatures, model, pathway, value):
-    inputs = freeze.random_inputs(model.spec, 2, 32)
+    inputs = folded.random_inputs(model.spec, 2, 32)
     expected = tf.nn.softmax(model(inputs)).numpy()
     wrong = {**inputs, pathway: inputs[pathway].copy()}
     wrong[pathway][1, -1, 31, 31, 2] = value
