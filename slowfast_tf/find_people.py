@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: of the command line; None for those of this process.
+        arguments: arguments of the command line; None for those of this process.
 
     Returns:
         1 if a video could not be read, or else 0.

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command.
 
     Args:
-        arguments: of the command line; None for those of this process.
+        arguments: arguments of the command line; None for those of this process.
     """
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.prepare",

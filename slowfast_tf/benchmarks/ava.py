@@ -54,7 +54,7 @@ def make_boxes(frames: int, people: int = 2, classes: int = 20, seed: int = 0) -
         frames: number of key frames.
         people: number of people per frame.
         classes: number of classes.
-        seed: of the random generator.
+        seed: seed of the random generator.
     """
     random = np.random.default_rng(seed)
     persons = frames * people

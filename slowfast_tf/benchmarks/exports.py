@@ -125,7 +125,7 @@ def section(plan: cross_validation.Plan, top1: float, results: Sequence[ExportRe
     """Return a Markdown section.
 
     Args:
-        plan: of the cross-validation.
+        plan: plan of the cross-validation.
         top1, results: from `measure`.
         command: the command that writes the section.
     """

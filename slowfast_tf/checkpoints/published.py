@@ -21,7 +21,7 @@ class Published:
     """A published network.
 
     Attributes:
-        address: of its file.
+        address: address of its file.
         dataset: that it was trained on, a name in `slowfast_tf.labels.DATASETS`.
         source: the page with its accuracy.
         accuracy: in percent, by metric: "top1" and "top5", or "mAP"; as published, with all views.

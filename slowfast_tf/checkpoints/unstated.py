@@ -32,7 +32,7 @@ def unstated_fields(
     trained further: it has the frames of the networks for Kinetics-400, and its views are unknown.
 
     Args:
-        path: of the file, for messages.
+        path: path of the file, for messages.
         shown: fields that follow from the parameters.
         configured: what its configuration states; empty without one.
         publisher: whose form the file has, such as "pyslowfast".
@@ -147,7 +147,7 @@ def _agreed(
 
     Args:
         fits: the published networks that the file can be, by name.
-        dataset: of the file; None if it was trained further.
+        dataset: data set of the file; None if it was trained further.
         named: fields of a preset. Networks of the same frames count alone, if there are any.
         given: fields that need no answer.
     """

@@ -45,7 +45,7 @@ def assign(
         tensors: from name to array. The bias of a convolution that BatchNorm follows has no variable here:
             it is subtracted from the moving mean, which changes no result.
         leftover: shapes of parameters that are known to be unused, by name.
-        path: of the file, for messages.
+        path: path of the file, for messages.
 
     Raises:
         InputError: if names or shapes differ.

@@ -110,7 +110,7 @@ def ours(name: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a configuration here for the fields that a published one has.
 
     Args:
-        name: of the configuration, such as "kinetics400/slow_8x8_r50".
+        name: name of the configuration, such as "kinetics400/slow_8x8_r50".
         values: the published ones.
     """
     settings = load(name)

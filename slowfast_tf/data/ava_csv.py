@@ -25,7 +25,7 @@ class Boxes:
 
     Attributes:
         videos: names, `[N]`.
-        times: of the key frames, in seconds, float64 `[N]`.
+        times: times of the key frames, in seconds, float64 `[N]`.
         corners: x1, y1, x2, y2 as shares of width and height, float64 `[N, 4]`.
         actions: class ids, from 1, int64 `[N]`; 0 in the row of a frame without boxes.
         scores: float64 `[N]`; 1 for annotated boxes.
@@ -42,7 +42,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
     """Read a csv file of AVA's form.
 
     Args:
-        path: of the file.
+        path: path of the file.
         classes: the highest class id.
         scored: whether an eighth column is a score; if not, it is a person, and not read.
 
@@ -141,7 +141,7 @@ def detections(
         videos, times: of each person's key frame, `[N]`.
         corners: `[N, 4]`, as shares of width and height.
         scores: `[N, classes]`, of class ids 1, 2, ...
-        ids: of the classes that count: the keys of the label map.
+        ids: ids of the classes that count: the keys of the label map.
 
     Example:
         >>> detections(["street"], [902.0], [[0.1, 0.2, 0.3, 0.9]], [[0.9, 0.1]], [1, 2]).scores

@@ -27,7 +27,7 @@ class Clip(typing.NamedTuple):
         labels: class indices, int64 `[L]`.
         starts: start of each label, in seconds, float32 `[L]`.
         ends: end of each label, in seconds, float32 `[L]`.
-        boxes: of the key frame: x1, y1, x2, y2 as fractions of width and height, float32 `[M, 4]`.
+        boxes: boxes of the key frame: x1, y1, x2, y2 as fractions of width and height, float32 `[M, 4]`.
         box_labels: class indices of each box, int64 `[M, any]`, padded with -1.
         box_scores: score of each box, float32 `[M]`.
         flow: images for `flow.decode`, string `[K, F]`; an empty tuple if the source does not read optical flow.

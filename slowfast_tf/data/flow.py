@@ -19,7 +19,7 @@ def compute(previous: np.ndarray | None, gray: np.ndarray, quality: int) -> byte
     Args:
         previous: gray scale of the previous frame, uint8 `[H, W]`; None for the first frame, whose flow is zero.
         gray: gray scale of the frame, uint8 `[H, W]`.
-        quality: of the JPEG image, 1 to 100.
+        quality: quality of the JPEG image, 1 to 100.
 
     Returns:
         A JPEG image. Red is the displacement to the right, green the displacement downwards; 128 is zero. Blue is 128.

@@ -130,8 +130,8 @@ def strides(stride: int, frames: int, shape: Shape) -> tuple[int, int]:
     """Return the lowest and highest stride of a shape's clips, both included; each clip draws one.
 
     Args:
-        stride: of the base shape, in raw frames.
-        frames: of the base shape.
+        stride: stride of the base shape, in raw frames.
+        frames: frames of the base shape.
         shape: the shape of the batch.
     """
     return stride, stride * (frames // shape.frames)

@@ -20,7 +20,7 @@ class RandomClips:
         spec: the network; its frames, stride and crop size are those of the base shape.
         data: how clips are cropped and augmented.
         shapes: the batch shapes that successive steps use in turn.
-        seed: of the run.
+        seed: seed of the run.
     """
 
     spec: SlowFastSpec
@@ -52,7 +52,7 @@ class RandomClips:
 
         Args:
             clip: the clip that `sampling` selects.
-            number: of the clip in the run, int64 `[]`.
+            number: number of the clip in the run, int64 `[]`.
             slot: index of its batch in `shapes`.
         """
         seed = self.seeds(number) + 1  # `sampling` uses the seed itself
@@ -76,7 +76,7 @@ def shuffled(place: tf.Tensor, epoch: tf.Tensor, seed: int, count: int) -> tf.Te
     Args:
         place: 0 to `count` - 1.
         epoch: number of the epoch; each has its own order.
-        seed: of the run.
+        seed: seed of the run.
         count: number of videos.
     """
     # `index_shuffle` uses only a few bits of its seed, so hash it first.

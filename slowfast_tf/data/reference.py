@@ -23,7 +23,7 @@ class Box:
     Attributes:
         corners: (x1, y1, x2, y2), as fractions of the frame's width and height.
         labels: class indices; empty if they are unknown, as for a box that a detector predicted.
-        score: of the detector, 0 to 1; 1 for an annotated box.
+        score: score of the detector, 0 to 1; 1 for an annotated box.
     """
 
     corners: tuple[float, float, float, float]
@@ -36,13 +36,13 @@ class Video:
     """A video, or a part of a video, and its labels. Times are in seconds from the start of the file.
 
     Attributes:
-        path: of a video file, or of a directory of JPEG frames in the order of their numbers.
+        path: path of a video file, or of a directory of JPEG frames in the order of their numbers.
         labels: (class index, start, end) of each label.
         id: the data set's name of the video, unique in its split; empty to use the path.
         rate: frames a second of a directory of frames; None for a file, which stores its rate.
         span: (start, end) of the part that clips are taken from; None for the whole video.
         key: time of the key frame, which a clip is centered on; None if clips may be anywhere.
-        boxes: of the key frame.
+        boxes: boxes of the key frame.
         origin: "FILE:LINE" of the list that names the video; empty if no list does.
     """
 

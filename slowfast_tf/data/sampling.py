@@ -20,7 +20,7 @@ class Sampling(typing.NamedTuple):
     """Which clips of a video to take.
 
     Attributes:
-        spec: of the network. Its `frame_rate` is the rate that its stride counts.
+        spec: spec of the network. Its `frame_rate` is the rate that its stride counts.
         starts: of K clips, see `clip_frames`. A video with a key frame gives the clip around the key frame instead.
         rate_ratio: a factor on the spec's stride; float64 if a tensor.
         short_side: pixels of the shorter side that later steps need; None for all.
@@ -51,7 +51,7 @@ def rate_ratio(spec: SlowFastSpec, rate: typing.Any) -> tf.Tensor:
     """Return how many frames of a video pass for one frame of a network's stride, a float64 scalar.
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         rate: frames a second of the video, a number or a scalar tensor; 0 or less if it is not known.
 
     Returns:
@@ -75,7 +75,7 @@ def test_starts(spec: SlowFastSpec, views: Views = MIDDLE) -> list[float]:
     (PySlowFast takes the start of the video).
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         views: how many clips, and whether the last one ends with the video.
 
     Example:
@@ -91,7 +91,7 @@ def draw_count(spec: SlowFastSpec) -> int:
     """Return how many uniform draws make a random clip for `clip_frames`.
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
 
     Example:
         >>> draw_count(get_spec("slowfast_8x8_r50"))
@@ -112,7 +112,7 @@ def clip_frames(starts: typing.Any, frames: typing.Any, spec: SlowFastSpec, rati
             the video has: 0 is the start of the video, 1 lets the clip end with it. For "segments", the place of each
             frame in its part, `[K * count]`.
         frames: number of frames of the video, an integer or a scalar tensor.
-        spec: of the network; a clip covers its T * tau raw frames.
+        spec: spec of the network; a clip covers its T * tau raw frames.
         ratio: raw frames that pass for one frame of the stride, see `rate_ratio`.
 
     Returns:
@@ -144,7 +144,7 @@ def middle_clip(frames: typing.Any, rate: typing.Any, spec: SlowFastSpec) -> tf.
     Args:
         frames: number of frames of the video, an integer or a scalar tensor.
         rate: frames a second of the video; 0 if it is not known.
-        spec: of the network.
+        spec: spec of the network.
 
     Example:
         >>> middle_clip(300, 30.0, get_spec("slow_8x8_r50")).numpy()
@@ -175,7 +175,7 @@ def window_offsets(spec: SlowFastSpec, rate: float) -> np.ndarray:
     """Return the frames of a window that slides over a video, counted from the start of the window, int `[count]`.
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         rate: frames a second of the video.
 
     Example:
@@ -192,7 +192,7 @@ def window_span(spec: SlowFastSpec, rate: float) -> int:
     """Return the raw frames that a clip covers in a video of a given frame rate.
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         rate: frames a second of the video.
 
     Example:

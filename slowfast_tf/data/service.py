@@ -23,7 +23,7 @@ def distribute(data: tf.data.Dataset, address: str, forever: bool) -> tf.data.Da
 
     Args:
         data: batches of an epoch.
-        address: of the dispatcher, "grpc://HOST:PORT".
+        address: address of the dispatcher, "grpc://HOST:PORT".
         forever: whether to repeat the epoch without end.
 
     Returns:
@@ -52,7 +52,7 @@ def wait(address: str) -> None:
     """Wait until a service has a worker; say so on stderr after 10 seconds.
 
     Args:
-        address: of the dispatcher, "grpc://HOST:PORT".
+        address: address of the dispatcher, "grpc://HOST:PORT".
 
     Raises:
         InputError: if no dispatcher answers.

@@ -115,7 +115,7 @@ def evaluate_scores(paths: Sequence[str | os.PathLike], outputs: Outputs = Outpu
     """Compute the metrics of a test from the files of its shards, or from the one file of a whole test.
 
     Args:
-        paths: of the `.npz` files that `evaluate` wrote.
+        paths: paths of the `.npz` files that `evaluate` wrote.
         outputs: the files to write.
 
     Returns:

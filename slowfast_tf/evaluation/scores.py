@@ -72,7 +72,7 @@ class Scores:
     """The scores of a test or of one shard of it. Each of the N rows is a video or, of a detection model, a box.
 
     Attributes:
-        ids: of the videos (or of the boxes' key frames) that could be read, N.
+        ids: ids of the videos (or of the boxes' key frames) that could be read, N.
         labels: 1 for each class of the video, uint8 `[N, classes]`.
         scores: float32 `[N, classes]`, fused over the views of a video.
         skipped: for each video that could not be read, the reason.
@@ -145,7 +145,7 @@ def fuse_scores(paths: Sequence[str | os.PathLike]) -> Scores:
     """Return the scores of a whole test from the files of its shards.
 
     Args:
-        paths: of the files, in any order. A single file of a whole test is returned as it is.
+        paths: paths of the files, in any order. A single file of a whole test is returned as it is.
 
     Raises:
         InputError: for a file without scores or of another test, and for a shard that is missing or given twice.

@@ -22,7 +22,7 @@ class Exported:
 
     Args:
         path: a `.tflite` or `.onnx` file, or the directory of a SavedModel.
-        spec: of the network that was exported.
+        spec: spec of the network that was exported.
 
     Raises:
         InputError: if the file cannot be read, is of another network or was written by a newer package, if its runtime

@@ -21,7 +21,7 @@ def metadata(spec: SlowFastSpec) -> dict[str, Any]:
         frames: which frames of a clip the densest pathway sees, at `frame_rate`; past the end of the video the last
             frame is repeated.
         slow_index: which of `frames` the Slow pathway sees.
-        views: of the model's test: `clips`, `crops`, `to_the_end` and `fuse`, see `Views`.
+        views: views of the model's test: `clips`, `crops`, `to_the_end` and `fuse`, see `Views`.
         person_score: least score of a detector's box (a detection network).
         crop_size: the shorter side is resized to it, and square crops are taken (a detection network takes it all).
         mean, std: per channel, on a 0..1 scale: (x / 255 - mean) / std.

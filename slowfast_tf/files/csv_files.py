@@ -58,7 +58,7 @@ def table(path: str | os.PathLike, columns: Sequence[str], problems: list[str]) 
     """Yield (line number, values of some columns) of a csv file whose first line names its columns.
 
     Args:
-        path: of the file.
+        path: path of the file.
         columns: names of the columns to take.
         problems: list to extend with a line for each row of a wrong length.
 

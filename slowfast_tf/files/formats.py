@@ -14,7 +14,7 @@ def check_format(version: int, name: str | os.PathLike) -> None:
 
     Args:
         version: the file's format; 0 if it states none.
-        name: of the file, for the message.
+        name: name of the file, for the message.
 
     Raises:
         InputError: with the advice to upgrade.

@@ -17,7 +17,7 @@ class Journal:
     another computation is replaced. The end of the block removes the file; an exception keeps it.
 
     Args:
-        path: of the file.
+        path: path of the file.
         about: what decides the results; JSON can hold it.
 
     Attributes:

@@ -31,7 +31,7 @@ def fetch_file(address: str) -> pathlib.Path:
     whole or not at all.
 
     Args:
-        address: of a file. Its scheme must be known to fsspec or registered by a plugin.
+        address: address of a file. Its scheme must be known to fsspec or registered by a plugin.
 
     Raises:
         InputError: if the scheme is unknown, or if the file does not exist or may not be read.
@@ -66,7 +66,7 @@ def read_range(path: str, start: int, size: int) -> bytes:
     """Read a range of a file.
 
     Args:
-        path: of a local or remote file.
+        path: path of a local or remote file.
         start: first byte of the range.
         size: bytes of the range.
 

@@ -14,7 +14,7 @@ def read_pickle(path: str | os.PathLike, kind: str) -> typing.Any:
     """Read a pickle, also one that Python 2 wrote.
 
     Args:
-        path: of the file.
+        path: path of the file.
         kind: what the file should be, for the message, such as "checkpoint".
 
     Returns:

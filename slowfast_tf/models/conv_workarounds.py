@@ -40,7 +40,7 @@ def same_is_safe(shape: tf.TensorShape, pads: list[int], dilation: int) -> bool:
     Runtime has no SAME for a dilated convolution.
 
     Args:
-        shape: of the input.
+        shape: shape of the input.
         pads: zeros that the kernel needs on each side of time, height and width (or of height and width).
         dilation: of height and width.
     """

@@ -23,7 +23,7 @@ def network_figure(spec: SlowFastSpec, size: int = 256) -> Figure:
     numbers at the arrows are the channels that the lateral connections add to the Slow pathway (section 3.3).
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         size: height and width of the input, in pixels.
 
     Returns:

@@ -69,7 +69,7 @@ class RoIHead(Layer):
         strides: input pixels per feature pixel, for each pathway.
         dropout: rate.
         aligned: see `RoIAlign`.
-        bins: of a box, in height and in width.
+        bins: bins of a box, in height and in width.
         time: how features are pooled over time, "mean" or "max".
         context: whether the features of the whole picture, over as many bins, stand beside a box's (MMAction2).
         hidden: whether a hidden layer, as wide as the features, comes before the classifier (MMAction2).

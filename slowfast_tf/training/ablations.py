@@ -84,7 +84,7 @@ class RowResult:
         row: its name.
         config: name of its full-size configuration, which the package has.
         change: the fields of the network that it changes, by name.
-        multiply_adds: of the full-size network, for one 256 x 256 clip.
+        multiply_adds: multiply-adds of the full-size network, for one 256 x 256 clip.
         published: top-1 in %.
         top1: in %, `[folds][seeds]`; a single fold if the data set has its own validation videos.
         estimate: mean of `top1` and its interval.
@@ -131,7 +131,7 @@ class Plan:
 
     Attributes:
         table: a key of `TABLES`.
-        name: of the configuration that the rows change, as the user gave it.
+        name: name of the configuration that the rows change, as the user gave it.
         seeds: runs of each row and fold.
         runs: of each row, in the order of folds and then seeds.
     """
@@ -295,10 +295,10 @@ def page(
     """Return the table as Markdown.
 
     Args:
-        plan: of the runs.
+        plan: plan of the runs.
         command: that writes the page.
-        results: of the rows.
-        comparisons: of the pairs of rows.
+        results: results of the rows.
+        comparisons: comparisons of the pairs of rows.
         hours: of computing.
         picture: path of the plot, from the page.
     """

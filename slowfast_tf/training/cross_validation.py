@@ -29,7 +29,7 @@ class Plan:
     """The runs of a cross-validation.
 
     Attributes:
-        name: of the configuration.
+        name: name of the configuration.
         folds, seeds: how many.
         runs: one for each fold and seed, in this order.
     """

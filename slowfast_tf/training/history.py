@@ -82,7 +82,7 @@ def is_stopped(rows: Sequence[Row], monitor: str, patience: int | None) -> bool:
     """Return whether a run ends early: no better epoch for `patience` epochs.
 
     Args:
-        rows: of the finished epochs.
+        rows: rows of the finished epochs.
         monitor: as for `best_epoch`.
         patience: in epochs; None never ends a run.
 

@@ -15,7 +15,7 @@ def initialize(model: keras.Model, path: str) -> None:
 
     Args:
         model: the network to change.
-        path: of the model, or its name, as `slowfast_tf.load` takes it.
+        path: path of the model, or its name, as `slowfast_tf.load` takes it.
 
     Raises:
         InputError: if the architecture, channel order, normalization, Fast input or kind of non-local block differs.

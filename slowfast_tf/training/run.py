@@ -140,7 +140,7 @@ def test(model: keras.Model, validation: Clips, workdir: pathlib.Path, name: str
         model: a `SlowFast`.
         validation: the clips to test on.
         workdir: where the files go.
-        name: of the run, for the report's title.
+        name: name of the run, for the report's title.
 
     Returns:
         Metrics by name.

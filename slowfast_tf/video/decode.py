@@ -20,7 +20,7 @@ def reduction(height: int, width: int, short_side: int | None) -> int:
     """Return the factor to reduce a frame by while decoding, so that clips of large frames fit into memory.
 
     Args:
-        height, width: of the frame, in pixels.
+        height, width: size of the frame, in pixels.
         short_side: pixels that the shorter side must keep; None for all.
 
     Returns:

@@ -110,7 +110,7 @@ def nearest_frames(times: np.ndarray, seconds: npt.ArrayLike) -> np.ndarray:
     """Return the indices of the frames nearest to some times, as a test has them.
 
     Args:
-        times: of the frames, in seconds, rising, `[frames]`.
+        times: times of the frames, in seconds, rising, `[frames]`.
         seconds: any shape.
 
     Returns:

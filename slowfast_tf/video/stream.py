@@ -99,7 +99,7 @@ class _Clock:
     """The time of a stream, which rises even if the stream's own clock goes back.
 
     Attributes:
-        time: of the latest frame, in seconds from the first frame on.
+        time: time of the latest frame, in seconds from the first frame on.
         late: whether the latest frame of a live stream came more than `DELAY` seconds after it was due.
     """
 

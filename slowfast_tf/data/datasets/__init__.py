@@ -83,7 +83,7 @@ def check(videos: Iterable[Video], problems: Iterable[str]) -> None:
     """Raise an error for any problem, or for a label or a key frame past the end of its video.
 
     Args:
-        videos: of a `Split`; those whose lists tell times are opened.
+        videos: videos of a `Split`; those whose lists tell times are opened.
         problems: of a `Split`.
 
     Raises:
@@ -109,7 +109,7 @@ def own_metrics(name: str, truth: np.ndarray, predicted: np.ndarray) -> dict[str
     """Return the metrics, by name, that only this data set has; most have none.
 
     Args:
-        name: of the data set; an unknown one has none.
+        name: name of the data set; an unknown one has none.
         truth: class indices, int `[N]`.
         predicted: class indices, int `[N]`.
     """
@@ -120,7 +120,7 @@ def annotations(name: str, root: str | os.PathLike) -> Annotations | None:
     """Return what the detection metric of "val" compares with; None for data sets without boxes.
 
     Args:
-        name: of the data set; an unknown one has none.
+        name: name of the data set; an unknown one has none.
         root: directory of the data set or of records made of it. Records may be at an address such as
             `s3://bucket/records`.
 
@@ -139,7 +139,7 @@ def annotation_texts(name: str, root: str | os.PathLike) -> dict[str, bytes]:
     """Return the files that records need in their directory `annotations`, by name; none for data sets without boxes.
 
     Args:
-        name: of the data set; an unknown one has none.
+        name: name of the data set; an unknown one has none.
         root: directory of the data set.
 
     Raises:

@@ -277,7 +277,7 @@ class _Lists:
             frames: the key frames to extend.
             key: film and second.
             corners: x1, y1, x2, y2, as shares of width and height.
-            score: of the box, 0 to 1.
+            score: score of the box, 0 to 1.
             action: class id, 1 to 80; None if it is unknown.
             place: "FILE:LINE".
         """

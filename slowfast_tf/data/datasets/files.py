@@ -18,7 +18,7 @@ def need(dataset: str, root: pathlib.Path, names: Iterable[str], advice: str) ->
     Args:
         dataset: name of the data set, for the message.
         root: the directory that they should be in.
-        names: of the files and directories.
+        names: names of the files and directories.
         advice: where to get them, for the message.
 
     Raises:

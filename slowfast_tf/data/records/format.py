@@ -40,7 +40,7 @@ def encode(
         video: its labels, times, key frame and boxes.
         labels: the class names.
         frames: JPEG images.
-        times: of the frames, rising, in seconds from the start of the file, `[len(frames)]`.
+        times: times of the frames, rising, in seconds from the start of the file, `[len(frames)]`.
         rate: frames a second.
         size: height and width of the frames.
         flows: the optical flow of each frame as `flow.compute` gives it; None to store none.
@@ -222,7 +222,7 @@ def _label_context(
     Args:
         segments: class index, start and end in seconds of each label; an infinite end is that of the video.
         labels: the class names.
-        end: of the video, in microseconds.
+        end: end of the video, in microseconds.
     """
     classes = sorted({label for label, _, _ in segments})
     names = [labels[i] for i in classes]
@@ -244,7 +244,7 @@ def _image_list(context: dict, prefix: str, images: Sequence[bytes], offset: int
 
     Args:
         context: receives the position, size and CRC-32 of each image.
-        prefix: of the names.
+        prefix: prefix of the names.
         images: to store.
         offset: bytes between the head and these pieces.
     """

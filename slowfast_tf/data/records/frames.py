@@ -28,7 +28,7 @@ class Frames:
         settings: the size, quality and rate of the frames, and whether to compute optical flow.
 
     Attributes:
-        times: of the frames, in seconds from the start of the file, float64 `[N]`.
+        times: times of the frames, in seconds from the start of the file, float64 `[N]`.
         rate: frames a second.
         labels: see `ResolvedVideo`.
         problems: one line for each problem of the video and, after iterating, one on replaced frames.

@@ -34,7 +34,7 @@ class Report:
 
     Attributes:
         output: directory of the records.
-        index: of the records.
+        index: index of the records.
         restored: number of rewritten files of a finished directory; None if it was not finished before.
         omissions: rows of `skipped.csv`: split, id, path, reason. Empty if there was nothing to do.
     """
@@ -150,8 +150,8 @@ def _reopen(
 
     Args:
         directory: with records.
-        index: of the records.
-        contents: of the records.
+        index: index of the records.
+        contents: contents of the records.
         source: the splits of the data set.
         root: directory of the data set.
 

@@ -21,7 +21,7 @@ class RecordHead(typing.NamedTuple):
     """The position of a record's head in its shard; see `format.encode`.
 
     Attributes:
-        id: of the video, unique in its split.
+        id: id of the video, unique in its split.
         offset: first byte of the head.
         size: bytes of the head.
         crc32: of the head.

@@ -51,7 +51,7 @@ def write_shard(job: Job, data: SourceSplit, split: str, number: int, control: C
         job: the arguments for all shards.
         data: the split of the data set.
         split: "train" or "val".
-        number: of the shard.
+        number: number of the shard.
         control: for progress and stopping.
 
     Raises:

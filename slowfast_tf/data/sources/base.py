@@ -27,7 +27,7 @@ class Reader(typing.Protocol):
         """Return the clips, with arrays in place of tensors.
 
         Args:
-            number: of the video.
+            number: number of the video.
             starts: float64 `[K]`, see `sampling.clip_frames`.
             rate_ratio: see `Sampling`.
 
@@ -97,7 +97,7 @@ class Source(abc.ABC):
         """Read clips of a video, as a TensorFlow op.
 
         Args:
-            number: of the video, an integer scalar.
+            number: number of the video, an integer scalar.
             sampling: the clips to read.
             stand_in: replace an unreadable video by the next readable one, so that batches stay whole.
 

@@ -110,7 +110,7 @@ def read_images(paths: Sequence[str], short_side: int | None = None) -> np.ndarr
     """Decode JPEG images of a directory.
 
     Args:
-        paths: of the images.
+        paths: paths of the images.
         short_side: see `video.decode.reduction`; libjpeg reduces by 8 at most.
 
     Returns:

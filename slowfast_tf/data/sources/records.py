@@ -232,10 +232,10 @@ def _read_images(path: str, start: int, table: np.ndarray, indices: np.ndarray, 
     """Return the images of clips.
 
     Args:
-        path: of the shard.
+        path: path of the shard.
         start: the byte after the head of the record.
         table: offset after the head, size in bytes and CRC-32 of all images, int64 `[N, 3]`.
-        indices: of the images to return, `[K, F]`.
+        indices: indices of the images to return, `[K, F]`.
         damaged: message for an image with a wrong checksum.
 
     Returns:

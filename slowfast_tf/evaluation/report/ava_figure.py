@@ -71,7 +71,7 @@ def save_comparison(first: Result, second: Result, names: Sequence[str], path: s
 
     Args:
         first, second: as for `compare`.
-        names: of the two runs.
+        names: names of the two runs.
         path: without suffix.
 
     Returns:

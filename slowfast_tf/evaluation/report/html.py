@@ -74,7 +74,7 @@ def save_report(
     Args:
         tested: the scores.
         found: their metrics, from `metrics.compute_metrics`.
-        path: of the HTML file.
+        path: path of the HTML file.
         title: as for `report_page`.
 
     Example:

@@ -21,7 +21,7 @@ def save_curves(history: Sequence[Mapping[str, float]], path: File) -> None:
     Args:
         history: rows of `history.csv`, one an epoch, of "epoch" and values by name. A metric is plotted if a row has
             it and its "val_" twin; rows without it leave a gap.
-        path: of the PNG.
+        path: path of the PNG.
 
     Example:
         >>> rows = [{"epoch": 1, "loss": 1.2, "val_loss": 1.3, "top1": 0.5, "val_top1": 0.4}]
@@ -52,7 +52,7 @@ def save_confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[st
     Args:
         truth, predicted: class indices `[N]`.
         labels: class names.
-        path: of the PNG, or a file that is open for writing.
+        path: path of the PNG, or a file that is open for writing.
 
     Example:
         >>> save_confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), ["ant", "bee"], "confusion.png")
@@ -81,7 +81,7 @@ def save_classes(values: np.ndarray, labels: Sequence[str], name: str, path: Fil
     Args:
         values: `[classes]`, 0 to 1; NaN leaves a class out.
         labels: class names.
-        name: of the metric.
+        name: name of the metric.
         path: as for `save_confusion`.
 
     Example:
@@ -125,7 +125,7 @@ def save_prediction(
         scores: `[classes]`.
         labels: class names.
         title: over the plot.
-        path: of the PNG.
+        path: path of the PNG.
 
     Example:
         >>> frames, seen = np.zeros([4, 8, 8, 3], np.uint8), {"slow": [0], "fast": [0, 1, 2, 3]}
@@ -162,9 +162,9 @@ def save_ablation(rows: Sequence[Mapping[str, typing.Any]], title: str, path: Fi
     """Plot accuracy against cost of the rows of an ablation, as published and as measured (the paper's Figure 2).
 
     Args:
-        rows: of the ablation's results, with "row" (its name), "multiply_adds", "published" and "estimate".
+        rows: rows of the ablation's results, with "row" (its name), "multiply_adds", "published" and "estimate".
         title: over the plot.
-        path: of the PNG.
+        path: path of the PNG.
 
     Example:
         >>> estimate = {"mean": 0.9, "high": 0.92}

@@ -39,8 +39,8 @@ def read_cvat(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterat
     ticked; without checkboxes the label of the track.
 
     Args:
-        path: of a task, a job, or a project with several tasks.
-        videos: of the data set; they have the time of each frame.
+        path: path of a task, a job, or a project with several tasks.
+        videos: videos of the data set; they have the time of each frame.
         problems: list to extend with a line for each box that is left out.
 
     Raises:

@@ -19,8 +19,8 @@ def read_table(path: pathlib.Path, videos: Videos, problems: list[str]) -> Itera
     """Read rows of video, second, x1, y1, x2, y2, action and, if there is one, person.
 
     Args:
-        path: of a csv file; a first line may name the columns.
-        videos: of the data set.
+        path: path of a csv file; a first line may name the columns.
+        videos: videos of the data set.
         problems: list to extend with a line for each row that is left out.
 
     Raises:

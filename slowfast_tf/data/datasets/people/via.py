@@ -24,8 +24,8 @@ def read_via(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterato
     The action of a person is the attribute "action"; without one, all attributes with options.
 
     Args:
-        path: of a project.
-        videos: of the data set; they have the size of frames.
+        path: path of a project.
+        videos: videos of the data set; they have the size of frames.
         problems: list to extend with a line for each box that is left out.
 
     Raises:

@@ -18,7 +18,7 @@ class Videos:
     """The videos of a directory, by file name.
 
     Args:
-        directory: of the videos; None or a missing one has none.
+        directory: directory of the videos; None or a missing one has none.
 
     Attributes:
         unreadable: the reason, by name, of each video that could not be read so far.
@@ -75,8 +75,8 @@ def key_time(times: np.ndarray, second: float) -> float:
     Detectors look for people in the middle of each second, so the times of both agree.
 
     Args:
-        times: of the video's frames.
-        second: of the key frame.
+        times: times of the video's frames.
+        second: second of the key frame.
 
     Example:
         >>> key_time(np.arange(100) / 29.97, 15 / 29.97)

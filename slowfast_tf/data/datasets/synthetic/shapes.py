@@ -114,7 +114,7 @@ def encode(path: str, rate: int, size: tuple[int, int], images: Iterable[np.ndar
     """Write an H.264 video.
 
     Args:
-        path: of the file.
+        path: path of the file.
         rate: frames a second.
         size: height and width.
         images: the frames, uint8 `[H, W, 3]` each.
@@ -172,7 +172,7 @@ def cover(shape: str, y: np.ndarray, x: np.ndarray, radius: float, angle: float)
         shape: its name.
         y: distances of the pixels from the middle of the shape, downwards.
         x: distances to the right.
-        radius: of the shape, in pixels.
+        radius: radius of the shape, in pixels.
         angle: that the shape is turned by, in radians.
     """
     u = (x * np.cos(angle) - y * np.sin(angle)) / radius

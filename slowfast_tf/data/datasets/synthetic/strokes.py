@@ -90,7 +90,7 @@ def arm(tips: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.n
     """Return how much of each pixel an arm covers, and its brightness, `[48, 72, 96, 1]` each.
 
     Args:
-        tips: of the finger in each frame, `[48, 2]`, x and y in pixels.
+        tips: tips of the finger in each frame, `[48, 2]`, x and y in pixels.
         random: draws the arm.
     """
     size = random.uniform(0.7, 1.5)
