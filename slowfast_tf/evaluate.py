@@ -71,7 +71,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--report", metavar="FILE", help="HTML file for metrics, plots, classes and confused pairs")
     parser.add_argument("--scores", metavar="FILE", help=".npz file for ids, labels and scores of the videos")
     parser.add_argument(
-        "--detections", metavar="FILE", help="csv file of AVA's form for boxes and scores of a detection model"
+        "--detections", metavar="FILE", help="csv file of AVA's format for boxes and scores of a detection model"
     )
     parser.add_argument("--part", metavar="N/M", help="test only shard N, from 0, of M; needs --scores")
     parser.add_argument(

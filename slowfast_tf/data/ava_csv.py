@@ -39,7 +39,7 @@ class Boxes:
 
 
 def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
-    """Read a csv file of AVA's form.
+    """Read a csv file of AVA's format.
 
     Args:
         path: path of the file.

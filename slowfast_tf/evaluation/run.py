@@ -32,7 +32,7 @@ class Outputs:
         metrics: JSON file for the metrics.
         report: HTML file for the report.
         scores: `.npz` file for the scores.
-        detections: csv file of AVA's form for the boxes of a detection model.
+        detections: csv file of AVA's format for the boxes of a detection model.
         confusion: PNG file for the confusion matrix, if each video has one class.
         title: name of the test in the heading of the report; the configuration's `name` by default.
     """

@@ -93,7 +93,7 @@ def test_from_videos_to_map(run, place, tmp_path, eager):
     trained = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert trained["boxes"] == trained["videos"] == 3 and set(trained["AP"]) == {"sit", "walk", "wave"}
 
-    # By AVA's evaluation, of files in AVA's form.
+    # By AVA's evaluation, of files in AVA's format.
     words = ["--checkpoint", tmp_path / "run", "--config", tmp_path / "run" / "config.json"]
     code, _, errors = run(evaluate, *words, "--output", tmp_path / "m.json", "--detections", tmp_path / "d.csv")
     assert code == 0, errors

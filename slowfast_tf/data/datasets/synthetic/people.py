@@ -1,4 +1,4 @@
-"""The built-in data set "demo_detection": films of several shapes, each with an action of its own, in AVA's form.
+"""The built-in data set "demo_detection": films of several shapes, each with an action of its own, in AVA's format.
 
 Every second of a film is another scene of three or four shapes. A shape has two labels, as people in AVA have a pose
 and an action: its form, which the Slow pathway sees, and its motion, which needs the Fast pathway (see `shapes`). Both
