@@ -80,7 +80,7 @@ def training_example(clip: Clip, spec: SlowFastSpec, data: Data, crop: Crop, see
         seed: int64 `[2]`; `seed` to `seed + 3` are used.
 
     Returns:
-        Inputs and labels float32 `[classes]`, for `fit`. For a network with boxes, see `with_boxes`.
+        Inputs, and labels float32 `[classes]`, for `fit`. For a network with boxes, see `with_boxes`.
     """
     shape = frame_shape(clip)
     window = transforms.draw_window(shape, crop.short_sides, crop.size, seed, data.short_side_draw, data.flip)
@@ -122,7 +122,7 @@ def crop_and_augment(
         float32 `[F, size, size, 3]`, in the channel order of the spec.
     """
     colored = data.color_jitter or data.rand_augment_layers
-    # Color augmentation works on 0..255; without it, normalize before resizing, which is faster.
+    # Color augmentation takes values from 0 to 255. Without it, normalizing before resizing is faster.
     frames = transforms.crop_window(frames, window, size, None if colored else spec)
     if data.color_jitter:
         frames = augment.color_jitter(frames, data.color_jitter, seed + 1)
@@ -136,7 +136,7 @@ def crop_and_augment(
 
 
 def crop_motion(clip: Clip, window: transforms.Window, size: int | tf.Tensor) -> tf.Tensor | None:
-    """Return the cropped optical flow of a training clip, float32 `[F, size, size, 2]`; None if it has none."""
+    """Return the cropped optical flow of a training clip, float32 `[F, size, size, 2]`; None without optical flow."""
     if not _has_flow(clip):
         return None
     return transforms.crop_flow(flow.decode(clip.flow[0]), window, size) / flow.LIMIT
@@ -157,7 +157,7 @@ def labels_during(clip: Clip, span: Sequence[float | tf.Tensor], classes: int) -
 
     Args:
         clip: clips of the video.
-        span: the two times, in seconds; `ALWAYS` for the whole video.
+        span: start and end, in seconds; `ALWAYS` for the whole video.
         classes: number of classes.
 
     Returns:
@@ -172,8 +172,8 @@ def with_boxes(inputs: Inputs, boxes: tf.Tensor, box_labels: tf.Tensor, classes:
     """Add the boxes within a crop to the inputs.
 
     Args:
-        inputs: of one clip.
-        boxes: float32 `[N, 4]`, x1, y1, x2, y2 in pixels of the crop; all-zero rows (outside the crop) are dropped.
+        inputs: inputs of one clip.
+        boxes: x1, y1, x2, y2 in pixels of the crop, float32 `[N, 4]`; all-zero rows (outside the crop) are dropped.
         box_labels: class indices of each box, int64 `[N, any]`, padded with -1.
         classes: number of classes.
 
@@ -183,7 +183,7 @@ def with_boxes(inputs: Inputs, boxes: tf.Tensor, box_labels: tf.Tensor, classes:
     kept = tf.reduce_any(boxes != 0, -1)
     labels, boxes = one_hot_labels(tf.boolean_mask(box_labels, kept), classes), tf.boolean_mask(boxes, kept)
     weights = tf.ones([tf.shape(boxes)[0]])
-    # Pad to one row: the loss of a batch without boxes would be 0 / 0.
+    # Pad to at least one row: the loss of a batch without boxes would be 0 / 0.
     more = [0, tf.cast(tf.size(weights) == 0, tf.int32)]
     boxes, labels = (tf.pad(x, [more, [0, 0]]) for x in (boxes, labels))
     return {**inputs, "boxes": boxes}, labels, tf.pad(weights, [more])
@@ -213,19 +213,19 @@ def test_inputs(test: TestFrames, spec: SlowFastSpec, crops: int) -> Inputs:
         crops: see `transforms.test_crops`.
     """
     frames = tf.ensure_shape(test.frames, [spec.clip_frames, None, None, 3])
-    # Normalize before resizing: there are fewer pixels.
+    # Normalize before resizing, when there are fewer pixels.
     found = transforms.test_crops(transforms.normalize(frames, spec), spec.crop_size, crops)
     motion = None
     if isinstance(test.flow, tf.Tensor):
         motion = flow.displacements(test.flow)
-        # Displacements scale with the frame.
+        # Resizing a frame scales its displacements by the same factor.
         scale = spec.crop_size / tf.reduce_min(tf.shape(motion)[1:3]) / flow.LIMIT
         motion = transforms.test_crops(motion, spec.crop_size, crops) * tf.cast(scale, tf.float32)
     return transforms.pathways(found, spec, motion)
 
 
 def middle_example(clip: Clip, spec: SlowFastSpec) -> tuple:
-    """Return the center crop of the first test clip, for validation, in the form of `training_example`."""
+    """Return inputs and labels of the center crop of the first test clip, for validation; see `training_example`."""
     test = first_test_frames(clip)
     inputs = {name: x[0] for name, x in test_inputs(test, spec, 1).items()}
     if spec.head == "roi":
@@ -243,7 +243,7 @@ def key_frame_inputs(clip: Clip, spec: SlowFastSpec) -> Inputs:
 
 
 def boxes_from(clip: Clip, score: float) -> Clip:
-    """Return a clip without the boxes of a lower score."""
+    """Return a clip without the boxes whose score is below `score`."""
     kept = clip.box_scores >= score
     boxes, labels, scores = (tf.boolean_mask(x, kept) for x in (clip.boxes, clip.box_labels, clip.box_scores))
     return clip._replace(boxes=boxes, box_labels=labels, box_scores=scores)

@@ -77,7 +77,7 @@ class Scores:
         scores: float32 `[N, classes]`, fused over the views of a video.
         skipped: for each video that could not be read, the reason.
         about: what was tested.
-        boxes: x1, y1, x2, y2 as shares of width and height, float32 `[N, 4]`; None of a classification model.
+        boxes: x1, y1, x2, y2 as fractions of width and height, float32 `[N, 4]`; None of a classification model.
     """
 
     ids: list[str]

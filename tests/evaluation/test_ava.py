@@ -138,9 +138,9 @@ def test_what_does_not_count(evaluate):
 @pytest.mark.parametrize(
     "row, message",
     [
-        ("a,1,nan,0.1,0.5,0.5,1,0.5", "corners nan, 0.1, 0.5, 0.5 are not shares of width and height, from 0 to 1"),
-        ("a,1,-0.1,0.1,0.5,0.5,1,0.5", "corners -0.1, .* are not shares"),
-        ("a,1,12,30,100,200,1,0.5", "corners 12, 30, 100, 200 are not shares"),
+        ("a,1,nan,0.1,0.5,0.5,1,0.5", "corners nan, 0.1, 0.5, 0.5 are not fractions of width and height, from 0 to 1"),
+        ("a,1,-0.1,0.1,0.5,0.5,1,0.5", "corners -0.1, .* are not fractions"),
+        ("a,1,12,30,100,200,1,0.5", "corners 12, 30, 100, 200 are not fractions"),
         ("a,1,0.5,0.1,0.1,0.5,1,0.5", "corners 0.5, 0.1, 0.1, 0.5 are swapped; give x1,y1,x2,y2"),
         (f"a,-1,{BOX},1,0.5", "second -1 is not of a video"),
         (f"a,nan,{BOX},1,0.5", "second nan is not of a video"),

@@ -300,7 +300,7 @@ def test_lists_with_a_header_that_is_guessed(tmp_path):
     data = datasets.load_split("lists", root, "train")
     assert data.labels == ("jumping", "running") and names(data) == ["b.mp4", "c.mp4"]
     assert faults(data, path) == {
-        1: "'a.mp4 playing' is no video, and 'guitar' no other's label: treated as the header"
+        1: "'a.mp4 playing' is no video, and no other line has label 'guitar': treated as the header"
     }
     with pytest.raises(InputError, match="treated as the header"):
         datasets.load_split("lists", root, "train", strict=True)

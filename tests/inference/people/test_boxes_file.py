@@ -12,8 +12,8 @@ from slowfast_tf.inference.people.boxes_file import read_boxes
 @pytest.mark.parametrize(
     "row, message",
     [
-        ("1,nan,0,1,1", "corners nan, 0, 1, 1 are not shares"),
-        ("1,-0.5,0,1,1", "corners -0.5, 0, 1, 1 are not shares"),
+        ("1,nan,0,1,1", "corners nan, 0, 1, 1 are not fractions"),
+        ("1,-0.5,0,1,1", "corners -0.5, 0, 1, 1 are not fractions"),
         ("1,0.5,0,0.4,1", "corners 0.5, 0, 0.4, 1 are swapped"),
         ("1,0.5,0,0.5,1", "the box has no area"),
         ("3.1,0,0,1,1", "second 3.1 is not in the video, which lasts 3.00 s"),
