@@ -262,7 +262,7 @@ def test_a_damaged_frame_is_replaced_by_the_one_before(tmp_path, caplog):
     for _ in range(2):
         assert numbers(read_frames(str(path), [5, 7, 9]))[1] in (6, 8)
     # Once for each file.
-    assert caplog.messages == [f"{path}: 1 of 3 frames cannot be decoded; others stand in"]
+    assert caplog.messages == [f"{path}: 1 of 3 frames cannot be decoded; other frames replace them"]
 
 
 @pytest.mark.parametrize("name", ["arm_wrestling.mp4", "people_6fps.mp4", "short.avi"])

@@ -11,16 +11,16 @@ from sklearn import metrics
 
 from ...inference.plots import save_figure
 
-MANY = 40  # classes; the names of more do not fit
+MANY = 40  # number of classes above which the class names do not fit
 File = str | os.PathLike | typing.IO[bytes]
 
 
 def save_curves(history: Sequence[Mapping[str, float]], path: File) -> None:
-    """Plot loss and metrics by epoch, of training and validation.
+    """Plot the loss and the metrics of training and validation by epoch.
 
     Args:
-        history: rows of `history.csv`, one an epoch, of "epoch" and values by name. A metric is plotted if a row has
-            it and its "val_" twin; rows without it leave a gap.
+        history: rows of `history.csv`, one per epoch: "epoch" and values by name. A metric is plotted if the rows have
+            both its name and "val_" with its name; rows without the metric leave a gap.
         path: path of the PNG.
 
     Example:
@@ -47,7 +47,7 @@ def save_curves(history: Sequence[Mapping[str, float]], path: File) -> None:
 
 
 def save_confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[str], path: File) -> None:
-    """Plot the confusion matrix: a row for each true class, a column for each predicted class. Each row adds to 1.
+    """Plot the confusion matrix: a row for each true class, a column for each predicted class. Each row sums to 1.
 
     Args:
         truth, predicted: class indices `[N]`.
@@ -76,10 +76,10 @@ def save_confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[st
 
 
 def save_classes(values: np.ndarray, labels: Sequence[str], name: str, path: File) -> None:
-    """Plot a metric of each class as a bar, the best first, and their mean.
+    """Plot a metric as a bar for each class, the best first, and the mean over the classes.
 
     Args:
-        values: `[classes]`, 0 to 1; NaN leaves a class out.
+        values: `[classes]`, 0 to 1; classes with NaN are left out.
         labels: class names.
         name: name of the metric.
         path: as for `save_confusion`.
@@ -120,11 +120,11 @@ def save_prediction(
     """Plot a clip as each pathway sees it, and the five best classes.
 
     Args:
-        frames: uint8 `[F, H, W, 3]`, of the densest pathway.
-        seen: for each pathway, by name, the indices of the frames that it sees.
+        frames: frames of the densest pathway, uint8 `[F, H, W, 3]`.
+        seen: indices of the frames that a pathway sees, by name of the pathway.
         scores: `[classes]`.
         labels: class names.
-        title: over the plot.
+        title: title of the plot.
         path: path of the PNG.
 
     Example:
@@ -137,13 +137,13 @@ def save_prediction(
     gap = 4
     count, height, width, _ = frames.shape
     across, down = width + gap, height + gap
-    # As many frames in a row as show them largest: the left half is about three times as wide as high.
+    # Choose the number of frames per row that makes frames largest: the left part is about three times as wide as high.
     layouts = {columns: -(-count // columns) * len(seen) for columns in (8, 12, 16, 24, 32)}
     columns, rows = min(layouts.items(), key=lambda layout: max(layout[0] * across / 3, layout[1] * down))
     sheet = np.full((rows * down, columns * across, 3), 255, np.uint8)
     for row, indices in enumerate(seen.values()):
         for i in indices:
-            # Frames of the same time are above each other, a row for each pathway.
+            # Each pathway has a row; frames of the same time are above each other.
             top, left_edge = (i // columns * len(seen) + row) * down, i % columns * across
             sheet[top : top + height, left_edge : left_edge + width] = frames[i]
     left.imshow(sheet)
@@ -159,11 +159,11 @@ def save_prediction(
 
 
 def save_ablation(rows: Sequence[Mapping[str, typing.Any]], title: str, path: File) -> None:
-    """Plot accuracy against cost of the rows of an ablation, as published and as measured (the paper's Figure 2).
+    """Plot accuracy against cost for the rows of an ablation, published and measured (Figure 2 of the paper).
 
     Args:
-        rows: rows of the ablation's results, with "row" (its name), "multiply_adds", "published" and "estimate".
-        title: over the plot.
+        rows: rows of the ablation's results, with "row" (name of the row), "multiply_adds", "published" and "estimate".
+        title: title of the plot.
         path: path of the PNG.
 
     Example:

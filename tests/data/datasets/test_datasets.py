@@ -328,7 +328,7 @@ def test_lists_that_begin_with_a_negative_label(tmp_path):
 def test_lists_with_a_quote_that_nothing_ends(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     put(root / "train.csv", 'path,labels\na.mp4,run\n"b.mp4,jump\nc.mp4,run\n')
-    with pytest.raises(InputError, match=r"train\.csv:3: a quote that nothing ends takes the 1 lines after it too"):
+    with pytest.raises(InputError, match=r"train\.csv:3: an unterminated quote, which includes the next 1 lines"):
         datasets.load_split("lists", root, "train")
 
 
