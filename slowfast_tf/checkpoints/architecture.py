@@ -16,7 +16,7 @@ def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
         raise InputError("the checkpoint has no first convolution, so its pathways are unknown")
     stems = {p: tensors[f"{p}_stem/conv1/conv/kernel"].shape for p in pathways}
     if any(len(shape) != 5 for shape in stems.values()):
-        raise InputError(f"the checkpoint is no video network: its first kernel has shape {stems[pathways[0]]}")
+        raise InputError(f"the checkpoint is not a video network: its first kernel has shape {stems[pathways[0]]}")
     span = stems[pathways[0]][0]
     if span > 1:
         raise InputError(f"the checkpoint is of I3D, CSN or the like: its first kernel spans {span} frames, not 1")

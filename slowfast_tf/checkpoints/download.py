@@ -59,7 +59,7 @@ def _check_hash(address: str, path: pathlib.Path) -> None:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if not found.startswith(published.group(1)):
             path.unlink()
-            raise InputError(f"{address} came damaged (SHA-256 {found}) and was removed from {path}; run again")
+            raise InputError(f"{address} is damaged (SHA-256 {found}) and was removed from {path}; run again")
 
 
 def _fetch(address: str, part: pathlib.Path) -> int | None:

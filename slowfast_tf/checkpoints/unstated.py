@@ -116,7 +116,7 @@ def _check_configured(path: pathlib.Path, stated: dict[str, Any], preset: str | 
         if field in stated and field in named and _text(stated[field]) != _text(named[field]):
             raise InputError(
                 f"{path} states {field} {_text(stated[field])} in its configuration, and {preset} has"
-                f" {_text(named[field])}; the configuration tells all, so no preset is needed"
+                f" {_text(named[field])}; the configuration is complete, so no preset is needed"
             )
 
 
@@ -178,8 +178,8 @@ def _assumable(published: Published, dataset: str | None, given: dict[str, Any])
 def _activation(path: pathlib.Path, stated: dict[str, Any], dataset: str | None) -> str:
     if dataset is None:
         raise InputError(
-            f"{path} has {stated['num_classes']} classes, as no known data set, and does not say whether a clip has"
-            " one of them (softmax) or any number (sigmoid)",
+            f"{path} has {stated['num_classes']} classes, unlike any known data set, and does not say whether a clip"
+            " has one class (softmax) or several (sigmoid)",
             argument="activation",
         )
     return "sigmoid" if dataset in ("ava", "charades") else "softmax"

@@ -101,7 +101,7 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
         except ValueError as error:
             raise InputError(f"{where}: {error}; received {','.join(row)}") from None
         if not 0 <= time < math.inf:
-            raise InputError(f"{where}: second {row[1]} is not of a video; it must be at least 0")
+            raise InputError(f"{where}: second {row[1]} is not a time in a video; it must be at least 0")
         check_corners(corners, where)
         if not empty and not 1 <= action <= classes:
             raise InputError(f"{where}: unknown action {action}; the label map has 1 to {classes}")

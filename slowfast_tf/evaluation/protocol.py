@@ -79,10 +79,10 @@ def choose(
                 models.append(f"{name} {_text(ours)}, not {_text(theirs)}")
     lines = []
     if models:
-        lines.append(f"the model's own protocol counts: {'; '.join(models)}; --set overrides it")
+        lines.append(f"the model's own protocol is used: {'; '.join(models)}; --set overrides it")
     if configurations:
         stated = "; ".join(configurations)
-        lines.append(f"the configuration counts for what an earlier version did not save in the model: {stated}")
+        lines.append(f"taken from the configuration, because an earlier version did not save it in the model: {stated}")
     try:
         return dataclasses.replace(model, **changes), lines
     except ValueError as error:

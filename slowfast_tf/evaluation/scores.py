@@ -15,11 +15,11 @@ from ..files.atomic import atomic
 
 # The fields that must be equal in all shards of a test, and the message if they are not.
 SHARED = {
-    "weights": "is of other weights",
+    "weights": "was scored with other weights",
     "classes": "has other classes",
     "test": "has other views",
     "protocol": "was scored by another protocol",
-    "videos": "is of another number of videos",
+    "videos": "has another number of videos",
 }
 
 

@@ -58,7 +58,7 @@ class Exported:
             raise
         except Exception as error:  # each runtime raises its own exceptions
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise InputError(f"{path} is no exported file of this network: {reason[0]}") from error
+            raise InputError(f"{path} is not an exported file of this network: {reason[0]}") from error
 
     def __call__(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Return logits `[B, classes]` of inputs `[B, T, S, S, C]`."""

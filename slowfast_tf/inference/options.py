@@ -47,7 +47,7 @@ def check_people(options: argparse.Namespace) -> None:
     """Refuse a detector or a person score that cannot be used.
 
     Raises:
-        InputError: one line on the first mistake.
+        InputError: one line about the first mistake.
     """
     score = options.person_score
     refuse((not 0 <= (score or 0) <= 1, f"--person-score is from 0 to 1; received {score}"))
@@ -59,7 +59,7 @@ def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
     """Refuse options that the kind of model (classification or detection) does not support.
 
     Raises:
-        InputError: one line on the first mistake.
+        InputError: one line about the first mistake.
     """
     check_takes_video(spec, options.model)
     detects = spec.head == "roi"

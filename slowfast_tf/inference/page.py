@@ -137,7 +137,7 @@ class Answers:
             write_heat(path, timeline, self._labels, self._heat, self._spec)
         except VideoError as error:
             reason = str(error).replace(path, name)
-            return None, None, None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
+            return None, None, None, f"**This file cannot be shown.** {reason}. Upload a video that FFmpeg can read."
         count = len(timeline.scores)
         windows = f"{count} window{'s' if count > 1 else ''} of {self._spec.clip_frames} frames"
         words = (
@@ -162,7 +162,7 @@ def _layout(answers: Answers) -> Any:
         # Separate headings: a component's label would cover the picture.
         gr.Markdown("### Scores over time")
         timeline = gr.Image(show_label=False, elem_id="timeline", interactive=False, buttons=["download"])
-        gr.Markdown("### What speaks for the best class (Grad-CAM), in each pathway")
+        gr.Markdown("### Grad-CAM heat map of the best class for each pathway")
         heat = gr.Video(show_label=False, elem_id="heat", interactive=False, buttons=["download"])
         # One video at a time (Gradio's default): each video overwrites the files of the previous one.
         outputs = [classes, timeline, heat, words]

@@ -1,4 +1,4 @@
-"""A network as the paper's Table 1 shows it, with its parameters and multiply-adds, without TensorFlow."""
+"""Describe a network in the format of the paper's Table 1, with parameters and multiply-adds. Needs no TensorFlow."""
 
 import itertools
 import json
@@ -16,13 +16,13 @@ def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, .
     """Read the spec of a saved model without TensorFlow.
 
     Args:
-        path: a `.keras` file, or the directory of a run that holds `model.keras`.
+        path: a `.keras` file, or the directory of a run with `model.keras`.
 
     Returns:
-        The spec, and the fields that the file of an earlier version does not state.
+        The spec, and the names of the fields that the file of an earlier version lacks.
 
     Raises:
-        InputError: if there is no such file, it holds no model of this package, or a newer package wrote it.
+        InputError: if the file does not exist, is not a model of this package, or is from a newer version.
 
     Example:
         >>> read_saved_spec("runs/demo")[0].frames  # doctest: +SKIP
@@ -50,7 +50,7 @@ def describe(spec: SlowFastSpec, size: int = 256) -> dict[str, Any]:
 
     Keys:
         `parameters` (trainable) and `multiply_adds` (of one clip; convolutions and the classifier): totals;
-        `slow`, `fast`, `lateral`, `head`: objects of the same two, for the part;
+        `slow`, `fast`, `lateral`, `head`: an object with `parameters` and `multiply_adds` of this part;
         `nonlocal_products`: multiply-adds of the non-local blocks' matrix products, not in the totals;
         `size`: height and width of the input;
         `inputs`: shape of each input, by name, without the batch;
@@ -121,7 +121,7 @@ def as_text(name: str, spec: SlowFastSpec, size: int) -> str:
     """Return `describe` as text: Table 1, the lateral connection, and the cost of each part.
 
     Args:
-        name: the title.
+        name: title of the text.
         spec: a `SlowFastSpec`.
         size: height and width of the input.
 

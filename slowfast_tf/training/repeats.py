@@ -157,7 +157,7 @@ def estimate(values: np.ndarray) -> Estimate:
         0.75
     """
     if not values.size:
-        raise InputError("there is no value to take the mean of")
+        raise InputError("there is no value to average")
     units = values[0] if len(values) == 1 else values.mean(1)
     mean = float(units.mean())
     if len(units) == 1:

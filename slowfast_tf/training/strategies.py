@@ -54,7 +54,7 @@ def _check_cluster(text: str) -> None:
     if others:
         raise InputError(
             f"TF_CONFIG has the job {others[0]!r}, but a run has a chief and workers only, and tests its model itself;"
-            " take it out of the cluster"
+            " remove it from the cluster"
         )
 
 

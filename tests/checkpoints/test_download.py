@@ -77,7 +77,7 @@ def test_a_wrong_file_is_removed(server, tmp_path):
     for name in (f"a-{digest}.pth", "a-00000000.pth"):
         server.files[f"/{name}"] = CONTENT
     download(f"{server.address}/a-{digest}.pth", tmp_path / "a.pth")
-    with pytest.raises(InputError, match=f"a-00000000.pth came damaged .SHA-256 {digest}.*removed from {tmp_path}"):
+    with pytest.raises(InputError, match=f"a-00000000.pth is damaged .SHA-256 {digest}.*removed from {tmp_path}"):
         download(f"{server.address}/a-00000000.pth", tmp_path / "b.pth")
     assert [p.name for p in tmp_path.iterdir()] == ["a.pth"]
 

@@ -158,4 +158,4 @@ def test_mistakes(run, place, tmp_path):
         *(find_people, films[0], "--output", tmp_path / "data", "--detector", place / "detector"),
         *("--person-score", 0.99),
     )
-    assert code == 0 and "nobody; the best score is 0.95: a lower --person-score would count it" in lines[0]
+    assert code == 0 and "nobody; the best score is 0.95: lower --person-score to include it" in lines[0]

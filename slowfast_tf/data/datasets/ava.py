@@ -287,11 +287,11 @@ class _Lists:
             return
         x1, y1, x2, y2 = corners
         if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
-            self.problems.append(f"{place}: corners {corners} do not rise from 0 to 1")
+            self.problems.append(f"{place}: corners {corners} must be ascending fractions, from 0 to 1")
         elif key[1] not in SECONDS:
-            self.problems.append(f"{place}: second {key[1]} is no key frame; they are {SECONDS[0]} to {SECONDS[-1]}")
+            self.problems.append(f"{place}: second {key[1]} is not a key frame ({SECONDS[0]} to {SECONDS[-1]})")
         elif action is not None and not 1 <= action <= CLASSES:
-            self.problems.append(f"{place}: action {action} is none of 1 to {CLASSES}")
+            self.problems.append(f"{place}: action {action} is not from 1 to {CLASSES}")
         elif not 0 <= score <= 1:
             self.problems.append(f"{place}: score {score} is not from 0 to 1")
         else:

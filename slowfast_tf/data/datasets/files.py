@@ -123,6 +123,6 @@ def make_split(
         problems = [*problems, f"{source}: {len(missing)} of its videos not found in {place}: {shown}"]
     if not videos:
         # If videos are missing, this is the likeliest reason.
-        reason = problems[-1 if missing else 0] if problems else f"{source}: names none"
+        reason = problems[-1 if missing else 0] if problems else f"{source}: lists no video"
         raise InputError(f"no video is left of {source}; one of {max(len(problems), 1)} problems: {reason}")
     return Split(videos, tuple(labels), tuple(problems))

@@ -93,7 +93,7 @@ def _read_precisions(source: Result) -> dict[str, typing.Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the metrics {source}: {error}") from error
     if not isinstance(found, Mapping) or "mAP" not in found:
-        raise InputError(f"{source} is no result of AVA's evaluation: it has no mAP")
+        raise InputError(f"{source} is not a result of AVA's evaluation: it has no mAP")
     found = found.get("AP", found)
     return {name: value for name, value in found.items() if value is None or isinstance(value, (int, float))}
 

@@ -36,11 +36,11 @@ def load(path: str) -> Find:
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises its own exception types
-        raise InputError(f"{path} is no ONNX file: {str(error).strip().splitlines()[0]}") from error
+        raise InputError(f"{path} is not an ONNX file: {str(error).strip().splitlines()[0]}") from error
     shapes = {output.name: output.shape for output in session.get_outputs()}
     names = list(shapes)
     if len(session.get_inputs()) != 1 or len(session.get_inputs()[0].shape) not in (3, 4):
-        raise InputError(f"{path} is no detector with one input image")
+        raise InputError(f"{path} is not a detector with one input image")
     feed = functools.partial(_run, session)
     if set(OUTPUTS) <= set(names):
         return lambda images: [_tensorflow(path, feed, image) for image in images]
@@ -49,7 +49,7 @@ def load(path: str) -> Find:
     if len(names) == 1 and len(shapes[names[0]]) == 3:
         person = _person(path, session.get_modelmeta().custom_metadata_map)
         return lambda images: [_yolo(path, feed, image, person) for image in images]
-    raise InputError(f"the detector {path} gives {', '.join(names)}, and not the boxes of a form that is known")
+    raise InputError(f"the detector {path} returns {', '.join(names)}; expected TensorFlow's, torchvision's or YOLO's")
 
 
 def _run(session: Any, image: np.ndarray, size: int | None = None) -> tuple[dict[str, np.ndarray], tuple[int, int]]:

@@ -30,7 +30,7 @@ def load(path: str) -> Find:
             raise ValueError(f"its input is {spec.dtype.name} {spec.shape}, not uint8 [1, H, W, 3]")
     except (OSError, KeyError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is no SavedModel of a detector with one input image: {reason}") from error
+        raise InputError(f"{path} is not a SavedModel of a detector with one input image: {reason}") from error
     missing = set(OUTPUTS) - set(signature.structured_outputs)
     if missing:
         raise InputError(f"the detector {path} does not give {', '.join(sorted(missing))}")

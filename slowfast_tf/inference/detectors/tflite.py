@@ -34,7 +34,9 @@ def load(path: str) -> Find:
             raise ValueError(f"its outputs are {', '.join(str(list(output['shape'])) for output in outputs)}")
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is no TFLite file of a detector with boxes, classes and scores: {reason}") from error
+        raise InputError(
+            f"{path} is not a TFLite file of a detector with boxes, classes and scores: {reason}"
+        ) from error
     person = _person(path)
 
     def run(frame: np.ndarray) -> Boxes:

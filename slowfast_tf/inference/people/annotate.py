@@ -96,7 +96,7 @@ class Annotation:
         if self.people:
             return f"{in_words(len(tracks))} in {len(frames)} key frame{'s' if len(frames) > 1 else ''}{left_out}"
         words = f"nobody with a person score of at least {self.person_score:g}"
-        return f"{words}; the best is {self.best:.2f}: a lower --person-score would count it" if self.best else words
+        return f"{words}; the best is {self.best:.2f}: lower --person-score to include it" if self.best else words
 
     def line(self, count: int) -> str:
         """Return a line that says how many people were found and where the files are."""

@@ -63,7 +63,7 @@ def _person(where: str, values: Any, track: Any, duration: float) -> Person:
     if not 0 <= score <= 1:
         raise InputError(f"{where}: score {score:g} is not from 0 to 1")
     if track is not None and (type(track) is not int or track < 0):
-        raise InputError(f"{where}: track {track!r} is no whole number from 0 on")
+        raise InputError(f"{where}: track {track!r} is not a whole number of at least 0")
     return Person(time, (x1, y1, x2, y2), score, -1 if track is None else track)
 
 

@@ -41,7 +41,7 @@ class Answers:
             found = annotate(path, self._scorer, self._labels, self._place, self._detector, top=ACTIONS)
         except VideoError as error:
             reason = str(error).replace(path, pathlib.Path(path).name)
-            return None, [], None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
+            return None, [], None, f"**This file cannot be shown.** {reason}. Upload a video that FFmpeg can read."
         rows = [
             [f"{person.time:.1f}", f"#{person.track}", best_in_words(person.actions, self._labels, ACTIONS)]
             for person in found.people

@@ -38,7 +38,7 @@ class Listed:
     def line(self) -> str:
         """Return a line that says how many people were found."""
         if not self.rows:
-            return f"{self.video}: nobody; the best score is {self.best:.2f}: a lower --person-score would count it"
+            return f"{self.video}: nobody; the best score is {self.best:.2f}: lower --person-score to include it"
         people, seconds = {row[7] for row in self.rows}, {row[1] for row in self.rows}
         counts = f"{in_words(len(people))}; boxes: {len(self.rows)}, seconds: {len(seconds)}"
         return f"{self.video}: {counts}; {self.table}"
@@ -121,7 +121,7 @@ def _check(paths: dict[pathlib.Path, str], lists: pathlib.Path, validation: set[
         seen[path.name] = given
         place = lists.parent / "videos" / path.name
         if place.exists() and path.exists() and not place.samefile(path):
-            raise InputError(f"{place} is another video than {given}; rename one", argument="videos")
+            raise InputError(f"{place} is not the same video as {given}; rename one", argument="videos")
 
 
 def _find(path: pathlib.Path, lists: pathlib.Path, detector: Detector) -> dict[str, Any]:

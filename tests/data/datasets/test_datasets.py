@@ -760,7 +760,7 @@ def test_ava_problems(tmp_path):
     put(root / "videos" / f"{FILM}.mp4")
     data = datasets.load_split("ava", root, "train")
     assert [video.boxes for video in data.videos] == [(Box(corners(NEAR), (11,), 1.0),)]
-    words = dict.fromkeys((2, 3, 4), "do not rise from 0 to 1")
+    words = dict.fromkeys((2, 3, 4), "must be ascending fractions, from 0 to 1")
     words.update({5: "action 0", 6: "action 81", 7: "again", 8: "second 899", 9: "expected film", 10: "expected film"})
     found = faults(data, root / "annotations" / "ava_train_v2.2.csv")
     assert found.keys() == words.keys() and all(words[line] in found[line] for line in words), found

@@ -51,7 +51,7 @@ def test_boxes_of_both_kinds(tmp_path):
         ("empty.csv", "time,x1,y1,x2,y2\n", "empty.csv holds no box"),
         ("bad.json", "{", "bad.json is not JSON"),
         ("dict.json", "{}", "dict.json holds a dict; expected a list"),
-        ("track.json", '[{"time": 0, "box": [0, 0, 1, 1], "track": 0.5}]', "track 0.5 is no whole number"),
+        ("track.json", '[{"time": 0, "box": [0, 0, 1, 1], "track": 0.5}]', "track 0.5 is not a whole number"),
         (
             "some.json",
             json.dumps([tracked[0], entries[1]]),

@@ -179,7 +179,7 @@ def _read_labels(path: pathlib.Path) -> list[str]:
         labels = [line.strip() for line in file if line.strip()]
     twice = [name for name, count in collections.Counter(labels).items() if count > 1]
     if twice or not labels:
-        raise InputError(f"{path}: {f'class {twice[0]!r} is there twice' if twice else 'no class; give one a line'}")
+        raise InputError(f"{path}: {f'class {twice[0]!r} is listed twice' if twice else 'no class; give one per line'}")
     return labels
 
 

@@ -58,7 +58,7 @@ def read_cvat(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterat
             if number.isdecimal():
                 found[task].append((int(number) - task.first, box, track))
             else:
-                problems.append(f"{path}:{box.get(LINE)}: frame {number!r} is no whole number")
+                problems.append(f"{path}:{box.get(LINE)}: frame {number!r} is not a whole number")
     for task, boxes in found.items():
         yield from _rows(path, task, boxes, videos, problems)
 

@@ -87,9 +87,9 @@ def _box(place: str, row: Sequence[str], problems: list[str]) -> tuple[str, floa
     if not video:
         problems.append(f"{place}: no video; received {','.join(row)}")
     elif not 0 <= time < math.inf:
-        problems.append(f"{place}: second {row[1]} is not of a video; it must be at least 0")
+        problems.append(f"{place}: second {row[1]} is not a time in a video; it must be at least 0")
     elif not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
-        problems.append(f"{place}: corners {(x1, y1, x2, y2)} do not rise from 0 to 1: fractions of width and height")
+        problems.append(f"{place}: corners {(x1, y1, x2, y2)} must be ascending fractions, from 0 to 1")
     else:
         return video, round(time, 6), (x1, y1, x2, y2)
 

@@ -49,9 +49,9 @@ def read_via(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterato
             continue
         pixels = _rectangle(shape)
         if kind != VIDEO or len(second) != 1 or not 0 <= second[0] < math.inf:
-            problems.append(f"{place}: a region of {video}, at z={second}, which is no frame of a video")
+            problems.append(f"{place}: a region of {video}, at z={second}, which is not a frame of a video")
         elif pixels is None:
-            problems.append(f"{place}: a shape that is no rectangle; received xy={shape}")
+            problems.append(f"{place}: a shape that is not a rectangle; received xy={shape}")
         else:
             actions = _actions(values, attributes, place, problems)
             times, size = videos.times(video), videos.size(video)
