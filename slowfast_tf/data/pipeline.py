@@ -55,13 +55,10 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 class Clips:
     """The videos of one split, and every way to read them.
 
-    For a network with boxes (head "roi"):
-
-    - Boxes with a score below `spec.person_score`, and key frames without another box, are left out, also in training.
-    - Inputs also have "boxes", float32 `[B, N, 4]`.
-    - Labels are `[B, N, classes]`.
-    - A batch has a third part: weights, float32 `[B, N]`, 0 for padding.
-    - Boxes with less than a pixel in the crop are dropped.
+    For a network with boxes (head "roi"), inputs also have "boxes", float32 `[B, N, 4]`, and labels are
+    `[B, N, classes]`. A batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with a score below
+    `spec.person_score`, and key frames without other boxes, are left out, also in training. Boxes with less than a
+    pixel in the crop are dropped.
 
     Args:
         config: a `slowfast_tf.config.Config`.

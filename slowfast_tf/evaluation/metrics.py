@@ -114,11 +114,10 @@ def detection(tested: Scores) -> dict[str, typing.Any]:
     """Compute the metrics of boxes with AVA's evaluation, over all annotations, including those of skipped key frames.
 
     Returns:
-        - `mAP`: the mean average precision at a frame IoU of 0.5.
-        - `mAP_swapped`: the `mAP` if every box has the scores of the next box in its frame. It measures how much the
-          model depends on the box. A box that is alone in its frame keeps its scores.
-        - `AP`: the average precision by class name; None for a class without annotations.
-        - `boxes`: the number of boxes.
+        `mAP`, the mean average precision at a frame IoU of 0.5; `AP`, the average precision by class name (None for a
+        class without annotations); `boxes`, the number of boxes; and `mAP_swapped`, the `mAP` if every box has the
+        scores of the next box in its frame. `mAP_swapped` measures how much the model depends on the box. A box that is
+        alone in its frame keeps its scores.
 
     Raises:
         InputError: if the data set's annotation files cannot be read.
