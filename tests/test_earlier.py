@@ -65,7 +65,7 @@ def test_evaluation_takes_from_the_configuration_what_the_model_does_not_state(a
     arguments = ["--config", str(HERE / "run" / "config.json"), "--checkpoint", alone]
     arguments += ["--set", f"data.root={tmp_path / 'data'}", "--scores", str(tmp_path / "scores.npz")]
     evaluate.main(arguments)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "configuration counts" in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "taken from the configuration" in line]
     assert "frame_rate 25.0" in line and "views 3x2, fused by max" in line
     np.testing.assert_allclose(load_scores(tmp_path / "scores.npz").scores[0], EXPECTED["evaluate"], atol=1e-4)
 

@@ -86,7 +86,7 @@ def test_golden(file, tmp_path, record_property):
     name, output = pathlib.Path(file).stem, tmp_path / "model.keras"
     command = [str(GOLDEN / file), "--output", str(output)]
     if file in ASKS:
-        with pytest.raises(InputError, match="20 classes, as no known data set, and does not say") as asked:
+        with pytest.raises(InputError, match="20 classes, unlike any known data set, and does not say") as asked:
             convert.main(command)
         assert asked.value.argument == "activation" and not output.exists()
         command += ["--activation", "softmax"]
@@ -148,7 +148,7 @@ def test_command(tmp_path, capsys):
 
     # A preset overrules the guess; a class count leaves the classifier out and all else as it was.
     preset = ("--preset", "slowfast_4x16_r50", "--num-classes", "7")
-    fails("20 classes, as no known data set", *preset)
+    fails("20 classes, unlike any known data set", *preset)
     convert.main([str(source), "--output", str(output), *preset, "--activation", "softmax"])
     said = capsys.readouterr().out
     assert "PyTorchVideo: slow and fast, depth 50, width 16, 4x16" in said and "assumed" not in said

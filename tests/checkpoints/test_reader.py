@@ -57,7 +57,7 @@ def test_other_files(tmp_path, monkeypatch):
             "no SlowFast checkpoint of .*first parameters are stem",
         ),
         (pickle.dumps({}), "first parameters are none"),
-        (pickle.dumps({"s1.pathway0_stem.conv.weight": np.zeros((64, 3, 7, 7))}), "no video network"),
+        (pickle.dumps({"s1.pathway0_stem.conv.weight": np.zeros((64, 3, 7, 7))}), "not a video network"),
         (pickle.dumps({"a": np.array([b"x", 1.5, "é"], dtype=object)}), "no SlowFast checkpoint"),
     ):
         path.write_bytes(content)

@@ -145,7 +145,7 @@ def test_a_detector(run_predict, model, source, tmp_path):
     code, lines, _ = run_predict(*words, "--person-score", "0.4")
     assert code == 0 and len(json.loads((out / "square.json").read_text())["people"]) == 6
     code, lines, _ = run_predict(*words, "--person-score", "0.96")
-    assert code == 0 and "nobody with a person score of at least 0.96; the best is 0.95: a lower --person" in lines[0]
+    assert code == 0 and "nobody with a person score of at least 0.96; the best is 0.95: lower --person" in lines[0]
     assert json.loads((out / "square.json").read_text())["people"] == []
     assert decode(out / "square.mp4").shape == (60, 96, 128, 3)
 
