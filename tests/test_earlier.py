@@ -34,7 +34,7 @@ def alone(tmp_path):
 
 
 def test_the_expected_scores_differ():
-    """Or a test below could not tell the frame rates and the views apart."""
+    """Otherwise the tests below would not notice a wrong frame rate or wrong views."""
     assert np.abs(EXPECTED["predict"] - EXPECTED["evaluate"]).max() > 0.01
 
 
@@ -87,7 +87,7 @@ def test_a_saved_model():
 
 
 def test_saved_alone_it_still_states_nothing(alone, tmp_path):
-    """What the file did not say is not made up, so that the configuration still counts."""
+    """Saving adds no values for the missing fields, so that the configuration still counts."""
     slowfast_tf.load(alone).save(tmp_path / "again.keras")
     again = slowfast_tf.load(tmp_path / "again.keras")
     assert again.unstated == slowfast_tf.load(alone).unstated != ()

@@ -12,7 +12,7 @@ from helpers.golden import ROOT, torch
 from slowfast_tf import checkpoints
 from slowfast_tf.errors import InputError
 
-# Files that are not what they seem.
+# Hostile, damaged and other files.
 
 
 class Call:
