@@ -1,4 +1,4 @@
-"""What commands tell beside the library's message: the option to change."""
+"""Commands add the option to change to the library's message."""
 
 import importlib
 import json

@@ -119,7 +119,7 @@ def test_from_videos_to_map(run, place, tmp_path, eager):
 
 
 def test_a_broken_video_and_an_interruption(run, place, tmp_path, monkeypatch):
-    """The others are listed; the same command goes on where it was, and looks at no frame again."""
+    """The annotations list the other videos. The same command resumes, and no frame goes through the detector twice."""
     broken, root = tmp_path / "broken.mp4", tmp_path / "data"
     broken.write_text("no video")
     words = [broken, place / "street.mp4", tmp_path / "none.mp4", place / "park.mp4", "--output", root]
