@@ -153,10 +153,10 @@ def configurations_page() -> str:
         "",
         "Written by `python -m slowfast_tf.describe --configurations docs/published_configurations.md`; do not edit.",
         "",
-        "Each configuration that PySlowFast and MMAction2 publish for SlowFast and Slow-only networks stands beside",
-        "ours, with each field that differs: the published value, then ours. Fields have the names they have here.",
-        "PySlowFast's defaults count where a file is silent. Its files in `c2` only test networks, so the fields of",
-        "training are not compared.",
+        "Each configuration that PySlowFast and MMAction2 publish for SlowFast and Slow-only networks is compared with",
+        "ours. The table lists each field that differs, by its name here: the published value, then ours. For fields",
+        "that a file does not set, PySlowFast's defaults count. Its files in `c2` only test networks, so their",
+        "training fields are not compared.",
     ]
     for source, files in sources.items():
         lines += ["", f"## {source}", "", "| published | ours | field: published, ours | why |", "|---|---|---|---|"]

@@ -317,7 +317,7 @@ class Config(Section):
         if self.train.keep in (several if activation == "softmax" else one):
             raise ValueError(f"train.keep {self.train.keep!r} does not go with model.activation {activation!r}")
         if self.train.class_weights and activation != "softmax":
-            raise ValueError("train.class_weights needs one class a video: model.activation 'softmax'")
+            raise ValueError("train.class_weights needs one class per video: model.activation 'softmax'")
         return self
 
     @pydantic.model_validator(mode="after")
