@@ -7,10 +7,10 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# TensorFlow turns oneDNN on by itself on x86-64 CPUs with VNNI only; training takes several times as long without.
+# By default TensorFlow enables oneDNN only on x86-64 CPUs with VNNI. Without oneDNN, training is several times slower.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-# Imported on first use.
+# Public names that are imported on first use, and their modules.
 _HOMES = {
     "PRESETS": ".models.presets",
     "SlowFast": ".models.slowfast",
@@ -38,8 +38,8 @@ def __dir__() -> list[str]:
 def _is_own_command() -> bool:
     """Return whether this process is `python -m slowfast_tf.X` or `slowfast_tf X`, not a program that imports us.
 
-    While Python looks for the module of -m, it calls the program "-m"; `sys.orig_argv` has the module's name, just
-    before the arguments. Other programs that run with -m (`python -m their_package.run`) look the same but for it.
+    While Python looks for the module of -m, `sys.argv[0]` is "-m". This is also the case for other programs that run
+    with -m (`python -m their_package.run`). The name of the module is in `sys.orig_argv`, just before the arguments.
     """
     program = sys.argv[0] if sys.argv else ""
     if program == "-m":
@@ -48,9 +48,8 @@ def _is_own_command() -> bool:
     return os.path.splitext(os.path.basename(program))[0] == __name__
 
 
-# Keras knows a class in a saved model only by what was registered: `import slowfast_tf; keras.models.load_model(path)`.
-# A command of ours imports TensorFlow by itself and later, since that takes seconds: a mistyped option is answered at
-# once.
+# Keras finds a class of a saved model only if it is registered: `import slowfast_tf; keras.models.load_model(path)`.
+# Our commands import TensorFlow later, because it takes seconds: they report wrong options first.
 if not _is_own_command():
     for _name in ("models.slowfast", "training.losses", "training.optimizers", "training.schedules"):
         importlib.import_module(f".{_name}", __name__)

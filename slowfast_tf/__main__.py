@@ -1,4 +1,4 @@
-"""One command for all: `slowfast_tf train ...` is `python -m slowfast_tf.train ...`."""
+"""The command `slowfast_tf`: `slowfast_tf train ...` is the same as `python -m slowfast_tf.train ...`."""
 
 import runpy
 import sys
@@ -12,7 +12,7 @@ COMMANDS = {
     "export": "write a trained network for TF Serving, LiteRT or ONNX Runtime",
     "convert": "convert published weights to a .keras file",
     "describe": "print layers, parameters and multiply-adds of a network",
-    "benchmark": "time training, inference and input beside other libraries",
+    "benchmark": "time training, inference and input, and compare with other libraries",
     "cross_validate": "train and test a network on every fold of a data set",
     "ablate": "repeat the ablations of the paper's Table 5 at a small scale",
     "demo": "open a page on this machine to drop videos on",
@@ -20,7 +20,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Run the command that the first argument names, with the other arguments."""
+    """Run the command in the first argument, with the other arguments."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in COMMANDS:
         del sys.argv[1]

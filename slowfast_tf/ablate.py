@@ -19,22 +19,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.ablate",
         description="Trains the networks of a part of the paper's Table 5 at a small scale, with several seeds each."
-        " Writes their accuracy beside the published one, as a table and as a plot against cost (Figure 2). The same"
-        " command resumes what was interrupted; complete runs are not repeated, even for another table.",
+        " Writes their accuracy and the published accuracy as a table and as a plot against cost (Figure 2). The same"
+        " command resumes interrupted runs; complete runs are not repeated, even for another table.",
         epilog="example: python -m slowfast_tf.ablate --table 5a --config gestures --seeds 2",
     )
     parser.add_argument(
         "--table", required=True, choices=ablations.TABLES, help="lateral connections, beta or Fast inputs"
     )
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="only these rows, by their names in the table")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each row and fold (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs per row and fold (default: %(default)s)")
     parser.add_argument(
         "--config",
         required=True,
-        help="the configuration without a change: a JSON file, or the name of a shipped one. If it has data.fold, each"
-        " row is trained on every fold",
+        help="the unchanged configuration: a JSON file, or the name of a shipped configuration. If it has data.fold,"
+        " each row is trained on every fold",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
     parser.add_argument("--workdir", default="runs/ablations", help="directory of all runs (default: %(default)s)")
     parser.add_argument(
         "--output", metavar="FILE.md", help="the table; .json and .png are beside it (WORKDIR/TABLE.md)"
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     if output.suffix != ".md":
         raise InputError(f"--output must end in .md; got {output}")
     command = shlex.join(["python", "-m", "slowfast_tf.ablate", *(sys.argv[1:] if arguments is None else arguments)])
-    # Mistakes are answered before TensorFlow is imported, which takes seconds.
+    # Report errors before importing TensorFlow, which takes seconds.
     plan = ablations.plan(options.table, options.rows, options.seeds, options.config, options.set, workdir)
     runtime.import_tensorflow()
     page = ablations.run_plan(plan, output, command)

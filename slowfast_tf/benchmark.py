@@ -1,6 +1,7 @@
-"""Time training, inference, the input pipeline and AVA's evaluation beside other libraries, and training's scaling.
+"""Time training, inference, the input pipeline and AVA's evaluation, compare with other libraries, and time scaling.
 
-Compare what our network and a PyTorch one learn from the same clips, and what exports in bfloat16 and int8 lose.
+Compare training in Keras and PyTorch on the same clips, and measure the accuracy that exports in bfloat16 and int8
+lose.
 """
 
 import pathlib

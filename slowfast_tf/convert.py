@@ -1,8 +1,8 @@
-"""Converts published weights (PyTorch, Caffe2, or an ImageNet ResNet50) to a .keras file.
+"""Convert published weights (PyTorch, Caffe2, or an ImageNet ResNet50) to a .keras file.
 
-The number of classes identifies the data set, whose class names the file gets: 400, 600, 700 or 710 for Kinetics, 157
-for Charades, 174 for Something-Something V2; with boxes, 80 for AVA and 66 for MultiSports. Other numbers give no
-names.
+The number of classes identifies the data set, which gives the class names: 400, 600, 700 or 710 for Kinetics, 157 for
+Charades, 174 for Something-Something V2; with boxes, 80 for AVA and 66 for MultiSports. A network with another number
+of classes has no class names.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from .runtime import import_tensorflow, run
 if TYPE_CHECKING:
     from .models.slowfast import SlowFast
 
-ADVICE = {"preset": "name it with --preset", "activation": "say it with --activation softmax or sigmoid"}
+ADVICE = {"preset": "give --preset NAME", "activation": "give --activation softmax or sigmoid"}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -24,22 +24,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.convert",
         description="Converts published weights to a .keras file: checkpoints of PySlowFast (.pyth), of its Caffe2"
-        " model zoo (.pkl), of PyTorchVideo (.pyth) and of MMAction2 (.pth). Architecture and format are found from"
-        " the file, class names from the number of classes. An ImageNet ResNet50 of Keras Applications (.h5) is"
-        " inflated into the Slow pathway of --preset.",
+        " model zoo (.pkl), of PyTorchVideo (.pyth) and of MMAction2 (.pth). The file determines the architecture and"
+        " the format; the number of classes determines the class names. An ImageNet ResNet50 of Keras Applications"
+        " (.h5) is inflated into the Slow pathway of --preset.",
         epilog="example: python -m slowfast_tf.convert SLOWFAST_8x8_R50.pkl --output slowfast_8x8_r50.keras",
     )
     parser.add_argument("checkpoint", type=pathlib.Path, help="the published file")
     parser.add_argument("--output", type=pathlib.Path, required=True, help="the .keras file to write")
     parser.add_argument(
         "--preset",
-        help="the network, where the file does not tell it all: a preset, or a published name that describe lists; for"
-        " an .h5 file, the network to start",
+        help="the network, if the file does not determine it: a preset, or a published name that describe lists; for an"
+        " .h5 file, the network to initialize",
     )
     parser.add_argument(
         "--activation",
         choices=("softmax", "sigmoid"),
-        help="of the scores: one class a clip, or any number; by default as the file or its data set tells",
+        help="activation of the scores: softmax for one class per clip, sigmoid for several; by default that of the"
+        " file or its data set",
     )
     parser.add_argument(
         "--num-classes", type=int, help="replace the checkpoint's classifier by a new one with this number of classes"
@@ -63,7 +64,7 @@ def main(arguments: list[str] | None = None) -> None:
             f" {spec.frames}x{spec.stride}, {spec.num_classes} classes, {len(checkpoint.tensors)} tensors"
         )
         if checkpoint.assumed:
-            print(f"{checkpoint.assumed}; --preset names another")
+            print(f"{checkpoint.assumed}; choose another network with --preset")
         model = build_model(checkpoint, options.num_classes)
     with atomic(options.output) as temporary:
         model.save(temporary)
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse what cannot be converted, before TensorFlow is imported."""
+    """Refuse wrong options before TensorFlow is imported."""
     if not options.checkpoint.is_file():
         raise InputError(f"no such file: {options.checkpoint}; give the path of a checkpoint")
     if options.output.suffix != ".keras":

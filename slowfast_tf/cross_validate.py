@@ -18,18 +18,18 @@ ADVICE = {
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.cross_validate",
-        description="Divides the training videos into folds, and for each fold and seed trains a network on the others"
-        " and tests it on the fold. The same command resumes what was interrupted; complete runs are not repeated.",
+        description="Divides the training videos into folds. For each fold and seed, trains a network on the other"
+        " folds and tests it on the fold. The same command resumes interrupted runs; complete runs are not repeated.",
         epilog="example: python -m slowfast_tf.cross_validate --config gestures --set 'data.fold=[0, 6]' --seeds 3",
     )
     parser.add_argument(
         "--config",
         required=True,
-        help="a JSON file, or the name of a shipped configuration; data.fold says how many folds, and data.groups what"
-        " must stay together",
+        help="a JSON file, or the name of a shipped configuration; data.fold gives the number of folds, and data.groups"
+        " the videos that must be in the same fold",
     )
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of it")
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each fold (default: %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
+    parser.add_argument("--seeds", type=int, default=1, help="runs per fold (default: %(default)s)")
     parser.add_argument("--workdir", help="directory of all runs (runs/NAME_folds)")
     parser.add_argument(
         "--output", metavar="FILE.md", help="the result; .json and .html are beside it (WORKDIR/result.md)"
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise InputError(f"--output must end in .md; got {output}")
     given = sys.argv[1:] if arguments is None else arguments
     command = shlex.join(["python", "-m", "slowfast_tf.cross_validate", *given])
-    # Mistakes are answered before TensorFlow is imported, which takes seconds.
+    # Report errors before importing TensorFlow, which takes seconds.
     plan = cross_validation.plan(options.config, options.set, options.seeds, workdir)
     runtime.import_tensorflow()
     page = cross_validation.run_plan(plan, output, command)

@@ -17,8 +17,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.demo",
-        description="Opens a page on this machine to drop videos on: what happens in them and when, what speaks for"
-        " it in each pathway, and how long it took. Nothing leaves the machine. Ctrl-C ends it.",
+        description="Opens a web page on this machine to drop videos on. It shows the best classes, their scores over"
+        " time, a Grad-CAM heat map for each pathway, and the run time. No data leaves the machine. Ctrl-C stops it.",
         epilog="example: python -m slowfast_tf.demo --model runs/demo",
     )
     parser.add_argument("--model", default=DEFAULT, help=f"{FORMS} (%(default)s)")
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--detector", metavar="NAME", help=f"for a detection model: {detectors.FORMS} ({detectors.DEFAULT})"
     )
-    parser.add_argument("--person-score", type=float, metavar="SCORE", help="least score of a box (0.5)")
+    parser.add_argument("--person-score", type=float, metavar="SCORE", help="lowest score of a box that counts (0.5)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
     parser.add_argument("--port", type=int, default=7860, help="(%(default)s)")
     parser.add_argument("--limit", type=int, default=200, metavar="MB", help="largest upload (%(default)s)")
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what cannot be done, before TensorFlow takes seconds to import."""
+    """Refuse wrong options before importing TensorFlow, which takes seconds."""
     refuse((options.limit < 1, f"--limit must be at least 1; received {options.limit}"))
     check_people(options)
     if not importlib.util.find_spec("gradio"):

@@ -1,5 +1,5 @@
-"""Prints a network as the paper's Table 1 does, with its parameters and multiply-adds; without one, lists the published
-networks. Needs no TensorFlow.
+"""Prints a network in the format of the paper's Table 1, with its parameters and multiply-adds. Without a network,
+lists the published networks. Needs no TensorFlow.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--table", metavar="FILE", help="write the cost table of the paper's networks as Markdown")
     parser.add_argument("--networks", metavar="FILE", help="write the table of published networks as Markdown")
     parser.add_argument(
-        "--configurations", metavar="FILE", help="write the published configurations beside ours as Markdown"
+        "--configurations", metavar="FILE", help="write a comparison of the published configurations with ours"
     )
     parser.add_argument("--keys", metavar="FILE", help="write the keys of a configuration as Markdown")
     args = parser.parse_args(argv)
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     spec = read_spec(args.source)
     try:
         if args.figure:
-            # Here, since Matplotlib takes half a second.
+            # Imported here, because importing Matplotlib takes half a second.
             from .inference.plots import save_figure
             from .models.figure import network_figure
 

@@ -1,15 +1,15 @@
-"""What the library raises. A message is one line: what is wrong, what was received, what to do."""
+"""The exceptions of the library. A message is one line: what is wrong, what was received, what to do."""
 
 
 class InputError(ValueError):
-    """Something that the caller gave cannot be used: a value, a file, a data set.
+    """An input of the caller cannot be used: a value, a file or a data set.
 
-    A message names arguments and configuration keys, never an option of a command. A command adds that advice itself:
-    `runtime.run` takes a text for each `argument`.
+    A message names arguments and configuration keys, never an option of a command. A command adds advice about its
+    options: `runtime.run` takes a text for each `argument`.
 
     Args:
-        message: one line.
-        argument: name of the argument that was wrong, such as "output"; empty where the message says all.
+        message: the message, one line.
+        argument: name of the wrong argument, such as "output"; empty if the message is complete.
 
     Example:
         >>> raise InputError("scores.npz exists", argument="output")
@@ -21,12 +21,12 @@ class InputError(ValueError):
 
 
 class RunError(RuntimeError):
-    """Work that could not be finished, through no mistake in what the caller gave: a failed download, an interrupt."""
+    """Work could not be finished although the inputs are correct, such as after a failed download or an interrupt."""
 
 
 class VideoError(RuntimeError):
-    """A video that cannot be read; the message is one line with the path and the cause."""
+    """A video cannot be read; the message is one line with the path and the cause."""
 
 
 class OutsideError(VideoError):
-    """A list takes from a video what lies past its end."""
+    """A list refers to a time past the end of a video."""

@@ -14,7 +14,7 @@ from .files.atomic import is_writable
 ADVICE = {
     "paths": "give files that --scores wrote",
     "labels": "--scores saves them",
-    "shard": "take a smaller M in --part N/M",
+    "shard": "give a smaller M in --part N/M",
     "detections": "leave out --detections",
     "overrides": "--set takes KEY=VALUE, such as --set test.clips=1",
 }
@@ -60,18 +60,18 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         prog="python -m slowfast_tf.evaluate",
         description="Test a trained model on the validation videos, with several views of each. If a file is written,"
         " the same command resumes a test that was stopped. Several machines can share a test: each scores a shard of"
-        " the videos, and --fuse computes the metrics of all.",
+        " the videos, and --fuse computes the metrics of all shards.",
         epilog="example: python -m slowfast_tf.evaluate --config configs/demo.json --checkpoint runs/demo/model.keras"
         " --report report.html",
     )
-    parser.add_argument("--config", help="JSON configuration with the data; the model says how it is tested")
+    parser.add_argument("--config", help="JSON configuration with the data; the model has the test protocol")
     parser.add_argument("--checkpoint", help=FORMS)
-    parser.add_argument("--exported", metavar="FILE", help="test the .tflite, .onnx or SavedModel made of --checkpoint")
+    parser.add_argument("--exported", metavar="FILE", help="test the .tflite, .onnx or SavedModel of --checkpoint")
     parser.add_argument("--output", metavar="FILE", help="JSON file for the metrics")
     parser.add_argument("--report", metavar="FILE", help="HTML file for metrics, plots, classes and confused pairs")
     parser.add_argument("--scores", metavar="FILE", help=".npz file for ids, labels and scores of the videos")
     parser.add_argument(
-        "--detections", metavar="FILE", help="csv file of AVA's form for boxes and scores of a detection model"
+        "--detections", metavar="FILE", help="csv file in AVA's format for boxes and scores of a detection model"
     )
     parser.add_argument("--part", metavar="N/M", help="test only shard N, from 0, of M; needs --scores")
     parser.add_argument(
@@ -83,7 +83,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _check(options: argparse.Namespace) -> tuple[int, int]:
-    """Return the shard to test, if the options go together; raise an InputError if not."""
+    """Return the shard to test; raise an InputError if the options contradict each other."""
     if options.fuse:
         if options.config or options.checkpoint or options.exported or options.part or options.set:
             raise InputError("--fuse reads scores; leave out --config, --checkpoint, --exported, --part and --set")
@@ -101,7 +101,7 @@ def _check(options: argparse.Namespace) -> tuple[int, int]:
 
 
 def _check_files(files: dict[str, str | None], overwrite: bool) -> None:
-    """Raise an InputError for a file that exists or cannot be written, before hours of work."""
+    """Raise an InputError for a file that exists or cannot be written, before a test that may take hours."""
     partial = partial_file(*files.values())
     resumes = partial is not None and partial.exists()
     for option, file in files.items():

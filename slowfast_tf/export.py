@@ -1,4 +1,4 @@
-"""Writes a trained network in the form that a server or a device runs: `python -m slowfast_tf.export`."""
+"""Export a trained network for a server or a device: `python -m slowfast_tf.export`."""
 
 import argparse
 import pathlib
@@ -11,7 +11,7 @@ from .inference.chosen_views import SLIDING, with_views
 from .interrupts import handle_signals
 from .models.spec import SlowFastSpec
 
-# Which options a format has, and their values.
+# The allowed values of each option, by format.
 ONLY = {
     "precision": {"saved_model": ("float32", "bfloat16"), "tflite": ("float32",), "onnx": ("float32",)},
     "quantize": {"saved_model": ("none",), "tflite": ("none", "float16", "dynamic", "int8"), "onnx": ("none", "int8")},
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     _check(options)
 
     runtime.import_tensorflow()
-    # As Ctrl-C: remove a partly written file.
+    # Handle a termination like Ctrl-C, so that a partly written file is removed.
     with handle_signals(signal.default_int_handler, signal.SIGTERM):
         _export(options)
     print(f"wrote {options.output}")
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.export",
         description="Writes a trained network for TF Serving (saved_model), LiteRT (tflite) or ONNX Runtime, OpenVINO"
-        " and TensorRT (onnx). BatchNorm is folded into the convolutions, and the result compared.",
+        " and TensorRT (onnx). BatchNorm is folded into the convolutions, and the result is compared with the network.",
         epilog="example: python -m slowfast_tf.export --checkpoint runs/demo --format tflite --quantize int8"
         " --calibration data/demo/train/*/00*.mp4 --output demo.tflite",
     )
@@ -51,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--calibration", nargs="+", default=[], metavar="FILE", help="for int8: videos or .tfrecord files, 50 or more"
     )
-    parser.add_argument("--int8-io", action="store_true", help="tflite int8: inputs and outputs too")
+    parser.add_argument("--int8-io", action="store_true", help="tflite int8: inputs and outputs in int8 as well")
     parser.add_argument(
-        "--report", type=pathlib.Path, metavar="FILE", help="tflite int8: also write what each layer loses, as CSV"
+        "--report", type=pathlib.Path, metavar="FILE", help="tflite int8: also write the error of each layer as CSV"
     )
     parser.add_argument(
         "--views",
@@ -86,7 +86,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse what does not fit together, before TensorFlow is imported."""
+    """Refuse options that contradict each other before TensorFlow is imported."""
     form = options.format
     for name, formats in ONLY.items():
         value = getattr(options, name)
@@ -99,11 +99,11 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError("--views takes middle or KxC here, such as 10x3; received 'sliding'")
     with_views(SlowFastSpec(), options.views)
     if options.quantize == "int8" and not options.calibration:
-        raise InputError("--quantize int8 needs --calibration: some videos like those that the network will see")
+        raise InputError("--quantize int8 needs --calibration: videos like those that the network will see")
     for name in ("calibration", "int8_io", "report"):
         option = "--" + name.replace("_", "-")
         if getattr(options, name) and options.quantize != "int8":
-            raise InputError(f"{option} goes with --quantize int8; received {options.quantize}")
+            raise InputError(f"{option} needs --quantize int8; received {options.quantize}")
         if getattr(options, name) and name != "calibration" and form != "tflite":
             raise InputError(f"{option} is for --format tflite; received --format {form}")
     if form in SUFFIX and options.output.suffix != SUFFIX[form]:

@@ -1,4 +1,4 @@
-"""List the people of your own videos, to fill in what they do: `python -m slowfast_tf.find_people VIDEO...`."""
+"""List the people in your own videos, to fill in their actions: `python -m slowfast_tf.find_people VIDEO...`."""
 
 import argparse
 import sys
@@ -19,14 +19,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: of the command line; None for those of this process.
+        arguments: arguments of the command line; None for those of this process.
 
     Returns:
-        1 if a video could not be read, or else 0.
+        1 if a video could not be read, otherwise 0.
     """
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.find_people",
-        description="Finds and follows the people of videos, and writes a csv file with a row for each person and"
+        description="Finds and tracks the people in videos, and writes a csv file with a row for each person and"
         " second. Fill in the column action, and train on the directory (docs/detection.md). The same command resumes"
         " work that was stopped.",
         epilog="example: python -m slowfast_tf.find_people films/*.mp4 --val films/park.mp4 --output data/people",
@@ -34,9 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("videos", nargs="+", metavar="VIDEO", help="a video file, of any format that FFmpeg reads")
     add("--output", required=True, metavar="DIR", help="where to write annotations/train.csv, and link the videos")
-    add("--val", nargs="+", default=[], metavar="VIDEO", help="the videos to validate with: annotations/val.csv")
+    add("--val", nargs="+", default=[], metavar="VIDEO", help="videos for validation, listed in annotations/val.csv")
     add("--detector", default=detectors.DEFAULT, metavar="NAME", help=f"{detectors.FORMS} (%(default)s)")
-    add("--person-score", type=float, metavar="SCORE", help="least score of a person (0.5)")
+    add("--person-score", type=float, metavar="SCORE", help="lowest score of a box that counts as a person (0.5)")
     add("--overwrite", action="store_true", help="replace existing files, including filled-in labels")
     options = parser.parse_args(arguments)
     check_videos([*options.videos, *options.val])

@@ -1,4 +1,4 @@
-"""Signals such as Ctrl-C, handled for the length of a block."""
+"""Handle signals such as Ctrl-C inside a `with` block."""
 
 import contextlib
 import signal
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 def handle_signals(handler: Callable, *signals: int) -> Iterator[None]:
     """Call `handler(number, frame)` on these signals inside the block; restore the previous handlers at its end.
 
-    Outside the main thread, which alone receives signals, this does nothing.
+    Outside the main thread this does nothing, because only the main thread receives signals.
 
     Args:
-        handler: what is called; it may raise.
-        *signals: numbers such as `signal.SIGINT`.
+        handler: function to call on a signal; it may raise an exception.
+        *signals: signal numbers, such as `signal.SIGINT`.
 
     Example:
         >>> stop = threading.Event()

@@ -1,4 +1,4 @@
-"""What the machine has."""
+"""Properties of the machine: the number of CPU cores, and the name of the CPU."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ def core_count() -> int:
 
 
 def cpu_name() -> str:
-    """Return the model name of the CPU, and those of its vector instructions that affect the benchmarks."""
+    """Return the model name of the CPU, with the vector instructions that affect the benchmarks."""
     try:
         text = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:

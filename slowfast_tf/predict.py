@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int | None:
     try:
         return min(print_results(results, options.top_k, options.json), 1)
     except KeyboardInterrupt:
-        if not options.camera:  # which Ctrl-C ends
+        if not options.camera:  # Ctrl-C is the normal end of a camera
             raise
 
 
@@ -51,26 +51,26 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.predict",
         description="Prints the best classes of each video. A detection model (AVA) writes each video with the people,"
-        " their actions and scores drawn in, and the same as JSON.",
+        " their actions and scores drawn in, and writes them as JSON and csv.",
         epilog="examples: predict holiday.mp4 --top-k 3; predict street.mp4 --model runs/ava --output out",
     )
     add = parser.add_argument
     add("videos", nargs="*", metavar="VIDEO", help="a video file, of any format that FFmpeg reads")
     add("--model", default=DEFAULT, help=f"{FORMS} (%(default)s)")
-    add("--labels", help="a text file of class names, one a line, in place of the model's own")
-    add("--top-k", type=int, default=5, help="how many classes to print (5)")
-    add("--json", action="store_true", help="print one JSON object a video")
+    add("--labels", help="a text file of class names, one per line, in place of the model's own")
+    add("--top-k", type=int, default=5, help="number of classes to print (5)")
+    add("--json", action="store_true", help="print one JSON object per video")
     add("--overwrite", action="store_true", help="replace files that exist")
     add("--views", metavar="VIEWS", help="KxC (clips, crops), middle (1x1) or sliding; by default the model's own")
     add("--camera", metavar="SOURCE", help="in place of VIDEO: the number of a camera, or a stream's address")
     add = parser.add_argument_group("over time", "files of one video; they do not change the scores").add_argument
     add("--video", metavar="FILE.mp4", help="write the video with the best classes on its frames, or a camera's people")
     add("--timeline", metavar="FILE.png", help="write a plot of the scores over time")
-    add("--explain", metavar="FILE.mp4", help="write the video with what speaks for the best class, in each pathway")
+    add("--explain", metavar="FILE.mp4", help="write the video with Grad-CAM heat maps of the best class")
     add = parser.add_argument_group("detection models").add_argument
-    add("--boxes", metavar="FILE", help="the people of a video, as csv or JSON (docs/people.md)")
+    add("--boxes", metavar="FILE", help="boxes of the people in a video, as csv or JSON (docs/people.md)")
     add("--detector", metavar="NAME", help=f"in place of --boxes: {detectors.FORMS} ({detectors.DEFAULT})")
-    add("--person-score", type=float, metavar="SCORE", help="least score of a box (0.5; of --boxes, the model's own)")
+    add("--person-score", type=float, metavar="SCORE", help="lowest score of a box (0.5; for --boxes, the model's own)")
     add("--output", metavar="DIR", default="detections", help="where to write (%(default)s)")
     return parser.parse_args(arguments)
 

@@ -10,7 +10,7 @@ from .errors import InputError
 ADVICE = {
     "output": "give another directory as --output, or remove this one",
     "overrides": "--set takes KEY=VALUE, such as --set prepare.short_side=256",
-    "strict": "mend them or drop --strict",
+    "strict": "fix them, or leave out --strict",
 }
 
 
@@ -18,13 +18,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command.
 
     Args:
-        arguments: of the command line; None for those of this process.
+        arguments: arguments of the command line; None for those of this process.
     """
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.prepare",
-        description="Writes the videos of a data set as TensorFlow records, scaled down, for fast reading. The same"
+        description="Writes the videos of a data set as downscaled TensorFlow records, for fast reading. The same"
         " command resumes work that was stopped. It uses all cores of this machine; with --runner and its options,"
-        " Apache Beam does the work elsewhere.",
+        " Apache Beam runs the work elsewhere.",
         epilog="example: python -m slowfast_tf.prepare --config configs/charades.json --output data/charades_256"
         " --set prepare.short_side=256",
     )
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if beam_options and not any(option.split("=")[0] == "--runner" for option in beam_options):
         parser.error(f"unrecognized arguments: {' '.join(beam_options)} (Apache Beam's options need --runner)")
     if not options.output.strip("/"):
-        parser.error(f"--output {options.output!r} is no directory of its own")
+        parser.error(f"--output {options.output!r} cannot be used; give a directory for the records alone")
     settings = config.load(options.config, options.set)
     if settings.data.dataset == "records":
-        raise InputError('data.dataset is "records", which are prepared already; name the data set to prepare')
+        raise InputError('data.dataset is "records", which are already prepared; name the data set to prepare')
     check_installed(settings.prepare)
     runtime.import_tensorflow()
     plugins.load_plugins(settings.plugins)
@@ -47,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def print_report(report: Report) -> None:
-    """Print what was prepared."""
+    """Print the number of prepared videos, and what was skipped."""
     if report.restored == 0:
-        print(f"{report.output} is prepared already; nothing to do")
+        print(f"{report.output} is already prepared; nothing to do")
         return
     if report.restored:
-        print(f"{report.output} was prepared already but for {report.restored} of its files; these are written again")
+        print(f"{report.output} was already prepared; {report.restored} missing or changed files were written again")
     for name, split in report.index.splits.items():
         print(
             f"{name}: {split.videos} videos, {split.frames} frames, {split.bytes / 1e6:.1f} MB"
@@ -61,7 +61,7 @@ def print_report(report: Report) -> None:
     if report.omissions:
         first = report.omissions[0]
         print(
-            f"{len(report.omissions)} things were skipped or mended ({report.output}/skipped.csv), such as: {first[-1]}"
+            f"{len(report.omissions)} entries were skipped or fixed ({report.output}/skipped.csv), such as: {first[-1]}"
         )
 
 

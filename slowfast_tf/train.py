@@ -8,7 +8,7 @@ from .training.workdir import check_workdir
 
 ADVICE = {
     "overrides": "--set takes KEY=VALUE, such as --set train.epochs=3",
-    "strict": "mend them or drop --strict",
+    "strict": "fix them, or leave out --strict",
     "workdir": "choose another --workdir or remove it",
 }
 
@@ -20,13 +20,13 @@ def main(arguments: list[str] | None = None) -> None:
         epilog="example: python -m slowfast_tf.train --config configs/demo.json --set train.epochs=30",
     )
     parser.add_argument("--config", required=True, help="JSON configuration")
-    parser.add_argument("--workdir", help="where everything is written (runs/NAME)")
+    parser.add_argument("--workdir", help="work directory of the run, for all files (runs/NAME)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
-    parser.add_argument("--strict", action="store_true", help="stop if anything in the data set's lists is wrong")
+    parser.add_argument("--strict", action="store_true", help="stop if an entry in the data set's lists is wrong")
     options = parser.parse_args(arguments)
     settings = config.load(options.config, options.set)
     workdir = pathlib.Path(options.workdir or f"runs/{settings.name}")
-    check_workdir(workdir, settings)  # a mistake is answered before TensorFlow is imported, which takes seconds
+    check_workdir(workdir, settings)  # report errors before importing TensorFlow, which takes seconds
     runtime.import_tensorflow()
     from .training.run import train
 

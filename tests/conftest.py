@@ -14,15 +14,15 @@ from helpers.pictures import CLASSES, SIZES, picture
 
 # Tests import TensorFlow before slowfast_tf, which sets this; training takes several times as long without oneDNN.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# Of several test processes each computes with one thread, which takes a tenth less time than if their threads compete.
+# With several test processes, each computes with one thread. This takes 10% less time than competing threads.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 def pytest_configure():
-    """Collect no garbage while tests are collected: imports make objects that stay.
+    """Collect no garbage while pytest collects tests: the objects that imports create are not freed.
 
-    A script's background jobs ignore Ctrl-C, and so would the processes that tests stop with it.
+    The background jobs of a shell script ignore Ctrl-C. The processes that tests stop with it must not inherit this.
     """
     gc.disable()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -30,13 +30,13 @@ def pytest_configure():
 
 
 def pytest_collection_finish():
-    """Collect garbage rarely, as commands do (`runtime.quick_start`): building and tracing take a tenth less time."""
+    """Collect garbage rarely, as commands do (`runtime.quick_start`): building and tracing take 10% less time."""
     gc.set_threshold(50_000, 20, 20)
     gc.enable()
 
 
 def pytest_collection_modifyitems(items):
-    """Put files with slow tests first, or the other processes would wait for the last one."""
+    """Put files with slow tests first: otherwise, at the end, the other processes would wait for one of them."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
@@ -85,7 +85,7 @@ def model():
 
     Its test has one view, the middle clip and crop.
 
-    As it is initialised every residual block is an identity, and the scores of all videos are nearly the same.
+    With the usual initialization, every residual block is an identity, and all videos have nearly the same scores.
     """
     import keras
     import tensorflow as tf
@@ -97,7 +97,7 @@ def model():
     model = SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, num_classes=4, labels=CLASSES, views=MIDDLE)
     random = np.random.default_rng(0)
     model.set_weights([random.uniform(0.5, 1.5, w.shape) if w.ndim < 2 else w for w in model.get_weights()])
-    # Logits of mean 0 and deviation 1, or softmax would give one class everything.
+    # Logits of mean 0 and deviation 1: with larger ones, softmax would give one class nearly the whole probability.
     clips = [[picture(n, time + 2 * t)[:32, n : n + 32] for t in range(16)] for n in range(12) for time in (0, 5)]
     clips = ((np.array(clips) / 255 - 0.45) / 0.225).astype(np.float32)
     kernel, bias = model.get_layer("head").get_weights()
@@ -109,7 +109,7 @@ def model():
 
 @pytest.fixture(scope="session")
 def infer(model):
-    """`model` on normalised clips `[B, 16, 32, 32, 3]`: scores `[B, 4]`."""
+    """`model` on normalized clips `[B, 16, 32, 32, 3]`: scores `[B, 4]`."""
     import tensorflow as tf
 
     @tf.function(reduce_retracing=True)

@@ -34,7 +34,7 @@ def alone(tmp_path):
 
 
 def test_the_expected_scores_differ():
-    """Or a test below could not tell the frame rates and the views apart."""
+    """Otherwise the tests below would not notice a wrong frame rate or wrong views."""
     assert np.abs(EXPECTED["predict"] - EXPECTED["evaluate"]).max() > 0.01
 
 
@@ -65,7 +65,7 @@ def test_evaluation_takes_from_the_configuration_what_the_model_does_not_state(a
     arguments = ["--config", str(HERE / "run" / "config.json"), "--checkpoint", alone]
     arguments += ["--set", f"data.root={tmp_path / 'data'}", "--scores", str(tmp_path / "scores.npz")]
     evaluate.main(arguments)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "configuration counts" in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "taken from the configuration" in line]
     assert "frame_rate 25.0" in line and "views 3x2, fused by max" in line
     np.testing.assert_allclose(load_scores(tmp_path / "scores.npz").scores[0], EXPECTED["evaluate"], atol=1e-4)
 
@@ -87,7 +87,7 @@ def test_a_saved_model():
 
 
 def test_saved_alone_it_still_states_nothing(alone, tmp_path):
-    """What the file did not say is not made up, so that the configuration still counts."""
+    """Saving adds no values for the missing fields, so that the configuration still counts."""
     slowfast_tf.load(alone).save(tmp_path / "again.keras")
     again = slowfast_tf.load(tmp_path / "again.keras")
     assert again.unstated == slowfast_tf.load(alone).unstated != ()

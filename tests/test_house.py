@@ -78,7 +78,7 @@ def arrows(edges):
 
 
 def nothing(found):
-    """Fail with all that is in `found`."""
+    """Fail if `found` has items, and list them."""
     found = list(map(str, found.items() if isinstance(found, dict) else found))
     assert not found, "\n".join(["", *found])
 
@@ -128,7 +128,7 @@ def test_arrows_go_down():
 
 
 def test_the_package_itself_is_for_others():
-    """`from . import load` hides what is used. Commands, which use the public names, may."""
+    """`from . import load` hides which module is used. Only commands, which use the public names, may do this."""
     nothing(arrows(e for e in EDGES if not e[1] and not is_command(e[0])))
 
 

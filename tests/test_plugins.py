@@ -70,7 +70,7 @@ def test_a_plugin_that_cannot_be_loaded(name, text, said, module, values, tmp_pa
     error = capfd.readouterr().err.splitlines()[-1]
     assert end.value.code == 2 and not (tmp_path / "run").exists()
     assert error.startswith(f"error: plugins: {name} cannot be loaded with TensorFlow {tf.__version__}")
-    assert said in error and "take it out of plugins" in error
+    assert said in error and "remove it from plugins" in error
 
 
 @pytest.mark.parametrize("name", sorted(plugins.RUNS_ON))

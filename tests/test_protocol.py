@@ -28,7 +28,7 @@ RATE = 24.0
 
 
 def scene(time, height, width):
-    """A picture at a time in seconds: bars of brightness and color that move."""
+    """The picture at a time in seconds: moving bars of different brightness and color."""
     y, x = np.mgrid[:height, :width] / min(height, width)
     waves = [np.sin(7 * x + 9 * time), np.cos(5 * y - 6 * time), np.sin(3 * (x + y) + 4 * time + time**2)]
     return (127.5 + 127.5 * np.stack(waves, -1)).round().astype(np.uint8)
@@ -98,7 +98,7 @@ def files(unusual, videos, tmp_path_factory):
 def middle(unusual, videos):
     """The reference: the middle view of each video, cut and cropped by hand with NumPy.
 
-    The large one is halved in YUV by FFmpeg, which rounds otherwise than RGB: its reference is the package's own.
+    FFmpeg halves the large video in YUV, which rounds differently from RGB. So the package computes its reference.
     """
     found = {path: by_hand(unusual, path) for path in videos}
     large = Predictor(unusual).score_clips(read_clip(videos[-1], unusual.spec)[None])[0].numpy()
@@ -132,7 +132,7 @@ def by_hand(model, path):
 
 
 def test_the_scores_tell_the_videos_apart(middle):
-    """Or the tests below could not fail."""
+    """Otherwise the tests below could not fail."""
     scores = np.stack(list(middle.values()))
     assert scores.std(0).min() > 0.01 and 0.05 < scores.mean() < 0.95
 
@@ -231,7 +231,7 @@ def test_the_saved_model(files, videos, middle):
 
 
 def test_the_client_of_serving(files, videos, middle):
-    """Its lines, which have three digits, of every video by gRPC."""
+    """The lines, with scores of three digits, that it prints for every video by gRPC."""
     pytest.importorskip("tensorflow_serving.apis.predict_pb2")
     from helpers.serving import serving
 
@@ -275,7 +275,7 @@ def test_the_models_own_views(unusual, files, videos, capsys):
 
 @pytest.fixture(scope="module")
 def doubled(tmp_path_factory):
-    """A video of 24 frames a second, and the same at 48 with every frame twice."""
+    """A video of 24 frames a second, and the same video at 48 with every frame twice."""
     root = tmp_path_factory.mktemp("doubled")
     times = np.arange(72) / RATE
     images = [scene(time, 48, 64) for time in times]

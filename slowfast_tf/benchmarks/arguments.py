@@ -10,13 +10,13 @@ from .page import DEFAULTS
 
 PROGRAM = "python -m slowfast_tf.benchmark"
 OUTPUT = (
-    "also write the Markdown to this file, in place of its section of this task; a JSON file and a {} are written"
+    "also write the Markdown to this file, where it replaces the section of this task; a JSON file and a {} are written"
     " beside it"
 )
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """Return the parser of the command; `task` names the benchmark.
+    """Return the parser of the command. The parsed attribute `task` is the name of the benchmark.
 
     Args:
         description: what the command does.
@@ -29,9 +29,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="task", required=True)
     for task, about in (
         ("training", "time a training step"),
-        ("inference", "time exported files in their runtimes, beside PyTorch"),
+        ("inference", "time exported files in their runtimes, and PyTorch for comparison"),
         ("input", "time reading and preparing videos"),
-        ("ava", "time AVA's evaluation, beside a plain loop"),
+        ("ava", "time AVA's evaluation, and a plain Python loop for comparison"),
     ):
         command = commands.add_parser(
             task, help=about, description=about, epilog=f"example: {PROGRAM} {task} --rounds 9"
@@ -54,7 +54,7 @@ def parser(description: str) -> argparse.ArgumentParser:
             "--limit",
             type=float,
             default=defaults.limit,
-            help="leave out engines that take more seconds per step (default: %(default)s)",
+            help="skip engines that take more seconds per step (default: %(default)s)",
         )
         command.set_defaults(batch=defaults.batch, workdir=None)
         if task == "training":
@@ -79,13 +79,13 @@ def _add_scaling(commands: "argparse._SubParsersAction") -> None:
 
 
 def _add_learning(commands: "argparse._SubParsersAction") -> None:
-    about = "train our network and a PyTorch one on the same clips, and compare their losses and accuracies"
+    about = "train the Keras network and a PyTorch network on the same clips, and compare their losses and accuracies"
     example = f"example: {PROGRAM} learning --config gestures --seeds 5 --output docs/benchmarks.md"
     command = commands.add_parser("learning", help=about, description=about, epilog=example)
     _add_configuration(command)
-    command.add_argument("--steps", type=int, default=50, help="steps to compare the loss of (default: %(default)s)")
+    command.add_argument("--steps", type=int, default=50, help="steps whose loss is compared (default: %(default)s)")
     command.add_argument(
-        "--seeds", type=int, default=5, help="whole trainings of each network; 0: none (default: %(default)s)"
+        "--seeds", type=int, default=5, help="full training runs of each network; 0: none (default: %(default)s)"
     )
     command.add_argument(
         "--workdir", default="runs/learning", metavar="DIR", help="keep results here, and do not repeat existing ones"
@@ -98,25 +98,25 @@ def _add_exports(commands: "argparse._SubParsersAction") -> None:
     example = f"example: {PROGRAM} exports --config gestures --output docs/benchmarks.md"
     command = commands.add_parser("exports", help=about, description=about, epilog=example)
     _add_configuration(command)
-    command.add_argument("--seeds", type=int, default=3, help="networks of each fold (default: %(default)s)")
+    command.add_argument("--seeds", type=int, default=3, help="networks per fold (default: %(default)s)")
     command.add_argument(
         "--workdir",
         default="runs/gestures_folds",
         metavar="DIR",
-        help="of the cross-validation, whose complete runs are not repeated (default: %(default)s)",
+        help="directory of the cross-validation; complete runs are not repeated (default: %(default)s)",
     )
     command.add_argument(
-        "--output", metavar="FILE", help="also write the Markdown to this file, in place of its section"
+        "--output", metavar="FILE", help="also write the Markdown to this file, where it replaces the section"
     )
 
 
 def _add_configuration(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", default="gestures", help="a JSON file, or the name of a shipped configuration")
-    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change that configuration")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
 
 
 def shown(arguments: Sequence[str]) -> str:
-    """Return the command that the page shows: without paths of this machine.
+    """Return the command that the page shows, without paths of this machine.
 
     Example:
         >>> shown(["learning", "--set", "data.root=/mnt/clips", "--steps", "20", "--output", "/home/me/page.md"])

@@ -1,4 +1,4 @@
-"""Time AVA's evaluation beside a plain Python loop, on synthetic boxes."""
+"""Time AVA's evaluation and, for comparison, a plain Python loop on synthetic boxes."""
 
 import collections
 import dataclasses
@@ -47,14 +47,14 @@ class Comparison:
 def make_boxes(frames: int, people: int = 2, classes: int = 20, seed: int = 0) -> tuple[ava_csv.Boxes, ava_csv.Boxes]:
     """Return synthetic annotations and detections.
 
-    Each person has two actions on average. A detection has scores for all classes and moved corners. Some people are
-    detected twice, others not at all.
+    Each person has two actions on average. A detection has scores for all classes, and its corners are shifted at
+    random. Some people are detected twice, others not at all.
 
     Args:
         frames: number of key frames.
         people: number of people per frame.
         classes: number of classes.
-        seed: of the random generator.
+        seed: seed of the random generator.
     """
     random = np.random.default_rng(seed)
     persons = frames * people
@@ -121,7 +121,7 @@ def loop(truth: Iterable[Row], detections: Iterable[Row], names: Mapping[int, st
             metrics[name] = None
             continue
         rights, precisions = 0, []
-        outcomes[action].reverse()  # of equal scores the later come first
+        outcomes[action].reverse()  # if scores are equal, the later detection comes first
         for rank, (_, right) in enumerate(sorted(outcomes[action], key=lambda row: -row[0]), 1):
             rights += right
             if right:

@@ -1,4 +1,4 @@
-"""Decode a clip with other libraries, or with a plain loop: peers of `slowfast_tf.video.decode.read_frames`.
+"""Decode a clip with other libraries or with a plain loop, to compare with `slowfast_tf.video.decode.read_frames`.
 
 Each function takes the path of a video and increasing frame indices, and returns uint8 `[N, H, W, 3]`, RGB.
 """

@@ -1,7 +1,7 @@
-"""Build the steps that the benchmark times: training, and exported files in their own runtimes, beside PyTorch.
+"""Build the steps that the benchmark times: training, exported files in their runtimes, and PyTorch for comparison.
 
 Each engine is a function from a `Job` to a step. It runs in a separate process and imports only its own runtime, so
-that peak memory is the runtime's. Weights are random.
+that the peak memory is that of the runtime. Weights are random.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ Step = Callable[[], typing.Any]  # runs one step; an inference step returns its 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The work of one process: plain values, which are sent as JSON.
+    """The work of one process: values that can be sent as JSON.
 
     Attributes:
         task: "training" or "inference".
@@ -159,7 +159,7 @@ def torch_compiled(job: Job) -> Step:
     network = torch.compile(network)
 
     def step() -> np.ndarray:
-        with torch.no_grad():  # freezing does nothing in inference mode
+        with torch.no_grad():  # freezing has no effect in inference mode
             return network(*clips).float().numpy()
 
     step()  # compiles for minutes, which must not count as a step
@@ -171,11 +171,11 @@ class Engine:
     """A way to run a network.
 
     Attributes:
-        title: its name in the table.
-        package: name of the package that must be installed, as it is imported.
+        title: name of the engine in the table.
+        package: import name of the package that must be installed.
         build: builds the step of a job.
         precisions: the precisions that it supports.
-        form: format of the exported file that it runs: "saved_model", "tflite" or "onnx"; empty if none.
+        form: format of the exported file that the engine runs: "saved_model", "tflite" or "onnx"; empty if none.
         peer: whether it is independent of TensorFlow.
     """
 
@@ -208,7 +208,7 @@ ENGINES: dict[str, dict[str, Engine]] = {
 
 
 def unavailable(job: Job) -> str | None:
-    """Return why an engine cannot run here, in one line with what to do; None if it can."""
+    """Return one line that says why an engine cannot run here and what to do; None if it can run."""
     package = ENGINES[job.task][job.engine].package
     if importlib.util.find_spec(package) is None:
         return f"{package} is not installed: pip install 'slowfast_tf[bench]'"
@@ -216,7 +216,7 @@ def unavailable(job: Job) -> str | None:
 
 
 def file_of(job: Job, directory: str | os.PathLike) -> str:
-    """Return the path of the exported file in `directory` that a job runs; "" for engines without one."""
+    """Return the path in `directory` of the exported file that a job runs; "" for engines without a file."""
     form = ENGINES[job.task][job.engine].form
     precision = "float32" if job.engine == "openvino" else job.precision  # OpenVINO converts the float32 file
     return form and str(pathlib.Path(directory) / f"{job.preset}_{job.size}_{precision}.{form}")
@@ -225,10 +225,10 @@ def file_of(job: Job, directory: str | os.PathLike) -> str:
 def export(jobs: Sequence[Job]) -> Iterator[str | None]:
     """Write the files of jobs that differ only in engine and precision.
 
-    int8 is calibrated on noise, so its scores are meaningless; only its time counts.
+    int8 is calibrated on noise, so its scores are meaningless; only its time is used.
 
     Yields:
-        After each file None, or why it could not be written.
+        For each file None, or the reason why it could not be written.
     """
     _tensorflow(jobs[0])
     import keras
@@ -236,15 +236,15 @@ def export(jobs: Sequence[Job]) -> Iterator[str | None]:
     from ..exporting.folded import Network
     from ..models.slowfast import SlowFast
 
-    keras.utils.set_random_seed(0)  # files of earlier and later runs in one directory hold the same network
+    keras.utils.set_random_seed(0)  # a later run that reuses files of this one must have the same network
     model, random = SlowFast(jobs[0].spec), np.random.default_rng(0)
-    for variable in model.variables:  # folding a new BatchNorm leaves zeros, which runtimes optimize away
+    for variable in model.variables:  # a new BatchNorm with gamma 0 folds to zero weights, which runtimes optimize away
         if "/norm/" in variable.path:
             variable.assign(random.uniform(0.5, 1.0, variable.shape))
     frozen = functools.cache(lambda: Network(model, lowering="conv2d", batch=1, size=jobs[0].size))
     for job in jobs:
         try:
-            with without_remarks():  # the converters' logs would bury the reason of a failure
+            with without_remarks():  # the converters' logs would hide the reason of a failure
                 _export_file(job, model, frozen)
         except Exception as error:  # the other files may still be written
             yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
@@ -270,7 +270,7 @@ def _export_file(job: Job, model: typing.Any, frozen: Callable[[], typing.Any]) 
 
 
 def _onnx_float16(model: typing.Any, path: str) -> None:
-    """Write an ONNX file in float16 with ONNX Runtime's converter; the library has none because it gains little."""
+    """Write an ONNX file in float16 with ONNX Runtime's converter; slowfast_tf does not export it: it gains little."""
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 

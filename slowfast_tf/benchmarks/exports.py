@@ -1,4 +1,4 @@
-"""Test exported files on the clips of a cross-validation, to show what bfloat16 and int8 lose."""
+"""Test exported files on the clips of a cross-validation, to measure the accuracy that bfloat16 and int8 lose."""
 
 import dataclasses
 import pathlib
@@ -24,7 +24,7 @@ from ..runtime import without_remarks
 from ..training import cross_validation, repeats
 from ..training.repeats import Estimate, Run
 
-CALIBRATION = 50  # training clips that int8 takes its scales from
+CALIBRATION = 50  # number of training clips for the calibration of int8
 
 # The file name of each format, and the function that writes it.
 FORMATS: dict[str, tuple[str, Callable[[SlowFast, pathlib.Path, Sequence[Clip]], None]]] = {
@@ -36,13 +36,13 @@ FORMATS: dict[str, tuple[str, Callable[[SlowFast, pathlib.Path, Sequence[Clip]],
 
 @dataclasses.dataclass(frozen=True)
 class ExportResult:
-    """The accuracy of an exported form beside that of the networks themselves.
+    """The accuracy of an export format, compared with that of the networks themselves.
 
     Attributes:
         form: a key of `FORMATS`.
         top1: top-1 of the exported files on all videos, the mean over seeds.
-        difference: `top1` minus that of the networks, in points.
-        agreement: share of videos for which both predict the same class.
+        difference: `top1` minus the top-1 of the networks, in percentage points.
+        agreement: fraction of the videos for which file and network predict the same class.
     """
 
     form: str
@@ -57,10 +57,10 @@ def measure(plan: cross_validation.Plan) -> tuple[float, list[ExportResult]]:
     An incomplete cross-validation is resumed, and a tested export is not tested again.
 
     Returns:
-        The top-1 of the networks on all videos, the mean over seeds, and the result of each form.
+        The top-1 of the networks on all videos, the mean over seeds, and the result of each format.
 
     Raises:
-        InputError: for networks whose exported files cannot be tested.
+        InputError: if exported files of the networks cannot be tested.
     """
     repeats.prepare_videos(plan.runs)
     networks, exported = [], {form: [] for form in FORMATS}
@@ -76,7 +76,7 @@ def measure(plan: cross_validation.Plan) -> tuple[float, list[ExportResult]]:
 
 
 def score_export(run: Run, form: str) -> Scores:
-    """Return the scores of a run's network in an exported form. The work directory keeps them."""
+    """Return the scores of a run's network in an export format. They are stored in the work directory."""
     file, export = FORMATS[form]
     kept = run.workdir / "exports" / f"{file}.npz"
     if kept.exists():
@@ -85,14 +85,14 @@ def score_export(run: Run, form: str) -> Scores:
     model = load(run.workdir)
     with tempfile.TemporaryDirectory() as scratch:
         path = pathlib.Path(scratch) / file
-        with without_remarks():  # of converters
+        with without_remarks():  # hide the converters' logs
             export(model, path, calibration_clips(settings))
-        exported: Any = Exported(path, model.spec)  # called as a network is
+        exported: Any = Exported(path, model.spec)  # has the interface of a network
         return evaluate(exported, Clips(settings, "val", spec=model.spec), outputs=Outputs(scores=kept))[1]
 
 
 def calibration_clips(settings: config.Config) -> list[Clip]:
-    """Return clips of the training videos, none of which is tested."""
+    """Return clips of the training videos; the test does not use these videos."""
     batches = Clips(settings, "train").train(range(1)).unbatch().batch(1).take(CALIBRATION)
     return [{name: x.numpy() for name, x in inputs.items()} for inputs, _ in batches]
 
@@ -104,11 +104,12 @@ def correct(scores: Scores) -> np.ndarray:
 
 
 def compare(form: str, networks: Sequence[Scores], exported: Sequence[Scores], shape: tuple[int, int]) -> ExportResult:
-    """Compare the scores of each run's network with those of its exported file, of the same videos in the same order.
+    """Compare the scores of each run's network with those of its exported file.
 
     Args:
         form: a key of `FORMATS`.
-        networks, exported: one for each run, in the order of folds and then seeds.
+        networks, exported: scores of each run, ordered by fold and then by seed. Both score the same videos in the same
+            order.
         shape: numbers of folds and seeds.
     """
     differences, hits, same = [], [], []
@@ -125,7 +126,7 @@ def section(plan: cross_validation.Plan, top1: float, results: Sequence[ExportRe
     """Return a Markdown section.
 
     Args:
-        plan: of the cross-validation.
+        plan: plan of the cross-validation.
         top1, results: from `measure`.
         command: the command that writes the section.
     """

@@ -1,4 +1,7 @@
-"""Train our network and a PyTorch one from the same weights on the same clips, and compare losses and accuracies."""
+"""Train the Keras network and a PyTorch network from the same weights on the same clips; compare losses and accuracies.
+
+"Ours" is the Keras network.
+"""
 
 import dataclasses
 import importlib.metadata
@@ -31,9 +34,9 @@ if typing.TYPE_CHECKING:
     from ..data import Clips
 
 OURS, TORCH = "Keras", "PyTorch"
-TOLERANCE = 1e-3  # of the loss, over the first steps
+TOLERANCE = 1e-3  # difference of the loss that counts as equal, in the first steps
 
-# What the PyTorch recipe has not; each at its default.
+# Options that the PyTorch recipe does not have: each must have its default value.
 DEFAULTS = config.Train(epochs=1, batch_size=1, learning_rate=0)
 WITHOUT = (
     "multigrid",
@@ -49,33 +52,33 @@ WITHOUT = (
 
 @dataclasses.dataclass
 class Results:
-    """The results so far, as the JSON file holds them.
+    """The results so far, as stored in the JSON file.
 
     Attributes:
         losses: training loss of each of the first steps, by network.
-        top1: top-1 of each seed's training on the validation videos, by network and seed.
+        top1: top-1 on the validation videos of the training with each seed, by network and seed.
     """
 
     losses: dict[str, list[float]] = dataclasses.field(default_factory=dict)
     top1: dict[str, dict[str, float]] = dataclasses.field(default_factory=lambda: {OURS: {}, TORCH: {}})
 
     def differences(self) -> list[float]:
-        """Return our top-1 minus PyTorch's of each seed that both have, in points."""
+        """Return our top-1 minus PyTorch's for each seed that both have, in percentage points."""
         ours, others = self.top1[OURS], self.top1[TORCH]
         return [100 * (ours[seed] - others[seed]) for seed in ours if seed in others]
 
 
 def load(name: str, overrides: Sequence[str], seed: int | None = None) -> config.Config:
-    """Return the configuration of a training that both frameworks can do. Both keep the last epoch.
+    """Return the configuration of a training that both frameworks support. Both keep the last epoch.
 
     Args:
-        name: a configuration: a path or the name of a shipped one.
-        overrides: changes of it, "KEY=VALUE".
-        seed: replaces the configuration's.
+        name: a configuration: a path, or the name of a shipped configuration.
+        overrides: changes of the configuration, "KEY=VALUE".
+        seed: seed in place of the configuration's; None keeps the configuration's.
 
     Raises:
-        InputError: if PyTorch is not installed, or the configuration asks for what the PyTorch network or its
-            training has not.
+        InputError: if PyTorch is not installed, or if the configuration has options that the PyTorch network or its
+            recipe does not support.
     """
     if importlib.util.find_spec("torch") is None:
         raise InputError("torch is not installed: pip install 'slowfast_tf[bench]'")
@@ -97,13 +100,13 @@ def load(name: str, overrides: Sequence[str], seed: int | None = None) -> config
 
 
 class Trainer:
-    """A PyTorch network in training: the recipe of a configuration, by PyTorch's own functions.
+    """A PyTorch network in training: the recipe of a configuration, with PyTorch's own functions.
 
     Args:
-        model: the `SlowFast` whose weights it starts with.
+        model: the `SlowFast` that gives the initial weights.
         settings: the configuration.
         clips: the training clips.
-        threads: threads of PyTorch.
+        threads: number of threads for PyTorch.
     """
 
     def __init__(self, model: "keras.Model", settings: config.Config, clips: "Clips", threads: int):
@@ -149,10 +152,11 @@ class Trainer:
 
 
 def compare_losses(settings: config.Config, steps: int) -> dict[str, list[float]]:
-    """Return the loss of each of the first steps by network: ours, PyTorch's, and PyTorch's with other threads.
+    """Return the loss of each of the first steps, by network.
 
-    The difference of the last two is that of the order of float32 sums. All take the same batches. There is no dropout,
-    because the frameworks draw other masks.
+    The networks are ours, PyTorch's, and PyTorch's with another number of threads. The last two differ only in the
+    order of float32 sums. All networks get the same batches. Dropout is off, because the frameworks draw different
+    masks.
     """
     import keras
 
@@ -169,7 +173,7 @@ def compare_losses(settings: config.Config, steps: int) -> dict[str, list[float]
     losses: dict[str, list[float]] = {OURS: [], **{name: [] for name in others}}
     batches = clips.train(range(settings.train.epochs)).take(steps)
     for inputs, labels in tqdm.tqdm(batches, desc="losses", unit="step", total=steps, disable=None):
-        ours.reset_metrics()  # in Keras 3 they are means over all steps
+        ours.reset_metrics()  # in Keras 3 the metrics are means over all steps since the last reset
         losses[OURS].append(float(ours.train_on_batch(inputs, labels, return_dict=True)["loss"]))
         for name, other in others.items():
             losses[name].append(other.step(inputs, labels))
@@ -177,7 +181,7 @@ def compare_losses(settings: config.Config, steps: int) -> dict[str, list[float]
 
 
 def again() -> str:
-    """Return the name of the PyTorch network that is trained with another number of threads."""
+    """Return the name in the results of the PyTorch network that trains with another number of threads."""
     return f"{TORCH}, {'2 threads' if core_count() == 1 else '1 thread'}"
 
 
@@ -191,7 +195,7 @@ def train_ours(settings: config.Config, workdir: pathlib.Path) -> float:
 
 
 def train_torch(settings: config.Config) -> float:
-    """Train the PyTorch network, copy its weights into ours, and return the top-1 of that."""
+    """Train the PyTorch network, copy its weights into our network, and return our network's top-1."""
     import keras
     import torch
 
@@ -200,7 +204,7 @@ def train_torch(settings: config.Config) -> float:
 
     clips, validation = load_clips(settings, strict=False, quiet=True)
     keras.utils.set_random_seed(settings.seed)
-    torch.manual_seed(settings.seed)  # of dropout
+    torch.manual_seed(settings.seed)  # for dropout
     model = build(settings, clips)
     trainer = Trainer(model, settings, clips, core_count())
     batches = clips.train(range(settings.train.epochs))
@@ -213,12 +217,12 @@ def train_torch(settings: config.Config) -> float:
 
 
 def measure(name: str, overrides: Sequence[str], steps: int, seeds: int, workdir: pathlib.Path) -> Results:
-    """Compare losses, then the accuracies of whole trainings. What `workdir` holds is not repeated.
+    """Compare losses, then the accuracies of full training runs. Results that are in `workdir` are not repeated.
 
     Args:
         name, overrides: as for `load`.
-        steps: training steps to compare the loss of.
-        seeds: trainings of each network, with the seeds from 0.
+        steps: number of training steps whose loss is compared.
+        seeds: number of training runs of each network; seeds count from 0.
         workdir: directory for `results.json`, written after each training, and for our unfinished runs.
 
     Raises:
@@ -252,7 +256,7 @@ def measure(name: str, overrides: Sequence[str], steps: int, seeds: int, workdir
 
 
 def largest(losses: Sequence[float], others: Sequence[float]) -> float:
-    """Return the largest difference of two loss curves."""
+    """Return the largest absolute difference between two loss curves."""
     return max(abs(a - b) for a, b in zip(losses, others))
 
 

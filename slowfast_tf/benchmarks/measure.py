@@ -70,7 +70,7 @@ class Result:
         job: the job.
         seconds: seconds per step, one value per round; empty if the job was left out.
         peak: peak memory of its process, bytes.
-        reason: why the job was left out, in one line.
+        reason: one line that says why the job was left out; empty if it was timed.
     """
 
     job: Job
@@ -88,13 +88,13 @@ class Result:
 
 
 class _Gone(Exception):
-    """A worker's process has ended; the message is the reason, in one line."""
+    """A worker process has ended; the message is one line with the reason."""
 
 
 class _Worker:
     """A process with one engine.
 
-    `multiprocessing` is not used: its processes import the whole package, so PyTorch's process would hold TensorFlow.
+    `multiprocessing` is not used: its processes import the whole package, so PyTorch's process would load TensorFlow.
 
     Args:
         mode: "worker" to run steps of one job on request, or "export" to write the files of several jobs.
@@ -143,7 +143,7 @@ class _Worker:
         raise _Gone(([line for line in words.splitlines() if line.strip()] or ["ended"])[-1].strip()[:200])
 
     def step(self, limit: float) -> tuple[float, int]:
-        """Run a step and return its seconds, and peak memory in bytes."""
+        """Run a step; return its duration in seconds and the peak memory in bytes. `limit` is in seconds."""
         try:
             self._requests.write("\n")
             self._requests.flush()
@@ -158,7 +158,7 @@ class _Worker:
 
 
 def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
-    """Time every job in a separate process: one step of each in turn, after two steps to warm up.
+    """Time every job in a separate process: one step of each job in turn, after two warm-up steps.
 
     Args:
         jobs: different jobs of one task.
@@ -177,7 +177,7 @@ def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
     with tqdm.tqdm(total=len(files) + len(results) * (rounds + 2), unit="step", file=sys.stderr) as progress:
         for job, reason in _export(files, progress).items():
             results[job] = Result(job, reason=reason)
-        # A training process holds 7 GB (SlowFast 8x8 R50, float32), so training is timed one precision after the
+        # A training process takes 7 GB (SlowFast 8x8 R50, float32), so training is timed one precision after the
         # other. All inference jobs are timed together.
         ready = [result.job for result in results.values() if not result.reason]
         for _, group in itertools.groupby(ready, lambda job: job.task == "training" and job.precision):
@@ -189,8 +189,8 @@ def _export(files: Mapping[str, Sequence[Job]], progress: tqdm.tqdm) -> dict[Job
     """Write missing files; return the reason for each job whose file could not be written.
 
     Args:
-        files: the jobs that run each file, by its path.
-        progress: bar to advance by one per file.
+        files: the jobs that run each file, by the path of the file.
+        progress: progress bar to advance by one per file.
     """
     failed = {}
     if not files:
@@ -212,11 +212,11 @@ def _export(files: Mapping[str, Sequence[Job]], progress: tqdm.tqdm) -> dict[Job
 
 
 def _take_turns(jobs: Sequence[Job], rounds: int, limit: float, progress: tqdm.tqdm) -> dict[Job, Result]:
-    """Time jobs side by side, one step of each in turn."""
+    """Time jobs in parallel processes, one step of each job in turn."""
     workers: dict[Job, _Worker] = {}
     results = {job: Result(job) for job in jobs}
     try:
-        for turn in range(-2, rounds):  # two to warm up
+        for turn in range(-2, rounds):  # two warm-up rounds
             for job, result in results.items():
                 if result.reason:
                     continue

@@ -1,4 +1,4 @@
-"""Read records from memory, to time the input pipeline without its reads."""
+"""Read records from memory, to time the input pipeline without reading files."""
 
 import os
 
@@ -10,13 +10,13 @@ from ..data.sources import Records
 
 
 class ImagesInMemory(Records):
-    """A source of training clips whose images are in memory; it ignores the sampling.
+    """A source of training clips whose images are in memory; it always returns the same clip of a video.
 
     Args:
         root: directory of the records.
         images: JPEG images of one clip per video, string `[V, F]`.
-        span: duration of a clip, seconds.
-        length: duration of a video, seconds.
+        span: duration of a clip, in seconds.
+        length: duration of a video, in seconds.
     """
 
     def __init__(self, root: str | os.PathLike, images: tf.Tensor, span: float, length: float):

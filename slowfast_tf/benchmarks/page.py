@@ -17,7 +17,13 @@ from .measure import PRECISIONS, Result
 
 
 class Defaults(typing.NamedTuple):
-    """Defaults of the command: clips, pixels, and seconds per step."""
+    """Default options of the command.
+
+    Attributes:
+        batch: clips per step.
+        size: height and width of a frame, in pixels.
+        limit: seconds per step above which an engine is left out.
+    """
 
     batch: int
     size: int
@@ -145,7 +151,7 @@ def read_sections(path: str | os.PathLike) -> dict[str, str]:
 
 
 def write(path: str | os.PathLike, task: str, text: str, results: Sequence[Result]) -> None:
-    """Write a section to a Markdown file, in place of one of the same task, with a JSON file and a chart beside it.
+    """Write or replace a task's section of a Markdown file, with a JSON file and a chart beside it.
 
     Args:
         path: path of the Markdown file.

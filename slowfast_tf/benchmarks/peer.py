@@ -1,4 +1,4 @@
-"""The PyTorch network beside ours: which specs it has, and weights from one network to the other."""
+"""The PyTorch network to compare with: the specs that it supports, and copying weights from and to a `SlowFast`."""
 
 import typing
 
@@ -12,7 +12,7 @@ if typing.TYPE_CHECKING:
     import keras
     import torch
 
-# The fields of a network that the PyTorch one has at their default values only.
+# The fields of a spec for which the PyTorch network supports only the default value.
 FIXED = (
     "fast_depth",
     "lateral",
@@ -28,7 +28,7 @@ FIXED = (
 
 
 def unsupported(spec: SlowFastSpec) -> str | None:
-    """Return why there is no PyTorch network of a spec, in one line with what to do; None if there is one."""
+    """Return one line that says why there is no PyTorch network for a spec and what to do; None if there is one."""
     plain = SlowFastSpec()
     if spec.pathways == ("fast",):
         return "the PyTorch network has no Fast-only form; give a network with a Slow pathway"
@@ -59,7 +59,7 @@ def build(spec: SlowFastSpec) -> "torch.nn.Module":
 
 
 def our_names(network: "torch.nn.Module") -> dict[str, str]:
-    """Return our name of each weight of a PyTorch network, by its name there."""
+    """Return a dictionary from the names of a PyTorch network's weights to the names in a `SlowFast`."""
     table = names(pyslowfast)
     return {name: table[name] for name in network.state_dict() if name in table}
 
@@ -87,5 +87,5 @@ def copy_from_torch(network: "torch.nn.Module", model: "keras.Model") -> None:
 
 
 def _order(rank: int) -> list[int]:
-    """Return the axes of our weights in PyTorch's order: `[out, in, T, H, W]` and `[out, in]`."""
+    """Return the axes of a Keras weight in PyTorch's order, `[out, in, T, H, W]`, `[out, in]` or `[out]`."""
     return {5: [4, 3, 0, 1, 2], 2: [1, 0], 1: [0]}[rank]

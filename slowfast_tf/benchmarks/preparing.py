@@ -1,4 +1,4 @@
-"""Time preparing (`slowfast_tf.prepare`) beside ffmpeg and a JPEG encoder."""
+"""Time preparing (`slowfast_tf.prepare`) and, for comparison, ffmpeg and a JPEG encoder."""
 
 import concurrent.futures
 import os
@@ -13,7 +13,7 @@ from .. import config
 from ..errors import RunError
 from ..machine import core_count
 
-ENCODED = 8  # frames of each video, encoded repeatedly: all frames together may not fit into memory
+ENCODED = 8  # frames of each video that are encoded repeatedly: all frames may not fit into memory
 
 
 class Times(typing.NamedTuple):
@@ -43,17 +43,17 @@ class Taken(typing.NamedTuple):
 
 
 def prepare_speed(paths: Sequence[pathlib.Path], settings: config.Prepare, scratch: pathlib.Path) -> Times:
-    """Time preparing, beside ffmpeg and a JPEG encoder that get the same frames and the same cores.
+    """Time preparing, and ffmpeg and a JPEG encoder with the same frames and the same cores.
 
     Args:
         paths: paths of video files.
-        settings: how videos are stored: with their own frame rate, and without flow.
+        settings: how videos are stored; they must keep their frame rate and have no flow.
         scratch: an empty directory to work in.
 
     Raises:
         RunError: if ffmpeg is missing or fails.
     """
-    time_prepare(paths[:1], settings, scratch / "warm_up")  # imports, and Beam's first start
+    time_prepare(paths[:1], settings, scratch / "warm_up")  # warm up: imports, and Beam's first start
     prepare = time_prepare(paths, settings, scratch / "all")
     videos = [take(path, settings) for path in paths]
     ffmpeg = in_parallel([lambda video=video: run_ffmpeg(video, "-f", "null") for video in videos])
@@ -64,7 +64,7 @@ def prepare_speed(paths: Sequence[pathlib.Path], settings: config.Prepare, scrat
 
 
 def in_parallel(work: Sequence[Callable[[], object]]) -> float:
-    """Return the seconds that all functions take together, in one thread per core."""
+    """Run all functions in one thread per core, and return the elapsed seconds."""
     began = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(core_count()) as pool:
         list(pool.map(lambda function: function(), work))
@@ -72,7 +72,7 @@ def in_parallel(work: Sequence[Callable[[], object]]) -> float:
 
 
 def time_prepare(paths: Sequence[pathlib.Path], settings: config.Prepare, place: pathlib.Path) -> float:
-    """Return the seconds that writing the shards of videos takes, without reading the lists of the data set.
+    """Write the shards of videos and return the elapsed seconds, without the time to read the data set's lists.
 
     Args:
         paths: paths of video files.
@@ -125,7 +125,7 @@ def run_ffmpeg(video: Taken, *target: str) -> None:
 
 
 def time_jpeg(videos: Sequence[Taken], quality: int) -> float:
-    """Return the seconds that encoding the frames of videos with libjpeg-turbo takes."""
+    """Encode the frames of videos with libjpeg-turbo, and return the elapsed seconds."""
     import simplejpeg
 
     from ..video.decode import decode_frames
@@ -148,10 +148,10 @@ def time_jpeg(videos: Sequence[Taken], quality: int) -> float:
 
 
 def ffmpeg_program() -> str:
-    """Return the system's ffmpeg, or the one in the package imageio-ffmpeg.
+    """Return the path of the system's ffmpeg, or of the ffmpeg in the package imageio-ffmpeg.
 
     Raises:
-        RunError: if there is neither.
+        RunError: if neither is installed.
     """
     if found := shutil.which("ffmpeg"):
         return found

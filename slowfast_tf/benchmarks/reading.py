@@ -1,4 +1,4 @@
-"""Time the input: training clips from records and from video files, beside decoding alone."""
+"""Time the input: training clips from records and from video files and, for comparison, decoding alone."""
 
 import collections
 import concurrent.futures
@@ -32,9 +32,9 @@ if typing.TYPE_CHECKING:
 VIDEOS, FRAMES, HEIGHT, WIDTH = 16, 300, 256, 340
 RATE = 30  # frames per second
 CLIPS, BATCH = 96, 8  # clips per measurement, clips per batch
-EPOCH = 60 * VIDEOS  # videos of an epoch: enough that no epoch ends during a measurement
-QUALITIES = config.Prepare().quality, 95  # of JPEG images: the defaults of prepare, and of OpenCV and TensorFlow
-SPAN = 64  # raw frames that a clip of SlowFast 8x8 spans; it reads every second one
+EPOCH = 60 * VIDEOS  # videos in an epoch: enough that no epoch ends during a measurement
+QUALITIES = config.Prepare().quality, 95  # JPEG qualities: the default of prepare, and that of OpenCV and TensorFlow
+SPAN = 64  # raw frames that a clip of SlowFast 8x8 spans; every second frame is read
 WINDOWS, FINISHED, DECODING = "training clips, for a GPU", "training clips, for a CPU", "decoding alone"
 LIMIT = "(the limit)"  # suffix of the reader that the others are compared with
 
@@ -42,18 +42,25 @@ Timer = Callable[[], float]  # reads `CLIPS` clips and returns the seconds
 
 
 class Reader(typing.NamedTuple):
-    """A row of the table: the source, the work, and the name of the reader."""
+    """A row of the table.
+
+    Attributes:
+        source: format of the videos.
+        work: `WINDOWS`, `FINISHED` or `DECODING`.
+        name: name of the reader.
+    """
 
     source: str
-    work: str  # WINDOWS, FINISHED or DECODING
+    work: str
     name: str
 
 
 def make_videos(root: pathlib.Path) -> list[pathlib.Path]:
-    """Write videos of ten seconds, H.264, and return the paths of those in the training split.
+    """Write H.264 videos of ten seconds, and return the paths of those in the training split.
 
-    Moving textures with camera noise compress as well as real videos do: a 320x240 clip of UCF-101 and a 340x256
-    one of Kinetics have JPEG images of 27 and 28 kB at quality 95, and 1.8 and 2.3 kB per frame in H.264.
+    Moving textures with camera noise compress about as well as real videos. For comparison, a 320x240 clip of UCF-101
+    and a 340x256 clip of Kinetics have JPEG images of 27 and 28 kB at quality 95, and 1.8 and 2.3 kB per frame in
+    H.264.
     """
     for split in ("train", "val"):
         (root / split / "all").mkdir(parents=True)
@@ -93,19 +100,19 @@ def settings(dataset: str, root: str | pathlib.Path, quality: int = QUALITIES[0]
 
 
 def timed(function: Callable[[], object]) -> float:
-    """Return the seconds that a function takes."""
+    """Call a function and return the elapsed seconds."""
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
 
 
 def time_training(dataset: str, root: pathlib.Path, source: "Source | None" = None, finished: bool = False) -> Timer:
-    """Return a timer of training clips; it starts when the pipeline runs steadily.
+    """Return a timer of training clips. The time starts after `CLIPS // 2` clips, when the pipeline runs steadily.
 
     Args:
         dataset: "records" or "folder".
         root: directory of the data set.
-        source: a source of the same videos to read instead.
+        source: a source of the same videos to read in place of `root`.
         finished: see `Clips.train`; a GPU finishes its clips itself.
     """
     from ..data import Clips
@@ -113,7 +120,7 @@ def time_training(dataset: str, root: pathlib.Path, source: "Source | None" = No
     clips = Clips(settings(dataset, root), "train", source=source)
 
     def read() -> float:
-        # A new iterator each time: an old one would prefetch while other readers are timed.
+        # Create a new iterator each time: an existing one would prefetch while other readers are timed.
         batches = iter(clips.train(range(1), finished=finished))
 
         def take(count: int) -> None:
@@ -127,7 +134,7 @@ def time_training(dataset: str, root: pathlib.Path, source: "Source | None" = No
 
 
 def time_decoding(decode: Callable[[str, np.ndarray], object], paths: Sequence[pathlib.Path]) -> Timer:
-    """Return a timer of a decoder, in as many threads as there are cores."""
+    """Return a timer of a decoder, in one thread per core."""
     starts = np.random.default_rng(0).integers(0, FRAMES - SPAN, CLIPS).tolist()
     work = [(str(paths[i % len(paths)]), np.arange(start, start + SPAN, 2)) for i, start in enumerate(starts)]
 
@@ -139,7 +146,7 @@ def time_decoding(decode: Callable[[str, np.ndarray], object], paths: Sequence[p
 
 
 def time_jpeg(images: "tf.Tensor") -> Timer:
-    """Return a timer of decoding JPEG images, string `[clips, F]`, whole."""
+    """Return a timer of decoding whole JPEG images, string `[clips, F]`."""
     import tensorflow as tf
 
     from ..data import transforms
@@ -163,7 +170,7 @@ def stored_clips(place: pathlib.Path) -> "tf.Tensor":
 
 
 def lengthen(place: pathlib.Path) -> None:
-    """Repeat the videos in the index of records, so that it lists as many as a large data set."""
+    """Repeat the videos in the index of records, so that the index has as many videos as a large data set."""
     from ..data.records.shards import INDEX
 
     path = place / INDEX
@@ -219,7 +226,7 @@ def video_readers(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> dict[Rea
 
 
 def time_readers(readers: Mapping[Reader, Timer], rounds: int) -> dict[Reader, float]:
-    """Return the clips per second of each reader: the median of `rounds` measurements, taken in turn."""
+    """Return the clips per second of each reader: the median of `rounds` measurements; the readers take turns."""
     seconds = {reader: [] for reader in readers}
     for reader, read in tqdm.tqdm([*readers.items()] * rounds, "reading"):
         seconds[reader].append(read())
@@ -260,12 +267,12 @@ def section(rounds: int) -> str:
     """Time reading and preparing, and return a Markdown section.
 
     Args:
-        rounds: measurements of each reader, `CLIPS` clips each, and of preparing.
+        rounds: number of measurements of each reader (`CLIPS` clips each) and of preparing.
 
     Raises:
         RunError: if ffmpeg is missing or fails.
     """
-    preparing.ffmpeg_program()  # fail before minutes of measuring
+    preparing.ffmpeg_program()  # fail before the measurements, which take minutes
     import_tensorflow()
     import tensorflow as tf
 
@@ -284,7 +291,7 @@ def section(rounds: int) -> str:
         readers.update(video_readers(root, paths))
         frame = sum(path.stat().st_size for path in paths) / len(paths) / FRAMES
         speed = time_readers(readers, rounds)
-        videos = paths * 3  # with fewer, Beam's start (a third of a second) would count
+        videos = paths * 3  # with fewer videos, Beam's start (a third of a second) would matter
         times = time_preparing(videos, scratch, rounds)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "av"))
     lines = [

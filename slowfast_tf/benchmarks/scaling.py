@@ -26,7 +26,7 @@ if typing.TYPE_CHECKING:
     import tensorflow as tf
 
 WARM_UP = 2  # steps
-CLIPS = 32  # read to time the input
+CLIPS = 32  # number of clips that are read to time the input
 GPUS = (8, 64, 128)
 
 
@@ -35,7 +35,7 @@ class Machine:
     """The hardware that `estimate` assumes; none of it is measured.
 
     Attributes:
-        gpus: GPUs of a machine.
+        gpus: GPUs per machine.
         tflops: multiplications and additions that a GPU sustains in a training step, 10^12 per second.
         link: bandwidth between the GPUs of a machine, bytes per second and direction.
         network: bandwidth between machines, bytes per second and direction.
@@ -55,13 +55,13 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class Volumes:
-    """The work of a training clip and of a training step, whatever the hardware.
+    """The work of a training clip and of a training step, independent of the hardware.
 
     Attributes:
-        operations: multiplications and additions per clip: forward, and twice as many backward.
-        gradients: size of all gradients, bytes.
+        operations: multiplications and additions per clip; the backward pass takes twice as many as the forward pass.
+        gradients: size of all gradients, in bytes.
         record: bytes read per clip.
-        seconds: seconds of one CPU core to read and decode a clip.
+        seconds: time of one CPU core to read and decode a clip, in seconds.
     """
 
     operations: float
@@ -95,7 +95,7 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """The work of one worker: plain values, which are sent as JSON.
+    """The work of one worker: values that can be sent as JSON.
 
     Attributes:
         cores: numbers of the CPU cores that the worker is bound to.
@@ -117,8 +117,8 @@ class Timing:
     """The times of one worker, in seconds: medians over the measured steps.
 
     Attributes:
-        step: a training step, with its all-reduce.
-        all_reduce: an all-reduce of the gradients alone.
+        step: time of a training step, including its all-reduce.
+        all_reduce: time of an all-reduce of the gradients alone.
     """
 
     step: float
@@ -126,7 +126,7 @@ class Timing:
 
 
 def estimate(volumes: Volumes, gpus: int, machine: Machine) -> Estimate:
-    """Estimate the training step of `gpus` GPUs, if nothing but the input overlaps with the computation.
+    """Estimate the training step of `gpus` GPUs, assuming that only the input pipeline overlaps with the computation.
 
     Args:
         volumes: the work of a clip and of a step.
@@ -148,7 +148,7 @@ def estimate(volumes: Volumes, gpus: int, machine: Machine) -> Estimate:
 
 
 def measure_input() -> tuple[float, float]:
-    """Return the bytes read per clip of SlowFast 8x8, and the seconds of one core to read and decode it.
+    """Return the bytes read per clip of SlowFast 8x8, and the time of one core to read and decode it, in seconds.
 
     The records are written for this measurement, from synthetic videos.
     """
@@ -169,18 +169,18 @@ def measure_input() -> tuple[float, float]:
         for _ in range(CLIPS // reading.BATCH):
             next(batches)
         seconds = (time.process_time() - began) / CLIPS
-        del batches  # a live iterator prefetches, and warns of every record when the directory is gone
+        del batches  # a live iterator prefetches: it would warn about every record after the directory is deleted
         return record, seconds
 
 
 def cores_of(count: int) -> list[list[int]]:
-    """Return the numbers of the CPU cores for each of `count` workers: half of this machine's cores each.
+    """Return the numbers of the CPU cores for each of `count` workers; a worker gets half of this machine's cores.
 
     Args:
         count: number of workers, 1 or 2.
 
     Raises:
-        InputError: if there are fewer than two cores, or processes cannot be bound to cores here.
+        InputError: if there are fewer than two cores, or if this system cannot bind processes to cores.
     """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(cores) < 2:
@@ -193,7 +193,7 @@ def serve(request: Request) -> None:
     """Run a worker: print the `Timing` of its training steps as a line of JSON.
 
     Args:
-        request: what to time. The environment variable `TF_CONFIG` names the workers.
+        request: the training steps to time. The environment variable `TF_CONFIG` has the addresses of the workers.
     """
     os.sched_setaffinity(0, request.cores)
     import_tensorflow()
@@ -248,7 +248,7 @@ def serve(request: Request) -> None:
 
 
 def measure(count: int, preset: str, batch: int, size: int, rounds: int) -> Timing:
-    """Time `count` workers side by side, each on its own part of the cores.
+    """Time `count` workers that run at the same time, each bound to separate CPU cores.
 
     Args:
         count: number of workers, 1 or 2.
@@ -274,7 +274,7 @@ def measure(count: int, preset: str, batch: int, size: int, rounds: int) -> Timi
             task = {"cluster": cluster, "task": {"type": "worker", "index": number}}
             environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CONFIG": json.dumps(task)}
             command = [sys.executable, "-m", "slowfast_tf.benchmarks.worker", "scaling", request]
-            log = tempfile.TemporaryFile()  # TensorFlow logs much; it is shown only if a worker fails
+            log = tempfile.TemporaryFile()  # TensorFlow's long log is shown only if a worker fails
             workers.append(
                 (subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment), log)
             )
@@ -295,7 +295,7 @@ def measured_table(timings: Mapping[int, Timing], batch: int) -> str:
     """Return the rows of the measured table.
 
     Args:
-        timings: the times by number of workers, with those of one worker.
+        timings: the times by number of workers; key 1 is required.
         batch: clips per worker and step.
     """
     single = batch / timings[1].step

@@ -1,6 +1,6 @@
-"""SlowFast in PyTorch with PySlowFast's parameter names: an independent oracle for tests, and the benchmark's peer.
+"""SlowFast in PyTorch with PySlowFast's parameter names: an independent reference for tests and benchmarks.
 
-Written from the paper (Table 1) and PySlowFast's parameter names; shares nothing with `slowfast_tf`.
+It follows Table 1 of the paper and PySlowFast's parameter names, and shares no code with the rest of `slowfast_tf`.
 """
 
 import torch
@@ -93,9 +93,10 @@ class Head(nn.Module):
 class SlowFast(nn.Module):
     """SlowFast, or Slow-only if `beta_inv` is None.
 
-    `res4_temporal_blocks` blocks of res4 have its temporal kernel size, the others 1; 0: all of them have it.
+    The first `res4_temporal_blocks` blocks of res4 have the temporal kernel size of res4, the other blocks 1. With 0,
+    all blocks have it.
 
-    Inputs: float32 `[B, 3, T, S, S]` for the Slow pathway and `[B, 3, alpha * T, S, S]` for the Fast one.
+    Inputs: float32 `[B, 3, T, S, S]` for the Slow pathway and `[B, 3, alpha * T, S, S]` for the Fast pathway.
     Output: logits `[B, classes]`.
     """
 

@@ -20,8 +20,8 @@ def work(mode: str, request: str) -> None:
 
     Each mode has its answers:
 
-    * "worker": "ready"; then, for each line on stdin, the seconds of a step and the peak memory in bytes.
-    * "export": for each file null, or why it could not be written.
+    * "worker": "ready"; then, for each line on stdin, the duration of a step in seconds and the peak memory in bytes.
+    * "export": for each file null, or the reason why it could not be written.
     * "scaling": a `scaling.Timing`.
     """
     if mode == "scaling":
@@ -29,7 +29,7 @@ def work(mode: str, request: str) -> None:
 
         return scaling.serve(scaling.Request(**json.loads(request)))
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # libraries write to stdout, which is kept for answers
+    os.dup2(2, 1)  # send the libraries' output to stderr: only answers may go to stdout
     jobs = [Job(**values) for values in json.loads(request)]
 
     def answer(value: object) -> None:
@@ -45,7 +45,7 @@ def work(mode: str, request: str) -> None:
         began = time.perf_counter()
         step()
         seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kB; bytes on macOS
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in kB, on macOS in bytes
         answer([seconds, peak * (1 if sys.platform == "darwin" else 1024)])
 
 

@@ -1,4 +1,4 @@
-"""The architecture of a checkpoint, from the names and shapes of its parameters."""
+"""Determine the architecture of a checkpoint from the names and shapes of its parameters."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
         raise InputError("the checkpoint has no first convolution, so its pathways are unknown")
     stems = {p: tensors[f"{p}_stem/conv1/conv/kernel"].shape for p in pathways}
     if any(len(shape) != 5 for shape in stems.values()):
-        raise InputError(f"the checkpoint is no video network: its first kernel has shape {stems[pathways[0]]}")
+        raise InputError(f"the checkpoint is not a video network: its first kernel has shape {stems[pathways[0]]}")
     span = stems[pathways[0]][0]
     if span > 1:
         raise InputError(f"the checkpoint is of I3D, CSN or the like: its first kernel spans {span} frames, not 1")
@@ -25,7 +25,7 @@ def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
         kernels, temporal = zip(*(_temporal(tensors, pathway, stage) for stage in (2, 3, 4, 5)))
         fields[f"{pathway}_kernels"] = (stems[pathway][0], *kernels)
         for field, value in (("depth", _depth(tensors, pathway)), ("res4_temporal_blocks", temporal[2])):
-            # None is the Slow pathway's value; a missing field would not tell the file from networks with another one.
+            # None means the Slow pathway's value. Without the field, networks with another value would match the file.
             fields[prefix + field] = None if prefix and value == fields[field] else value
     if pathways == ("slow",) and max(fields["slow_kernels"]) == 1:
         raise InputError("the checkpoint is of C2D: none of its kernels spans frames, where a Slow pathway's do")
@@ -50,7 +50,7 @@ def architecture(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
 def head(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     """Return the fields of a detection head that parameter names and shapes determine."""
     channels = 32 * sum(tensors[f"{p}_stem/conv1/conv/kernel"].shape[-1] for p in ("slow", "fast") if _has(tensors, p))
-    kernel = tensors.get("head/classifier/kernel")  # `assign` reports a missing one
+    kernel = tensors.get("head/classifier/kernel")  # `assign` reports a missing kernel
     return {
         "roi_context": kernel is not None and kernel.shape[0] == 2 * channels,
         "roi_hidden": "head/hidden/kernel" in tensors,
@@ -85,7 +85,7 @@ def _indices(tensors: dict[str, np.ndarray], pathway: str, stage: int, what: str
 
 
 def _temporal(tensors: dict[str, np.ndarray], pathway: str, stage: int) -> tuple[int, int]:
-    """Return a stage's kernel size in time, and the number of blocks that have it (0: all)."""
+    """Return the temporal kernel size of a stage, and the number of blocks with this size (0 for all blocks)."""
     blocks = sorted(_indices(tensors, pathway, stage, "block"))
     kernels = [tensors.get(f"{pathway}_res{stage}/block{i}/a/conv/kernel") for i in blocks]
     sizes = [kernel.shape[0] for kernel in kernels if kernel is not None]  # `assign` reports missing kernels

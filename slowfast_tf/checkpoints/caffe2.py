@@ -1,13 +1,13 @@
-"""The Caffe2 files (`.pkl`) of PySlowFast's model zoo: their blob names and ours.
+"""The Caffe2 files (`.pkl`) of PySlowFast's model zoo: their blob names and the names in this package.
 
-`{t}` is "t_" for the Fast pathway and empty for the Slow one; the rest as in `pyslowfast`.
+`{t}` is "t_" for the Fast pathway and empty for the Slow pathway; the other fields are as in `pyslowfast`.
 """
 
 TITLE = "Caffe2 (PySlowFast's model zoo)"
 PUBLISHER = "pyslowfast"
 SPEC = {"frame_index": "linspace"}
 DETECTION = {"roi_aligned": False}
-IGNORED = r".*_momentum|lr|model_iter|optimizer_iteration.*"  # the optimizer's
+IGNORED = r".*_momentum|lr|model_iter|optimizer_iteration.*"  # state of the optimizer
 CONV = {"_w": "kernel", "_b": "bias"}
 NORM = {"_s": "gamma", "_b": "beta", "_rm": "moving_mean", "_riv": "moving_variance"}
 
@@ -16,7 +16,7 @@ NAMES = (
     ("{t}res_conv1_bn", "{pathway}_stem/conv1/norm"),
     ("t_pool1_subsample", "lateral_stem/conv/conv"),
     ("t_pool1_subsample_bn", "lateral_stem/conv/norm"),
-    # Named after the stage's last block.
+    # These blobs are named after the stage's last block.
     ("t_res{stage}_{i}_branch2c_bn_subsample", "lateral_res{stage}/conv/conv"),
     ("t_res{stage}_{i}_branch2c_bn_subsample_bn", "lateral_res{stage}/conv/norm"),
     ("{t}res{stage}_{i}_branch1", "{pathway}_res{stage}/block{i}/shortcut/conv"),

@@ -1,4 +1,4 @@
-"""A list of the published networks, for people and programs. No TensorFlow here."""
+"""List the published networks, as dictionaries, as text and as a page. Needs no TensorFlow."""
 
 from typing import Any
 
@@ -9,13 +9,14 @@ from .zoo import converted_copy
 
 
 def catalog() -> list[dict[str, Any]]:
-    """Return what is known of every published network without its file, as dictionaries that JSON can hold.
+    """Return the known properties of every published network, as dictionaries that JSON can hold. Needs no files.
 
     Keys:
-        `name`: for `from_pretrained`; `recommended`: the shorter name that means the same file, or None;
-        `dataset`; `accuracy`: in percent by metric ("top1" and "top5", or "mAP"), as published; `source`: where;
-        `multiply_adds`: of one view at the published test crop (of a detection network, with one box);
-        `bytes`: of the parameters in float32; `cached`: whether the converted copy is in the cache.
+        `name`: name for `from_pretrained`; `recommended`: the shorter name of the same file, or None;
+        `dataset`: name of the data set; `accuracy`: published accuracy in percent, by metric ("top1" and "top5", or
+        "mAP"); `source`: the page with the accuracy;
+        `multiply_adds`: multiply-adds of one view at the published test crop (for a detection network, with one box);
+        `bytes`: size of the parameters in float32; `cached`: whether the converted copy is in the cache.
 
     Example:
         >>> catalog()[0]["name"]
@@ -64,7 +65,7 @@ def catalog_text() -> str:
 
 
 def catalog_page() -> str:
-    """Return the page of all SlowFast and Slow-only networks in the publishers' zoos, as Markdown."""
+    """Return a Markdown page with all SlowFast and Slow-only networks in the publishers' model zoos."""
     lines = [
         "# Published networks",
         "",

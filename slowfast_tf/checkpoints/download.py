@@ -1,4 +1,4 @@
-"""Download a published file with progress, whole or not at all; an interrupted download is resumed."""
+"""Download a published file with a progress bar, whole or not at all; an interrupted download is resumed."""
 
 import contextlib
 import hashlib
@@ -20,12 +20,12 @@ from ..files.lock import hold
 def download(address: str, path: pathlib.Path) -> None:
     """Download a file, or resume an interrupted download; do nothing if the file exists.
 
-    `path` appears whole or not at all; until then the content is in `PATH.part`. One process downloads it, and others
-    wait. The size is compared with the server's, and the hash if the address holds one: MMAction2's names end in the
-    first eight digits of the SHA-256.
+    The content is in `PATH.part` until the file is complete. One process downloads the file, and other processes wait.
+    The size is compared with the size that the server announces. The hash is checked if the address has one: file names
+    of MMAction2 end in the first eight digits of the SHA-256.
 
     Raises:
-        InputError: if there is no connection, the server refuses, or the file differs from the published one.
+        InputError: if there is no connection, if the server refuses, or if the file differs from the published file.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -61,17 +61,17 @@ def _check_hash(address: str, path: pathlib.Path) -> None:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if not found.startswith(published.group(1)):
             path.unlink()
-            raise InputError(f"{address} came damaged (SHA-256 {found}) and was removed from {path}; run again")
+            raise InputError(f"{address} is damaged (SHA-256 {found}) and was removed from {path}; run again")
 
 
 def _fetch(address: str, part: pathlib.Path) -> int | None:
-    """Append the bytes that a partial file lacks; return the whole size, or None if the server does not send it."""
+    """Append the missing bytes to a partial file; return the full size, or None if the server does not send it."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
-        # No bytes follow: the download was complete, or the partial file is of another version.
+        # The server has no further bytes: the download was complete, or the partial file is of another version.
         if have and error.code == 416:
             if error.headers.get("Content-Range") == f"bytes */{have}":
                 return have
@@ -79,13 +79,13 @@ def _fetch(address: str, part: pathlib.Path) -> int | None:
             raise OSError("the file there has changed since the download began") from error
         raise
     with response:
-        if response.headers.get_content_type() == "text/html":  # of a proxy that asks for a login
+        if response.headers.get_content_type() == "text/html":  # such as the login page of a proxy
             raise OSError("a web page came instead of the file")
-        if response.status != 206:  # the server starts over
+        if response.status != 206:  # the server ignores the range and sends the whole file
             have = 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
-        print(f"downloading {address}", file=sys.stderr)  # standard output has a command's results
+        print(f"downloading {address}", file=sys.stderr)  # standard output is for the results of a command
         with (
             open(part, "ab" if have else "wb") as file,
             tqdm.tqdm(total=total, initial=have, unit="B", unit_scale=True, disable=None) as bar,

@@ -1,4 +1,4 @@
-"""Models in repositories of the Hugging Face Hub: `hf://OWNER/REPO`, or `hf://OWNER/REPO@REVISION`."""
+"""Download models from the Hugging Face Hub: `hf://OWNER/REPO`, or `hf://OWNER/REPO@REVISION`."""
 
 import importlib.util
 import pathlib
@@ -6,16 +6,16 @@ import re
 
 from ..errors import InputError
 
-FILE = "model.keras"  # as in the directory of a run
+FILE = "model.keras"  # the name in the directory of a run
 
 
 def is_repository(name: str) -> bool:
-    """Return whether a name is a repository of the Hub, not a file in one."""
+    """Return whether a name is a repository of the Hub, not a file in a repository."""
     return name.startswith("hf://") and name.removeprefix("hf://").partition("@")[0].strip("/").count("/") < 2
 
 
 def check(name: str) -> tuple[str, str | None]:
-    """Check the name of a repository, and that the library that downloads from the Hub is installed.
+    """Check the name of a repository, and that huggingface_hub is installed.
 
     Args:
         name: `hf://OWNER/REPO`, or `hf://OWNER/REPO@REVISION`.
@@ -24,7 +24,7 @@ def check(name: str) -> tuple[str, str | None]:
         "OWNER/REPO", and the revision or None.
 
     Raises:
-        InputError: for another name, or without the library.
+        InputError: if the name has another form, or if huggingface_hub is not installed.
 
     Example:
         >>> check("hf://me/slowfast@v1")
@@ -42,16 +42,17 @@ def check(name: str) -> tuple[str, str | None]:
 
 
 def fetch(name: str) -> pathlib.Path:
-    """Return a local copy of the model in a repository, from the Hub's own cache if it is there.
+    """Return a local copy of the model in a repository, from the Hub's own cache if possible.
 
-    The file is `model.keras`, else the only `.keras` file of the repository. A cached model is used without a
-    connection.
+    The file is `model.keras`, or else the only `.keras` file of the repository. If there is no connection, a cached
+    model is used.
 
     Args:
         name: as for `check`.
 
     Raises:
-        InputError: without the library or a connection, or if the repository, the revision or the file is missing.
+        InputError: if huggingface_hub is not installed, if there is no connection and no cached model, or if the
+            repository, the revision or the file is missing.
 
     Example:
         >>> fetch("hf://me/slowfast").name
@@ -63,7 +64,7 @@ def fetch(name: str) -> pathlib.Path:
 
     address = f"{constants.ENDPOINT}/{repository}"
     try:
-        # Ask for the list first: without a connection hf_hub_download repeats its request for 25 s.
+        # Request the list of files first: without a connection, hf_hub_download repeats its request for 25 s.
         listed = HfApi().model_info(repository, revision=revision, timeout=10).siblings or ()
         file = _model(name, [entry.rfilename for entry in listed])
         return pathlib.Path(hf_hub_download(repository, file, revision=revision))
@@ -84,7 +85,7 @@ def fetch(name: str) -> pathlib.Path:
 
 
 def _model(name: str, files: list[str]) -> str:
-    """Return which of the files of a repository is the model."""
+    """Return the name of the model among the files of a repository."""
     models = [FILE] if FILE in files else [file for file in files if file.endswith(".keras")]
     if len(models) != 1:
         found = ", ".join(models) or "no other .keras file"
@@ -93,7 +94,7 @@ def _model(name: str, files: list[str]) -> str:
 
 
 def _cached(repository: str, revision: str | None) -> pathlib.Path | None:
-    """Return the directory of the files of a repository that were downloaded earlier, if any."""
+    """Return the directory of the cached files of a repository; None if no file is cached."""
     from huggingface_hub import errors, snapshot_download  # pyright: ignore[reportMissingImports]
 
     try:

@@ -1,4 +1,4 @@
-"""Keras Applications' ImageNet ResNet50 (its layer names and ours), inflated into a Slow pathway."""
+"""Inflate Keras Applications' ImageNet ResNet50 into a Slow pathway."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from .variables import assign, variables
 if TYPE_CHECKING:
     from ..models.slowfast import SlowFast
 
-# `{j}` counts blocks from 1.
+# The layer names of Keras Applications and of this package. `{j}` counts blocks from 1, `{i}` from 0.
 NAMES = (
     ("conv1", "slow_stem/conv1"),
     ("conv{stage}_block{j}_0", "slow_res{stage}/block{i}/shortcut"),
@@ -21,7 +21,7 @@ NAMES = (
     ("conv{stage}_block{j}_3", "slow_res{stage}/block{i}/c"),
 )
 
-# What `keras.applications.resnet50.preprocess_input` takes from blue, green and red, of 255.
+# What `keras.applications.resnet50.preprocess_input` subtracts from blue, green and red (0 to 255).
 _MEAN = np.array([103.939, 116.779, 123.68])
 _EPSILON = 1.001e-5
 
@@ -29,22 +29,22 @@ _EPSILON = 1.001e-5
 def inflate_imagenet(path: str | os.PathLike, model: "SlowFast") -> None:
     """Initialize the Slow pathway from an image network (Carreira and Zisserman, arXiv 1705.07750, section 2.4).
 
-    A kernel of size kT in time is the image network's, divided by kT, at each of its kT places: on a still
-    video the output is the image network's. Biases of convolutions go into BatchNorm's moving mean, and the
-    stem is adapted to the model's own normalization and channel order, so that the result is exact. If a
-    convolution also sees channels of a lateral connection, their weights start at 0. All other weights,
-    including the classifier's, stay as they were.
+    A kernel of temporal size kT repeats the image network's kernel kT times and divides it by kT. On a video of equal
+    frames, the output is therefore that of the image network. Biases of convolutions are moved into BatchNorm's moving
+    mean, and the stem is adapted to the model's normalization and channel order, so that the result is exact. The
+    weights for the channels of lateral connections start at 0. All other weights, including the classifier's, do not
+    change.
 
-    One difference remains: Keras' ResNet50 has the stride of a stage in its first 1x1 convolution, SlowFast in
-    the 3x3 one, so res3 to res5 sample other positions of their inputs and need training.
+    One difference remains. Keras' ResNet50 has the stride of a stage in its first 1x1 convolution, SlowFast in the 3x3
+    convolution. So res3 to res5 sample other positions of their inputs and need training.
 
     Args:
-        path: `resnet50_weights_tf_dim_ordering_tf_kernels.h5`, or its `_notop` form, as Keras Applications
-            publishes them.
+        path: `resnet50_weights_tf_dim_ordering_tf_kernels.h5`, or the same file with `_notop`, as published by Keras
+            Applications.
         model: a `SlowFast` with a Slow pathway of depth 50 and width 64, not folded; changed in place.
 
     Raises:
-        InputError: for another file or model.
+        InputError: if the file or the model does not fit.
 
     Example:
         >>> file = "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
@@ -72,11 +72,11 @@ def inflate_imagenet(path: str | os.PathLike, model: "SlowFast") -> None:
 def _layer(
     image: dict[str, list[np.ndarray]], theirs: str, ours: str, spec: SlowFastSpec, targets: dict[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Return the tensors of one convolution and its BatchNorm, in float64 until they are assigned."""
+    """Return the tensors of one convolution and its BatchNorm, in float64."""
     kernel, bias = (value.astype("float64") for value in image[theirs + "_conv"])
     gamma, beta, mean, variance = (value.astype("float64") for value in image[theirs + "_bn"])
     if theirs == "conv1":
-        # The image network takes 255 * bgr - mean, where ours takes (rgb - spec.mean) / spec.std.
+        # The input of the image network is 255 * bgr - mean, that of `model` (rgb - spec.mean) / spec.std.
         order = [0, 1, 2] if spec.channel_order == "bgr" else [2, 1, 0]
         kernel = kernel[:, :, order]
         bias = bias + np.einsum("hwio,i->o", kernel, 255 * np.array(spec.mean) - _MEAN[order])
@@ -90,12 +90,12 @@ def _layer(
         ours + "/norm/gamma": gamma,
         ours + "/norm/beta": beta,
         ours + "/norm/moving_mean": mean,
-        ours + "/norm/moving_variance": variance + _EPSILON - 1e-5,  # ours adds 1e-5
+        ours + "/norm/moving_variance": variance + _EPSILON - 1e-5,  # BatchNorm adds 1e-5
     }
 
 
 def _resnet50(path: str | os.PathLike) -> dict[str, list[np.ndarray]]:
-    """Return weights by layer name. Keras itself reads the file, by order: its layers were once named otherwise."""
+    """Return weights by layer name. Keras reads the file by the order of layers: the file has older layer names."""
     import keras
 
     for include_top in (False, True):

@@ -1,6 +1,6 @@
 """MMAction2 (github.com/open-mmlab/mmaction2): its parameter names and ours, and its configuration.
 
-Fields of the names as in `pyslowfast`.
+The fields in the names are those of `pyslowfast`.
 """
 
 import ast
@@ -14,14 +14,14 @@ __all__ = ["CONV", "DETECTION", "FAST_FIRST", "IGNORED", "NAMES", "NORM", "PUBLI
 
 TITLE = "MMAction2"
 PUBLISHER = "mmaction2"
-FAST_FIRST = "cls_head.fc_cls.weight"  # sees the Fast pathway's features before the Slow one's
+FAST_FIRST = "cls_head.fc_cls.weight"  # its inputs are the features of the Fast pathway, then of the Slow pathway
 SPEC = {
     "frame_index": "strided",
     "mean": (123.675 / 255, 116.28 / 255, 103.53 / 255),
     "std": (58.395 / 255, 57.12 / 255, 57.375 / 255),
 }
 DETECTION = {"roi_aligned": True, "roi_bins": 8, "roi_dilation": 1}
-# Beside the 80 classes of AVA a classifier has one for the background, which is never trained. It comes first.
+# For the 80 classes of AVA, a classifier also has a background class. It is the first class and is never trained.
 WITH_BACKGROUND = 81
 
 _BLOCK = (
@@ -34,7 +34,7 @@ _BLOCK = (
     ("downsample.conv", "shortcut/conv"),
     ("downsample.bn", "shortcut/norm"),
 )
-# Where keys and values are pooled, their convolution is the first of two layers.
+# If keys and values are pooled, their convolution is the first of two layers.
 _NONLOCAL = (
     ("theta.conv", "theta"),
     ("phi.conv", "phi"),
@@ -63,7 +63,7 @@ NAMES = (
     ("backbone.conv1.bn", "slow_stem/conv1/norm"),
     *(("backbone.layer{n}." + theirs, "slow_res{stage}/" + ours) for theirs, ours in _INSIDE),
     ("cls_head.fc_cls", "head/classifier"),
-    # Detection; the second form has a hidden layer.
+    # Detection; the last two names are those of a head with a hidden layer.
     ("roi_head.bbox_head.fc_cls", "head/classifier"),
     ("roi_head.bbox_head.fc_cls.0", "head/hidden"),
     ("roi_head.bbox_head.fc_cls.2", "head/classifier"),
@@ -74,10 +74,10 @@ def settings(text: str) -> dict[str, Any]:
     """Return the fields of `SlowFastSpec` from the configuration stored in a `.pth` file.
 
     Args:
-        text: Python, as mmengine writes it: assignments of plain values. It is parsed, never run.
+        text: Python code with assignments of plain values, as mmengine writes it. The code is parsed, never run.
 
     Raises:
-        InputError: if the network has the same parameters but computes something else, or for another text.
+        InputError: if the text has another format, or if this package cannot build the configured network.
     """
     try:
         values = {
@@ -86,14 +86,14 @@ def settings(text: str) -> dict[str, Any]:
             if isinstance(statement, ast.Assign)
         }
         dataset = values["test_dataloader"]["dataset"]
-        # Kinetics-710 is several data sets, which are tested alike.
+        # Kinetics-710 consists of several data sets, which are tested in the same way.
         return _settings(values["model"], dataset["datasets"][0] if "datasets" in dataset else dataset)
     except (SyntaxError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise InputError(f"the checkpoint's configuration is not one that MMAction2 writes: {error!r}") from error
 
 
 def _value(node: ast.expr) -> Any:
-    """Return a plain value: numbers, texts, lists, and dictionaries, also written as `dict(key=value)`."""
+    """Return the value of an expression: numbers, text, lists, and dictionaries, including `dict(key=value)`."""
     if isinstance(node, ast.Call):
         if not isinstance(node.func, ast.Name) or node.func.id != "dict" or node.args:
             raise TypeError(f"line {node.lineno} calls a function")
@@ -125,7 +125,7 @@ def _settings(model: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
         **_nonlocal(slow),
     }
     pixels = model.get("data_preprocessor", {})
-    if len(pixels.get("mean", [])) == 3:  # optical flow has two, 128 and 128 for zero
+    if len(pixels.get("mean", [])) == 3:  # optical flow has two channels, with 128 for zero
         fields.update(mean=[x / 255 for x in pixels["mean"]], std=[x / 255 for x in pixels["std"]])
         fields["channel_order"] = "bgr" if pixels.get("to_rgb") else "rgb"
     if detects:
@@ -135,7 +135,7 @@ def _settings(model: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
     several = model["cls_head"].get("multi_class", False)
     return {
         **fields,
-        "frame_rate": None,  # raw frames of each video are counted
+        "frame_rate": None,  # the stride is in raw frames of each video
         "views": views,
         "crop_size": crop["crop_size"],
         "dropout": model["cls_head"].get("dropout_ratio", 0.5),
@@ -167,9 +167,9 @@ def _detection(roi: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
     _check("pooling of a bin", extractor.get("pool_mode", "avg"), ("avg",))
     _check("stride of features", extractor.get("featmap_stride", 16), (16,))
     _check("pooling of boxes", box.get("spatial_pool_type", "max"), ("max",))
-    # Without pooling before RoIAlign, which is linear, the head takes the mean after it.
+    # Without temporal pooling before RoIAlign, the head takes the mean after it, which is equal: RoIAlign is linear.
     before = extractor.get("temporal_pool_mode", "avg") if extractor.get("with_temporal_pool", True) else "avg"
-    rate = dataset.get("fps", 30)  # 1 where timestamps count frames (MultiSports)
+    rate = dataset.get("fps", 30)  # 1 if timestamps are frame numbers (MultiSports)
     _check("pooling of the head over time", box.get("temporal_pool_type", "avg"), ("avg",))
     return {
         "roi_aligned": extractor.get("aligned", True),
@@ -183,7 +183,7 @@ def _detection(roi: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
 
 
 def _step(pipeline: list[dict[str, Any]], *kinds: str) -> dict[str, Any]:
-    """Return the first step of a test that is of one of these kinds."""
+    """Return the first step of a test pipeline with one of the given types."""
     steps = {_kind(step): step for step in reversed(pipeline)}
     for kind in kinds:
         if kind in steps:

@@ -1,4 +1,4 @@
-"""From a name to a model: a path, an address, a published network, or a repository of the Hugging Face Hub."""
+"""Load a model by name: a path, an address, a published network, or a repository of the Hugging Face Hub."""
 
 import dataclasses
 import difflib
@@ -23,19 +23,20 @@ FORMS = "a .keras file, a run's directory, a published name or hf://OWNER/REPO"
 def load(name: str | os.PathLike, compile: bool = False) -> "SlowFast":
     """Return a model by path or name, with its protocol as `model.spec`.
 
-    No code from a file runs: Keras' safe mode is on.
+    Code in a file never runs: Keras' safe mode is on.
 
     Args:
-        name: the first of these that fits.
-            a path: a `.keras` file, or the directory of a run that holds `model.keras`;
-            an address of a `.keras` file, such as `s3://bucket/model.keras`;
-            `hf://OWNER/REPO` or `hf://OWNER/REPO@REVISION`: `model.keras` of a repository of the Hugging Face Hub,
-            or its only `.keras` file;
-            a published network, such as "slowfast_8x8_r50_k400", as in `from_pretrained`.
-        compile: whether to compile it as it was saved, with the optimizer's state; a published network has none.
+        name: the first of these that matches:
+            - a path: a `.keras` file, or the directory of a run with `model.keras`;
+            - an address of a `.keras` file, such as `s3://bucket/model.keras`;
+            - `hf://OWNER/REPO` or `hf://OWNER/REPO@REVISION`: `model.keras` in a repository of the Hugging Face Hub,
+              or its only `.keras` file;
+            - a published network, such as "slowfast_8x8_r50_k400", as in `from_pretrained`.
+        compile: whether to compile the model as it was saved, with the optimizer's state. A published network has no
+            such state.
 
     Raises:
-        InputError: for an unknown name, a missing file, a failed download, or a file that holds no model of this
+        InputError: if the name is unknown, the file is missing, the download fails, or the file is not a model of this
             package.
 
     Example:
@@ -59,7 +60,7 @@ def load(name: str | os.PathLike, compile: bool = False) -> "SlowFast":
 
 
 def read_spec(name: str | os.PathLike) -> SlowFastSpec:
-    """Return the spec that a model has once it is loaded, without TensorFlow and without published weights.
+    """Return the spec of a model without loading it: without TensorFlow, and without downloading published weights.
 
     Args:
         name: as for `load`, or the name of a preset.
@@ -85,14 +86,14 @@ def read_spec(name: str | os.PathLike) -> SlowFastSpec:
 
 
 def check_name(name: str | os.PathLike, presets: bool = False) -> None:
-    """Check a name for `load` without TensorFlow, a download or a look into files.
+    """Check a name for `load` without TensorFlow, downloads or reading files.
 
     Args:
         name: as for `load`.
-        presets: whether the caller also takes the name of a preset, for random weights.
+        presets: whether the caller also accepts the name of a preset, for random weights.
 
     Raises:
-        InputError: if it is neither a path, an address nor a known name; the message has the nearest name.
+        InputError: if `name` is not a path, an address or a known name; the message has the most similar name.
 
     Example:
         >>> check_name("slowfast_8x8_r50")
@@ -117,7 +118,7 @@ def check_name(name: str | os.PathLike, presets: bool = False) -> None:
 
 
 def is_preset(name: str) -> bool:
-    """Return whether a name means a preset: a path or a published network of that name comes first.
+    """Return whether a name is a preset, and neither a path nor a published network of the same name.
 
     Example:
         >>> is_preset("slowfast_8x8_r50"), is_preset("slowfast_8x8_r50_k400")
@@ -127,7 +128,7 @@ def is_preset(name: str) -> bool:
 
 
 def _published(name: str) -> str | None:
-    """Return the published network that a name means; a path comes first."""
+    """Return the key of the published network for a name; None for a path or an unknown name."""
     if os.path.exists(name):
         return None
     try:
@@ -141,11 +142,11 @@ def _in_repository(name: str) -> bool:
 
 
 def _spec_of_run(path: str | os.PathLike) -> SlowFastSpec | None:
-    """Return the spec of the configuration beside a model, which says what a file of an earlier version does not."""
+    """Return the spec of the configuration beside a model, for fields that a file of an earlier version lacks."""
     path = os.fspath(path)
     run = path if os.path.isdir(path) else path.rpartition("/")[0]
     place = f"{run}/config.json" if run else "config.json"
     try:
         return config.load(remote.fetch_file(place) if remote.is_remote(place) else place).spec()
     except (InputError, RunError):
-        return None  # the file lies elsewhere
+        return None  # the model is not in the directory of its run

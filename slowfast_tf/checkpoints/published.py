@@ -1,7 +1,7 @@
-"""The table of published networks: addresses, data sets, protocols and accuracies. No TensorFlow here.
+"""The table of published networks: addresses, data sets, protocols and accuracies. Needs no TensorFlow.
 
-Addresses and accuracies come from PySlowFast's MODEL_ZOO.md, PyTorchVideo's model zoo page and the README pages of
-MMAction2's configurations; protocols from the configurations beside them.
+Addresses and accuracies are from PySlowFast's MODEL_ZOO.md, PyTorchVideo's model zoo page and the README pages of
+MMAction2's configurations. Protocols are from the configurations beside these pages.
 """
 
 import dataclasses
@@ -21,13 +21,13 @@ class Published:
     """A published network.
 
     Attributes:
-        address: of its file.
-        dataset: that it was trained on, a name in `slowfast_tf.labels.DATASETS`.
-        source: the page with its accuracy.
-        accuracy: in percent, by metric: "top1" and "top5", or "mAP"; as published, with all views.
-        preset: name of the preset with its architecture.
-        fields: of `SlowFastSpec`, which the file does not state.
-        architecture: of `SlowFastSpec`, which the file states and in which it differs from the preset.
+        address: address of the file.
+        dataset: data set on which the network was trained, a name in `slowfast_tf.labels.DATASETS`.
+        source: the page with the accuracy.
+        accuracy: published accuracy with all views, in percent by metric: "top1" and "top5", or "mAP".
+        preset: name of the preset with the same architecture.
+        fields: fields of `SlowFastSpec` that the file does not contain.
+        architecture: fields of `SlowFastSpec` that follow from the file and differ from the preset.
     """
 
     address: str
@@ -44,7 +44,7 @@ class Published:
         return get_spec(self.preset, **self.architecture, **self.fields, num_classes=len(labels), labels=labels)
 
 
-# In the order of recommendation: PySlowFast has the networks of the paper's authors.
+# In the order of recommendation. PySlowFast, by the authors of the paper, comes first.
 _PUBLISHERS = {
     "pyslowfast": ("PySlowFast model zoo", "https://dl.fbaipublicfiles.com/pyslowfast", caffe2.SPEC),
     "pytorchvideo": (
@@ -66,9 +66,9 @@ _DATASETS = {
     "ava21": "ava",
     "avakinetics": "ava",
 }
-# How a network was trained, or what its name says beside the preset.
+# Parts of a network's name that are not part of the preset's name, such as how it was trained.
 _VARIANTS = ("stepwise", "multigrid", "imagenet", "v21", "k700", "context", "max", "hidden", "focal")
-# What differs from the preset, and from the other networks of the publisher and data set.
+# Fields that differ from the preset (_ARCHITECTURE), and from other networks of the publisher and data set (_FIELDS).
 _ARCHITECTURE = {
     "slowfast_8x8_r101_k400_pytorchvideo": {"res4_temporal_blocks": 0},
     "slowfast_8x8_r101_k400_mmaction2": {"res4_temporal_blocks": 0, "lateral_kernel": 7},
@@ -76,7 +76,7 @@ _ARCHITECTURE = {
     "slow_8x8_r101_ava21_mmaction2": {"depth": 101},
 }
 _FIELDS = {
-    "slowfast_16x8_r101_nl_k600_pyslowfast": {"nonlocal_pool": (2, 2, 2)},  # as AVA's network that starts from it
+    "slowfast_16x8_r101_nl_k600_pyslowfast": {"nonlocal_pool": (2, 2, 2)},  # as in the AVA network from it
     "slowfast_8x8_r50_multigrid_k400_pyslowfast": {"crop_size": 224},
     "slowfast_16x8_r50_multigrid_ssv2_pyslowfast": {"crop_size": 224},
     "slow_4x16_r50_ava_pytorchvideo": {"person_score": 0.9},
@@ -85,17 +85,17 @@ _FIELDS = {
 
 
 def _protocol(dataset: str, publisher: str) -> dict[str, Any]:
-    """Return the fields that the configurations of a publisher give to all of its networks of a data set."""
-    if publisher == "mmaction2":  # it counts the raw frames of each video; AVA's films are read at 30 a second
+    """Return the fields that are the same in all configurations of a publisher for a data set."""
+    if publisher == "mmaction2":  # strides are in raw frames of each video; AVA's films are read at 30 frames/s
         if dataset == "ava":
             return {"frame_rate": 30, "person_score": 0.9}
         if dataset == "multisports":
             return {"frame_rate": None, "person_score": 0.9, "activation": "softmax"}
         return {"frame_rate": None, "views": Views(10, 3, to_the_end=True)}
     pyslowfast = publisher == "pyslowfast"
-    # The last clip of PyTorchVideo's sampler ends with the video only since April 2022, after these accuracies.
+    # Only since April 2022, after these accuracies, does the last clip of PyTorchVideo's sampler end with the video.
     charades = Views(10, 3, to_the_end=pyslowfast, fuse="max")
-    # PySlowFast's loaders around PyTorchVideo turn the frames of these two data sets to BGR.
+    # PySlowFast's loaders around PyTorchVideo convert the frames of these two data sets to BGR.
     order = {"channel_order": "rgb" if pyslowfast else "bgr"}
     return {
         "kinetics400": {"frame_rate": 30, "views": Views(10, 3)},
@@ -107,7 +107,7 @@ def _protocol(dataset: str, publisher: str) -> dict[str, Any]:
 
 
 def _nonlocal(publisher: str, preset: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields of non-local blocks that a file does not state, and those that it does."""
+    """Return the fields of non-local blocks that a file does not contain, and the fields that it contains."""
     if publisher == "mmaction2":
         unstated = {"nonlocal_kind": "softmax", "nonlocal_pool": (1, 2, 2), "nonlocal_pool_last": True}
         return unstated, {"nonlocal_blocks": ((), (0, 2), (0, 2, 4), ())}
@@ -151,15 +151,16 @@ MODELS = {name: _published(name, *row) for name, row in FILES.items()}
 
 
 def published_name(name: str) -> str:
-    """Return the key of `MODELS` that a name means.
+    """Return the key of `MODELS` for a name with or without publisher.
 
-    A name without its publisher means the file of PySlowFast; where there is none, of PyTorchVideo; else of MMAction2.
+    A name without publisher means the file of PySlowFast if it exists, else that of PyTorchVideo, else that of
+    MMAction2.
 
     Args:
-        name: a key of `MODELS`, or one without its publisher.
+        name: a key of `MODELS`, or a key without its publisher.
 
     Raises:
-        InputError: for another name; the message has the nearest.
+        InputError: if the name is unknown; the message has the most similar name.
 
     Example:
         >>> published_name("slowfast_8x8_r50_k400")
@@ -172,7 +173,7 @@ def published_name(name: str) -> str:
 
 
 def recommended() -> dict[str, str]:
-    """Return every name without a publisher, and the key of `MODELS` that it means.
+    """Return a dictionary from every name without publisher to its key in `MODELS`.
 
     Example:
         >>> recommended()["slowfast_8x8_r50_k400"]

@@ -1,4 +1,4 @@
-"""The files of published networks, and of those that are refused. See `published`."""
+"""The files of the published networks, and the networks that are refused. See `published`."""
 
 _CAFFE2 = "model_zoo/kinetics400"
 _AVA = "model_zoo/ava"
@@ -6,11 +6,11 @@ _MULTIGRID = "pyslowfast/model_zoo/multigrid/model_zoo"
 
 
 def _mmaction2(config: str, stamp: str) -> str:
-    """Return the file of a detection network, which is named after its configuration."""
+    """Return the path of a detection network's file, which is named after its configuration."""
     return f"detection/{config.partition('_')[0]}/{config}/{config}_{stamp}.pth"
 
 
-# Name (network, data set and publisher; "ava" is version 2.2): file, and top-1 and top-5 accuracy or mAP, if published.
+# From name (network, data set, publisher; "ava" is v2.2) to file and top-1 and top-5 accuracy or mAP, if published.
 FILES: dict[str, tuple[str, tuple[float, ...]]] = {
     "slow_4x16_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_4x16_R50.pkl", (72.7, 90.3)),
     "slow_8x8_r50_k400_pyslowfast": (f"{_CAFFE2}/SLOWONLY_8x8_R50.pkl", (74.8, 91.6)),
@@ -32,7 +32,7 @@ FILES: dict[str, tuple[str, tuple[float, ...]]] = {
     "slowfast_8x8_r101_nl_ava21_pyslowfast": (f"{_AVA}/SLOWFAST_32x2_R101_50_50_v2.1.pkl", (28.2,)),
     "slowfast_8x8_r101_nl_ava_pyslowfast": (f"{_AVA}/SLOWFAST_32x2_R101_50_50.pkl", (29.1,)),
     "slowfast_16x8_r101_nl_ava_pyslowfast": (f"{_AVA}/SLOWFAST_64x2_R101_50_50.pkl", (29.4,)),
-    # What these were trained from.
+    # The networks from which the three networks for AVA were fine-tuned.
     "slowfast_8x8_r101_nl_v21_k600_pyslowfast": (f"{_AVA}/pretrain/SLOWFAST_32x2_R101_50_50_v2.1.pkl", ()),
     "slowfast_8x8_r101_nl_k600_pyslowfast": (f"{_AVA}/pretrain/SLOWFAST_32x2_R101_50_50.pkl", ()),
     "slowfast_16x8_r101_nl_k600_pyslowfast": (f"{_AVA}/pretrain/SLOWFAST_64x2_R101_50_50.pkl", ()),

@@ -1,6 +1,7 @@
 """PySlowFast (github.com/facebookresearch/SlowFast): its parameter names and ours, and its configuration.
 
-`{p}` and `{pathway}` number and name the pathway, `{stage}` is 2 to 5 (`{n}` one less), `{i}` counts blocks.
+`{p}` is the number and `{pathway}` the name of the pathway. `{stage}` is 2 to 5, and `{n}` is one less. `{i}` counts
+blocks from 0.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ from ..models.views import Views
 TITLE = "PySlowFast"
 PUBLISHER = "pyslowfast"
 SPEC = {"frame_index": "linspace"}
-# Of a detection network without a configuration.
+# Defaults of a detection network without a configuration.
 DETECTION = {"roi_aligned": False}
 IGNORED = r".*\.num_batches_tracked"
 CONV = {".weight": "kernel", ".bias": "bias"}
@@ -51,7 +52,7 @@ def settings(text: str) -> dict[str, Any]:
         A dictionary of `SlowFastSpec` fields.
 
     Raises:
-        InputError: if the network has the same parameters but computes something else.
+        InputError: if the text has another format, or if this package cannot build the configured network.
     """
     try:
         import yaml
@@ -69,7 +70,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
     detection = config["DETECTION"]
     stride = 1 if detection["ENABLE"] else 2
     *_, dilation = dilations = _each(resnet["SPATIAL_DILATIONS"])
-    # Parameter names and shapes do not show these.
+    # Settings that parameter names and shapes do not show.
     checks = [
         ("MODEL.ARCH", model["ARCH"], ("slow", "slowfast")),  # not c2d, i3d, x3d, mvit
         ("RESNET.STRIDE_1X1", resnet["STRIDE_1X1"], (False,)),
@@ -118,12 +119,12 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _each(stages: list[list[Any]]) -> list[Any]:
-    """Return one value per stage if all pathways have the same; otherwise all values."""
+    """Return one value per stage if all pathways have the same value; otherwise all values of the stage."""
     return [stage[0] if all(value == stage[0] for value in stage) else stage for stage in stages]
 
 
 def _protocol(config: dict[str, Any]) -> dict[str, Any]:
-    """Return how a test takes frames and views. What an early version does not write has PySlowFast's default."""
+    """Return the fields for frames and views of a test. Missing keys of early versions have PySlowFast's default."""
     data, test = config["DATA"], config["TEST"]
     dataset = test["DATASET"].lower()
     clips, crops = test["NUM_ENSEMBLE_VIEWS"], test["NUM_SPATIAL_CROPS"]
@@ -132,7 +133,7 @@ def _protocol(config: dict[str, Any]) -> dict[str, Any]:
         return {"frame_rate": None, "frame_index": "segments", "views": Views(1, crops, fuse=fuse)}
     charades = dataset.endswith("charades")
     return {
-        "frame_rate": 24 if charades else data.get("TARGET_FPS", 30),  # of Charades' frames, as they are published
+        "frame_rate": 24 if charades else data.get("TARGET_FPS", 30),  # Charades is published as frames at 24 frames/s
         "frame_index": "linspace",
         "views": Views(clips, crops, charades or data.get("USE_OFFSET_SAMPLING", False), fuse),
     }
@@ -143,7 +144,7 @@ def _sees_bgr(config: dict[str, Any]) -> bool:
     if dataset == "ava":
         return config["AVA"]["BGR"]
     if dataset in ("ptvcharades", "ptvssv2"):
-        return True  # read as RGB and turned, whatever the configuration says
+        return True  # these loaders always convert RGB to BGR
     # OpenCV reads the image files of these data sets as BGR; videos are decoded as RGB.
     images = dataset.endswith(("charades", "ssv2"))
     return images != config["DATA"].get("REVERSE_INPUT_CHANNEL", False)

@@ -1,4 +1,7 @@
-"""PyTorchVideo (github.com/facebookresearch/pytorchvideo): its parameter names and ours; fields as in `pyslowfast`."""
+"""PyTorchVideo (github.com/facebookresearch/pytorchvideo): its parameter names and ours.
+
+The fields in the names are those of `pyslowfast`.
+"""
 
 from .pyslowfast import CONV, DETECTION, IGNORED, NORM
 

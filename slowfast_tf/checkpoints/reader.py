@@ -1,4 +1,4 @@
-"""Read foreign checkpoint files into NumPy arrays without running any code in them."""
+"""Read checkpoint files of other libraries into NumPy arrays without running any code in them."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 
 def is_hdf5(path: str | os.PathLike) -> bool:
-    """Return whether `path` is an HDF5 file, as Keras Applications publishes its weights."""
+    """Return whether `path` is an HDF5 file, the format of Keras Applications' weights."""
     with open(path, "rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
@@ -28,14 +28,14 @@ def read_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], str | N
     """Read a PyTorch or Caffe2 checkpoint.
 
     Args:
-        path: a `.pyth` or `.pth` file (PyTorch), or a `.pkl` file (Caffe2's `{"blobs": {...}}`, also of Python 2).
+        path: a `.pyth` or `.pth` file (PyTorch), or a `.pkl` file (Caffe2's `{"blobs": {...}}`, from Python 2 or 3).
 
     Returns:
-        A dictionary from the parameter names in the file to arrays, and the text of the configuration that
-        PySlowFast and MMAction2 store with them (or None).
+        A dictionary from the parameter names in the file to arrays, and the text of the configuration in the file,
+        which PySlowFast and MMAction2 store (None without a configuration).
 
     Raises:
-        InputError: if the file is missing, damaged, of another kind, or asks to run code.
+        InputError: if the file is missing, is damaged, has another format, or asks to run code.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -57,7 +57,7 @@ def _array(value: Any) -> np.ndarray:
     if hasattr(value, "detach"):  # a torch tensor; NumPy has no bfloat16
         value = value.detach().cpu()
         value = (value.float() if value.is_floating_point() else value).numpy()
-    return value if isinstance(value, np.ndarray) else np.array(value, dtype=object)  # not every entry is an array
+    return value if isinstance(value, np.ndarray) else np.array(value, dtype=object)  # such as a number of iterations
 
 
 def _read_torch(path: pathlib.Path) -> Any:

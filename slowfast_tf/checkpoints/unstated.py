@@ -1,4 +1,4 @@
-"""What a checkpoint does not state, from the published networks that it can be and from a name that is given."""
+"""Fill in the fields that a checkpoint lacks, from matching published networks or from a given name."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ from ..models.spec import NONLOCAL
 from ..models.views import Views
 from .published import MODELS, Published
 
-# Fields that decide what a network computes and change no parameter.
+# Fields that affect the outputs of a network, but not its parameters.
 CLIP = ("frames", "stride", "alpha")
 COMPUTATION = (*CLIP, *NONLOCAL, "roi_time")
 
@@ -24,27 +24,29 @@ def unstated_fields(
     preset: str | None,
     given: dict[str, Any],
 ) -> tuple[dict[str, Any], str]:
-    """Return the fields of `SlowFastSpec` that a file does not state, if there is only one answer.
+    """Return the fields of `SlowFastSpec` that a file lacks, if they are unambiguous.
 
-    A configuration in the file states them all. Without one, the published networks of the same publisher, data set and
-    architecture give the fields in which they agree. A preset chooses among these networks, and gives the fields that
-    are still unknown. The number of classes identifies the data set. If no data set has that number, the network was
-    trained further: it has the frames of the networks for Kinetics-400, and its views are unknown.
+    - A configuration in the file has all fields.
+    - Without a configuration, matching published networks give the fields in which they agree. They match if the
+      publisher, the data set and the architecture are the same.
+    - A preset selects among the matching networks, and gives the fields that are still unknown.
+    - The number of classes identifies the data set. If no data set has this number, the network was fine-tuned. It then
+      has the frames of the networks for Kinetics-400, and its views are unknown.
 
     Args:
-        path: of the file, for messages.
+        path: path of the file, for messages.
         shown: fields that follow from the parameters.
-        configured: what its configuration states; empty without one.
-        publisher: whose form the file has, such as "pyslowfast".
-        preset: name of a preset or of a published network (also without its publisher), or None.
-        given: fields that the caller gives, which need no answer.
+        configured: fields of the configuration in the file; empty without a configuration.
+        publisher: publisher whose format the file has, such as "pyslowfast".
+        preset: name of a preset or of a published network (with or without its publisher), or None.
+        given: fields that the caller gives, which need not be found.
 
     Returns:
-        The fields, and one line on what was assumed (empty where nothing was).
+        The fields, and one line that says what was assumed (empty if nothing was assumed).
 
     Raises:
-        InputError: if there is more than one answer, or none (`argument` is "preset" or "activation"), if the name is
-            unknown, or if its network is another one than the file's.
+        InputError: if the fields are ambiguous or unknown (`argument` is "preset" or "activation"), if the name is
+            unknown, or if the named network does not match the file.
     """
     stated = {**shown, **configured}
     dataset = _dataset(stated)
@@ -78,7 +80,7 @@ def _dataset(stated: dict[str, Any]) -> str | None:
 
 
 def _fits(published: Published, shown: dict[str, Any], dataset: str | None) -> bool:
-    """Return whether a file can be of a published network, or of one that was trained from it."""
+    """Return whether a file may be a published network, or fine-tuned from it."""
     if published.dataset != (dataset or "kinetics400"):
         return False
     spec = published.spec()
@@ -88,7 +90,7 @@ def _fits(published: Published, shown: dict[str, Any], dataset: str | None) -> b
 
 
 def _fields_of_preset(path: pathlib.Path, stated: dict[str, Any], preset: str) -> dict[str, Any]:
-    """Return the fields of a preset that parameters do not show; raise an InputError if it is of another network."""
+    """Return the fields of a preset that parameters do not show; raise an InputError if the preset does not match."""
     if preset not in PRESETS:
         raise InputError(f"{path}: unknown preset {preset!r}{nearest(preset, [*PRESETS, *MODELS])}")
     spec = get_spec(preset)
@@ -107,24 +109,24 @@ def _fields_of_preset(path: pathlib.Path, stated: dict[str, Any], preset: str) -
 
 
 def _check_configured(path: pathlib.Path, stated: dict[str, Any], preset: str | None, named: dict[str, Any]) -> None:
-    """Raise an InputError if a name is of a network that computes something else than the configuration states."""
+    """Raise an InputError if the fields of a named network differ from those of the configuration."""
     for field in COMPUTATION:
         if field == "alpha" and "fast" not in stated["pathways"]:
-            continue  # counts for two pathways only
+            continue  # alpha has no effect without a Fast pathway
         if field in stated and field in named and _text(stated[field]) != _text(named[field]):
             raise InputError(
                 f"{path} states {field} {_text(stated[field])} in its configuration, and {preset} has"
-                f" {_text(named[field])}; the configuration tells all, so no preset is needed"
+                f" {_text(named[field])}; the configuration is complete, so no preset is needed"
             )
 
 
 def _check_agreement(
     path: pathlib.Path, fits: dict[str, Published], dataset: str | None, given: dict[str, Any]
 ) -> None:
-    """Raise an InputError if the published networks that a file can be do not agree, or if there is none."""
+    """Raise an InputError if the matching published networks do not agree, or if no network matches."""
     answers: dict[str, dict[str, Any]] = {}
     for name, published in fits.items():
-        fields = {**_assumable(published, dataset, given), "crop_size": None}  # `_agreed` tells that it differs
+        fields = {**_assumable(published, dataset, given), "crop_size": None}  # `_agreed` reports it
         if fields not in answers.values():
             answers[name] = fields
     if len(answers) > 1:
@@ -143,13 +145,13 @@ def _check_agreement(
 def _agreed(
     fits: dict[str, Published], dataset: str | None, named: dict[str, Any], given: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
-    """Return the fields in which the published networks agree, and one line on them.
+    """Return the fields in which the matching published networks agree, and one line about them.
 
     Args:
-        fits: the published networks that the file can be, by name.
-        dataset: of the file; None if it was trained further.
-        named: fields of a preset. Networks of the same frames count alone, if there are any.
-        given: fields that need no answer.
+        fits: the matching published networks, by name.
+        dataset: data set of the file; None if the network was fine-tuned.
+        named: fields of a preset. If any networks have the same frames, stride and alpha, only these are used.
+        given: fields that need not be found.
     """
     clip = {field: named[field] for field in CLIP if field in named}
     alike = {name: p for name, p in fits.items() if clip.items() <= p.fields.items()} or fits
@@ -157,7 +159,7 @@ def _agreed(
         return {}, ""
     answers = {name: _assumable(published, dataset, {**given, **clip}) for name, published in alike.items()}
     name, first = next(iter(answers.items()))
-    # The networks of multigrid training are tested with another crop, and nothing else tells them apart.
+    # Networks of multigrid training are tested with another crop size, and differ in no other field.
     agreed = {f: v for f, v in first.items() if f == "crop_size" or all(a.get(f) == v for a in answers.values())}
     if not agreed:
         return {}, ""
@@ -167,7 +169,7 @@ def _agreed(
 
 
 def _assumable(published: Published, dataset: str | None, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that a published network gives to a file, which `given` lacks."""
+    """Return the fields of a published network that a matching file may take over, except those in `given`."""
     spec = published.spec()
     fields = {**published.fields, "crop_size": spec.crop_size, "activation": spec.activation}
     return {f: v for f, v in fields.items() if f not in given and (dataset or f in (*CLIP, *NONLOCAL))}
@@ -176,8 +178,8 @@ def _assumable(published: Published, dataset: str | None, given: dict[str, Any])
 def _activation(path: pathlib.Path, stated: dict[str, Any], dataset: str | None) -> str:
     if dataset is None:
         raise InputError(
-            f"{path} has {stated['num_classes']} classes, as no known data set, and does not say whether a clip has"
-            " one of them (softmax) or any number (sigmoid)",
+            f"{path} has {stated['num_classes']} classes, unlike any known data set, and does not say whether a clip"
+            " has one class (softmax) or several (sigmoid)",
             argument="activation",
         )
     return "sigmoid" if dataset in ("ava", "charades") else "softmax"

@@ -13,7 +13,7 @@ WEIGHTS = ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")
 
 
 def variables(model: "keras.Model") -> dict[str, Any]:
-    """Return the weights of a model by path, such as "slow_res2/block0/a/conv/kernel", in Keras 2 and 3 alike.
+    """Return the weights of a model by path, such as "slow_res2/block0/a/conv/kernel", the same in Keras 2 and 3.
 
     Example:
         >>> model = slowfast_tf.SlowFast("slowfast_2x16_demo", num_classes=3)
@@ -27,7 +27,7 @@ def variables(model: "keras.Model") -> dict[str, Any]:
             variable = getattr(layer, name, None)
             if variable is not None:
                 found[f"{path}{name}"] = variable
-        # Keras 2 gives no paths to the weights of inner layers, and no public way to walk these.
+        # Keras 2 has no paths for the weights of inner layers, and no public way to iterate over inner layers.
         for inner in layer._flatten_layers(include_self=False, recursive=False):
             walk(inner, f"{path}{inner.name}/")
 
@@ -38,14 +38,14 @@ def variables(model: "keras.Model") -> dict[str, Any]:
 def assign(
     targets: dict[str, Any], tensors: dict[str, np.ndarray], leftover: dict[str, tuple[int, ...]], path: object
 ) -> None:
-    """Assign values to variables: all of them, or none.
+    """Assign values to all variables or, after an error, to none.
 
     Args:
-        targets: from name to variable.
-        tensors: from name to array. The bias of a convolution that BatchNorm follows has no variable here:
-            it is subtracted from the moving mean, which changes no result.
-        leftover: shapes of parameters that are known to be unused, by name.
-        path: of the file, for messages.
+        targets: variables by name.
+        tensors: arrays by name. The bias of a convolution before BatchNorm has no variable: it is subtracted from the
+            moving mean, which gives the same outputs.
+        leftover: shapes of parameters in the file that are known to be unused, by name.
+        path: path of the file, for messages.
 
     Raises:
         InputError: if names or shapes differ, or values are not finite.
@@ -82,7 +82,7 @@ def assign(
 
 
 def some(names: list[str], most: int = 12) -> str:
-    """Return the first few of many names, for a message.
+    """Return the first names of a list as text, for a message.
 
     Example:
         >>> some(["a", "b", "c"], most=2)

@@ -1,4 +1,4 @@
-"""Published models by name: downloaded, and kept converted in Keras' cache directory."""
+"""Load published models by name: download them, and keep a converted copy in Keras' cache directory."""
 
 import contextlib
 import pathlib
@@ -19,18 +19,18 @@ def from_pretrained(name: str) -> "SlowFast":
     """Return a published model by name, downloaded and converted on first use.
 
     Files are kept in the `slowfast_tf` folder of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`). An
-    interrupted download is resumed. A converted copy is converted again if it is damaged, or if an earlier version
-    wrote it without the whole protocol.
+    interrupted download is resumed. The published file is converted again if the converted copy is damaged, or if an
+    earlier version wrote the copy without the full protocol.
 
     Args:
-        name: a name that `python -m slowfast_tf.describe` lists, such as "slowfast_8x8_r50_k400_pyslowfast". Without
-            its publisher, such as "slowfast_8x8_r50_k400", it means the recommended file.
+        name: a name that `python -m slowfast_tf.describe` lists, such as "slowfast_8x8_r50_k400_pyslowfast". A name
+            without publisher, such as "slowfast_8x8_r50_k400", means the recommended file.
 
     Returns:
         A `SlowFast` with the published weights, protocol and class names.
 
     Raises:
-        InputError: for an unknown name, a failed download, or a file that is not what was published.
+        InputError: if the name is unknown, if the download fails, or if the file differs from the published file.
 
     Example:
         >>> model = slowfast_tf.from_pretrained("slowfast_8x8_r50_k400")  # doctest: +SKIP
@@ -59,7 +59,7 @@ def from_pretrained(name: str) -> "SlowFast":
 
 
 def converted_copy(name: str) -> pathlib.Path:
-    """Return the path in the cache of the converted copy of a key of `MODELS`.
+    """Return the path of the converted copy of a network in the cache, given its key in `MODELS`.
 
     Example:
         >>> converted_copy("slowfast_8x8_r50_k400_pyslowfast").name

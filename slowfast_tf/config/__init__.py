@@ -1,6 +1,6 @@
 """The configuration of a run, as JSON: a typed schema, inheritance ("base"), overrides and one-line errors.
 
-It does not import TensorFlow, so a mistake in a configuration is reported at once.
+It does not import TensorFlow, so an error in a configuration is reported immediately.
 """
 
 from .loading import find, load, overridden, shipped

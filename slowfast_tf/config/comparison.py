@@ -1,4 +1,4 @@
-"""The configurations that PySlowFast and MMAction2 publish beside ours, as Markdown, without TensorFlow."""
+"""Compare the configurations of PySlowFast and MMAction2 with ours, as Markdown. Needs no TensorFlow."""
 
 import json
 import pathlib
@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from .loading import load, shipped
 
-# The values of each published file under the names of the fields here, by folder. PySlowFast's defaults count where a
-# file is silent. A file that only tests a network states no values of training.
+# The values of each published file by folder, with the field names of this package. Missing keys of PySlowFast's files
+# have its defaults. A file that only tests a network has no values for training.
 PUBLISHED = pathlib.Path(__file__).with_name("published.json")
-PAPER = ("kinetics", "charades", "ava")  # the data sets of the paper, as names of configurations start
+PAPER = ("kinetics", "charades", "ava")  # the data sets of the paper: prefixes of the names of configurations
 
-# The start of a published file's path, the fields, and why they differ. The first fitting row gives the reason.
+# Prefix of a published file's path, fields, and the reason why they differ. The first matching row is used.
 REASONS: list[tuple[str | tuple[str, ...], str, str]] = [
     (
         "PySlowFast configs/Kinetics",
@@ -81,9 +81,9 @@ class Difference(NamedTuple):
     """A field that differs.
 
     Attributes:
-        field: its name, such as "train.epochs".
+        field: name of the field, such as "train.epochs".
         published, ours: the two values.
-        reason: why they differ.
+        reason: the reason why the values differ.
     """
 
     field: str
@@ -93,7 +93,7 @@ class Difference(NamedTuple):
 
 
 def published() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the published values by source and file, with "ours", our configuration or None, and "why" there is none.
+    """Return the published values by source and file, with "ours" (our configuration or None) and "why" it is None.
 
     Example:
         >>> published()["PySlowFast configs/Kinetics"]["SLOW_8x8_R50.yaml"]["train.epochs"]
@@ -107,29 +107,29 @@ def published() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def ours(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a configuration here for the fields that a published one has.
+    """Return the values of our configuration for the fields of a published configuration.
 
     Args:
-        name: of the configuration, such as "kinetics400/slow_8x8_r50".
-        values: the published ones.
+        name: name of our configuration, such as "kinetics400/slow_8x8_r50".
+        values: the published values.
     """
     settings = load(name)
     parts = {"model": settings.spec(), "data": settings.data, "train": settings.train, "test": settings.test}
     fields = [field.split(".") for field in values if "." in field]
     found = {f"{section}.{key}": getattr(parts[section], key) for section, key in fields}
-    return json.loads(json.dumps(found))  # lists for tuples, as in the published ones
+    return json.loads(json.dumps(found))  # converts tuples to lists, as in the published values
 
 
 def differences(source: str, file: str, values: dict[str, Any]) -> list[Difference]:
     """Return the fields in which a published configuration differs from ours.
 
     Args:
-        source: its publisher and folder.
-        file: its name.
-        values: what `published` has for it.
+        source: publisher and folder of the published configuration.
+        file: file name of the published configuration.
+        values: values of the published configuration, from `published`.
 
     Raises:
-        LookupError: for a difference that has no reason in `REASONS`.
+        LookupError: if a difference has no reason in `REASONS`.
     """
     found = []
     for field, value in ours(values["ours"], values).items():
@@ -146,17 +146,17 @@ def _reason(path: str, field: str) -> str:
 
 
 def configurations_page() -> str:
-    """Return the published configurations beside ours, as Markdown."""
+    """Return the comparison of the published configurations with ours, as Markdown."""
     sources = published()
     lines = [
         "# Published configurations",
         "",
         "Written by `python -m slowfast_tf.describe --configurations docs/published_configurations.md`; do not edit.",
         "",
-        "Each configuration that PySlowFast and MMAction2 publish for SlowFast and Slow-only networks stands beside",
-        "ours, with each field that differs: the published value, then ours. Fields have the names they have here.",
-        "PySlowFast's defaults count where a file is silent. Its files in `c2` only test networks, so the fields of",
-        "training are not compared.",
+        "Each configuration that PySlowFast and MMAction2 publish for SlowFast and Slow-only networks is compared with",
+        "ours. The table lists each field that differs, by its name here: the published value, then ours. For fields",
+        "that a file does not set, PySlowFast's defaults count. Its files in `c2` only test networks, so their",
+        "training fields are not compared.",
     ]
     for source, files in sources.items():
         lines += ["", f"## {source}", "", "| published | ours | field: published, ours | why |", "|---|---|---|---|"]
@@ -175,13 +175,13 @@ def configurations_page() -> str:
 
 
 def unpublished(sources: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
-    """Return the names of our configurations for the paper's data sets that no published one stands beside."""
+    """Return the names of our configurations for the paper's data sets that have no published counterpart."""
     listed = {values["ours"] for files in sources.values() for values in files.values()}
     return [name for name in shipped() if name not in listed and name.startswith(PAPER)]
 
 
 def _rows(file: str, name: str, found: list[Difference]) -> list[str]:
-    """Return a row for each reason; the first one names the configurations."""
+    """Return a table row for each reason; the first row names the configurations."""
     rows = []
     for reason in dict.fromkeys(one.reason for one in found):
         fields = (f"`{f}`: {_text(p)}, {_text(o)}" for f, p, o, r in found if r == reason)

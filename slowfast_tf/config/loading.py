@@ -1,4 +1,4 @@
-"""From a file, or the name of a shipped configuration, to a `Config`: bases, overrides, and messages for mistakes."""
+"""Load a `Config` from a file or from a shipped configuration, with bases, overrides and clear error messages."""
 
 import difflib
 import json
@@ -14,11 +14,11 @@ from ..errors import InputError
 from ..models.presets import nearest
 from .schema import Config
 
-# In a wheel these are package data; in a checkout this is a link to the folder at the top.
+# In a wheel, this directory is package data; in a checkout, it is a link to the directory at the top.
 SHIPPED = pathlib.Path(__file__).parents[1] / "configs"
 
 
-# Keys of earlier versions, and where their values are now.
+# Keys of earlier versions, and the keys that replace them.
 _MOVED = {"data.frame_rate": "model.frame_rate"}
 
 
@@ -36,11 +36,11 @@ def find(name: str | os.PathLike, folder: str | os.PathLike = "") -> pathlib.Pat
     """Return the path of a configuration.
 
     Args:
-        name: a JSON file, or the name of a shipped configuration. A file goes first.
-        folder: where a relative path starts.
+        name: a JSON file, or the name of a shipped configuration. A file takes precedence.
+        folder: directory to which a relative path is relative.
 
     Raises:
-        InputError: if there is neither, with the nearest names.
+        InputError: if there is neither; the message has the most similar names.
 
     Example:
         >>> find("kinetics400/slowfast_8x8_r50").name
@@ -67,14 +67,14 @@ def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Config:
     """Read a configuration.
 
     Args:
-        path: a JSON file, or the name of a shipped configuration. Its "base" is one as well, a file relative to it;
-            its values override those of the base.
-        overrides: texts such as "train.epochs=3"; the value is JSON, or else a string.
+        path: a JSON file, or the name of a shipped configuration. Its "base" is the name of a shipped configuration, or
+            a path relative to the file; the values of the file override those of the base.
+        overrides: text such as "train.epochs=3"; the value is JSON, or else a string.
 
     Raises:
-        InputError: for a missing file, bad JSON, an unknown key (names the nearest known one), or a value of a
-            wrong type or range (says what was received). Its `argument` is "overrides" for an override that cannot
-            be applied.
+        InputError: if the file is missing or is not JSON, if a key is unknown (the message has the most similar key),
+            or if a value has the wrong type or range (the message has the value). If an override cannot be applied,
+            `argument` is "overrides".
 
     Example:
         >>> load("demo", ["train.epochs=3"]).train.epochs
@@ -93,7 +93,7 @@ def overridden(overrides: Iterable[str]) -> set[str]:
     """Return the keys that overrides set, such as {"model.frame_rate"}.
 
     Args:
-        overrides: "KEY=VALUE" each, as for `load`.
+        overrides: text of the form "KEY=VALUE", as for `load`.
 
     Example:
         >>> overridden(["model.frame_rate=25"])
@@ -119,12 +119,12 @@ def _apply(values: dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise InputError(f"override {override!r}: {parent!r} holds a value, not further keys", "overrides")
     if last == "class_name" and section.get(last) != value:
-        section.pop("config", None)  # of another class, as in `_merge`
+        section.pop("config", None)  # the config is for another class, as in `_merge`
     section[last] = value
 
 
 def _read(path: pathlib.Path, readers: tuple[pathlib.Path, ...]) -> dict[str, Any]:
-    """Return the values of a file over those of its bases; `readers` are the files that led here."""
+    """Return the values of a file merged into those of its bases; `readers` are the files that inherit from it."""
     if path.resolve() in readers:
         raise InputError(f"{path}: is its own base")
     try:
@@ -149,7 +149,7 @@ def _read(path: pathlib.Path, readers: tuple[pathlib.Path, ...]) -> dict[str, An
 
 
 def _move(values: dict[str, Any]) -> None:
-    """Move the values of an earlier version's keys to where they are now, in place."""
+    """Move the values of keys of earlier versions to their new keys, in place."""
     for old, new in _MOVED.items():
         (section, key), (target, name) = old.split("."), new.split(".")
         sections = values.get(section), values.get(target, {})
@@ -158,7 +158,7 @@ def _move(values: dict[str, Any]) -> None:
 
 
 def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Return `values` over those of `base`, section by section."""
+    """Return the values of `base`, overridden by `values` section by section."""
     if values.get("class_name", base.get("class_name")) != base.get("class_name"):
         return values  # {"class_name": ..., "config": ...}: the config of one class does not fit another
     merged = dict(base)
@@ -169,7 +169,7 @@ def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _explain(error: ErrorDetails) -> str:
-    """Return a one-line message for the first mistake."""
+    """Return a one-line message for an error."""
     where = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         *parents, key = error["loc"]

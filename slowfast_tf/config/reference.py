@@ -1,4 +1,4 @@
-"""Every key of a configuration with its type, default and meaning, as Markdown, from the docstrings of the schema."""
+"""List every key of a configuration with type, default and meaning, as Markdown, from the docstrings of the schema."""
 
 import dataclasses
 import inspect
@@ -16,8 +16,8 @@ from ..models.views import Views
 from .loading import SHIPPED, shipped
 from .schema import KINDS, Config, Data, Evaluation, Model, Prepare, Train
 
-NO_KEYS = ("num_classes", "labels", "views")  # of the spec: the data set and the section `test` give them
-SECTIONS: dict[str, tuple[type, type]] = {  # the class that has the keys of a section, and that which describes them
+NO_KEYS = ("num_classes", "labels", "views")  # fields of the spec that the data set and the section `test` set
+SECTIONS: dict[str, tuple[type, type]] = {  # the class with the keys of a section, and the class with their docstring
     "": (Config, Config),
     "model": (SlowFastSpec, SlowFastSpec),
     "data": (Data, Data),
@@ -28,13 +28,13 @@ SECTIONS: dict[str, tuple[type, type]] = {  # the class that has the keys of a s
 
 
 class Key(NamedTuple):
-    """A key of a configuration, in words.
+    """The description of a key of a configuration.
 
     Attributes:
-        name: such as "train.epochs".
-        kind: its type and range.
-        default: as JSON, or "required".
-        meaning: from the docstring.
+        name: name of the key, such as "train.epochs".
+        kind: type and range of the value.
+        default: default value as JSON, or "required".
+        meaning: meaning of the key, from the docstring.
     """
 
     name: str
@@ -44,10 +44,10 @@ class Key(NamedTuple):
 
 
 def keys() -> dict[str, list[Key]]:
-    """Return all keys by section. "" has those outside the sections.
+    """Return all keys by section; "" has the keys outside of sections.
 
     Raises:
-        LookupError: for a key that its docstring does not describe.
+        LookupError: if the docstring does not describe a key.
 
     Example:
         >>> keys()["prepare"][0].default
@@ -59,9 +59,9 @@ def keys() -> dict[str, list[Key]]:
 
 
 def meanings(described: type) -> dict[str, str]:
-    """Return what the docstring of a class says of each of its fields, in one line and in JSON's words.
+    """Return the description of each field in the docstring of a class, in one line, with JSON's names of values.
 
-    A line "name: ..." or "name, other: ..." begins a description, and deeper lines continue it.
+    A line "name: ..." or "name, other: ..." starts a description, and lines with more indentation continue it.
 
     Example:
         >>> meanings(Prepare)["quality"]
@@ -86,7 +86,7 @@ def meanings(described: type) -> dict[str, str]:
 
 
 def keys_page() -> str:
-    """Return the page of all keys, as Markdown."""
+    """Return a Markdown page with all keys."""
     lines = [
         "# Configuration",
         "",
@@ -129,7 +129,7 @@ def _section(name: str, owner: type, described: dict[str, str]) -> list[Key]:
 
 
 def _kind(annotation: Any, limits: typing.Iterable[Any] = ()) -> str:
-    """Return the words for a type, such as "list of whole number, at least 1"."""
+    """Return a type as text, such as "list of whole number, at least 1"."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return _kind(arguments[0], [*arguments[1:], *limits])
@@ -147,7 +147,7 @@ def _kind(annotation: Any, limits: typing.Iterable[Any] = ()) -> str:
 
 
 def _range(limits: typing.Iterable[Any]) -> str:
-    """Return the words for pydantic's bounds, such as ", at least 0 and at most 1"."""
+    """Return pydantic's bounds as text, such as ", at least 0 and at most 1"."""
     bounds = [one for limit in limits for one in (getattr(limit, "metadata", None) or [limit])]
     words = {
         annotated_types.Ge: lambda bound: f"at least {bound.ge:g}",
@@ -155,12 +155,12 @@ def _range(limits: typing.Iterable[Any]) -> str:
         annotated_types.Le: lambda bound: f"at most {bound.le:g}",
         annotated_types.Lt: lambda bound: f"below {bound.lt:g}",
     }
-    said = [words[type(bound)](bound) for bound in bounds if type(bound) in words]  # others are checks
+    said = [words[type(bound)](bound) for bound in bounds if type(bound) in words]  # the others are validators
     return f", {' and '.join(said)}" if said else ""
 
 
 def _example(key: Key) -> str:
-    """Return the value in the first shipped configuration that sets a key without a telling default."""
+    """Return an example value from a shipped configuration for a key whose default is null or an empty list."""
     if key.default not in ("null", "[]"):
         return ""
     section, _, name = key.name.rpartition(".")
@@ -173,7 +173,7 @@ def _example(key: Key) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Return a description with a capital, unless it starts with a quoted value, and a full stop."""
+    """Return a description with a capital letter (unless it starts with a quoted value) and a full stop."""
     return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 

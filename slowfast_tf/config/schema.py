@@ -130,9 +130,7 @@ class Data(Section):
     @pydantic.model_validator(mode="after")
     def _crop_fits(self):
         if not self.crop_size <= self.short_sides[0] <= self.short_sides[1]:
-            raise ValueError(
-                f"short_sides {self.short_sides} must rise, and from at least crop_size {self.crop_size} on"
-            )
+            raise ValueError(f"short_sides {self.short_sides} must ascend and be at least crop_size {self.crop_size}")
         return self
 
 
@@ -297,7 +295,7 @@ class Config(Section):
                 raise ValueError(f"{name} takes {KINDS[type(default)]}, such as {default!r}; received {value!r}")
         try:
             self.spec()
-        except TypeError as error:  # deeper in a list
+        except TypeError as error:  # a value inside a list has a wrong type
             raise ValueError(f"a list holds a value of a wrong type: {error}") from error
         return self
 
@@ -319,7 +317,7 @@ class Config(Section):
         if self.train.keep in (several if activation == "softmax" else one):
             raise ValueError(f"train.keep {self.train.keep!r} does not go with model.activation {activation!r}")
         if self.train.class_weights and activation != "softmax":
-            raise ValueError("train.class_weights needs one class a video: model.activation 'softmax'")
+            raise ValueError("train.class_weights needs one class per video: model.activation 'softmax'")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -368,8 +366,8 @@ class Config(Section):
         """Check the rules that apply only to a new run; earlier versions accepted such configurations.
 
         Raises:
-            InputError: for a warm-up longer than the run, or a SavedModel of a network that takes optical flow or is
-                tested on whole frames.
+            InputError: if the warm-up is longer than the run, or if a SavedModel is to be exported of a network that
+                takes optical flow or is tested on whole frames.
         """
         longest = self.train.epochs * (multigrid.EPOCH_FACTOR if self.train.multigrid else 1)
         if self.train.warmup_epochs > longest:
@@ -389,5 +387,5 @@ class Config(Section):
             )
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the resolved configuration as JSON, with every value, so that the run can be repeated."""
+        """Write the resolved configuration with all values as JSON, so that the run can be repeated."""
         write_text(path, self.model_dump_json(indent=2) + "\n")

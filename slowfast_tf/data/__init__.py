@@ -10,7 +10,7 @@ __all__ = ["Clips", "load"]
 
 
 def __getattr__(name: str) -> typing.Any:
-    # On demand: the configuration imports `data.datasets`, and TensorFlow takes seconds to import.
+    # Imported on first use: the configuration imports `data.datasets`, and importing TensorFlow takes seconds.
     if name in __all__:
         return getattr(importlib.import_module(f"{__name__}.pipeline"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

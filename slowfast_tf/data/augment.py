@@ -16,15 +16,15 @@ from .mixing import Seed, paste
 Number: typing.TypeAlias = float | tf.Tensor  # a number or a scalar tensor
 
 _GRAY = (0.299, 0.587, 0.114)
-_FILL = 128.0  # pixels from outside the frame, as in timm
+_FILL = 128.0  # value of pixels from outside the frame, as in timm
 
 
 def color_jitter(clip: tf.Tensor, strength: float, seed: Seed) -> tf.Tensor:
-    """Change brightness, contrast and saturation, each by its own random factor, in random order.
+    """Change brightness, contrast and saturation by a separate random factor each, in random order.
 
     Args:
         clip: float32 `[T, H, W, 3]`, RGB, 0 to 255.
-        strength: 0 to 1; factors are uniform in `[1 - strength, 1 + strength]`. 0.4 in PySlowFast.
+        strength: 0 to 1; factors are uniform in `[1 - strength, 1 + strength]`. PySlowFast uses 0.4.
         seed: int `[2]`.
 
     Returns:
@@ -77,7 +77,7 @@ def rand_augment(clip: tf.Tensor, layers: int, magnitude: float, seed: Seed) -> 
 
 
 def _operations(clip: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor) -> list[Callable[[], tf.Tensor]]:
-    """Return RandAugment's operations as functions without arguments, for a strength in 0..1 and a sign of -1 or 1."""
+    """Return RandAugment's operations as functions without arguments, for a strength (0 to 1) and a sign (-1 or 1)."""
     height, width = tf.unstack(tf.cast(tf.shape(clip)[1:3], tf.float32))
     factor = 1 + 0.9 * strength * sign
     shift = 0.45 * strength * sign
@@ -154,7 +154,7 @@ def saturation(clip: tf.Tensor, factor: Number) -> tf.Tensor:
         array([[82., 82., 82.],
                [40., 40., 40.]], dtype=float32)
     """
-    # One product with a 3x3 matrix: several times as fast as a sum over the last dimension.
+    # A product with a 3x3 matrix is several times as fast as a sum over the last dimension.
     matrix = factor * tf.eye(3) + (1 - factor) * tf.tile(tf.constant(_GRAY)[:, None], [1, 3])
     return _to_range(tf.reshape(tf.matmul(tf.reshape(clip, [-1, 3]), matrix), tf.shape(clip)))
 
@@ -259,7 +259,7 @@ def auto_contrast(clip: tf.Tensor) -> tf.Tensor:
 
 
 def equalize(clip: tf.Tensor) -> tf.Tensor:
-    """Equalize the histogram of each channel of each frame, as PIL does; values are rounded to whole numbers.
+    """Equalize the histogram of each channel of each frame as in PIL; values are rounded to whole numbers.
 
     Args:
         clip: float32 `[T, H, W, C]`, 0 to 255.
@@ -278,7 +278,7 @@ def equalize(clip: tf.Tensor) -> tf.Tensor:
     bins = tf.cast(tf.round(_to_range(clip)), tf.int32) + first
     counts = tf.math.bincount(tf.reshape(bins, [-1]), minlength=256 * histograms, maxlength=256 * histograms)
     below = tf.cumsum(tf.reshape(counts, [histograms, 256]), axis=1, exclusive=True)
-    # The number of pixels below the highest value.
+    # Number of pixels with a lower value than the highest one.
     others = tf.reduce_max(tf.where(below < height * width, below, 0), 1, keepdims=True)
     step = others // 255
     table = tf.minimum((below + step // 2) // tf.maximum(step, 1), 255)
@@ -287,11 +287,11 @@ def equalize(clip: tf.Tensor) -> tf.Tensor:
 
 
 def rotate(clip: tf.Tensor, degrees: Number) -> tf.Tensor:
-    """Rotate a clip counterclockwise about its center, bilinear.
+    """Rotate a clip counterclockwise about its center, with bilinear interpolation.
 
     Args:
         clip: float32 `[T, H, W, C]`, 0 to 255.
-        degrees: counterclockwise.
+        degrees: angle in degrees, counterclockwise.
 
     Returns:
         float32 `[T, H, W, C]`, 0 to 255.
@@ -309,7 +309,7 @@ def rotate(clip: tf.Tensor, degrees: Number) -> tf.Tensor:
 
 
 def affine(clip: tf.Tensor, matrix: Sequence[Number]) -> tf.Tensor:
-    """Apply an affine transform, bilinear; pixels from outside the frame are gray (128).
+    """Apply an affine transform with bilinear interpolation; pixels from outside the frame are gray (128).
 
     Args:
         clip: float32 `[T, H, W, C]`.
@@ -345,7 +345,7 @@ def random_erasing(clip: tf.Tensor, probability: float, seed: Seed) -> tf.Tensor
 
     Args:
         clip: normalized float32 `[T, H, W, C]`.
-        probability: of erasing a rectangle; 0.25 in PySlowFast.
+        probability: probability of erasing a rectangle; PySlowFast uses 0.25.
         seed: int `[2]`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""AVA's csv files: rows of video, second, box and action, with a score if they are predictions."""
+"""AVA's csv files: rows of video, second, box and action; rows of predictions also have a score."""
 
 import dataclasses
 import math
@@ -15,7 +15,7 @@ from ..files.atomic import atomic
 from .boxes import check_corners
 
 File = str | os.PathLike
-# Bytes of a video's name that the fast reader holds; files with longer names are read row by row.
+# Maximum length of a video name in the fast reader, in bytes; files with longer names are read row by row.
 _NAME = 32
 
 
@@ -24,11 +24,11 @@ class Boxes:
     """Boxes with one action each, as rows of AVA's csv files. A frame without boxes has a row with action 0.
 
     Attributes:
-        videos: names, `[N]`.
-        times: of the key frames, in seconds, float64 `[N]`.
-        corners: x1, y1, x2, y2 as shares of width and height, float64 `[N, 4]`.
+        videos: names of the videos, `[N]`.
+        times: times of the key frames, in seconds, float64 `[N]`.
+        corners: x1, y1, x2, y2 as fractions of width and height, float64 `[N, 4]`.
         actions: class ids, from 1, int64 `[N]`; 0 in the row of a frame without boxes.
-        scores: float64 `[N]`; 1 for annotated boxes.
+        scores: scores of the boxes, float64 `[N]`; 1 for annotated boxes.
     """
 
     videos: np.ndarray
@@ -39,12 +39,12 @@ class Boxes:
 
 
 def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
-    """Read a csv file of AVA's form.
+    """Read a csv file of AVA's format.
 
     Args:
-        path: of the file.
+        path: path of the file.
         classes: the highest class id.
-        scored: whether an eighth column is a score; if not, it is a person, and not read.
+        scored: whether the eighth column is a score; if not, it is the number of a person and is not read.
 
     Raises:
         InputError: as `mean_average_precision`.
@@ -56,7 +56,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
     columns = [("video", f"S{_NAME}"), ("time", "f8"), ("corners", "f8", 4), ("action", "i8"), ("score", "f8")]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of an empty file: nothing was found
+            warnings.simplefilter("ignore", UserWarning)  # NumPy warns of an empty file, which is valid: no box
             rows = np.loadtxt(
                 path,
                 columns if scored else columns[:-1],
@@ -66,7 +66,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
                 encoding="latin1",
                 ndmin=1,
             )
-    except (OSError, ValueError):  # missing, damaged, of frames without boxes, or without scores
+    except (OSError, ValueError):  # the file is missing or damaged, or has frames without boxes or rows without scores
         return _read_slowly(path, classes, scored)
     low, high = rows["corners"][:, :2], rows["corners"][:, 2:]
     fine = (low >= 0).all() and (high <= 1).all() and (low <= high).all() and (rows["time"] >= 0).all()
@@ -77,7 +77,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
     if not fine or (scored and not np.isfinite(rows["score"]).all()):
         return _read_slowly(path, classes, scored)
     scores = rows["score"] if scored else np.ones(len(rows))
-    # Names as text, each once: rows of a video mostly stand together.
+    # Decode each name once per run of equal names: the rows of a video are usually consecutive.
     starts = run_starts(rows["video"])
     videos = np.array([name.decode("latin1") for name in rows["video"][starts]], object)
     videos = np.repeat(videos, np.diff(np.append(starts, len(rows))))
@@ -85,7 +85,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
 
 
 def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
-    """Read row by row, to report the first invalid row and its line."""
+    """Read a file row by row, to report the first invalid row with its line number."""
     videos, numbers = [], []
     for line, row in csv_files.lines(path):
         where = f"{path}:{line}"
@@ -101,7 +101,7 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
         except ValueError as error:
             raise InputError(f"{where}: {error}; received {','.join(row)}") from None
         if not 0 <= time < math.inf:
-            raise InputError(f"{where}: second {row[1]} is not of a video; it must be at least 0")
+            raise InputError(f"{where}: second {row[1]} is not a time in a video; it must be at least 0")
         check_corners(corners, where)
         if not empty and not 1 <= action <= classes:
             raise InputError(f"{where}: unknown action {action}; the label map has 1 to {classes}")
@@ -115,7 +115,7 @@ def _read_slowly(path: File, classes: int, scored: bool) -> Boxes:
 
 
 def read_exclusions(path: File) -> set[tuple[str, float]]:
-    """Read the excluded frames, pairs of video and second, of a csv file.
+    """Read the excluded frames, pairs of video and second, from a csv file.
 
     Example:
         >>> _ = pathlib.Path("excluded.csv").write_text("street,0902")
@@ -135,13 +135,13 @@ def read_exclusions(path: File) -> set[tuple[str, float]]:
 def detections(
     videos: Sequence[str], times: npt.ArrayLike, corners: npt.ArrayLike, scores: npt.ArrayLike, ids: Iterable[int]
 ) -> Boxes:
-    """Return the scores of a model as `Boxes`: each person with each class.
+    """Return the scores of a model as `Boxes`: a row for each person and class.
 
     Args:
-        videos, times: of each person's key frame, `[N]`.
-        corners: `[N, 4]`, as shares of width and height.
-        scores: `[N, classes]`, of class ids 1, 2, ...
-        ids: of the classes that count: the keys of the label map.
+        videos, times: video name and time, in seconds, of each person's key frame, `[N]`.
+        corners: x1, y1, x2, y2 as fractions of width and height, `[N, 4]`.
+        scores: scores of class ids 1, 2, ..., `[N, classes]`.
+        ids: ids of the classes that count: the keys of the label map.
 
     Example:
         >>> detections(["street"], [902.0], [[0.1, 0.2, 0.3, 0.9]], [[0.9, 0.1]], [1, 2]).scores
@@ -159,7 +159,7 @@ def detections(
 
 
 def write_csv(path: File, boxes: Boxes) -> None:
-    """Write `Boxes` in the official form: video, second, x1, y1, x2, y2, action, score.
+    """Write `Boxes` in the official format: video, second, x1, y1, x2, y2, action, score.
 
     Example:
         >>> box = detections(["street"], [902.0], [[0.1, 0.2, 0.3, 0.9]], [[0.9]], [1])
@@ -180,7 +180,7 @@ def write_csv(path: File, boxes: Boxes) -> None:
 
 
 def run_starts(x: np.ndarray) -> np.ndarray:
-    """Return where runs of equal values begin in `[N]`, int `[runs]`.
+    """Return the indices at which runs of equal values start in an array `[N]`, int `[runs]`.
 
     Example:
         >>> run_starts(np.array([7, 7, 8, 7]))
@@ -190,7 +190,7 @@ def run_starts(x: np.ndarray) -> np.ndarray:
 
 
 def changes(x: np.ndarray) -> np.ndarray:
-    """Return for each of `[N]` values whether it differs from the one before it, as the first one does.
+    """Return whether each of N values differs from the value before it, bool `[N]`; True for the first value.
 
     Example:
         >>> changes(np.array([1, 1, 2]))

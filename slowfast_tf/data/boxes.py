@@ -35,14 +35,14 @@ def area(boxes: np.ndarray) -> np.ndarray:
 
 
 def check_corners(corners: Sequence[float], where: str) -> None:
-    """Check that corners are fractions of a frame's width and height, and in order.
+    """Check that corners are fractions of a frame's width and height, with x1 <= x2 and y1 <= y2.
 
     Args:
         corners: x1, y1, x2, y2.
         where: file and line of the box, for the error.
 
     Raises:
-        InputError: for NaN, a value outside 0 to 1, x1 > x2 or y1 > y2.
+        InputError: if a value is NaN or outside 0 to 1, if x1 > x2, or if y1 > y2.
 
     Example:
         >>> check_corners((0.1, 0.2, 0.5, 0.9), "boxes.csv:1")
@@ -50,6 +50,6 @@ def check_corners(corners: Sequence[float], where: str) -> None:
     x1, y1, x2, y2 = corners
     text = ", ".join(f"{value:g}" for value in corners)
     if not all(0 <= value <= 1 for value in corners):
-        raise InputError(f"{where}: corners {text} are not shares of width and height, from 0 to 1")
+        raise InputError(f"{where}: corners {text} are not fractions of width and height, from 0 to 1")
     if x1 > x2 or y1 > y2:
         raise InputError(f"{where}: corners {text} are swapped; give x1,y1,x2,y2 with x1 < x2 and y1 < y2")

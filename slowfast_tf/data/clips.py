@@ -29,7 +29,7 @@ class Clip(typing.NamedTuple):
         labels: class indices, int64 `[L]`.
         starts: start of each label, in seconds, float32 `[L]`.
         ends: end of each label, in seconds, float32 `[L]`.
-        boxes: of the key frame: x1, y1, x2, y2 as fractions of width and height, float32 `[M, 4]`.
+        boxes: boxes of the key frame: x1, y1, x2, y2 as fractions of width and height, float32 `[M, 4]`.
         box_labels: class indices of each box, int64 `[M, any]`, padded with -1.
         box_scores: score of each box, float32 `[M]`.
         flow: images for `flow.decode`, string `[K, F]`; an empty tuple if the source does not read optical flow.
@@ -179,7 +179,7 @@ def augmented(windows: Windows, size: int | tf.Tensor, spec: SlowFastSpec, data:
     frames = windows.frames
     if HAS_GPU:  # the conversion in `transforms.normalize` that is fast on CPUs has no GPU kernel
         frames = tf.cast(frames, tf.float32)
-    # Color augmentation works on 0..255; without it, normalize before resizing, which is faster.
+    # Color augmentation takes values from 0 to 255. Without it, normalizing before resizing is faster.
     frames = transforms.resize_window(frames, windows.flip, size, None if colored else spec)
     if data.color_jitter:
         frames = augment.color_jitter(frames, data.color_jitter, seed + 1)
@@ -193,7 +193,7 @@ def augmented(windows: Windows, size: int | tf.Tensor, spec: SlowFastSpec, data:
 
 
 def _motion(windows: Windows, size: int | tf.Tensor) -> tf.Tensor | None:
-    """Return the cropped optical flow of one clip, float32 `[F, size, size, 2]`; None if it has none."""
+    """Return the cropped optical flow of one clip, float32 `[F, size, size, 2]`; None without optical flow."""
     if isinstance(windows.flow, tuple):
         return None
     return transforms.resize_flow(flow.displacements(windows.flow), windows.flip, size) / flow.LIMIT
@@ -204,7 +204,7 @@ def labels_during(clip: Clip, span: Sequence[float | tf.Tensor], classes: int) -
 
     Args:
         clip: clips of the video.
-        span: the two times, in seconds; `ALWAYS` for the whole video.
+        span: start and end, in seconds; `ALWAYS` for the whole video.
         classes: number of classes.
 
     Returns:
@@ -219,7 +219,7 @@ def with_boxes(boxes: tf.Tensor, box_labels: tf.Tensor, classes: int) -> tuple[t
     """Return the boxes within a crop, with labels and weights.
 
     Args:
-        boxes: float32 `[N, 4]`, x1, y1, x2, y2 in pixels of the crop; all-zero rows (outside the crop) are dropped.
+        boxes: x1, y1, x2, y2 in pixels of the crop, float32 `[N, 4]`; all-zero rows (outside the crop) are dropped.
         box_labels: class indices of each box, int64 `[N, any]`, padded with -1.
         classes: number of classes.
 
@@ -229,7 +229,7 @@ def with_boxes(boxes: tf.Tensor, box_labels: tf.Tensor, classes: int) -> tuple[t
     kept = tf.reduce_any(boxes != 0, -1)
     labels, boxes = one_hot_labels(tf.boolean_mask(box_labels, kept), classes), tf.boolean_mask(boxes, kept)
     weights = tf.ones([tf.shape(boxes)[0]])
-    # Pad to one row: the loss of a batch without boxes would be 0 / 0.
+    # Pad to at least one row: the loss of a batch without boxes would be 0 / 0.
     more = [0, tf.cast(tf.size(weights) == 0, tf.int32)]
     boxes, labels = (tf.pad(x, [more, [0, 0]]) for x in (boxes, labels))
     return boxes, labels, tf.pad(weights, [more])
@@ -259,19 +259,19 @@ def test_inputs(test: TestFrames, spec: SlowFastSpec, crops: int) -> Inputs:
         crops: see `transforms.test_crops`.
     """
     frames = tf.ensure_shape(test.frames, [spec.clip_frames, None, None, 3])
-    # Normalize before resizing: there are fewer pixels.
+    # Normalize before resizing, when there are fewer pixels.
     found = transforms.test_crops(transforms.normalize(frames, spec), spec.crop_size, crops)
     motion = None
     if isinstance(test.flow, tf.Tensor):
         motion = flow.displacements(test.flow)
-        # Displacements scale with the frame.
+        # Resizing a frame scales its displacements by the same factor.
         scale = spec.crop_size / tf.reduce_min(tf.shape(motion)[1:3]) / flow.LIMIT
         motion = transforms.test_crops(motion, spec.crop_size, crops) * tf.cast(scale, tf.float32)
     return transforms.pathways(found, spec, motion)
 
 
 def middle_example(clip: Clip, spec: SlowFastSpec) -> tuple:
-    """Return the center crop of the first test clip, for validation, in the form of `training_example`."""
+    """Return inputs and labels of the center crop of the first test clip, for validation; see `training_example`."""
     test = first_test_frames(clip)
     inputs = {name: x[0] for name, x in test_inputs(test, spec, 1).items()}
     if spec.head == "roi":
@@ -290,7 +290,7 @@ def key_frame_inputs(clip: Clip, spec: SlowFastSpec) -> Inputs:
 
 
 def boxes_from(clip: Clip, score: float) -> Clip:
-    """Return a clip without the boxes of a lower score."""
+    """Return a clip without the boxes whose score is below `score`."""
     kept = clip.box_scores >= score
     boxes, labels, scores = (tf.boolean_mask(x, kept) for x in (clip.boxes, clip.box_labels, clip.box_scores))
     return clip._replace(boxes=boxes, box_labels=labels, box_scores=scores)

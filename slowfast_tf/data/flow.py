@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from . import transforms
 
-LIMIT = 20.0  # pixels
+LIMIT = 20.0  # pixels: largest displacement
 _STEP = LIMIT / 127
 
 
@@ -19,7 +19,7 @@ def compute(previous: np.ndarray | None, gray: np.ndarray, quality: int) -> byte
     Args:
         previous: gray scale of the previous frame, uint8 `[H, W]`; None for the first frame, whose flow is zero.
         gray: gray scale of the frame, uint8 `[H, W]`.
-        quality: of the JPEG image, 1 to 100.
+        quality: quality of the JPEG image, 1 to 100.
 
     Returns:
         A JPEG image. Red is the displacement to the right, green the displacement downwards; 128 is zero. Blue is 128.
@@ -27,7 +27,7 @@ def compute(previous: np.ndarray | None, gray: np.ndarray, quality: int) -> byte
     import cv2
     import simplejpeg
 
-    cv2.setNumThreads(1)  # videos are prepared in parallel; more threads for each would only compete
+    cv2.setNumThreads(1)  # videos are prepared in parallel, so more threads per video would only compete
     image = np.full((*gray.shape, 3), 128, np.uint8)
     # The coarsest scale of the search needs a few patches of 8 pixels.
     if previous is not None and min(gray.shape) >= 16:
@@ -35,7 +35,7 @@ def compute(previous: np.ndarray | None, gray: np.ndarray, quality: int) -> byte
         search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # pyright: ignore[reportAttributeAccessIssue]
         flow = search.calc(*frames, None)
         image[..., :2] = np.round(np.clip(flow, -LIMIT, LIMIT) / _STEP + 128)
-    # No chroma subsampling: it would blur the displacements.
+    # Without chroma subsampling, which would blur the displacements.
     return simplejpeg.encode_jpeg(image, quality, "RGB", "444")
 
 

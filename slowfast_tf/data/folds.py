@@ -1,4 +1,4 @@
-"""Divide training videos into folds for cross-validation, with scikit-learn. No TensorFlow here."""
+"""Divide training videos into folds for cross-validation, with scikit-learn. Needs no TensorFlow."""
 
 import re
 import warnings
@@ -11,12 +11,12 @@ from ..errors import InputError
 
 
 def of_split(split: str, names: Sequence[str], classes: Sequence[Sequence[int]], data: Data) -> list[int]:
-    """Return the numbers of the videos of a split: for "val" those of the fold, for "train" all others.
+    """Return the numbers of the videos of a split: the videos of the fold for "val", all other videos for "train".
 
     Args:
         split: "train" or "val".
         names, classes: as for `divide`.
-        data: the configuration's section, with a `fold`.
+        data: the configuration's section "data", with a `fold`.
     """
     assert data.fold, "the caller checks this"
     number, count = data.fold
@@ -29,11 +29,11 @@ def group_names(names: Sequence[str], pattern: str) -> list[str]:
 
     Args:
         names: ids of the videos.
-        pattern: regular expression, searched in each id. The group is what its parentheses match, or else the whole
-            match.
+        pattern: regular expression to search in each id. The group of a video is the text that the parentheses match,
+            or the whole match if there are no parentheses.
 
     Raises:
-        InputError: with the first id in which nothing matches.
+        InputError: if the pattern does not match an id; the message has the first such id.
 
     Example:
         >>> group_names(["tick_3.mp4", "left_12.mp4"], r"_(\\d+)")
@@ -48,21 +48,22 @@ def group_names(names: Sequence[str], pattern: str) -> list[str]:
 def divide(
     names: Sequence[str], classes: Sequence[Sequence[int]], count: int, pattern: str | None = None
 ) -> list[list[int]]:
-    """Divide videos into folds that differ little in their classes; no group is in two folds.
+    """Divide videos into folds with similar class distributions; no group is in two folds.
 
-    The names and classes alone decide, in any order, so that the records of a data set have the folds of its files.
+    The folds depend only on the names and classes, not on their order, so the records of a data set have the same folds
+    as its files.
 
     Args:
         names: ids of the videos.
-        classes: class indices of each video. If any has none or several, folds are divided by groups alone.
-        count: number of folds. One for each group leaves one group out each time.
+        classes: class indices of each video. If a video has no class or several, classes are ignored.
+        count: number of folds. As many folds as groups give leave-one-group-out cross-validation.
         pattern: as for `group_names`; None for no groups.
 
     Returns:
-        The numbers of the videos of each fold, rising.
+        The numbers of the videos of each fold, ascending.
 
     Raises:
-        InputError: if there are fewer groups than folds, or fewer videos of every class.
+        InputError: if there are fewer groups than folds, or if every class has fewer videos than there are folds.
 
     Example:
         >>> divide(["a1", "a2", "b1", "b2"], [[0], [1], [0], [1]], 2, "[ab]")
@@ -72,7 +73,7 @@ def divide(
     groups = group_names([names[i] for i in order], pattern) if pattern else [names[i] for i in order]
     kinds = len(set(groups))
     if kinds < count:
-        raise InputError(f"data.fold: {count} folds of {kinds} {'groups' if pattern else 'videos'}; lower their number")
+        raise InputError(f"data.fold: {count} folds of {kinds} {'groups' if pattern else 'videos'}; use fewer folds")
     single = all(len(classes[i]) == 1 for i in order)
     if pattern and (kinds == count or not single):
         splitter = model_selection.GroupKFold(count)

@@ -10,18 +10,18 @@ import typing
 import tensorflow as tf
 
 Seed: typing.TypeAlias = tf.Tensor | tuple[int, int]
-Inputs: typing.TypeAlias = dict[str, tf.Tensor]  # one tensor a pathway
+Inputs: typing.TypeAlias = dict[str, tf.Tensor]  # a tensor for each pathway
 
 
 def mix(
     inputs: Inputs, labels: tf.Tensor, mixup_alpha: float, cutmix_alpha: float, seed: Seed
 ) -> tuple[Inputs, tf.Tensor]:
-    """Apply `mixup` or `cutmix`: the one whose alpha is above 0, or either with probability 0.5 if both are.
+    """Apply `mixup` or `cutmix`: the one with an alpha above 0; if both have one, each with probability 0.5.
 
     Args:
         inputs, labels, seed: as for `mixup`.
-        mixup_alpha: alpha of `mixup`; 0 for none.
-        cutmix_alpha: alpha of `cutmix`; 0 for none. At least one alpha is above 0.
+        mixup_alpha: alpha of `mixup`; 0 disables it.
+        cutmix_alpha: alpha of `cutmix`; 0 disables it. At least one alpha must be above 0.
 
     Returns:
         Mixed inputs and labels, of the same shapes.
@@ -47,9 +47,9 @@ def mixup(inputs: Inputs, labels: tf.Tensor, alpha: float, seed: Seed) -> tuple[
 
     Args:
         inputs: normalized float32 `[B, T, H, W, C]` of each pathway.
-        labels: float32 `[B, classes]`, of one class or many.
-        alpha: above 0; the weight of the clip itself is drawn from Beta(alpha, alpha), once for the batch. 0.8 in
-            PySlowFast.
+        labels: float32 `[B, classes]`; a clip may have several classes.
+        alpha: above 0; the weight of the clip itself is drawn from Beta(alpha, alpha), once for the batch. PySlowFast
+            uses 0.8.
         seed: int `[2]`.
 
     Returns:
@@ -68,12 +68,13 @@ def mixup(inputs: Inputs, labels: tf.Tensor, alpha: float, seed: Seed) -> tuple[
 def cutmix(inputs: Inputs, labels: tf.Tensor, alpha: float, seed: Seed) -> tuple[Inputs, tf.Tensor]:
     """Replace a rectangle of each clip by that of its counterpart in the reversed batch (CutMix, arXiv 1905.04899).
 
-    All frames, clips and pathways share the rectangle, scaled if a pathway has smaller frames. Its area is drawn from
-    Beta(alpha, alpha), once for the batch. It is clipped at the border; labels are weighted by the clipped area.
+    The rectangle is the same for all frames, clips and pathways, scaled if a pathway has smaller frames. Its area,
+    as a fraction of the frame, is drawn from Beta(alpha, alpha), once for the batch. The rectangle is clipped at the
+    border; labels are weighted by the clipped area.
 
     Args:
         inputs, labels, seed: as for `mixup`.
-        alpha: above 0; 1 in PySlowFast.
+        alpha: above 0; PySlowFast uses 1.
 
     Returns:
         Mixed inputs and labels, of the same shapes.
@@ -86,7 +87,7 @@ def cutmix(inputs: Inputs, labels: tf.Tensor, alpha: float, seed: Seed) -> tuple
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)  # pyright: ignore[reportAttributeAccessIssue]
     sizes = {name: tf.shape(x)[2:4] for name, x in inputs.items()}
-    # Draw on the coarsest grid: its whole pixels are whole pixels of every pathway.
+    # Draw on the pixel grid of the smallest frames: its pixels are whole pixels of every pathway.
     grid = functools.reduce(tf.minimum, sizes.values())
     sides = tf.cast(grid, tf.float32)
     half = tf.cast(sides * tf.sqrt(1 - _beta(alpha, seeds[0])), tf.int32) // 2
@@ -108,7 +109,7 @@ def paste(x: typing.Any, patch: tf.Tensor, top: int | tf.Tensor, left: int | tf.
     Args:
         x: `[..., H, W, C]`.
         patch: `[..., h, w, C]`, of the dtype of `x`.
-        top, left: place of the patch, in pixels; the patch lies within the frames.
+        top, left: position of the patch, in pixels; the patch must lie within the frames.
 
     Returns:
         `[..., H, W, C]`.

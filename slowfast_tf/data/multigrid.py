@@ -1,16 +1,18 @@
-"""Schedule multigrid training (arXiv 1912.00998): small clips in large batches first, full clips last. No TensorFlow.
+"""Schedule multigrid training (arXiv 1912.00998): small clips in large batches first, full clips last.
+
+Needs no TensorFlow.
 
 The long cycle runs through four batch shapes before every drop of the learning rate. In the short cycle, successive
-steps use three frame sizes in turn. Batches grow as clips shrink, so that a step costs about the same. With 1.5 times
-the epochs, a run takes about 0.3 times the steps.
+steps use three frame sizes in turn. Smaller clips have larger batches, so that every step costs about the same. With
+1.5 times the epochs, a run takes about 0.3 times the steps.
 
 The batch shape also affects:
 
 - The learning rate. It scales with the batch of the long cycle (`Phase.rate`), not with that of the short cycle.
 - The stride and the resized shorter side. A clip keeps its span in time (`strides`) and its field of view
   (`short_sides`).
-- The statistics of BatchNorm, which are over all clips of a replica. The paper splits larger batches to keep 8 clips a
-  replica. Here the statistics are less noisy in the early phases; the fused kernel cannot split.
+- The statistics of BatchNorm, which are over all clips of a replica. The paper splits larger batches so that BatchNorm
+  always sees 8 clips. The fused kernel used here cannot split, so the statistics are less noisy in the early phases.
 - The running averages of BatchNorm, which mix three frame sizes, while a test uses the largest one. Before a test,
   recompute them ("precise BN" in PySlowFast): run some dozens of training-mode forward passes over batches of
   `Phase.shapes[-1]` (the momentum is 0.9).
@@ -36,8 +38,8 @@ class Phase(typing.NamedTuple):
     """Consecutive epochs with the same batch shapes and learning rate.
 
     Attributes:
-        epochs: their numbers.
-        shapes: the batch shapes that successive steps of an epoch use in turn; the last one is the long cycle's.
+        epochs: numbers of the epochs.
+        shapes: the batch shapes that successive steps of an epoch use in turn; the last shape is the long cycle's.
         rate: factor on the base learning rate.
     """
 
@@ -62,20 +64,20 @@ class Phase(typing.NamedTuple):
 def schedule(
     batch: int, frames: int, size: int, epochs: int, step_epochs: Sequence[float], step_rates: Sequence[float]
 ) -> list[Phase]:
-    """Return the phases of a multigrid run, from a step schedule of the learning rate.
+    """Return the phases of a multigrid run, given a step schedule of the learning rate.
 
     The epochs of each learning rate are divided among the four shapes of the long cycle in proportion to their mean
-    batch, so that each shape gets the same number of steps. After the last drop only the full shape is used; its first
-    half keeps the learning rate from before the drop.
+    batch size, so that each shape gets the same number of steps. After the last drop only the full shape is used; the
+    first half of these epochs keeps the learning rate from before the drop.
 
     Args:
         batch, frames, size: the base shape; `frames` is T of either pathway, a multiple of 4.
-        epochs: number of epochs without multigrid; the phases have 1.5 times as many.
-        step_epochs: epochs at which the learning rate drops, rising, from 1 to `epochs`.
+        epochs: number of epochs without multigrid training; the phases have 1.5 times as many.
+        step_epochs: epochs at which the learning rate drops, ascending, from 1 to `epochs`.
         step_rates: factor on the base learning rate from each of these epochs on.
 
     Returns:
-        Consecutive phases, from epoch 0 on.
+        Consecutive phases, starting at epoch 0.
 
     Example:
         >>> schedule(64, 8, 224, 196, [94, 154], [0.1, 0.01])[-1].shapes[-1]
@@ -109,7 +111,7 @@ def schedule(
 
 
 def _short_cycle(batch: int, frames: int, size: int, frame_factor: float, size_factor: float) -> tuple[Shape, ...]:
-    """Return the three batch shapes of a place in the long cycle."""
+    """Return the three batch shapes of the short cycle for a shape of the long cycle, given by its factors."""
     long = Shape(0, round(frames * frame_factor), round(size * size_factor))
     long = long._replace(batch=batch * round(frames * size**2 / (long.frames * long.size**2)))
     short = [
@@ -120,18 +122,18 @@ def _short_cycle(batch: int, frames: int, size: int, frame_factor: float, size_f
 
 
 def _mean_batch(frames: int, size: int, frame_factor: float, size_factor: float) -> float:
-    """Return the mean batch of a place in the long cycle, in base batches; short-cycle sizes are not rounded here."""
+    """Return the mean batch size of a shape of the long cycle, in base batches, without rounding short-cycle sizes."""
     frame_share = round(frames * frame_factor) / frames
     shares = (*SHORT_CYCLE, round(size * size_factor) / size)
     return sum(round(1 / (frame_share * share**2)) for share in shares) / len(shares)
 
 
 def strides(stride: int, frames: int, shape: Shape) -> tuple[int, int]:
-    """Return the lowest and highest stride of a shape's clips, both included; each clip draws one.
+    """Return the lowest and highest stride of a shape's clips, both included; each clip draws its stride.
 
     Args:
-        stride: of the base shape, in raw frames.
-        frames: of the base shape.
+        stride: stride of the base shape, in raw frames.
+        frames: number of frames of the base shape.
         shape: the shape of the batch.
     """
     return stride, stride * (frames // shape.frames)
@@ -140,7 +142,8 @@ def strides(stride: int, frames: int, shape: Shape) -> tuple[int, int]:
 def short_sides(sides: Sequence[int], size: int, shape: Shape) -> list[int]:
     """Return the lowest and highest shorter side, in pixels, to resize frames to.
 
-    Only the lowest one shrinks with the crop: a small crop shows a whole frame or as small a part as a large crop.
+    Only the lowest shorter side shrinks with the crop. At this side, a small crop shows the same part of a frame as a
+    large crop; at the highest shorter side, it shows a smaller part.
 
     Args:
         sides: lowest and highest shorter side of the base shape, in pixels.

@@ -1,4 +1,4 @@
-"""Build `tf.data` pipelines: order videos, read their clips (`sources`), make examples (`clips`), and batch."""
+"""Build `tf.data` pipelines: order videos, read their clips (`sources`), make examples (`clips`), and batch them."""
 
 import copy
 import dataclasses
@@ -28,7 +28,7 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 
     Args:
         config: a `slowfast_tf.config.Config`.
-        split: "train": one random clip of each video, drawn again in each epoch, in whole batches; "val": the middle
+        split: "train" for a random clip of each video, drawn again in each epoch, in full batches; "val" for the middle
             clip of every video.
 
     Returns:
@@ -55,24 +55,24 @@ def load(config: Config, split: str) -> tf.data.Dataset:
 class Clips:
     """The videos of one split, and every way to read them.
 
-    For a network with boxes (head "roi"), boxes with a score below `spec.person_score` are left out, and so are key
-    frames that have no other box; in training too. Inputs also have "boxes", float32 `[B, N, 4]`; labels are
-    `[B, N, classes]`; and a batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with less than a
+    For a network with boxes (head "roi"), inputs also have "boxes", float32 `[B, N, 4]`, and labels are
+    `[B, N, classes]`. A batch has a third part: weights, float32 `[B, N]`, 0 for padding. Boxes with a score below
+    `spec.person_score`, and key frames without other boxes, are left out, also in training. Boxes with less than a
     pixel in the crop are dropped.
 
     Args:
         config: a `slowfast_tf.config.Config`.
         split: "train" or "val".
         strict: raise an error for any problem in the data set's lists.
-        spec: of the network that the clips are for; the configuration's by default. Its protocol (frame rate, views,
-            crop size, colors) decides how clips are taken.
-        source: replaces the configured source of the videos, such as `sources.Files` with another decoder.
+        spec: spec of the network; by default that of the configuration. Its frame rate, views, crop size, channel order
+            and normalization determine the clips.
+        source: source of the videos in place of the configured one, such as `sources.Files` with another decoder.
 
     Attributes:
-        config: as given.
+        config: the given configuration.
         source: the source of the videos.
         labels: the class names.
-        dataset: name of the data set; for records, of the original data set.
+        dataset: name of the data set; for records, the name of the original data set.
         problems: a line for each entry of the data set's lists that is wrong and was dropped.
         spec: the `SlowFastSpec` of the network; the configuration's has these labels.
         phases: see `multigrid.schedule`; a single phase without multigrid training.
@@ -105,7 +105,7 @@ class Clips:
             raise InputError(f"no box of {split} has a score of at least {least}; lower model.person_score")
 
     def with_spec(self, spec: SlowFastSpec) -> "Clips":
-        """Return the same videos for another network, or for another protocol of the same one."""
+        """Return the same videos for another network, or for another protocol of the same network."""
         other = copy.copy(self)
         other.spec = spec
         return other
@@ -145,11 +145,11 @@ class Clips:
         """Return training batches (see `load`).
 
         Args:
-            epochs: consecutive epochs to read. The seed, the epoch and the step alone determine each clip, so that a
-                resumed run continues with the same clips. None: one epoch, a different one at every iteration.
-            phase: one of `phases`, which sets the batch shapes; None for the last one.
-            shard: number of the shard to read, and the number of shards. Shards share no video; each reads its part of
-                every batch.
+            epochs: consecutive epochs to read. Each clip depends only on the seed, the epoch and the step, so a
+                resumed run continues with the same clips. None for a single epoch that differs at every iteration.
+            phase: one of `phases`, which sets the batch shapes; None for the last phase.
+            shard: number of the shard to read, and the number of shards. Shards have no video in common; each reads
+                its part of every batch.
             skip: steps already done in the resumed epoch.
             finished: False leaves all computing with pixels to `finish`: batches are `clips.Windows` and labels.
         """
@@ -175,7 +175,7 @@ class Clips:
             count = (len(epochs) if epochs else 1) * steps - skip
             data = data.apply(tf.data.experimental.assert_cardinality(count))
         options = tf.data.Options()
-        options.threading.max_intra_op_parallelism = 1  # parallel clips keep the cores busy
+        options.threading.max_intra_op_parallelism = 1  # the cores are already busy with parallel clips
         return data.prefetch(2).with_options(options)
 
     def finish(self, phase: multigrid.Phase) -> Callable[..., tuple]:
@@ -213,7 +213,7 @@ class Clips:
     def _batches(
         self, examples: tf.data.Dataset, draws: RandomClips, shapes: Sequence[multigrid.Shape], finished: bool
     ) -> tf.data.Dataset:
-        """Return whole batches; see `train`."""
+        """Return full batches; see `train`."""
         # Padding takes another pass over the batch: windows need it, and boxes.
         padded = self.spec.head == "roi" or not finished
 
@@ -248,16 +248,16 @@ class Clips:
 
     @_without_autograph
     def views(self, shard: tuple[int, int] = (0, 1), done: Collection[str] = ()) -> tf.data.Dataset:
-        """Return every view of every video, in order, each video decoded once (section 4: 10 clips x 3 crops).
+        """Return every view of every video, in order (section 4: 10 clips x 3 crops). Each video is decoded once.
 
         Args:
             shard: number of the shard to read, and the number of shards.
             done: ids of videos to leave out.
 
         Yields:
-            Inputs of the crops of one clip, `[crops, T, S, S, C]` (one crop of the whole frame if the views have 0);
-            labels of the video, float32 `[classes]`; and the id of the video. The clips of a video are consecutive.
-            Videos that cannot be read are left out and listed in `skipped`.
+            Inputs of the crops of one clip, `[crops, T, S, S, C]` (whole frames, `[1, T, H, W, C]`, for views with 0
+            crops); labels of the video, float32 `[classes]`; and the id of the video. The clips of a video are
+            consecutive. Videos that cannot be read are left out and listed in `skipped`.
         """
         views, classes = self.spec.views, self.spec.num_classes
 
@@ -362,7 +362,7 @@ def _phases(config: Config) -> list[multigrid.Phase]:
 
 
 def _epoch_numbers(epochs: range | None, seed: int) -> tf.data.Dataset:
-    """Return the numbers of epochs; for None, one number, drawn at every iteration."""
+    """Return the numbers of epochs; for None, a single number that is drawn again at every iteration."""
     if epochs is not None:
         return tf.data.Dataset.range(epochs.start, epochs.stop)
     numbers = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
@@ -382,7 +382,7 @@ class _Layout:
     steps: int
 
     def clips(self, steps: int | None = None) -> int:
-        """Return the number of clips of the first `steps` steps of an epoch; of all steps by default."""
+        """Return the number of clips in the first `steps` steps of an epoch; by default in all steps."""
         steps = self.steps if steps is None else steps
         cycles, rest = divmod(steps, len(self.shapes))
         return cycles * int(self._ends()[-1]) + sum(shape.batch for shape in self.shapes[:rest])

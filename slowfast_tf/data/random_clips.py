@@ -1,4 +1,4 @@
-"""Draw training clips: the video, the frames and the crop. All draws follow from the seed and the clip's number."""
+"""Draw training clips: the video, the frames and the crop. All draws depend only on the seed and the clip's number."""
 
 import dataclasses
 from typing import Any
@@ -20,7 +20,7 @@ class RandomClips:
         spec: the network; its frames, stride and crop size are those of the base shape.
         data: how clips are cropped and augmented.
         shapes: the batch shapes that successive steps use in turn.
-        seed: of the run.
+        seed: seed of the run.
     """
 
     spec: SlowFastSpec
@@ -34,12 +34,12 @@ class RandomClips:
         return dataclasses.replace(self.spec, frames=self.shapes[0].frames)
 
     def seeds(self, number: tf.Tensor) -> tf.Tensor:
-        """Return the seed of a clip, int64 `[2]`."""
+        """Return the seed of a clip, int64 `[2]`, from its number in the run, int64 `[]`."""
         return tf.stack([tf.constant(self.seed, tf.int64), number])
 
     def sampling(self, number: tf.Tensor) -> Sampling:
-        """Return the frames of a clip: a random start (or a frame of each segment), and a random stride in multigrid
-        training.
+        """Return the sampling of a clip: a random start (or a random frame of each segment) and, in multigrid training,
+        a random stride.
         """
         slowest, fastest = multigrid.strides(self.spec.stride, self.spec.frames, self.shapes[0])
         count = draw_count(self.clip_spec)
@@ -52,7 +52,7 @@ class RandomClips:
 
         Args:
             clip: the clip that `sampling` selects.
-            number: of the clip in the run, int64 `[]`.
+            number: number of the clip in the run, int64 `[]`.
             slot: index of its batch in `shapes`.
         """
         seed = self.seeds(number) + 1  # `sampling` uses the seed itself
@@ -92,12 +92,12 @@ class RandomClips:
 
 
 def shuffled(place: tf.Tensor, epoch: tf.Tensor, seed: int, count: int) -> tf.Tensor:
-    """Return the number of the video at a place of an epoch's random order, int64.
+    """Return the number of the video at a position of an epoch's random order, int64.
 
     Args:
-        place: 0 to `count` - 1.
-        epoch: number of the epoch; each has its own order.
-        seed: of the run.
+        place: position, 0 to `count` - 1.
+        epoch: number of the epoch; each epoch has its own order.
+        seed: seed of the run.
         count: number of videos.
     """
     # `index_shuffle` uses only a few bits of its seed, so hash it first.

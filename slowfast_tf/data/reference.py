@@ -10,7 +10,7 @@ from ..errors import OutsideError
 from ..video.images import list_images
 from ..video.probe import frame_times, probe
 
-# Seconds. A third of Charades' official spans end after the video, by up to 1.54 s.
+# Seconds that a label may end after its video: a third of Charades' official labels do so, by up to 1.54 s.
 SLACK = 2.0
 
 Label: typing.TypeAlias = tuple[int, float, float]  # class index, start and end in seconds
@@ -22,8 +22,8 @@ class Box:
 
     Attributes:
         corners: (x1, y1, x2, y2), as fractions of the frame's width and height.
-        labels: class indices; empty if they are unknown, as for a box that a detector predicted.
-        score: of the detector, 0 to 1; 1 for an annotated box.
+        labels: class indices; empty if unknown, as for a detected box.
+        score: score of the detector, 0 to 1; 1 for an annotated box.
     """
 
     corners: tuple[float, float, float, float]
@@ -36,14 +36,14 @@ class Video:
     """A video, or a part of a video, and its labels. Times are in seconds from the start of the file.
 
     Attributes:
-        path: of a video file, or of a directory of JPEG frames in the order of their numbers.
+        path: path of a video file, or of a directory of JPEG frames in the order of their numbers.
         labels: (class index, start, end) of each label.
-        id: the data set's name of the video, unique in its split; empty to use the path.
-        rate: frames a second of a directory of frames; None for a file, which stores its rate.
-        span: (start, end) of the part that clips are taken from; None for the whole video.
-        key: time of the key frame, which a clip is centered on; None if clips may be anywhere.
-        boxes: of the key frame.
-        origin: "FILE:LINE" of the list that names the video; empty if no list does.
+        id: name of the video in the data set, unique in its split; empty to use the path.
+        rate: frames per second of a directory of frames; None for a file, which stores its frame rate.
+        span: (start, end) of the part from which clips are taken; None for the whole video.
+        key: time of the key frame, the center of the clip; None if clips may be anywhere.
+        boxes: boxes of the key frame.
+        origin: "FILE:LINE" of the list entry of the video; empty without a list.
     """
 
     path: str
@@ -55,7 +55,7 @@ class Video:
     boxes: tuple[Box, ...] = ()
     origin: str = dataclasses.field(
         default="", repr=False
-    )  # records digest the repr, which must not depend on where the list is
+    )  # not in the repr, from which records compute a digest that must not depend on the path of the list
 
     @property
     def box_score(self) -> float:
@@ -68,12 +68,12 @@ class ResolvedVideo(typing.NamedTuple):
 
     Attributes:
         images: paths of the JPEG images of a directory; None for a file.
-        rate: mean frames a second.
-        times: display time of each frame of the file, in seconds from its start, rising, float64 `[N]`.
+        rate: mean frame rate, in frames per second.
+        times: display time of each frame of the file, in seconds from the start, ascending, float64 `[N]`.
         first, last: indices of the first frame in the video's span, and of the first frame after it.
         key: index of the key frame, counted from `first`; -1 without a key frame.
         labels: (class index, start, end) of each label within the video.
-        problems: one line for each label that is not within the video, and one if images are missing.
+        problems: one line for each label that is not within the video, and one line if images are missing.
     """
 
     images: list[str] | None
@@ -94,7 +94,7 @@ def resolve(source: Video) -> ResolvedVideo:
 
     Raises:
         VideoError: if the video cannot be read.
-        OutsideError: if no frame is in its span, or its key frame is past the end.
+        OutsideError: if no frame is in the span, or if the key frame is past the end of the video.
 
     Example:
         >>> resolve(Video("a.mp4", ())).rate

@@ -1,4 +1,4 @@
-"""Which frames of a video a clip is made of: time at two rates (section 3 of the paper)."""
+"""Select the frames of a clip from a video (section 3 of the paper)."""
 
 import typing
 
@@ -8,22 +8,23 @@ import tensorflow as tf
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
 
-# Float64 arithmetic may give a hair less than a whole number; this makes it whole again before rounding down.
+# Added before rounding down: float64 arithmetic may give slightly less than a whole number.
 _ROUNDING = 1e-4
-# The middle of a part of an even number of frames is the earlier one of two, as PySlowFast has it.
+# In a part with an even number of frames, the earlier of the two middle frames is taken, as in PySlowFast.
 _MIDDLE_OF_PART = 0.5 - 1e-9
 
 Number: typing.TypeAlias = float | tf.Tensor
 
 
 class Sampling(typing.NamedTuple):
-    """Which clips of a video to take.
+    """A rule that selects clips of a video.
 
     Attributes:
-        spec: of the network. Its `frame_rate` is the rate that its stride counts.
-        starts: of K clips, see `clip_frames`. A video with a key frame gives the clip around the key frame instead.
-        rate_ratio: a factor on the spec's stride; float64 if a tensor.
-        short_side: pixels of the shorter side that later steps need; None for all.
+        spec: spec of the network. The stride is in frames at its `frame_rate`.
+        starts: starts of K clips, see `clip_frames`. For a video with a key frame, the clip around the key frame is
+            taken instead.
+        rate_ratio: factor on the spec's stride; a tensor must be float64.
+        short_side: shorter side, in pixels, that later steps need, so that decoders may downscale; None for full size.
     """
 
     spec: SlowFastSpec
@@ -36,8 +37,8 @@ class Sampling(typing.NamedTuple):
 
         Args:
             frames: number of frames of the video.
-            rate: frames a second of the video.
-            key: index of the key frame; below 0 without one.
+            rate: frame rate of the video, in frames per second.
+            key: index of the key frame; below 0 without a key frame.
         """
         ratio = tf.cast(self.rate_ratio, tf.float64) * rate_ratio(self.spec, rate)
         return tf.cond(
@@ -48,14 +49,15 @@ class Sampling(typing.NamedTuple):
 
 
 def rate_ratio(spec: SlowFastSpec, rate: typing.Any) -> tf.Tensor:
-    """Return how many frames of a video pass for one frame of a network's stride, a float64 scalar.
+    """Return the number of frames of a video per frame of a network's stride, a float64 scalar.
 
     Args:
-        spec: of the network.
-        rate: frames a second of the video, a number or a scalar tensor; 0 or less if it is not known.
+        spec: spec of the network.
+        rate: frame rate of the video, a number or a scalar tensor; 0 or less if unknown.
 
     Returns:
-        `rate / spec.frame_rate`; 1 if the network counts each video's own frames or the rate is not known.
+        `rate / spec.frame_rate`; 1 if `spec.frame_rate` is None (the stride is in frames of the video), or if the rate
+        is unknown.
 
     Example:
         >>> float(rate_ratio(get_spec("slowfast_8x8_r50", frame_rate=30.0), 60.0))
@@ -68,15 +70,15 @@ def rate_ratio(spec: SlowFastSpec, rate: typing.Any) -> tf.Tensor:
 
 
 def test_starts(spec: SlowFastSpec, views: Views = MIDDLE) -> list[float]:
-    """Return where the clips of a test lie, for `clip_frames`.
+    """Return the starts of the clips of a test, for `clip_frames`.
 
-    The k-th of K clips starts at k / K of the room, as PySlowFast has it on Kinetics, or at k / (K - 1) if the last
-    clip ends with the video, as PySlowFast has it on Charades. A single clip lies in the middle, as in MMAction2
-    (PySlowFast takes the start of the video).
+    Starts are fractions of the latest possible start. Clip k of K starts at k / K, as in PySlowFast on Kinetics. If the
+    last clip is to end with the video, it starts at k / (K - 1), as in PySlowFast on Charades. A single clip lies in
+    the middle, as in MMAction2 (PySlowFast takes the start of the video).
 
     Args:
-        spec: of the network.
-        views: how many clips, and whether the last one ends with the video.
+        spec: spec of the network.
+        views: the number of clips, and whether the last clip ends with the video.
 
     Example:
         >>> test_starts(get_spec("slowfast_8x8_r50"), Views(clips=4))
@@ -88,10 +90,10 @@ def test_starts(spec: SlowFastSpec, views: Views = MIDDLE) -> list[float]:
 
 
 def draw_count(spec: SlowFastSpec) -> int:
-    """Return how many uniform draws make a random clip for `clip_frames`.
+    """Return the number of uniform draws that a random clip needs in `clip_frames`.
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
 
     Example:
         >>> draw_count(get_spec("slowfast_8x8_r50"))
@@ -103,17 +105,21 @@ def draw_count(spec: SlowFastSpec) -> int:
 def clip_frames(starts: typing.Any, frames: typing.Any, spec: SlowFastSpec, ratio: Number = 1.0) -> tf.Tensor:
     """Return raw frame indices of clips, for the densest pathway (alpha * T frames, or T for Slow-only).
 
-    "strided" takes every (tau / alpha)-th frame. "linspace" divides the T * tau raw frames evenly, first and last
-    included, as PySlowFast does. Past the end of the video the last frame is repeated. "segments" divides the whole
-    video into equal parts and takes a frame of each, as PySlowFast does on Something-Something.
+    The method is `spec.frame_index`:
+
+    - "strided" takes every (tau / alpha)-th frame.
+    - "linspace" divides the T * tau raw frames evenly, including the first and the last frame, as in PySlowFast.
+    - "segments" divides the whole video into equal parts and takes a frame of each, as PySlowFast does on
+      Something-Something.
+
+    Past the end of the video the last frame is repeated.
 
     Args:
-        starts: float64 shares, 0 to 1; uniform draws give random clips. For each of K clips its start in the room that
-            the video has: 0 is the start of the video, 1 lets the clip end with it. For "segments", the place of each
-            frame in its part, `[K * count]`.
+        starts: float64, 0 to 1; uniform draws give random clips. `[K]`: for 0 a clip starts with the video, for 1 it
+            ends with the video. For "segments" `[K * count]`: the position of each frame in its part.
         frames: number of frames of the video, an integer or a scalar tensor.
-        spec: of the network; a clip covers its T * tau raw frames.
-        ratio: raw frames that pass for one frame of the stride, see `rate_ratio`.
+        spec: spec of the network; a clip covers its T * tau raw frames.
+        ratio: number of raw frames per frame of the stride, see `rate_ratio`.
 
     Returns:
         int32 `[K, count]`, within `[0, frames)`.
@@ -126,7 +132,7 @@ def clip_frames(starts: typing.Any, frames: typing.Any, spec: SlowFastSpec, rati
     starts, count = tf.convert_to_tensor(starts, tf.float64), spec.clip_frames
     if spec.frame_index == "segments":
         part = tf.cast(frames - 1, tf.float64) / count
-        edges = tf.round(part * tf.range(count + 1, dtype=tf.float64))  # halves to even, as NumPy rounds
+        edges = tf.round(part * tf.range(count + 1, dtype=tf.float64))  # rounds halves to even, as NumPy does
         return _within(edges[:-1] + tf.floor(tf.reshape(starts, [-1, count]) * (edges[1:] - edges[:-1] + 1)), frames)
     span = spec.clip_span * ratio
     room = tf.maximum(tf.cast(frames, tf.float64) - span, 0)
@@ -143,8 +149,8 @@ def middle_clip(frames: typing.Any, rate: typing.Any, spec: SlowFastSpec) -> tf.
 
     Args:
         frames: number of frames of the video, an integer or a scalar tensor.
-        rate: frames a second of the video; 0 if it is not known.
-        spec: of the network.
+        rate: frame rate of the video, in frames per second; 0 if unknown.
+        spec: spec of the network.
 
     Example:
         >>> middle_clip(300, 30.0, get_spec("slow_8x8_r50")).numpy()
@@ -154,14 +160,15 @@ def middle_clip(frames: typing.Any, rate: typing.Any, spec: SlowFastSpec) -> tf.
 
 
 def key_frames(key: typing.Any, frames: typing.Any, spec: SlowFastSpec, ratio: Number = 1.0) -> tf.Tensor:
-    """Return raw frame indices of the clip around a key frame, as PySlowFast takes them on AVA.
+    """Return raw frame indices of the clip around a key frame, as PySlowFast does on AVA.
 
     Args:
         key: index of the key frame.
         frames, spec, ratio: as for `clip_frames`.
 
     Returns:
-        int32 `[1, count]`, within `[0, frames)`: every (tau / alpha)-th frame, from half a clip before the key frame.
+        int32 `[1, count]`, within `[0, frames)`: every (tau / alpha)-th frame, starting half a clip before the key
+        frame.
 
     Example:
         >>> key_frames(100, 300, get_spec("slow_8x8_r50")).numpy()
@@ -172,11 +179,11 @@ def key_frames(key: typing.Any, frames: typing.Any, spec: SlowFastSpec, ratio: N
 
 
 def window_offsets(spec: SlowFastSpec, rate: float) -> np.ndarray:
-    """Return the frames of a window that slides over a video, counted from the start of the window, int `[count]`.
+    """Return the frame numbers of a sliding window, relative to the start of the window, int `[count]`.
 
     Args:
-        spec: of the network.
-        rate: frames a second of the video.
+        spec: spec of the network.
+        rate: frame rate of the video, in frames per second.
 
     Example:
         >>> window_offsets(get_spec("slow_8x8_r50", frame_rate=30.0), 60.0)
@@ -189,11 +196,11 @@ def window_offsets(spec: SlowFastSpec, rate: float) -> np.ndarray:
 
 
 def window_span(spec: SlowFastSpec, rate: float) -> int:
-    """Return the raw frames that a clip covers in a video of a given frame rate.
+    """Return the number of raw frames that a clip covers in a video of a given frame rate.
 
     Args:
-        spec: of the network.
-        rate: frames a second of the video.
+        spec: spec of the network.
+        rate: frame rate of the video, in frames per second.
 
     Example:
         >>> window_span(get_spec("slow_8x8_r50", frame_rate=30.0), 60.0)
@@ -203,5 +210,5 @@ def window_span(spec: SlowFastSpec, rate: float) -> int:
 
 
 def _within(index: tf.Tensor, frames: typing.Any) -> tf.Tensor:
-    """Return whole indices of the frames of a video."""
+    """Round indices down, and clip them to the frames of a video, int32."""
     return tf.cast(tf.clip_by_value(tf.floor(index + _ROUNDING), 0, tf.cast(frames - 1, tf.float64)), tf.int32)

@@ -1,7 +1,7 @@
 """Read training batches from a tf.data service: a dispatcher, and workers on other machines that read and augment.
 
 TensorFlow waits silently for a service that does not answer, and repeats an empty epoch forever. This module reports
-both. docs/prepare.md says how to run a service.
+both. docs/prepare.md describes how to run a service.
 """
 
 import socket
@@ -23,8 +23,8 @@ def distribute(data: tf.data.Dataset, address: str, forever: bool) -> tf.data.Da
 
     Args:
         data: batches of an epoch.
-        address: of the dispatcher, "grpc://HOST:PORT".
-        forever: whether to repeat the epoch without end.
+        address: address of the dispatcher, "grpc://HOST:PORT".
+        forever: whether to repeat the epoch infinitely.
 
     Returns:
         A dataset of the same batches. An epoch without a batch raises an InvalidArgumentError with the message
@@ -33,7 +33,7 @@ def distribute(data: tf.data.Dataset, address: str, forever: bool) -> tf.data.Da
     share = tf.data.experimental.service.ShardingPolicy.DYNAMIC
     end = tf.nest.map_structure(lambda x: tf.zeros([n or 0 for n in x.shape], x.dtype), data.element_spec)
     data = data.apply(tf.data.experimental.service.distribute(share, address))
-    # Mark the end of each epoch: two marks in a row are an epoch without a batch.
+    # Mark the end of each epoch: two consecutive marks are an epoch without a batch.
     data = data.map(lambda *batch: (True, batch)).concatenate(tf.data.Dataset.from_tensors((False, end)))
     data = data.repeat() if forever else data
 
@@ -52,7 +52,7 @@ def wait(address: str) -> None:
     """Wait until a service has a worker; say so on stderr after 10 seconds.
 
     Args:
-        address: of the dispatcher, "grpc://HOST:PORT".
+        address: address of the dispatcher, "grpc://HOST:PORT".
 
     Raises:
         InputError: if no dispatcher answers.
@@ -66,7 +66,7 @@ def wait(address: str) -> None:
             " one (docs/prepare.md), or read without a service: --set data.service=null"
         ) from error
     read = tf.data.experimental.service.distribute("parallel_epochs", address)
-    # A daemon thread, which Ctrl-C does not wait for.
+    # Use a daemon thread, so that Ctrl-C does not wait for it.
     waiting = threading.Thread(target=lambda: next(iter(tf.data.Dataset.range(1).apply(read))), daemon=True)
     waiting.start()
     waiting.join(PATIENCE)

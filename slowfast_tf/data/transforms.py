@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ..models.spec import SlowFastSpec
 
-# TensorFlow's default is a few percent faster, but makes red and blue darker by 1 of 255.
+# TensorFlow's default is a few percent faster, but makes red and blue darker by 1 (of 255).
 _DCT = "INTEGER_ACCURATE"
 
 
@@ -17,7 +17,7 @@ def decode(image: tf.Tensor | bytes, smaller: int = 1) -> tf.Tensor:
 
     Args:
         image: scalar string.
-        smaller: 1, 2, 4 or 8; height and width are divided by it.
+        smaller: divisor of height and width: 1, 2, 4 or 8.
 
     Returns:
         uint8 `[H, W, 3]`, RGB.
@@ -34,23 +34,23 @@ def resized_shape(shape: tf.Tensor | Sequence[int], short_side: int | tf.Tensor)
 
     Args:
         shape: height and width of the frames, int `[2]`.
-        short_side: in pixels.
+        short_side: the shorter side, in pixels.
 
     Returns:
-        float32 `[2]`, whole numbers.
+        Height and width as whole numbers, float32 `[2]`.
 
     Example:
         >>> resized_shape([240, 320], 256).numpy()
         array([256., 341.], dtype=float32)
     """
-    shape = tf.cast(shape, tf.float64)  # float32 would round some whole numbers down to the next
+    shape = tf.cast(shape, tf.float64)  # with float32, some whole results would be rounded down by one
     short_side = tf.cast(short_side, tf.float64)
     shorter = tf.reduce_min(shape)
     return tf.cast(tf.where(shape == shorter, short_side, tf.floor(shape / shorter * short_side)), tf.float32)
 
 
 class Window(NamedTuple):
-    """The part of a frame that a crop shows. Frames, optical flow and boxes share one, so they share its draws.
+    """The part of a frame that a crop shows. Frames, optical flow and boxes use the same window and its draws.
 
     Attributes:
         top, left, height, width: int32 scalars, in pixels of the frame.
@@ -74,8 +74,8 @@ def draw_window(
 ) -> Window:
     """Draw the window of a training crop (section 4): a random shorter side, a random square, a random flip.
 
-    The square has whole pixels of the frame, so that it can be cut out, or decoded alone, before it is resized. That
-    is several times as fast as resizing first.
+    The edges of the square are at whole pixels of the frame. Only the square is therefore cut out (or decoded) before
+    resizing, which is several times as fast as resizing first.
 
     Args:
         shape: height and width of the frames, int32 `[2]`.
@@ -161,7 +161,7 @@ def resize_window(
 def crop_boxes(boxes: tf.Tensor, shape: tf.Tensor, window: Window, size: int | tf.Tensor) -> tf.Tensor:
     """Map boxes of the original frame to a crop, as `cut` and `resize_window` map frames.
 
-    Coordinates are continuous: 0 is the left edge of the first pixel, and `size` the right edge of the last one.
+    Coordinates are continuous: 0 is the left edge of the first pixel, and `size` the right edge of the last pixel.
 
     Args:
         boxes: float32 `[N, 4]`, x1, y1, x2, y2 as fractions of the original width and height.
@@ -213,14 +213,14 @@ def resize_flow(flow: tf.Tensor, flip: bool | tf.Tensor, size: int | tf.Tensor) 
 
 
 def resize(frames: tf.Tensor | np.ndarray, short_side: int | tf.Tensor) -> tf.Tensor:
-    """Resize frames to a shorter side (see `resized_shape`), bilinear without antialiasing.
+    """Resize frames to a shorter side (see `resized_shape`), with bilinear interpolation and no antialiasing.
 
     Args:
         frames: uint8 or float32 `[N, H, W, C]`.
-        short_side: in pixels.
+        short_side: the shorter side, in pixels.
 
     Returns:
-        float32 `[N, H', W', C]`, on the scale of the input.
+        float32 `[N, H', W', C]`, with the value range of the input.
 
     Example:
         >>> resize(np.zeros([4, 240, 320, 3], np.uint8), 256).shape
@@ -238,10 +238,10 @@ def test_crops(frames: tf.Tensor | np.ndarray, size: int, crops: int) -> tf.Tens
     Args:
         frames: uint8 or float32 `[N, H, W, C]`.
         size: height and width of a crop, in pixels.
-        crops: 1 for the center; more are evenly spaced from one end to the other; 0 for one crop of the whole frame.
+        crops: 1 for the center crop; more crops are evenly spaced from one end to the other; 0 for whole frames.
 
     Returns:
-        float32 `[crops, N, size, size, C]`, on the scale of the input.
+        float32 `[crops, N, size, size, C]` (for 0 crops `[1, N, H', W', C]`), with the value range of the input.
 
     Example:
         >>> test_crops(np.zeros([4, 240, 320, 3], np.uint8), 256, crops=3).shape
@@ -255,7 +255,7 @@ def test_crops(frames: tf.Tensor | np.ndarray, size: int, crops: int) -> tf.Tens
     for place in [0.5] if crops == 1 else [i / (crops - 1) for i in range(crops)]:
         top, left = tf.unstack(_corner(room, place))
         found.append(frames[:, top : top + size, left : left + size])
-    # Keep a static number of frames: -1 is ambiguous on a replica that gets no clip.
+    # Keep the static number of frames: on a replica without clips, -1 is ambiguous.
     return tf.reshape(tf.stack(found), [crops, frames.shape[0] or -1, size, size, frames.shape[-1]])
 
 
@@ -341,10 +341,10 @@ def pathways(clip: tf.Tensor, spec: SlowFastSpec, flow: tf.Tensor | None = None)
             `slow_input` or `fast_input` "flow".
 
     Returns:
-        "slow" `[..., T, S, S, C]` and "fast" `[..., alpha * T, S', S', C]`, those of the spec's pathways.
+        "slow" `[..., T, S, S, C]` and "fast" `[..., alpha * T, S', S', C]`, for the pathways of the spec.
 
     Raises:
-        ValueError: for a network of optical flow without `flow`.
+        ValueError: if the network takes optical flow and `flow` is None.
 
     Example:
         >>> spec = get_spec("slowfast_8x8_r50")
@@ -373,6 +373,6 @@ def _fast_input(clip: tf.Tensor, spec: SlowFastSpec) -> tf.Tensor:
         gray: Any = tf.reduce_sum(clip * weights, -1, keepdims=True)  # Any: the stubs lack these slices
         if spec.fast_input == "gray":
             return gray
-        # The first frame has no predecessor: its difference is 0.
+        # The first frame has no previous frame, so its difference is 0.
         return tf.concat([tf.zeros_like(gray[..., :1, :, :, :]), gray[..., 1:, :, :, :] - gray[..., :-1, :, :, :]], -4)
     return clip

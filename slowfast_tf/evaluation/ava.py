@@ -1,4 +1,4 @@
-"""AVA's metric, in NumPy: mean average precision over classes at a frame IoU of 0.5, as officially evaluated."""
+"""AVA's official metric in NumPy: mean average precision over classes at a frame IoU of 0.5."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -10,8 +10,8 @@ from ..data.datasets.ava import read_label_map
 from ..errors import InputError
 
 IOU = 0.5
-MOST = 50  # rows of a frame that count
-# The average precision by class name, None for a class without annotations; and "mAP".
+MOST = 50  # maximum number of rows per frame that are evaluated
+# "mAP", and the average precision by class name; None for a class without annotations.
 Precisions = dict[str, float | None]
 
 
@@ -23,31 +23,31 @@ def mean_average_precision(
 ) -> Precisions:
     """Compute AVA's mean average precision, and the average precision of each class.
 
-    As the official evaluation (ActivityNet's `get_ava_performance.py` since March 2019):
+    The rules are those of the official evaluation (ActivityNet's `get_ava_performance.py` since March 2019):
 
-    - Actions that the label map does not name do not count.
-    - Only frames of the ground truth count, those without boxes too.
-    - Of each frame only the 50 detections of the highest scores count.
-    - A detection belongs to the annotated box of its frame and action that it overlaps most. It is right if that
-      overlap is at least 0.5 and no detection of a higher score has taken the box.
+    - Actions that are not in the label map are ignored.
+    - Only frames of the ground truth are evaluated, including frames without boxes.
+    - In each frame, only the 50 detections with the highest scores are evaluated.
+    - A detection is matched to the annotated box of the same frame and action with the highest IoU. It is correct if
+      this IoU is at least 0.5 and no detection with a higher score is matched to the same box.
 
-    Of equal scores in a frame the first rows are taken; officially, the order of a heap decides. Of equal scores in
-    different frames the later rows rank first.
+    For equal scores in a frame, the first rows are taken; in the official evaluation, the order of a heap decides. For
+    equal scores in different frames, the later rows rank first.
 
     Args:
-        ground_truth_csv: rows of video, second, x1, y1, x2, y2, action and, if there is one, person.
-        detections_csv: the same, with a score at the end (1 where there is none), in any order. In both files a row
-            of video and second alone is a frame without boxes.
+        ground_truth_csv: rows of video, second, x1, y1, x2, y2, action and, optionally, person.
+        detections_csv: rows of video, second, x1, y1, x2, y2, action and, optionally, score (default 1), in any order.
+            In both files, a row of video and second alone is a frame without boxes.
         label_map: a `.pbtxt` file, or a dictionary from class id to name.
-        exclusions: a csv file of video and second: frames that do not count; or None.
+        exclusions: a csv file of video and second of the frames that are not evaluated, or None.
 
     Returns:
-        A dictionary of "mAP" and, by the name of each class, its average precision; None for a class that the ground
-        truth has not, which "mAP" leaves out.
+        A dictionary of "mAP" and the average precision by class name. It is None for a class without annotations, and
+        "mAP" ignores these classes.
 
     Raises:
-        InputError: for a file that is missing or of another form, and for corners that are NaN, negative, above 1 or
-            swapped, a negative time, or an action above the label map's; with file and row.
+        InputError: if a file is missing or its format is wrong; if corners are NaN, negative, above 1 or swapped; if a
+            time is negative; or if an action is above the ids of the label map. The message has the file and the row.
 
     Example:
         >>> files = "ava_val_v2.2.csv", "detections.csv", "ava_action_list_v2.2.pbtxt"
@@ -65,13 +65,13 @@ def mean_average_precision(
 def average_precision(
     truth: Boxes, detections: Boxes, names: Mapping[int, str], excluded: Collection[tuple[str, float]] = ()
 ) -> Precisions:
-    """Compute `mean_average_precision` of boxes in memory.
+    """Compute `mean_average_precision` for boxes in memory.
 
     Args:
         truth: annotated boxes.
         detections: scored boxes.
-        names: from class id to name.
-        excluded: (video, second) of the frames that do not count.
+        names: class names by class id.
+        excluded: (video, second) of the frames that are not evaluated.
 
     Example:
         >>> from slowfast_tf.data.ava_csv import detections
@@ -100,10 +100,11 @@ def average_precision(
     keep = keep[_together(found_frame[keep])]
     keep = keep[_best(found_frame[keep], detections.scores[keep])]
     x1, y1, x2, y2 = detections.corners.T
-    keep = keep[((x1 < x2) & (y1 < y2))[keep]]  # officially, boxes without area take a place, but do not count
+    # As in the official evaluation, boxes without area are among the 50 of a frame, but are not evaluated.
+    keep = keep[((x1 < x2) & (y1 < y2))[keep]]
     category, scores = category[keep], detections.scores[keep]
     group = found_frame[keep] * len(ids) + category
-    some = np.flatnonzero(count[group])  # the others cannot match an annotation
+    some = np.flatnonzero(count[group])  # the other detections cannot match an annotation
     right = np.zeros(len(keep), bool)
     right[some[_winners(detections.corners[keep[some]], scores[some], group[some], corners, count, first)]] = True
 
@@ -121,7 +122,7 @@ def average_precision(
 
 
 def _together(frames: np.ndarray) -> np.ndarray | slice:
-    """Return the order that puts the rows of each frame together, frames in the order of their first rows."""
+    """Return the order that makes the rows of each frame consecutive; frames keep the order of their first rows."""
     starts = run_starts(frames)
     firsts = frames[starts]
     if len(np.unique(firsts)) == len(firsts):
@@ -132,11 +133,11 @@ def _together(frames: np.ndarray) -> np.ndarray | slice:
 
 
 def _best(frames: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return which rows are among the `MOST` of the highest scores of their frame. Rows of a frame stand together."""
+    """Return whether each row has one of the `MOST` highest scores of its frame. Rows of a frame are consecutive."""
     starts = run_starts(frames)
     lengths = np.diff(np.append(starts, len(frames)))
     kept = np.ones(len(frames), bool)
-    for length in np.unique(lengths[lengths > MOST]):  # few: multiples of the number of classes
+    for length in np.unique(lengths[lengths > MOST]):  # few lengths: they are multiples of the number of classes
         rows = starts[lengths == length, None] + np.arange(length)
         some = scores[rows]
         least = np.partition(some, length - MOST, axis=1)[:, length - MOST, None]
@@ -153,10 +154,10 @@ def _winners(
     count: np.ndarray,
     first: np.ndarray,
 ) -> np.ndarray:
-    """Return the indices of the detections that are right; each has annotated boxes of its frame and class."""
+    """Return the indices of the correct detections; each detection has annotated boxes of its frame and class."""
     best, taken = np.zeros(len(group)), np.full(len(group), -1)
     rows, step = np.arange(len(group)), 0
-    while len(rows):  # over the annotated boxes of a frame and class: few
+    while len(rows):  # step over the annotated boxes of a frame and class, which are few
         which = first[group[rows]] + step
         overlap = iou(corners[rows], true_corners[which])
         better = overlap > best[rows]
@@ -173,7 +174,7 @@ def _winners(
 
 
 def _ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the ranks of the right detections, from 0, by falling score; of equal scores the later one comes first."""
+    """Return the ranks of the correct detections, from 0, by descending score; for equal scores the later is first."""
     ordered, mine = np.sort(scores), np.sort(scores[right])[::-1]
     above = np.searchsorted(ordered, mine, "right")
     if (ordered[above - 2] == mine)[above > 1].any():
@@ -182,7 +183,7 @@ def _ranks(scores: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _area(ranks: np.ndarray, positives: int) -> float | None:
-    """Return the area under the precision-recall curve, its precision made monotonic (VOC)."""
+    """Return the area under the precision-recall curve with monotonic precision, as in PASCAL VOC."""
     if not positives:
         return None
     precision = np.arange(1, len(ranks) + 1) / (ranks + 1)
@@ -190,9 +191,9 @@ def _area(ranks: np.ndarray, positives: int) -> float | None:
 
 
 def _frames(tables: Sequence[Boxes], excluded: Collection[tuple[str, float]]) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return a number for each row's frame, the same in all tables, and which of these frames are excluded."""
+    """Return the frame number of each row, with the same numbers in all tables, and whether each frame is excluded."""
     numbers, videos, seconds, lengths = {}, [], [], []
-    for boxes in tables:  # rows of a frame mostly stand together, so only the first of each run is looked at
+    for boxes in tables:  # the rows of a frame are usually consecutive, so look only at the first row of each run
         starts = np.flatnonzero(changes(boxes.videos) | changes(boxes.times))
         names = boxes.videos[starts]
         runs = run_starts(names)

@@ -19,11 +19,11 @@ def compute_metrics(tested: Scores) -> dict[str, typing.Any]:
         tested: the scores of the whole test.
 
     Returns:
-        The metrics of `classification` and those of the data set alone, of `multi_label`, or of `detection`; then
+        The metrics of `classification` with those of `datasets.own_metrics`, of `multi_label`, or of `detection`; then
         `videos`, `skipped` and `views`.
 
     Raises:
-        InputError: if no video has a label, or the annotation files of a detection data set cannot be read.
+        InputError: if no video has a label, or if the annotation files of a detection data set cannot be read.
 
     Example:
         >>> compute_metrics(load_scores("scores.npz"))  # doctest: +SKIP
@@ -44,7 +44,7 @@ def single_labels(tested: Scores) -> tuple[np.ndarray, np.ndarray]:
     """Return class indices `[N]` and scores `[N, classes]` of the videos of a test that have a label.
 
     Raises:
-        InputError: if no video has one.
+        InputError: if no video has a label.
 
     Example:
         >>> truth, scores = single_labels(load_scores("scores.npz"))  # doctest: +SKIP
@@ -56,16 +56,16 @@ def single_labels(tested: Scores) -> tuple[np.ndarray, np.ndarray]:
 
 
 def classification(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Compute the metrics of videos of one class each.
+    """Compute the metrics of videos with one class each.
 
     Args:
         truth: class indices `[N]`.
         scores: `[N, classes]`.
 
     Returns:
-        `top1`, `top5` (of more than 5 classes), `mean_class_accuracy` and `macro_f1`, the mean F1 of the classes that
-        have videos. Of two classes also `precision`, `recall` and `f1` of the second one, and `auc`, the area under its
-        ROC curve, if both have videos.
+        `top1`, `top5` (for more than 5 classes), `mean_class_accuracy` and `macro_f1`, the mean F1 of the classes that
+        have videos. For two classes also `precision`, `recall` and `f1` of the second class and, if both classes have
+        videos, `auc`, the area under the ROC curve of the second class.
 
     Example:
         >>> found = classification(np.array([0, 1, 2]), np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0, 0, 1]]))
@@ -89,14 +89,14 @@ def classification(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 
 
 def multi_label(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Compute the metrics of videos of any number of classes.
+    """Compute the metrics of videos with any number of classes each.
 
     Args:
         truth: 0 or 1, `[N, classes]`.
         scores: `[N, classes]`.
 
     Returns:
-        `mAP`: the mean of the average precision of the classes that any video has.
+        `mAP`: the mean of the average precision of the classes that have videos.
 
     Raises:
         InputError: if no video has a label.
@@ -111,12 +111,13 @@ def multi_label(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 
 
 def detection(tested: Scores) -> dict[str, typing.Any]:
-    """Compute the metrics of boxes by AVA's evaluation. All annotations count, also those of skipped key frames.
+    """Compute the metrics of boxes with AVA's evaluation, over all annotations, including those of skipped key frames.
 
     Returns:
-        `mAP`, at a frame IoU of 0.5; `AP`, that of each class by name (None for a class that is never annotated);
-        `mAP_swapped`, the `mAP` if every box had the scores of the next box of its frame, which measures how much the
-        model depends on the box (a box that is alone keeps its scores); and `boxes`, their number.
+        `mAP`, the mean average precision at a frame IoU of 0.5; `AP`, the average precision by class name (None for a
+        class without annotations); `boxes`, the number of boxes; and `mAP_swapped`, the `mAP` if every box has the
+        scores of the next box in its frame. `mAP_swapped` measures how much the model depends on the box. A box that is
+        alone in its frame keeps its scores.
 
     Raises:
         InputError: if the data set's annotation files cannot be read.
@@ -139,14 +140,15 @@ def detection(tested: Scores) -> dict[str, typing.Any]:
 
 
 def read_annotations(dataset: str, root: str) -> datasets.Annotations:
-    """Read what a detection data set's metric compares with.
+    """Read the annotations of a detection data set for its metric.
 
     Args:
         dataset: name of the data set.
-        root: its directory, or that of records made of it; also an address such as "s3://bucket/records".
+        root: directory of the data set, or of records that were made from it. Records may be at an address such as
+            "s3://bucket/records".
 
     Raises:
-        InputError: if the data set has no annotations of boxes, or they are missing or of another form.
+        InputError: if the data set has no annotations of boxes, or if they are missing or their format is wrong.
         RunError: if a file cannot be downloaded.
 
     Example:
@@ -160,11 +162,11 @@ def read_annotations(dataset: str, root: str) -> datasets.Annotations:
 
 
 def detections(tested: Scores, names: dict[int, str] | None = None) -> ava_csv.Boxes:
-    """Return the scores of a test of boxes as `ava_csv.Boxes`: each box with each class that counts.
+    """Return the scores of a test of boxes as `ava_csv.Boxes`: a row for each box and evaluated class.
 
     Args:
         tested: the scores.
-        names: class names by the ids that count; those of the data set by default.
+        names: names of the evaluated classes, by id; by default those of the data set.
 
     Example:
         >>> detections(load_scores("ava.npz")).corners.shape  # doctest: +SKIP
@@ -180,9 +182,9 @@ def _source(tested: Scores) -> tuple[str, str]:
 
 
 def _next_in_frame(ids: typing.Sequence[str]) -> np.ndarray:
-    """Return for each box the index of the next one of its frame, and for its last one the first.
+    """Return for each box the index of the next box in its frame; for the last box in a frame, the first one.
 
-    The boxes of a frame stand together.
+    The boxes of a frame are consecutive.
     """
     names = np.array(ids)
     starts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
@@ -192,7 +194,7 @@ def _next_in_frame(ids: typing.Sequence[str]) -> np.ndarray:
 
 
 def average_precisions(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return scikit-learn's average precision of each class, `[classes]`; NaN for a class that no video has.
+    """Return scikit-learn's average precision of each class, `[classes]`; NaN for a class without videos.
 
     Args:
         truth: 0 or 1, `[N, classes]`.
@@ -214,11 +216,11 @@ def average_precisions(truth: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def by_class(truth: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return recall and precision of each class, for videos of one class each.
+    """Return recall and precision of each class, for videos with one class each.
 
     Args:
         truth, predicted: class indices `[N]`.
-        classes: how many there are.
+        classes: number of classes.
 
     Returns:
         Recall (the accuracy within the class) and precision, `[classes]` each; NaN for a class without videos or
@@ -242,11 +244,11 @@ def confused_pairs(truth: np.ndarray, predicted: np.ndarray, most: int = 20) -> 
 
     Args:
         truth, predicted: class indices `[N]`.
-        most: how many pairs to return.
+        most: maximum number of pairs to return.
 
     Returns:
-        A list of (true class, predicted class, number of videos, share of the true class's videos), the largest number
-        first, and of equal ones the largest share.
+        A list of (true class, predicted class, number of videos, fraction of the true class's videos). The largest
+        number is first; for equal numbers, the largest fraction.
 
     Example:
         >>> confused_pairs(np.array([0, 0, 1]), np.array([0, 1, 1]))

@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..models.spec import SlowFastSpec
 from ..models.views import Views
 
-# What decides a score besides the weights and can be overridden, and what belongs to the weights.
+# Fields of a spec that affect the scores and can be overridden, and fields that belong to the weights.
 OVERRIDABLE = (
     "stride",
     "frame_rate",
@@ -23,29 +23,29 @@ OVERRIDABLE = (
     "activation",
 )
 FIXED = ("pathways", "frames", "alpha", "slow_input", "fast_input")
-# What a preset is chosen for. Published networks differ from their preset in other fields.
+# The fields that identify a preset. Published networks differ from their preset in other fields.
 PRESET = ("pathways", "depth", "fast_depth", "head", "frames", "alpha")
-# What only training reads.
+# Fields that affect training only.
 TRAINING = ("dropout",)
 
 
 def choose(
     model: SlowFastSpec, configured: SlowFastSpec, overridden: Collection[str] = (), unstated: Collection[str] = ()
 ) -> tuple[SlowFastSpec, list[str]]:
-    """Return the protocol of a test: the model's own, with what the user overrides.
+    """Return the protocol of a test: the model's own, with the fields that the user overrides.
 
     Args:
         model: the model's spec.
         configured: the spec of the configuration, with its overrides.
-        overridden: keys that the user set on purpose, such as {"model.frame_rate", "test.clips"}.
-        unstated: fields that the model's file does not state, because an earlier version wrote it. For these the
-            configuration counts.
+        overridden: keys that the user set explicitly, such as {"model.frame_rate", "test.clips"}.
+        unstated: fields that are missing in the model's file because an earlier version wrote it. They are taken from
+            the configuration.
 
     Returns:
-        The spec to test by, and at most two lines on where model and configuration differ and which counts.
+        The spec for the test, and at most two lines that say where model and configuration differ and which is used.
 
     Raises:
-        InputError: for an override of a field of the network that differs from the model's.
+        InputError: if an override changes a field that belongs to the weights.
 
     Example:
         >>> model = get_spec("slowfast_8x8_r50", frame_rate=30.0)
@@ -53,7 +53,7 @@ def choose(
         True
     """
     if "model.preset" in overridden:
-        # Published networks have another kind of non-local block than their preset.
+        # The kind of non-local block may differ between a published network and its preset.
         kind = ("nonlocal_kind",) if "none" in (model.nonlocal_kind, configured.nonlocal_kind) else ()
         overridden = {*overridden, *(f"model.{name}" for name in (*PRESET, *kind))}
     for name in (field.name for field in dataclasses.fields(SlowFastSpec)):
@@ -79,10 +79,10 @@ def choose(
                 models.append(f"{name} {_text(ours)}, not {_text(theirs)}")
     lines = []
     if models:
-        lines.append(f"the model's own protocol counts: {'; '.join(models)}; --set overrides it")
+        lines.append(f"the model's own protocol is used: {'; '.join(models)}; --set overrides it")
     if configurations:
         stated = "; ".join(configurations)
-        lines.append(f"the configuration counts for what an earlier version did not save in the model: {stated}")
+        lines.append(f"taken from the configuration, because an earlier version did not save it in the model: {stated}")
     try:
         return dataclasses.replace(model, **changes), lines
     except ValueError as error:
@@ -90,23 +90,24 @@ def choose(
 
 
 def _override_views(model: Views, configured: Views, overridden: Collection[str]) -> Views:
-    """Return the model's views with those fields of the configured ones that the user set."""
+    """Return the model's views, with the configured values of the fields that the user set."""
     names = (field.name for field in dataclasses.fields(Views))
     return dataclasses.replace(model, **{n: getattr(configured, n) for n in names if f"test.{n}" in overridden})
 
 
 def check_labels(model: Sequence[str], dataset: Sequence[str]) -> None:
-    """Raise an InputError if the classes of a model are not those of a data set, in the same order.
+    """Check that the classes of a model are those of a data set, in the same order.
 
-    Case, spaces and punctuation do not count. A model without names passes, and so does a class whose name in the data
-    set is its index, as in lists of numbers, or one that earlier versions named "action N" (AVA).
+    Case, spaces and punctuation are ignored. A model without class names passes. A class also passes if its name in the
+    data set is its index, as in lists of numbers, or if one of the names is "action N", as earlier versions named
+    classes of AVA.
 
     Args:
         model: class names of the model.
         dataset: class names of the data set.
 
     Raises:
-        InputError: with the first class that differs.
+        InputError: if a class differs; the message has the first such class.
 
     Example:
         >>> check_labels(["walk", "sit down"], ["Walk", "sit_down"])

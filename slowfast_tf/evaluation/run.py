@@ -1,4 +1,4 @@
-"""A test of a model, from its videos to metrics and files."""
+"""Test a model: score the videos, compute the metrics and write files."""
 
 import dataclasses
 import json
@@ -26,13 +26,13 @@ Metrics = dict[str, typing.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """The files that a test writes; None for a file that is not wanted.
+    """The files that a test writes; None to skip a file.
 
     Attributes:
         metrics: JSON file for the metrics.
         report: HTML file for the report.
         scores: `.npz` file for the scores.
-        detections: csv file of AVA's form for the boxes of a detection model.
+        detections: csv file in AVA's format for the boxes of a detection model.
         confusion: PNG file for the confusion matrix, if each video has one class.
         title: name of the test in the heading of the report; the configuration's `name` by default.
     """
@@ -45,7 +45,7 @@ class Outputs:
     title: str | None = None
 
     def files(self) -> list[File]:
-        """Return the paths in the order of the fields, as `partial_file` takes them."""
+        """Return the paths in the order of the fields, for `partial_file`."""
         return [self.metrics, self.report, self.scores, self.detections, self.confusion]
 
 
@@ -58,26 +58,25 @@ def evaluate(
 ) -> tuple[Metrics, Scores]:
     """Test a model on the videos of a split.
 
-    Beside the first file that is asked for, `FILE.partial.npz` holds the scores of an unfinished test. The next call
-    with the same files resumes from it.
+    The scores of an unfinished test are in `FILE.partial.npz`, beside the first of the output files. The next call with
+    the same files resumes from it.
 
     Args:
         model: a `SlowFast` with the classes of `clips`.
-        clips: a `slowfast_tf.data.Clips`. The protocol of its configuration does not count.
-        shard: number of the shard of the videos to test, and how many shards there are. One of several shards has no
-            metrics of its own.
+        clips: a `slowfast_tf.data.Clips`. The protocol of its configuration is not used.
+        shard: number of the shard of the videos to test, and the number of shards. A shard that is one of several has
+            no metrics.
         outputs: the files to write.
-        spec: the protocol to test by, such as one from `protocol.choose`; the model's own by default.
+        spec: spec with the protocol of the test, such as from `protocol.choose`; the model's own by default.
 
     Returns:
-        The metrics by name (`top1`, `top5`, `mean_class_accuracy`, or `mAP`, for boxes with `AP` by class; `videos`,
-        `skipped`, `views`; see `metrics.compute_metrics`), and the `Scores`.
+        The metrics by name, see `metrics.compute_metrics`, and the `Scores`.
 
     Raises:
-        InputError: if the model's classes or head are not those of `clips`, no video can be read or has a label, no box
-            has a score that counts, the annotation files of a detection data set cannot be read, or an unfinished test
-            of something else is in the way.
-        RunError: if scores are not finite, or the test was interrupted.
+        InputError: if the model's classes or head are not those of `clips`, if no video can be read or has a label, if
+            no box has a score of at least `person_score`, if the annotation files of a detection data set cannot be
+            read, or if the partial file is of another test.
+        RunError: if scores are not finite, or if the test was interrupted.
 
     Example:
         >>> clips = slowfast_tf.data.Clips(slowfast_tf.config.load("configs/demo.json"), "val")
@@ -91,7 +90,7 @@ def evaluate(
     no_box = f"no box has a score of at least {clips.spec.person_score}; lower model.person_score"
     if not clips.count:
         raise InputError(no_box)
-    if whole and model.spec.head == "roi":  # before hours of work
+    if whole and model.spec.head == "roi":  # fail before the test, which may take hours
         metrics.read_annotations(clips.dataset, clips.config.data.root)
     partial = partial_file(*outputs.files())
     tested = views.score_videos(model, clips, shard, partial)
@@ -112,17 +111,18 @@ def evaluate(
 
 
 def evaluate_scores(paths: Sequence[str | os.PathLike], outputs: Outputs = Outputs()) -> tuple[Metrics, Scores]:
-    """Compute the metrics of a test from the files of its shards, or from the one file of a whole test.
+    """Compute the metrics of a test from the files of its shards, or from the single file of a whole test.
 
     Args:
-        paths: of the `.npz` files that `evaluate` wrote.
+        paths: paths of the `.npz` files that `evaluate` wrote.
         outputs: the files to write.
 
     Returns:
-        As `evaluate`.
+        The metrics by name and the `Scores`, as `evaluate`.
 
     Raises:
-        InputError: for files that are not all shards of one test, and for detections of a classification model.
+        InputError: if the files are not all shards of one test, or if `outputs.detections` is set for a classification
+            model.
 
     Example:
         >>> found, scores = evaluate_scores(["part0.npz", "part1.npz"], Outputs(report="report.html"))
@@ -138,12 +138,12 @@ def evaluate_scores(paths: Sequence[str | os.PathLike], outputs: Outputs = Outpu
 
 
 def write_results(tested: Scores, found: Metrics, outputs: Outputs) -> None:
-    """Write the files of a test that are asked for, except the scores.
+    """Write the files in `outputs`, except the scores.
 
     Args:
         tested: the scores.
-        found: their metrics, from `metrics.compute_metrics`.
-        outputs: the files.
+        found: metrics of the scores, from `metrics.compute_metrics`.
+        outputs: the files to write.
     """
     if outputs.report:
         html.save_report(tested, found, outputs.report, outputs.title)
@@ -157,7 +157,7 @@ def write_results(tested: Scores, found: Metrics, outputs: Outputs) -> None:
 
 
 def _check(model: "keras.Model", clips: "Clips") -> None:
-    """Raise an InputError unless the model, the clips and the data set fit together."""
+    """Raise an InputError unless the model has the classes and the head of the clips."""
     if model.spec.num_classes != len(clips.labels):
         raise InputError(
             f"the model has {model.spec.num_classes} classes and the data set {len(clips.labels)};"

@@ -1,4 +1,4 @@
-"""The scores of a test and their file. An interrupted test resumes from it; the shards of a test are fused from it."""
+"""The scores of a test, and their file: to resume an interrupted test and to combine the shards of a test."""
 
 import dataclasses
 import json
@@ -13,30 +13,30 @@ import numpy as np
 from ..errors import InputError
 from ..files.atomic import atomic
 
-# What all shards of a test must share, and the message if they do not.
+# The fields that must be equal in all shards of a test, and the message if they are not.
 SHARED = {
-    "weights": "is of other weights",
+    "weights": "was scored with other weights",
     "classes": "has other classes",
     "test": "has other views",
     "protocol": "was scored by another protocol",
-    "videos": "is of another number of videos",
+    "videos": "has another number of videos",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What was tested, and how.
+    """A description of a test.
 
     Attributes:
         weights: SHA-256 of the model's weights.
         activation: "softmax" or "sigmoid".
-        dataset: name of the data set; of records, the data set that they were made of.
-        classes: names.
-        config: the whole configuration, as JSON holds it.
-        test: the views, see `slowfast_tf.models.spec.Views`.
-        shard: number of the shard, from 0, and how many there are.
-        videos: how many videos all shards have together.
-        protocol: the fields of the spec that decided the scores; empty in files of earlier versions.
+        dataset: name of the data set; for records, the name of the original data set.
+        classes: names of the classes.
+        config: the whole configuration, as stored in JSON.
+        test: the views, see `slowfast_tf.models.views.Views`.
+        shard: number of the shard, from 0, and the number of shards.
+        videos: number of videos in all shards together.
+        protocol: the fields of the spec that affect the scores; empty in files of earlier versions.
     """
 
     weights: str
@@ -50,16 +50,16 @@ class About:
     protocol: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return the JSON text that a file of scores holds. The shard's key is "part", as in files of all versions."""
+        """Return the JSON text for a file of scores. The key of the shard is "part", as in files of all versions."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return json.dumps({"part" if name == "shard" else name: value for name, value in fields.items()})
 
     @classmethod
     def from_json(cls, text: str) -> "About":
-        """Return what `to_json` wrote.
+        """Return the description from the text of `to_json`.
 
         Raises:
-            ValueError, KeyError, TypeError: for other text.
+            ValueError, KeyError, TypeError: if the text is not from `to_json`.
         """
         fields = {"protocol": {}, **json.loads(text)}
         first, count = fields["part"]
@@ -69,15 +69,15 @@ class About:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scores:
-    """The scores of a test or of one shard of it. Each of the N rows is a video or, of a detection model, a box.
+    """The scores of a test or of one of its shards. Each of the N rows is a video or, for a detection model, a box.
 
     Attributes:
-        ids: of the videos (or of the boxes' key frames) that could be read, N.
+        ids: N ids of the videos (or of the boxes' key frames) that could be read.
         labels: 1 for each class of the video, uint8 `[N, classes]`.
-        scores: float32 `[N, classes]`, fused over the views of a video.
-        skipped: for each video that could not be read, the reason.
-        about: what was tested.
-        boxes: x1, y1, x2, y2 as shares of width and height, float32 `[N, 4]`; None of a classification model.
+        scores: scores fused over the views of a video, float32 `[N, classes]`.
+        skipped: the error for each video that could not be read, by id.
+        about: description of the test.
+        boxes: x1, y1, x2, y2 as fractions of width and height, float32 `[N, 4]`; None for a classification model.
     """
 
     ids: list[str]
@@ -94,13 +94,13 @@ class Scores:
 
     @property
     def views(self) -> str:
-        """Clips and crops of a video, such as "10x3"."""
+        """Number of clips and crops per video, such as "10x3"."""
         test = self.about.test
         return f"{test['clips']}x{test['crops'] or 'whole'}"
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a `.npz` of `ids`, `labels`, `scores`, `classes` and `views` (and `boxes`), and of `skipped` and
-        `about` as JSON.
+        """Write a `.npz` file with `ids`, `labels`, `scores`, `classes`, `views` and, for a detection model, `boxes`;
+        `skipped` and `about` are JSON text.
 
         Example:
             >>> _, scores = evaluate(model, clips)
@@ -121,10 +121,10 @@ class Scores:
 
 
 def load_scores(path: str | os.PathLike) -> Scores:
-    """Read the file that `Scores.save` wrote.
+    """Read a file that `Scores.save` wrote.
 
     Raises:
-        InputError: for a missing file, or another kind of file.
+        InputError: if the file is missing or has another format.
 
     Example:
         >>> load_scores("scores.npz").views
@@ -145,10 +145,10 @@ def fuse_scores(paths: Sequence[str | os.PathLike]) -> Scores:
     """Return the scores of a whole test from the files of its shards.
 
     Args:
-        paths: of the files, in any order. A single file of a whole test is returned as it is.
+        paths: paths of the files, in any order. A single file of a whole test is returned unchanged.
 
     Raises:
-        InputError: for a file without scores or of another test, and for a shard that is missing or given twice.
+        InputError: if a file has no scores or is of another test, or if a shard is missing or given twice.
 
     Example:
         >>> fuse_scores(["part1.npz", "part0.npz"]).about.shard
@@ -162,7 +162,7 @@ def fuse_scores(paths: Sequence[str | os.PathLike]) -> Scores:
 
 
 def concatenate(parts: Sequence[Scores]) -> Scores:
-    """Return the rows of several tests as one; `about` is that of the first."""
+    """Return the rows of several tests as one test, with the `about` of the first."""
     boxes = [scores.boxes for scores in parts if scores.boxes is not None]
     return Scores(
         [name for scores in parts for name in scores.ids],
@@ -202,10 +202,10 @@ def _check_shards(paths: Sequence[str | os.PathLike], shards: list[Scores]) -> N
 
 
 def partial_file(*files: str | os.PathLike | None) -> pathlib.Path | None:
-    """Return the file for the scores of an unfinished test: beside the first file that is asked for.
+    """Return the path of the file for the scores of an unfinished test, beside the first output file.
 
     Args:
-        files: that the test writes; None for those that nobody asked for.
+        files: output files of the test; None for a file that is not written.
 
     Example:
         >>> partial_file(None, "metrics.json")

@@ -1,4 +1,4 @@
-"""Testing with several views of each video (section 4), whose scores are fused into one a class."""
+"""Score the videos of a test with several views each (section 4), fused into one score per class."""
 
 import dataclasses
 import hashlib
@@ -34,8 +34,8 @@ class _Progress:
     """The scores of a test so far.
 
     Args:
-        about: what is tested.
-        partial: file of an unfinished test to resume from and to save to, or None.
+        about: description of the test.
+        partial: file of an unfinished test, to resume from and to save to; None for no file.
         boxes: whether each row is a box.
 
     Raises:
@@ -77,7 +77,7 @@ class _Progress:
         return Scores(list(self.ids), labels.reshape(shape), scores.reshape(shape), skipped, self.about, boxes)
 
     def save(self, every: float = 0.0) -> None:
-        """Write `partial`, unless that was less than `every` seconds ago."""
+        """Write `partial`, unless it was written in the last `every` seconds."""
         if self.partial and time.monotonic() - self.saved > every:
             self.so_far().save(self.partial)
             self.saved = time.monotonic()
@@ -89,19 +89,19 @@ def score_videos(
     shard: tuple[int, int] = (0, 1),
     partial: str | os.PathLike | None = None,
 ) -> Scores:
-    """Score the videos that can be read. The views of only a few clips are in memory at a time.
+    """Score the readable videos of a shard. Only the views of a few clips are in memory at a time.
 
     Args:
         model: a `SlowFast` with the classes of `clips`.
         clips: a `slowfast_tf.data.Clips`. `clips.spec` sets the views, how their scores are fused, and the activation.
-        shard: number of the shard of the videos to test, and how many shards there are.
-        partial: a file for the scores so far, written once a minute. The test resumes from it if it exists. The caller
-            removes it once the scores are safe. None keeps nothing.
+        shard: number of the shard of the videos to test, and the number of shards.
+        partial: a file for the scores so far, written once a minute. If it exists, the test resumes from it. The caller
+            removes it after the scores are saved. None for no file.
 
     Raises:
-        InputError: if `partial` is of another test, the shard holds no video, or a video has several labels for
-            softmax.
-        RunError: if scores are not finite, or the test was interrupted.
+        InputError: if `partial` is of another test, if the shard has no video, or if a video has several labels and the
+            activation is softmax.
+        RunError: if scores are not finite, or if the test was interrupted.
 
     Example:
         >>> score_videos(model, clips).scores.shape  # doctest: +SKIP
@@ -116,7 +116,7 @@ def score_videos(
     predictor = Predictor(model, clips.spec)
     progress = _Progress(_about(model, clips, shard), pathlib.Path(partial) if partial else None, detects)
     clips.skipped.update(progress.skipped)
-    progress.skipped = clips.skipped  # which the clips add to
+    progress.skipped = clips.skipped  # the same dictionary, which the clips update
     done = set(progress.ids)
     scored = _score_boxes if detects else _score_views
     try:
@@ -129,7 +129,7 @@ def score_videos(
                 done.add(name)
                 bar.update()
                 progress.save(every=SAVE_SECONDS)
-            bar.update(total - bar.n)  # videos that cannot be read, and key frames without a box that counts
+            bar.update(total - bar.n)  # unreadable videos, and key frames without a box of at least `person_score`
     except KeyboardInterrupt as error:
         if not partial:
             raise
@@ -154,12 +154,12 @@ def _about(model: keras.Model, clips: "Clips", shard: tuple[int, int]) -> About:
 
 
 def _as_json(values: dict[str, typing.Any]) -> dict[str, typing.Any]:
-    """Return values as a JSON file gives them back."""
+    """Return values as they are read back from JSON, such as lists in place of tuples."""
     return json.loads(json.dumps(values))
 
 
 def _score_views(predictor: Predictor, clips: "Clips", shard: tuple[int, int], done: set[str]) -> Iterator[Scored]:
-    """Yield the id, labels `[1, classes]` and fused scores `[1, classes]` of each video, and no boxes."""
+    """Yield the id, labels `[1, classes]`, fused scores `[1, classes]` and no boxes for each video."""
     views, scores = clips.spec.views, []
     for inputs, truth, name in clips.views(shard, done):
         scores.append(predictor.score_views(inputs).numpy())

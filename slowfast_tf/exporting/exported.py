@@ -1,4 +1,4 @@
-"""Run an exported file in place of its network, to measure what the export loses."""
+"""Run an exported file in place of its network, to measure the accuracy that the export loses."""
 
 import json
 import os
@@ -22,11 +22,11 @@ class Exported:
 
     Args:
         path: a `.tflite` or `.onnx` file, or the directory of a SavedModel.
-        spec: of the network that was exported.
+        spec: spec of the network that was exported.
 
     Raises:
-        InputError: if the file cannot be read, is of another network or was written by a newer package, if its runtime
-            is missing, or for a network that is tested on whole frames.
+        InputError: if the file cannot be read, is of another network or is from a newer version of the package; if its
+            runtime is not installed; or if the network is tested on whole frames.
 
     Example:
         >>> model = slowfast_tf.load("runs/demo")
@@ -42,8 +42,8 @@ class Exported:
         try:
             if (self.path / ABOUT).is_file():
                 check_format(json.loads((self.path / ABOUT).read_text())["format"], self.path)
-            # A SavedModel becomes part of the graph of the test. In a NumPy function it would hold a thread and
-            # wait for another one: on a machine with one core, forever.
+            # A SavedModel becomes part of the graph of the test. In a NumPy function it would occupy a thread while it
+            # waits for another thread: a deadlock on a machine with one core.
             self._saved_model = None if form else tf.saved_model.load(str(self.path))
             self._run: Run | None = form(str(self.path)) if form else None
             clip = [np.zeros(shape, np.float32) for shape in self._shapes()]
@@ -56,9 +56,9 @@ class Exported:
             raise InputError(f"{path} needs {error.name}: pip install 'slowfast_tf[{extra}]'") from error
         except InputError:
             raise
-        except Exception as error:  # each runtime has its own
+        except Exception as error:  # each runtime raises its own exceptions
             reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise InputError(f"{path} is no exported file of this network: {reason[0]}") from error
+            raise InputError(f"{path} is not an exported file of this network: {reason[0]}") from error
 
     def __call__(self, inputs: dict[str, Any], training: bool = False) -> tf.Tensor:
         """Return logits `[B, classes]` of inputs `[B, T, S, S, C]`."""
@@ -68,7 +68,7 @@ class Exported:
         return tf.ensure_shape(logits, [None, self.spec.num_classes])
 
     def get_weights(self) -> list[np.ndarray]:
-        """Return the bytes of the file, which tell one test from another."""
+        """Return the bytes of the file. `evaluate` uses them like weights, to identify the test."""
         files = sorted(file for file in self.path.rglob("*") if file.is_file()) or [self.path]
         return [np.frombuffer(file.read_bytes(), np.uint8) for file in files]
 
@@ -80,18 +80,18 @@ class Exported:
         ]
 
     def _undone(self, outputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Return the logits behind a SavedModel's scores."""
+        """Return logits that have a SavedModel's scores: the inverse of the activation."""
         scores = self._checked(tf.clip_by_value(outputs["scores"], 1e-30, 1 - 1e-7))
         return tf.math.log(scores) - (0.0 if self.spec.activation == "softmax" else tf.math.log1p(-scores))
 
     def _checked(self, x: Any) -> Any:
-        """Return logits or scores if they have the classes of the network."""
+        """Return logits or scores unchanged; raise an InputError if their number of classes is not the network's."""
         if x.shape[-1] != self.spec.num_classes:
             raise InputError(f"{self.path} has {x.shape[-1]} classes, and its network {self.spec.num_classes}")
         return x
 
     def _logits(self, *inputs: np.ndarray) -> np.ndarray:
-        """Run clip by clip: a TFLite file takes one."""
+        """Run one clip at a time: a TFLite file takes a batch of one."""
         assert self._run
         clips = [self._run(dict(zip(self.spec.pathways, clip))) for clip in zip(*(x[:, None] for x in inputs))]
         return self._checked(np.concatenate(clips).astype(np.float32))

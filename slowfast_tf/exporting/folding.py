@@ -8,20 +8,20 @@ from ..models.slowfast import SlowFast
 
 
 def fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
-    """Return a network without BatchNorm that computes what `model` computes in inference.
+    """Return a network without BatchNorm with the same outputs as `model` in inference.
 
-    Each convolution multiplies gamma / sqrt(variance + epsilon) into its kernel and adds the rest as a bias, in
-    float64. `model` does not change.
+    The kernel of each convolution is multiplied by gamma / sqrt(variance + epsilon), and the rest of BatchNorm becomes
+    a bias. This is computed in float64. `model` does not change.
 
     Args:
         model: a `SlowFast`, not folded.
-        lowering: "conv3d" or "conv2d", of the result.
+        lowering: lowering of the result, "conv3d" or "conv2d".
 
     Returns:
         A `SlowFast` with the same spec and dtype policy, built with `folded=True`.
 
     Raises:
-        ValueError: if `model` is folded already.
+        ValueError: if `model` is already folded.
 
     Example:
         >>> fast = fold(slowfast_tf.load("runs/demo"))

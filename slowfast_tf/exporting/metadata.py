@@ -8,23 +8,24 @@ from ..models.spec import SlowFastSpec
 
 
 def metadata(spec: SlowFastSpec) -> dict[str, Any]:
-    """Return a dictionary that JSON can hold: everything between the frames of a video and its labels.
+    """Return a dictionary that JSON can hold, with everything that inference needs besides the network.
 
     Keys:
-        inputs: names of the inputs in order: "slow" and "fast" or one of them, and "boxes" of a detection network.
-        labels: class names (numbers if there are none).
-        frame_rate: frames a second that the stride counts; null for each video's own. In a video of rate R every
-            frame of the stride is R / frame_rate raw frames.
-        frame_index: "strided", "linspace" or "segments": how the frames of a clip are taken, see `SlowFastSpec`.
-        clip_span: raw frames that a clip covers, at `frame_rate`.
+        inputs: names of the inputs in order: "slow" and "fast" or one of them; for a detection network also "boxes".
+        labels: class names; class numbers as text if there are no names.
+        frame_rate: frame rate to which the stride refers; null for the video's own rate. In a video of rate R, a frame
+            of the stride is R / frame_rate raw frames.
+        frame_index: how the frames of a clip are selected: "strided", "linspace" or "segments", see `SlowFastSpec`.
+        clip_span: number of raw frames that a clip covers, at `frame_rate`.
         clip_stride: raw frames from one frame of the densest pathway to the next ("strided"), at `frame_rate`.
-        frames: which frames of a clip the densest pathway sees, at `frame_rate`; past the end of the video the last
-            frame is repeated.
-        slow_index: which of `frames` the Slow pathway sees.
-        views: of the model's test: `clips`, `crops`, `to_the_end` and `fuse`, see `Views`.
-        person_score: least score of a detector's box (a detection network).
-        crop_size: the shorter side is resized to it, and square crops are taken (a detection network takes it all).
-        mean, std: per channel, on a 0..1 scale: (x / 255 - mean) / std.
+        frames: frame numbers in a clip that the densest pathway sees, at `frame_rate`. Past the end of the video, the
+            last frame is repeated.
+        slow_index: indices in `frames` of the frames that the Slow pathway sees.
+        views: views of the model's test: `clips`, `crops`, `to_the_end` and `fuse`, see `Views`.
+        person_score: lowest score of a box that counts as a person (detection networks).
+        crop_size: length of the shorter side after resizing, and side of the square crops, in pixels. A detection
+            network takes whole frames.
+        mean, std: normalization of each channel, for values from 0 to 1: (x / 255 - mean) / std.
         channel_order, slow_input, fast_input, activation: as in `SlowFastSpec`.
     """
     fields = (

@@ -1,4 +1,4 @@
-"""TFLite (LiteRT): the network as Conv2D, which LiteRT accelerates and quantizes."""
+"""Export to TFLite (LiteRT): the network is lowered to Conv2D, which LiteRT accelerates and quantizes."""
 
 import contextlib
 import csv
@@ -23,7 +23,7 @@ from .metadata import metadata
 
 Clip = dict[str, np.ndarray]  # float32 `[1, ...]`, by input
 
-TINY = 1e-30  # against division by zero
+TINY = 1e-30  # avoids division by zero
 
 
 def export(
@@ -34,13 +34,13 @@ def export(
     int8_io: bool = False,
     report: str | os.PathLike | None = None,
 ) -> None:
-    """Write a TFLite file: the model's own inputs, `slow` and `fast`, to `logits`, for one clip of the crop size.
+    """Write a TFLite file from the model's inputs, `slow` and `fast`, to `logits`, for one clip of the crop size.
 
-    A zip archive behind the model, in the form of TFLite's metadata, holds `slowfast.json` (`metadata.metadata`) and
-    `labels.txt`.
+    A zip archive after the model, in the format of TFLite's metadata, contains `slowfast.json` (`metadata.metadata`)
+    and `labels.txt`.
 
     Args:
-        model: a `SlowFast`; with boxes it takes any number of them for the clip. BatchNorm is folded into the
+        model: a `SlowFast`; a detection network takes any number of boxes for the clip. BatchNorm is folded into the
             convolutions.
         path: the file to write, whole or not at all. An existing file is replaced.
         quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations quantized at run time) or
@@ -51,8 +51,8 @@ def export(
         report: a CSV file to write `layer_errors` to, for "int8".
 
     Raises:
-        InputError: if `path` cannot be written, and for a network with boxes in "int8".
-        RunError: if the folded network differs.
+        InputError: if `path` cannot be written, or if `quantize` is "int8" for a detection network.
+        RunError: if the outputs of the folded network differ from those of `model`.
 
     Example:
         >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)  # doctest: +SKIP
@@ -75,7 +75,11 @@ def export(
 def convert(
     network: Network, quantize: str = "none", clips: Sequence[Clip] | None = None, int8_io: bool = False
 ) -> bytes:
-    """Return the bytes of the file; arguments as for `export`, `network` of one clip as Conv2D.
+    """Return the bytes of the file.
+
+    Args:
+        network: a `freeze.Network` for one clip, with lowering "conv2d".
+        quantize, clips, int8_io: as for `export`.
 
     Example:
         >>> content = convert(network, "dynamic")  # doctest: +SKIP
@@ -94,7 +98,7 @@ def _converter(
     def logits(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": network.function(*inputs)}
 
-    # Convert a SavedModel: a concrete function gives a file without a signature, whose outputs have no names.
+    # Convert a SavedModel: the file of a concrete function would have no signature and no names of outputs.
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="\\s*Warning: (tf.lite.Interpreter is|Enabling `experimental_pres)")
         network.save(directory, logits)
@@ -112,7 +116,7 @@ def _converter(
 
 
 def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]]:
-    """Measure what int8 costs in each layer, by TensorFlow's quantization debugger.
+    """Measure the error of int8 in each layer, with TensorFlow's quantization debugger.
 
     Each layer receives the output of the int8 layers before it and computes in both float32 and int8.
 
@@ -121,9 +125,12 @@ def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]
         clips: a list, as `export` has it; the first ten are measured, all calibrate.
 
     Returns:
-        A list of dictionaries, one a layer that computes (those that only move or pad numbers lose nothing): "layer"
-        and "op", names; "scale", what one step of the int8 output is; "snr", float32 output against the difference, dB
-        (mean of the clips); "error", the root mean square difference in steps, of which rounding alone makes 0.29.
+        A dictionary for each layer that computes; layers that only move or pad values have no error.
+
+        - "layer", "op": names.
+        - "scale": size of one step of the int8 output.
+        - "snr": ratio of the float32 output to the error in dB, mean over the clips.
+        - "error": root mean square error in steps; rounding alone gives 0.29.
 
     Example:
         >>> worst = min(layer_errors(network, clips), key=lambda layer: layer["snr"])  # doctest: +SKIP
@@ -162,12 +169,12 @@ def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]
 
 
 def _archived(content: bytes, spec: SlowFastSpec) -> bytes:
-    """Return a TFLite model with its metadata behind it."""
+    """Return a TFLite model followed by its metadata."""
     about = metadata(spec)
     files = {"slowfast.json": json.dumps(about), "labels.txt": "\n".join(about["labels"]) + "\n"}
     file = io.BytesIO(content)
     file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file, "a") as archive:
         for name, text in files.items():
-            archive.writestr(zipfile.ZipInfo(name), text)  # ZipInfo: without the time of day
+            archive.writestr(zipfile.ZipInfo(name), text)  # `ZipInfo` writes a fixed time, so equal models are equal
     return file.getvalue()

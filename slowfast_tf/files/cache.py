@@ -1,14 +1,14 @@
-"""Where downloads are kept."""
+"""The cache directory for downloads."""
 
 import os
 import pathlib
 
 
 def cache_directory(*parts: str) -> pathlib.Path:
-    """Return a directory of this package in Keras' cache (`$KERAS_HOME`, or `~/.keras`); it is not made.
+    """Return the path of a directory of this package in Keras' cache (`$KERAS_HOME` or `~/.keras`); do not create it.
 
     Args:
-        *parts: names of directories below it.
+        *parts: names of directories below the package's directory.
 
     Example:
         >>> cache_directory("models")

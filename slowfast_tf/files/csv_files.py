@@ -15,7 +15,7 @@ def open_text(path: str | os.PathLike) -> Iterator[typing.TextIO]:
     """Open a text file in UTF-8, with or without the byte order mark that spreadsheets write.
 
     Raises:
-        InputError: if it cannot be read.
+        InputError: if the file cannot be read or is in UTF-16.
     """
     try:
         with open(path, "rb") as file:
@@ -31,7 +31,7 @@ def lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, values) of each line of a csv file that is not blank.
 
     Raises:
-        InputError: if the file cannot be read, or has an unterminated quote.
+        InputError: if the file cannot be read or has an unterminated quote.
     """
     last, number, quotes = 0, 1, 0
 
@@ -51,19 +51,19 @@ def lines(path: str | os.PathLike) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         raise InputError(f"{path}:{number}: not a line of a csv file: {error}") from error
     if quotes % 2 and number - last > 1:
-        raise InputError(f"{path}:{last}: a quote that nothing ends takes the {number - last - 1} lines after it too")
+        raise InputError(f"{path}:{last}: an unterminated quote, which includes the next {number - last - 1} lines")
 
 
 def table(path: str | os.PathLike, columns: Sequence[str], problems: list[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, values of some columns) of a csv file whose first line names its columns.
 
     Args:
-        path: of the file.
+        path: path of the file.
         columns: names of the columns to take.
-        problems: list to extend with a line for each row of a wrong length.
+        problems: list to extend with a message for each row of a wrong length.
 
     Raises:
-        InputError: for a missing column, and as `lines`.
+        InputError: if a column is missing, or as `lines`.
     """
     rows = lines(path)
     _, header = next(rows, (1, []))

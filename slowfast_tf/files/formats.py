@@ -1,23 +1,23 @@
-"""The version of the files that this package writes: models, the index of records, SavedModels."""
+"""The format version of the files that this package writes: models, the index of records, SavedModels."""
 
 import os
 
 from ..errors import InputError
 
-# Raise it when an older package would misread a new file. Files of 0.1.0 state no format; it counts as 0.
+# Increase this number when an older package would misread a new file. Files of 0.1.0 have no number, which means 0.
 FORMAT = 1
-ABOUT = "assets.extra/format.json"  # holds the format of a SavedModel
+ABOUT = "assets.extra/format.json"  # file with the format version of a SavedModel
 
 
 def check_format(version: int, name: str | os.PathLike) -> None:
-    """Raise an InputError if a newer package wrote a file.
+    """Check that this version of the package can read a file.
 
     Args:
-        version: the file's format; 0 if it states none.
-        name: of the file, for the message.
+        version: format version of the file; 0 if the file has none.
+        name: name of the file, for the message.
 
     Raises:
-        InputError: with the advice to upgrade.
+        InputError: if a newer version of the package wrote the file; the message says to upgrade.
     """
     if version > FORMAT:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A file that a long computation writes as it goes, and goes on from after an interruption."""
+"""A file for the results of a long computation, from which it can be resumed after an interruption."""
 
 import contextlib
 import json
@@ -13,14 +13,15 @@ from .full_disk import full_disk, writing
 
 
 class Journal:
-    """Results of a computation, a line of JSON each; the first line says what is computed.
+    """The results of a computation, one line of JSON each; the first line describes the computation.
 
-    A file of the same computation is resumed: its results are loaded. An incomplete last line is dropped. A file of
-    another computation is replaced. The end of the block removes the file; an exception keeps it.
+    If the file exists and is of the same computation, its results are loaded. An incomplete last line is dropped. A
+    file of another computation is replaced. The file is removed at the end of the `with` block; after an exception it
+    is kept.
 
     Args:
-        path: of the file.
-        about: what decides the results; JSON can hold it.
+        path: path of the file.
+        about: everything that affects the results, as a dictionary that JSON can hold.
 
     Attributes:
         entries: the results so far.

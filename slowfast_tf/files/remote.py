@@ -1,4 +1,4 @@
-"""Files at addresses such as `s3://bucket/file`, through TensorFlow's file systems or fsspec."""
+"""Read files at addresses such as `s3://bucket/file`, through TensorFlow's file systems or fsspec."""
 
 import contextlib
 import hashlib
@@ -13,25 +13,25 @@ from .cache import cache_directory
 
 
 def is_remote(path: str | os.PathLike) -> bool:
-    """Return whether a path is an address."""
+    """Return whether a path is an address such as `s3://bucket/file`."""
     return "://" in str(path)
 
 
 def is_native(path: str) -> bool:
-    """Return whether TensorFlow opens a path itself: a local path, or an address whose scheme a plugin registered."""
+    """Return whether TensorFlow can open a path without fsspec: a local path, or an address with a known scheme."""
     import tensorflow as tf
 
     return not is_remote(path) or path.split("://")[0] in tf.io.gfile.get_registered_schemes()
 
 
 def fetch_file(address: str) -> pathlib.Path:
-    """Return a local copy of a remote file; a new version of the file is downloaded again, an unchanged one is not.
+    """Return a local copy of a remote file. The file is downloaded again only if it has changed.
 
-    Copies are kept in `slowfast_tf/remote` of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`). A download is kept
-    whole or not at all.
+    Copies are kept in `slowfast_tf/remote` of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`). Incomplete
+    downloads are not kept.
 
     Args:
-        address: of a file. Its scheme must be known to fsspec or registered by a plugin.
+        address: address of a file. The scheme must be known to fsspec or registered by a plugin.
 
     Raises:
         InputError: if the scheme is unknown, or if the file does not exist or may not be read.
@@ -66,12 +66,12 @@ def read_range(path: str, start: int, size: int) -> bytes:
     """Read a range of a file.
 
     Args:
-        path: of a local or remote file.
+        path: path of a local or remote file.
         start: first byte of the range.
-        size: bytes of the range.
+        size: number of bytes to read.
 
     Returns:
-        The bytes; fewer if the file ends earlier.
+        The bytes; fewer than `size` if the file ends earlier.
 
     Raises:
         InputError: if the file does not exist or may not be read.
@@ -95,7 +95,7 @@ def _file_system(address: str) -> tuple[typing.Any, str]:
     """Return fsspec's file system for an address, and the path in it."""
     scheme = address.split("://")[0]
     try:
-        import fsspec  # pyright: ignore[reportMissingImports]  # an extra
+        import fsspec  # pyright: ignore[reportMissingImports]  # installed by the extra "remote"
 
         return fsspec.url_to_fs(address)
     except (ImportError, ValueError) as error:
@@ -107,7 +107,7 @@ def _file_system(address: str) -> tuple[typing.Any, str]:
 
 @contextlib.contextmanager
 def _failures(address: str) -> Iterator[None]:
-    """Turn the errors of a file system into errors of one line."""
+    """Turn the errors of a file system into errors with a message of one line."""
     try:
         yield
     except (FileNotFoundError, PermissionError) as error:
@@ -120,7 +120,7 @@ def _failures(address: str) -> Iterator[None]:
 
 
 def _local(address: str, version: str) -> pathlib.Path:
-    """Return where the copy of a version of a file is kept."""
+    """Return the local path for the copy of a version of a file."""
     digest = hashlib.sha256(f"{address} {version}".encode()).hexdigest()[:32]
     return cache_directory("remote", digest) / address.rstrip("/").rpartition("/")[2]
 

@@ -11,24 +11,24 @@ from ..errors import InputError
 
 
 def read_pickle(path: str | os.PathLike, kind: str) -> typing.Any:
-    """Read a pickle, also one that Python 2 wrote.
+    """Read a pickle, including pickles of Python 2.
 
     Args:
-        path: of the file.
-        kind: what the file should be, for the message, such as "checkpoint".
+        path: path of the file.
+        kind: expected kind of file, such as "checkpoint", for the message.
 
     Returns:
-        The NumPy arrays, numbers, texts, lists and dictionaries in it.
+        The content: NumPy arrays, numbers, text, lists and dictionaries.
 
     Raises:
-        InputError: if the file is damaged, or asks to run code.
+        InputError: if the file is damaged or asks to run code.
     """
     try:
         with open(path, "rb") as file:
             return _Unpickler(file, encoding="latin1").load()
     except InputError:
         raise
-    except Exception as error:  # a damaged pickle may raise anything
+    except Exception as error:  # a damaged pickle may raise any exception
         raise damaged(path, kind, error) from error
 
 
@@ -47,7 +47,7 @@ def damaged(path: str | os.PathLike, kind: str, error: Exception) -> InputError:
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:
-    """Stand in for `_codecs.encode`, which byte strings of Python 2 call."""
+    """Replace `_codecs.encode`, which pickled byte strings of Python 2 call."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"unexpected encoding {encoding!r}")
     return text.encode(encoding)
@@ -56,7 +56,7 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
 @functools.cache
 def _allowed() -> dict[tuple[str, str], typing.Any]:
     """Return the only globals that a pickle may name, for NumPy arrays and plain values."""
-    # NumPy's own helpers; the module that holds them differs between NumPy 1 and 2.
+    # NumPy's own helper functions, whose module differs between NumPy 1 and 2.
     reconstruct = np.zeros(1).__reduce__()[0]
     scalar = np.float32(0).__reduce__()[0]
     allowed: dict[tuple[str, str], typing.Any] = {

@@ -1,4 +1,4 @@
-"""Views in place of those of the model's own test, as a user names them. Needs no TensorFlow."""
+"""Test views that a user chooses in place of the model's own. Needs no TensorFlow."""
 
 import dataclasses
 
@@ -12,12 +12,12 @@ def with_views(spec: SlowFastSpec, views: str | None) -> SlowFastSpec:
     """Return a spec with other test views.
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         views: "middle" for one clip and crop, "KxC" for K clips and C crops. None and "sliding" (windows over the whole
-            video, which are no views) keep the model's own.
+            video) keep the model's own views.
 
     Raises:
-        InputError: for other views, views that do not fit the network, or a detection network.
+        InputError: if `views` has another form or does not fit the network, or for a detection network.
 
     Example:
         >>> with_views(get_spec("slowfast_8x8_r50"), "4x1").views.clips

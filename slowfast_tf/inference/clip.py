@@ -11,13 +11,13 @@ from ..video.probe import probe
 
 
 def read_clip(path: str | os.PathLike, spec: SlowFastSpec) -> np.ndarray:
-    """Decode the middle clip of a video: the frames of its densest pathway, at the network's frame rate.
+    """Decode the middle clip of a video: the frames of the densest pathway, at the network's frame rate.
 
-    Frames of twice the crop size or more are made smaller as they are decoded, as in a test.
+    The decoder downscales frames whose shorter side is at least twice the crop size, as in a test.
 
     Args:
         path: a video file that FFmpeg can open.
-        spec: of the network.
+        spec: spec of the network.
 
     Returns:
         uint8 `[F, H, W, 3]`, RGB; F is `spec.clip_frames`.

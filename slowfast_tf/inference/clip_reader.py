@@ -13,10 +13,10 @@ from ..video.stream import open_stream
 
 
 class StreamedFrame(NamedTuple):
-    """A frame that is held.
+    """A frame that the reader keeps in memory.
 
     Attributes:
-        time: seconds from the first frame of the stream on.
+        time: seconds since the first frame of the stream.
         arrival: time of decoding, in seconds of `time.monotonic`.
         value: the prepared frame.
     """
@@ -27,12 +27,12 @@ class StreamedFrame(NamedTuple):
 
 
 class ClipReader(threading.Thread):
-    """Read a stream and keep the frames of the latest clip; a context that starts and ends the thread.
+    """Read a stream and keep the frames of the latest clip; as a context manager it starts and ends the thread.
 
     Args:
         source: see `video.stream.open_stream`.
-        spec: of the network.
-        prepare: what to do with each frame, uint8 `[H, W, 3]`, before it is held.
+        spec: spec of the network.
+        prepare: function of each frame, uint8 `[H, W, 3]`; the reader keeps its result.
         hold: seconds of frames to keep for `take`.
 
     Example:
@@ -46,12 +46,12 @@ class ClipReader(threading.Thread):
         self._stopped = False
         self._error: Exception | None = None
         self._source, self._spec, self._prepare, self._hold = source, spec, prepare, hold
-        self._offsets = np.zeros(1, int)  # of the frames of a clip, from its first
+        self._offsets = np.zeros(1, int)  # frame numbers of a clip, relative to its first frame
         self._changed = threading.Condition()  # guards the attributes below
         self._held: collections.deque[StreamedFrame] = collections.deque()
         self._waiting: collections.deque[StreamedFrame] = collections.deque()  # for `take`
         self.rate = 25.0
-        self._given: float | None = None  # the time of the last clip that was handed out
+        self._given: float | None = None  # time of the last clip that `wait_for_clip` returned
         self._ended = False
 
     def __enter__(self) -> "ClipReader":
@@ -76,13 +76,13 @@ class ClipReader(threading.Thread):
                 return None
             frames = list(self._held)
             last = self._given = frames[-1].time
-        # By time, not by number: frames may be missing, and rates change.
+        # Select frames by time, not by number: frames may be missing, and the frame rate may change.
         wanted = last - (self._offsets[-1] - self._offsets) / self.rate
         places = np.searchsorted([frame.time for frame in frames], wanted + 0.5 / self.rate, "right") - 1
         return [frames[max(place, 0)] for place in places]
 
     def take(self, until: float) -> list[StreamedFrame]:
-        """Return the frames up to a time, each frame once; those of more than `hold` seconds ago are missing."""
+        """Return the frames up to a time in seconds, each frame once; frames older than `hold` seconds are dropped."""
         taken = []
         with self._changed:
             while self._waiting and self._waiting[0].time <= until:
@@ -97,7 +97,7 @@ class ClipReader(threading.Thread):
     def run(self) -> None:
         try:
             self._read()
-        except Exception as error:  # raised where the clips are taken
+        except Exception as error:  # `wait_for_clip` raises it in the thread that takes the clips
             self._error = error
         finally:
             with self._changed:
@@ -117,7 +117,7 @@ class ClipReader(threading.Thread):
                 held = StreamedFrame(frame.time, frame.arrival, self._prepare(frame.image))
                 with self._changed:
                     if frame.restarted:
-                        self._held.clear()  # a clip does not mix two takes
+                        self._held.clear()  # a clip must not mix frames from before and after a restart
                     self._held.append(held)
                     while len(self._held) > most:
                         self._held.popleft()

@@ -1,4 +1,4 @@
-"""Words, boxes and heat on frames."""
+"""Draw text, boxes and heat maps on frames."""
 
 import pathlib
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..data import transforms
 
-PANEL_SIDE = 320  # pixels: shorter side of a picture with heat
+PANEL_SIDE = 320  # pixels: shorter side of a picture with a heat map
 
 Color = tuple[int, int, int]  # red, green and blue, 0 to 255
 
@@ -20,7 +20,7 @@ class Canvas(NamedTuple):
         picture: the PIL image.
         draw: its `PIL.ImageDraw.ImageDraw`.
         font: a PIL font that fits the size of the image.
-        line: a line width in pixels that does.
+        line: a line width, in pixels, that fits the size of the image.
     """
 
     picture: Any
@@ -38,8 +38,8 @@ class Canvas(NamedTuple):
 
         Args:
             texts: the lines.
-            corner: left and top of all of them, in pixels.
-            color: of the stripe.
+            corner: left and top of the text block, in pixels.
+            color: color of the stripe.
         """
         left, top = corner
         wide, tall = self.measure(texts)
@@ -103,12 +103,12 @@ def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, heat: np.ndarray, crop_size: int) -> np.ndarray:
-    """Draw heat over the middle crop of an image, and darken what is outside the crop.
+    """Draw a heat map over the middle crop of an image, and darken the area outside the crop.
 
     Args:
         image: uint8 `[H, W, 3]`.
-        heat: float `[h, w]`, 0 to 1, over the middle crop.
-        crop_size: of the network, in pixels.
+        heat: float `[h, w]`, 0 to 1; it covers the middle crop.
+        crop_size: crop size of the network, in pixels.
 
     Returns:
         uint8 `[H', W', 3]`, with a shorter side of 320 pixels.
@@ -123,14 +123,14 @@ def overlay(image: np.ndarray, heat: np.ndarray, crop_size: int) -> np.ndarray:
     height, width = image.shape[:2]
     scale = PANEL_SIDE / min(height, width)
     pixels = resized(image, round(height * scale), round(width * scale)).astype(np.float32)
-    # The middle crop of `transforms.test_crops`, in pixels of this image.
+    # The middle crop of `transforms.test_crops`, in pixels of the resized image.
     shape = transforms.resized_shape([height, width], crop_size).numpy()
     top, left = np.round(np.ceil((shape - crop_size) / 2) / shape * pixels.shape[:2]).astype(int)
     seen = pixels[top : top + PANEL_SIDE, left : left + PANEL_SIDE]
     size = seen.shape[1], seen.shape[0]
     heat = np.asarray(Image.fromarray(np.asarray(heat, np.float32)).resize(size, Image.Resampling.BICUBIC))
     heat = np.clip(heat, 0, 1)
-    # A table of colors is several times as fast as the map itself.
+    # A lookup table is several times as fast as calling the color map for each pixel.
     table = (255 * matplotlib.colormaps["turbo"](np.arange(256))[:, :3]).astype(np.float32)
     share = 0.65 * heat[..., None]
     shown = pixels * np.float32(0.35)

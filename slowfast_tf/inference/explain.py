@@ -7,24 +7,26 @@ import tensorflow as tf
 
 
 def grad_cam(model: Any, inputs: dict[str, Any], classes: Any = None) -> tuple[Any, dict[str, Any]]:
-    """Return heat maps of a class, one for each pathway: the evidence for the class.
+    """Return Grad-CAM heat maps of a class, one for each pathway.
 
     The weight of a channel is the gradient of the class's logit with respect to the pathway's last feature map (res5),
-    averaged over time and space; the heat is the weighted sum of the channels, where it is positive. The network ends
-    with an average over all places and a linear layer, so the sum at each place is its share of the logit: the shares
-    of both pathways, negative ones included, add up to the logit less its bias.
+    averaged over time and space. The heat is the weighted sum of the channels; negative sums are set to 0.
+
+    The network ends with an average over all positions and a linear layer, so the weighted sum at a position is its
+    contribution to the logit. Over both pathways, the contributions (including negative ones) add up to the logit minus
+    its bias.
 
     Args:
         model: a `SlowFast` with head "pool".
-        inputs: the model's own, a dictionary of `[B, T, S, S, C]` by pathway.
-        classes: int `[B]`; by default the best class of each clip.
+        inputs: the model's inputs, a dictionary of `[B, T, S, S, C]` by pathway.
+        classes: class numbers, int `[B]`; by default the best class of each clip.
 
     Returns:
-        Logits, float32 `[B, num_classes]`, and a dictionary of heat, float32 `[B, T, h, w]`, at least 0, by pathway:
-        T is the pathway's frames, h and w the size of its last features.
+        Logits, float32 `[B, num_classes]`, and a dictionary of heat maps by pathway, float32 `[B, T, h, w]`, at least
+        0. T is the pathway's number of frames, h and w the size of its last feature map.
 
     Raises:
-        ValueError: for a detection network, whose logits are of boxes, not of clips.
+        ValueError: for a detection network: it has logits for boxes, not for clips.
 
     Example:
         >>> model = slowfast_tf.SlowFast("slowfast_2x16_demo")

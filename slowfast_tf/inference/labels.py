@@ -12,7 +12,7 @@ from ..models.spec import SlowFastSpec
 
 
 def read_class_names(path: str | os.PathLike) -> list[str]:
-    """Read class names from a UTF-8 text file, one a line; empty lines do not count.
+    """Read class names from a UTF-8 text file, one per line; empty lines are skipped.
 
     Args:
         path: the file.
@@ -38,14 +38,14 @@ def class_names(spec: SlowFastSpec, path: str | os.PathLike | None = None) -> li
     """Return a name for each class of a network.
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         path: a file for `read_class_names`, in place of the network's own names.
 
     Returns:
-        The names of the file, else those of the spec, else the numbers of the classes.
+        The names in the file if there is one, else the names in the spec, else the class numbers as text.
 
     Raises:
-        InputError: if the file cannot be read, or has another number of names.
+        InputError: if the file cannot be read, or if its number of names is not the number of classes.
 
     Example:
         >>> class_names(get_spec("slowfast_8x8_r50", num_classes=3))
@@ -66,7 +66,7 @@ def best_classes(scores: np.ndarray, labels: Sequence[str], count: int) -> list[
     Args:
         scores: `[classes]`.
         labels: a name for each class.
-        count: how many pairs.
+        count: number of pairs to return.
 
     Example:
         >>> best_classes(np.array([0.25, 0.75]), ["run", "sit"], 1)
@@ -96,14 +96,14 @@ def best_as_json(scores: np.ndarray, labels: Sequence[str], count: int) -> list[
 
 
 def check_takes_video(spec: SlowFastSpec, name: str | os.PathLike) -> None:
-    """Refuse a network of optical flow, which a video file does not hold.
+    """Refuse a network that takes optical flow: a video file holds RGB frames only.
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         name: what the user calls the network, for the error.
 
     Raises:
-        InputError: if it takes optical flow.
+        InputError: if the network takes optical flow.
 
     Example:
         >>> check_takes_video(get_spec("slowfast_8x8_r50"), "runs/demo")

@@ -20,10 +20,10 @@ class Moment:
     """The scores of the latest clip.
 
     Attributes:
-        source: of the stream.
+        source: the camera or stream, as given to `watch`.
         labels: a name for each class.
-        time: of the clip's last frame, in seconds of the stream from its first frame on.
-        delay: seconds from the arrival of that frame to its scores.
+        time: time of the clip's last frame, in seconds since the first frame of the stream.
+        delay: seconds from the arrival of the last frame to the scores.
         scores: float32 `[classes]`.
     """
 
@@ -46,8 +46,9 @@ class Moment:
 def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None) -> Iterator[Moment]:
     """Score the latest clip of a camera or a stream, again and again.
 
-    One thread reads and another scores, so a network slower than the stream leaves clips out and does not fall
-    behind. If decoding is slower than a live stream, frames are skipped until a key frame. Memory holds one clip.
+    One thread reads and another scores. A network that is slower than the stream skips clips and does not fall behind.
+    If decoding is slower than a live stream, the reader skips frames up to the next key frame. Only one clip is in
+    memory.
 
     Args:
         predictor: a `slowfast_tf.inference.Predictor` of a network with head "pool".
@@ -55,10 +56,11 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
         labels: a name for each class; by default the model's.
 
     Yields:
-        A `Moment` for each scored clip, until the stream ends; the first when there are frames for one clip.
+        A `Moment` for each scored clip, until the stream ends. The first follows when enough frames for a clip are
+        read.
 
     Raises:
-        VideoError: if the source cannot be opened or holds no frame, and after 10 seconds of silence.
+        VideoError: if the source cannot be opened or holds no frame, or if no frame arrives for 10 seconds.
         RunError: if scores are not finite.
 
     Example:
@@ -68,7 +70,7 @@ def watch(predictor: Predictor, source: str, labels: Sequence[str] | None = None
     spec = predictor.spec
     labels = labels or class_names(spec)
     score = tf.function(lambda crops: predictor.score_crops(crops[None])[0], jit_compile=False, autograph=False)
-    # Before the stream is opened: a network's first call takes seconds.
+    # Call the network once before opening the stream: the first call takes seconds.
     score(tf.zeros([spec.clip_frames, spec.crop_size, spec.crop_size, 3]))
     size = spec.crop_size
     with ClipReader(source, spec, lambda image: transforms.test_crops(image[None], size, 1)[0, 0]) as reader:

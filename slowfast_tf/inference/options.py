@@ -15,10 +15,11 @@ def check(options: argparse.Namespace) -> None:
     """Refuse impossible options before TensorFlow takes seconds to import.
 
     Args:
-        options: of the command. Its attribute `outputs` is set: the files over time, by name.
+        options: options of the command. Sets the attribute `outputs`: the paths of `--video`, `--timeline` and
+            `--explain`, by name.
 
     Raises:
-        InputError: one line on the first mistake.
+        InputError: one line about the first mistake.
     """
     options.outputs = {name: path for name in SUFFIXES if (path := getattr(options, name))}
     count, others = len(options.videos), {*options.outputs} - {"video"}
@@ -46,7 +47,7 @@ def check_people(options: argparse.Namespace) -> None:
     """Refuse a detector or a person score that cannot be used.
 
     Raises:
-        InputError: one line on the first mistake.
+        InputError: one line about the first mistake.
     """
     score = options.person_score
     refuse((not 0 <= (score or 0) <= 1, f"--person-score is from 0 to 1; received {score}"))
@@ -55,15 +56,16 @@ def check_people(options: argparse.Namespace) -> None:
 
 
 def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
-    """Refuse options that are not for a model.
+    """Refuse options that the kind of model (classification or detection) does not support.
 
     Raises:
-        InputError: one line on the first mistake.
+        InputError: one line about the first mistake.
     """
     check_takes_video(spec, options.model)
     detects = spec.head == "roi"
     others = ["views", "timeline", "explain"] if detects else ["boxes", "detector", "person_score"]
-    if detects != bool(getattr(options, "camera", None)):  # a film of people, or the classes of a file
+    # `--video` needs a detection model with a camera, or a classification model with a file.
+    if detects != bool(getattr(options, "camera", None)):
         others.append("video")
     wrong = [f"--{name.replace('_', '-')}" for name in others if getattr(options, name, None) is not None]
     kind = "a" if detects else "no"
@@ -71,10 +73,13 @@ def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
 
 
 def refuse(*mistakes: tuple[object, str]) -> None:
-    """Raise the first message whose condition holds.
+    """Raise an error for the first condition that holds.
+
+    Args:
+        mistakes: pairs of a condition and an error message.
 
     Raises:
-        InputError: with that message.
+        InputError: with the message of that condition.
 
     Example:
         >>> refuse((count < 1, f"--count must be at least 1; received {count}"))

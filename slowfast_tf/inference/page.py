@@ -1,4 +1,4 @@
-"""A page to drop videos on: the best classes, their scores over time, and the heat of each pathway (Gradio).
+"""A web page (Gradio) that shows the best classes of a video, scores over time, and a heat map for each pathway.
 
 For detection models see `people.page`.
 """
@@ -23,7 +23,7 @@ from .sliding import Slider
 from .videos import write_heat
 from .views import fuse, score_video
 
-# The page fetches nothing from other machines, whatever Gradio would like to.
+# With this policy the browser blocks all requests to other hosts, including those that Gradio would make.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline';"
     " img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:"
@@ -35,8 +35,8 @@ class Page:
     """A page that is being served.
 
     Attributes:
-        address: where a browser finds it.
-        wait: blocks until Ctrl-C.
+        address: URL of the page.
+        wait: function that blocks until Ctrl-C.
     """
 
     address: str
@@ -60,7 +60,7 @@ def serve(
         port: port to listen on.
         limit: the largest upload, in MB.
         views: what to score, see `predict_files`; by default the views of the model's own test.
-        detector: what finds people, for a model with head "roi".
+        detector: detector of people, for a model with head "roi".
 
     Yields:
         A `Page`.
@@ -70,7 +70,7 @@ def serve(
         ...     print(page.address)
         ...     page.wait()
     """
-    # Read as Gradio is imported: nothing is sent to its makers.
+    # Gradio reads these variables at import: they turn its telemetry off.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from gradio import themes
@@ -101,11 +101,11 @@ def serve(
 
 
 class Answers:
-    """What the page shows of a video; the files are those of the last one.
+    """Compute what the page shows for a video. Each video overwrites the files of the previous one.
 
     Args:
         model: a `SlowFast` with head "pool".
-        scratch: a directory for the files.
+        scratch: a directory for the files that the page shows.
         views: as for `serve`.
     """
 
@@ -119,7 +119,11 @@ class Answers:
         self._timeline, self._heat = pathlib.Path(scratch, "timeline.png"), pathlib.Path(scratch, "heat.mp4")
 
     def __call__(self, path: str | None) -> tuple[dict[str, float] | None, str | None, str | None, str]:
-        """Return scores by label, the paths of the timeline and of the video with heat, and words (Markdown)."""
+        """Return scores by label, the paths of the timeline and the heat map video, and a summary (Markdown).
+
+        Args:
+            path: path of the uploaded video; None if the user removed it.
+        """
         if path is None:
             return None, None, None, ""
         name = pathlib.Path(path).name
@@ -133,7 +137,7 @@ class Answers:
             write_heat(path, timeline, self._labels, self._heat, self._spec)
         except VideoError as error:
             reason = str(error).replace(path, name)
-            return None, None, None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
+            return None, None, None, f"**This file cannot be shown.** {reason}. Upload a video that FFmpeg can read."
         count = len(timeline.scores)
         windows = f"{count} window{'s' if count > 1 else ''} of {self._spec.clip_frames} frames"
         words = (
@@ -158,16 +162,16 @@ def _layout(answers: Answers) -> Any:
         # Separate headings: a component's label would cover the picture.
         gr.Markdown("### Scores over time")
         timeline = gr.Image(show_label=False, elem_id="timeline", interactive=False, buttons=["download"])
-        gr.Markdown("### What speaks for the best class (Grad-CAM), in each pathway")
+        gr.Markdown("### Grad-CAM heat map of the best class for each pathway")
         heat = gr.Video(show_label=False, elem_id="heat", interactive=False, buttons=["download"])
-        # One at a time, gradio's default: the two files are those of the last video.
+        # One video at a time (Gradio's default): each video overwrites the files of the previous one.
         outputs = [classes, timeline, heat, words]
         source.change(answers.__call__, source, outputs, api_name="predict", concurrency_limit=1)
     return blocks
 
 
 class _Policy:
-    """Add the content security policy to every answer."""
+    """ASGI middleware that adds the content security policy to every response."""
 
     def __init__(self, app: Any):
         self.app = app

@@ -1,4 +1,4 @@
-"""Checks of the files that a prediction reads and writes, before anything is loaded. Needs no TensorFlow."""
+"""Check the paths that a prediction reads and writes before the model is loaded. Needs no TensorFlow."""
 
 import os
 import pathlib
@@ -11,15 +11,15 @@ SUFFIXES = {"video": ".mp4", "timeline": ".png", "explain": ".mp4"}
 
 
 def check_videos(paths: Iterable[str | os.PathLike]) -> None:
-    """Refuse a directory and an address where a video file is expected.
+    """Refuse a directory or a URL where a video file is expected.
 
-    A file that is missing or damaged passes: reading it reports why, and the other files are still read.
+    A missing or damaged file passes this check: reading it reports the reason, and the other files are still read.
 
     Args:
-        paths: as the user gave them.
+        paths: paths of the videos, as the user gave them.
 
     Raises:
-        InputError: one line on the first that is no file name; with `argument` "address" for an address.
+        InputError: one line about the first directory or URL; for a URL, `argument` is "address".
 
     Example:
         >>> check_videos(["holiday.mp4", "dance.avi"])
@@ -35,15 +35,15 @@ def check_videos(paths: Iterable[str | os.PathLike]) -> None:
 def check_outputs(
     source: str | os.PathLike | None, outputs: Mapping[str, str | os.PathLike], overwrite: bool = False
 ) -> None:
-    """Refuse files of a prediction over time that have another format's name, coincide, or exist.
+    """Refuse output files with the wrong suffix, that are given twice, or that exist.
 
     Args:
-        source: the video that is read; None for a camera.
-        outputs: the files to write by argument: "video", "timeline" or "explain".
+        source: path of the video to read; None for a camera.
+        outputs: paths to write, by argument: "video", "timeline" or "explain".
         overwrite: whether existing files may be replaced.
 
     Raises:
-        InputError: one line on what is wrong; with `argument` if the file exists.
+        InputError: one line that says what is wrong; if the file exists, `argument` is the name of its argument.
 
     Example:
         >>> check_outputs("long.mp4", {"video": "labels.mp4", "timeline": "timeline.png"})

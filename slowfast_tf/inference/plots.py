@@ -14,17 +14,17 @@ from ..files.atomic import atomic
 if typing.TYPE_CHECKING:
     from .sliding import Timeline
 
-MOST = 8  # classes that a timeline shows
+MOST = 8  # maximum number of classes in a timeline
 
 
 def save_timeline(timeline: "Timeline", labels: Sequence[str], title: str, path: str | os.PathLike) -> None:
-    """Plot scores over time, of the classes that are best somewhere, and a strip of the best class.
+    """Plot the scores over time of the classes that are best at some time, and a strip with the best class.
 
     Args:
         timeline: a `slowfast_tf.inference.sliding.Timeline`.
         labels: class names.
-        title: over the plot.
-        path: of the PNG.
+        title: title of the plot.
+        path: path of the PNG.
 
     Example:
         >>> from slowfast_tf.inference.sliding import Timeline
@@ -33,7 +33,7 @@ def save_timeline(timeline: "Timeline", labels: Sequence[str], title: str, path:
     """
     edges, scores = timeline.edges, timeline.scores
     winners = scores.argmax(1)
-    # The classes that are best for the longest time. If there are fewer than three, others follow for comparison.
+    # Show the classes that are best for the longest time. If there are fewer than three, add others for comparison.
     lengths = np.bincount(winners, np.diff(edges), len(labels))
     order = np.lexsort((-scores.mean(0), -lengths))
     shown = order[: np.clip(np.count_nonzero(lengths), min(3, len(labels)), MOST)]
@@ -62,7 +62,7 @@ def save_figure(figure: Figure, path: str | os.PathLike | typing.IO[bytes]) -> N
 
     Args:
         figure: the figure.
-        path: of the PNG, or a file that is open for writing.
+        path: path of the PNG, or a file that is open for writing.
 
     Example:
         >>> save_figure(Figure(figsize=(2, 1)), "figure.png")

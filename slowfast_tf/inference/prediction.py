@@ -22,7 +22,7 @@ class Window:
     """The scores of one window of a video.
 
     Attributes:
-        start, end: seconds of its first and last frame.
+        start, end: times of the first and last frame, in seconds.
         scores: float32 `[classes]`.
     """
 
@@ -40,7 +40,7 @@ class Prediction:
         labels: a name for each class.
         scores: float32 `[classes]`, fused over the views.
         views: what was scored: clips and crops, such as "10x3", or "sliding".
-        windows: scores over time, if they were asked for.
+        windows: scores over time; empty unless `predict_files` was asked for "sliding" or for output files.
 
     Example:
         >>> next(predict_files(model, ["holiday.mp4"], class_names(model.spec))).line(2)  # doctest: +SKIP
@@ -82,12 +82,12 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """Files that show a prediction over time; None for those that are not wanted.
+    """Paths of files that show a prediction over time; None to skip a file.
 
     Attributes:
         video: MP4 file for the video with the best classes on its frames.
         timeline: PNG file for a plot of the scores over time.
-        explain: MP4 file for the video with Grad-CAM heat, a picture for each pathway.
+        explain: MP4 file for the video with Grad-CAM heat maps, one picture for each pathway.
         count: how many classes to draw on the frames of `video`.
     """
 
@@ -97,7 +97,7 @@ class Outputs:
     count: int = 3
 
     def any(self) -> bool:
-        """Return whether a file is wanted."""
+        """Return whether any file is to be written."""
         return bool(self.video or self.timeline or self.explain)
 
 
@@ -108,7 +108,7 @@ def predict_files(
     views: str | None = None,
     outputs: Outputs = Outputs(),
 ) -> Iterator[Prediction | VideoError]:
-    """Predict videos one after the other; one that cannot be read does not stop the others.
+    """Predict videos one after the other; an unreadable video does not stop the others.
 
     Args:
         model: a `SlowFast` with head "pool".
@@ -119,10 +119,10 @@ def predict_files(
         outputs: files to write; they do not change the scores.
 
     Yields:
-        For each path its prediction, or the error with the reason why it cannot be read.
+        For each path a `Prediction`, or a `VideoError` that says why the video cannot be read.
 
     Raises:
-        InputError: for other views.
+        InputError: if `views` has another form or does not fit the network.
 
     Example:
         >>> for found in predict_files(model, ["holiday.mp4", "dance.avi"], class_names(model.spec)):  # doctest: +SKIP
@@ -143,13 +143,13 @@ def predict_file(
     sliding: bool = False,
     outputs: Outputs = Outputs(),
 ) -> Prediction:
-    """Score a video, and write the files that are asked for.
+    """Score a video, and write the files in `outputs`.
 
     Args:
         predictor: its `spec` says which views to score.
         path: a video file.
         labels: a name for each class.
-        sliding: score windows that slide over the video in place of the views.
+        sliding: score sliding windows over the video in place of the views.
         outputs: files to write.
 
     Raises:

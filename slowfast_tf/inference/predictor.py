@@ -1,4 +1,4 @@
-"""From frames to scores in TensorFlow ops. `predict`, the SavedModel, training and the page share this code."""
+"""Compute scores from frames with TensorFlow ops. `predict`, the SavedModel, training and the page share this code."""
 
 import functools
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from ..models.spec import SlowFastSpec
 
 
 class Predictor(tf.Module):
-    """A model with everything before and after it: resize, crop, normalize, pathways, activation.
+    """A model with its preprocessing and activation: resize, crop, normalize, split into pathways, activate.
 
     Args:
-        model: a `SlowFast`, or anything else with a `spec` that is called as one.
-        spec: the protocol to score by; the model's own by default.
+        model: a `SlowFast`, or another callable with a `spec` and the same inputs and outputs.
+        spec: a spec with the test protocol to use; the model's own by default.
 
     Attributes:
-        spec: its `SlowFastSpec`.
-        labels: class names, a string tensor `[classes]`; their numbers if the model has none.
+        spec: the `SlowFastSpec` in use.
+        labels: class names, a string tensor `[classes]`; class numbers as text if the model has no names.
 
     Example:
         >>> predictor = Predictor(slowfast_tf.SlowFast("slowfast_2x16_demo"))
@@ -34,7 +34,7 @@ class Predictor(tf.Module):
         self.model = model
         self.spec: SlowFastSpec = spec or model.spec
         self.labels = tf.constant(self.spec.labels or [str(i) for i in range(self.spec.num_classes)])
-        # A decorated method would hold the object weakly, and `Predictor(model).score_clips(clips)` would fail.
+        # A decorated method would keep only a weak reference, and `Predictor(model).score_clips(clips)` would fail.
         self._score_clips = tf.function(
             lambda clips: self.score_crops(self.crop(clips, 1)[0]),
             input_signature=[tf.TensorSpec([None, None, None, None, 3], tf.uint8, "clips")],
@@ -58,11 +58,11 @@ class Predictor(tf.Module):
         return self.score_inputs(transforms.pathways(transforms.normalize(crops, self.spec), self.spec))
 
     def score_boxes(self, clips: Any, boxes: Any) -> Any:
-        """Return the scores `[B, N, classes]` of boxes in sampled clips, from whole frames.
+        """Return the scores `[B, N, classes]` of boxes in sampled clips, computed from whole frames.
 
         Args:
             clips: uint8 `[B, F, H, W, 3]`.
-            boxes: float32 `[B, N, 4]`, x1, y1, x2, y2 as shares of width and height.
+            boxes: float32 `[B, N, 4]`, x1, y1, x2, y2 as fractions of width and height.
         """
         batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
         images = transforms.resize(tf.reshape(clips, [batch * frames, height, width, 3]), self.spec.crop_size)
@@ -72,7 +72,7 @@ class Predictor(tf.Module):
         return self.score_inputs({**inputs, "boxes": boxes * tf.cast([width, height, width, height], tf.float32)})
 
     def score_inputs(self, inputs: Any) -> Any:
-        """Return the scores `[B, classes]` (of boxes `[B, N, classes]`) of the model's own inputs."""
+        """Return the scores of the model's inputs: `[B, classes]`, or `[B, N, classes]` for N boxes."""
         return self.activate(self.model(inputs, training=False))
 
     def activate(self, logits: Any) -> Any:
@@ -81,10 +81,10 @@ class Predictor(tf.Module):
 
     @functools.cached_property
     def score_views(self) -> Callable[[dict[str, Any]], Any]:
-        """A function from the inputs of the crops of a clip, `[crops, T, S, S, C]`, to scores `[views, classes]`.
+        """A function from a clip's model inputs, `[crops, T, S, S, C]`, to scores `[views, classes]`.
 
-        With 0 crops, the inputs are as wide (or high) as the video, and every crop-sized window of the features of res5
-        is a view. Crops sample these windows; here a single pass gives all of them.
+        With 0 crops, the inputs are whole frames, and every crop-sized window of the features of res5 is a view: one
+        pass of the network scores all windows.
         """
         if self.spec.views.crops:
             return tf.function(self.score_inputs, reduce_retracing=True, autograph=False, jit_compile=False)

@@ -1,4 +1,4 @@
-"""Results of predictions as lines on standard output."""
+"""Print the results of predictions to standard output."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from ..errors import VideoError
 
 
 class Result(Protocol):
-    """What can be printed: a `Prediction`, a `Moment` or an `Annotation`."""
+    """A result that can be printed: a `Prediction`, `Moment`, `Scene` or `Annotation`."""
 
     def line(self, count: int) -> str:
         """Return a line of text with the `count` best classes."""
@@ -21,15 +21,15 @@ class Result(Protocol):
 
 
 def print_results(results: Iterable[Result | VideoError], count: int, as_json: bool = False) -> int:
-    """Print results as they come, a line each; errors go to standard error and do not stop the others.
+    """Print one line for each result as it arrives; errors go to standard error and do not stop the others.
 
     Args:
-        results: such as `predict_files` yields; they may raise a `VideoError`, which ends them.
-        count: how many classes to print.
+        results: results and errors, such as `predict_files` yields; a `VideoError` that the iterator raises ends it.
+        count: number of classes to print.
         as_json: print JSON objects.
 
     Returns:
-        How many errors there were.
+        The number of errors.
 
     Example:
         >>> print_results(predict_files(model, ["holiday.mp4"], class_names(model.spec)), 1)

@@ -1,4 +1,4 @@
-"""Scores of a video over time, by a window that slides."""
+"""Score a video over time with a sliding window."""
 
 import dataclasses
 import os
@@ -22,10 +22,10 @@ class Timeline:
     """Scores of a video over time, a row for each of W windows.
 
     Attributes:
-        edges: float64 `[W + 1]`: row i is for seconds `edges[i]` to `edges[i + 1]`, those nearest to its middle.
-        times: float64 `[W, F]`, seconds of the frames of the densest pathway.
+        edges: seconds, float64 `[W + 1]`. Row i covers `edges[i]` to `edges[i + 1]`: the times nearest to its middle.
+        times: times of the frames of the densest pathway, in seconds, float64 `[W, F]`.
         scores: float32 `[W, classes]`.
-        heat: by pathway, float32 `[W, T, h, w]`, of the best class of each window; empty without `explain`.
+        heat: heat maps of the best class of each window, by pathway, float32 `[W, T, h, w]`; empty without `explain`.
     """
 
     edges: np.ndarray
@@ -39,9 +39,9 @@ class Timeline:
 
 
 class Slider:
-    """Score windows over all of a video: each as long as a clip, half a clip from one to the next.
+    """Score windows over a whole video; a window is as long as a clip, and the stride is half a clip.
 
-    Frames are decoded once, and only those of one window are held: memory does not depend on the length of the video.
+    Frames are decoded once, and only one window is in memory: memory does not depend on the length of the video.
 
     Args:
         predictor: a `slowfast_tf.inference.Predictor`.
@@ -82,7 +82,7 @@ class Slider:
         return Timeline(edges, times, rows, {name: np.stack(maps) for name, maps in heat.items()})
 
     def _windows(self, frames: int, rate: float) -> np.ndarray:
-        """Return the frames of each window of a video of `frames` frames, `rate` a second, int `[W, F]`."""
+        """Return the frame numbers of each window, int `[W, F]`, for a video of `frames` frames at `rate` a second."""
         span = sampling.window_span(self.spec, rate)
         last = max(frames - span, 0)
         starts = np.unique([*range(0, last, max(span // 2, 1)), last])
@@ -94,7 +94,7 @@ class Slider:
 
     @tf.function(jit_compile=False, autograph=False)
     def _score(self, crops: Any) -> Any:
-        """Return scores `[classes]` and heat `[T, h, w]` of a clip's crops, float32 `[F, S, S, 3]`, 0 to 255."""
+        """Return scores `[classes]` and heat maps `[T, h, w]` by pathway of cropped frames `[F, S, S, 3]`, 0 to 255."""
         inputs = transforms.pathways(transforms.normalize(crops[None], self.spec), self.spec)
         if not self.explain:
             return self.predictor.score_inputs(inputs)[0], {}

@@ -1,4 +1,4 @@
-"""Videos that show a prediction over time: the best classes, or the heat of each pathway."""
+"""Write videos that show a prediction over time: the best classes, or the heat maps of each pathway."""
 
 import os
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from .drawing import overlay, resized, titled
 from .labels import best_classes
 from .sliding import Timeline
 
-_LEAST_SIDE = 240  # pixels: words on smaller frames could not be read
+_LEAST_SIDE = 240  # pixels: text on smaller frames would be unreadable, so these are enlarged
 
 
 def write_labels(
     path: str | os.PathLike, timeline: Timeline, labels: Sequence[str], output: str | os.PathLike, count: int = 3
 ) -> None:
-    """Write a video again with the best classes and their scores on its frames.
+    """Write a copy of a video with the best classes and their scores on its frames.
 
     Args:
-        path: of the video.
-        timeline: of a `Slider`.
+        path: path of the video.
+        timeline: scores from a `Slider`.
         labels: class names.
         output: the MP4 file to write.
-        count: how many classes.
+        count: number of classes to draw.
 
     Raises:
         VideoError: if the video cannot be read.
@@ -50,17 +50,17 @@ def write_heat(
     output: str | os.PathLike,
     spec: SlowFastSpec,
 ) -> None:
-    """Write a video again as one picture for each pathway, with a heat map of the evidence for the best class.
+    """Write a copy of a video as one picture for each pathway, with a Grad-CAM heat map of the best class.
 
-    Heat is drawn as a share of the highest in the video, each pathway for itself, over the crop that the network sees;
-    the borders outside the crop are dark. Between two frames of a pathway its heat is interpolated.
+    Each pathway's heat is drawn relative to its maximum in the video, over the crop that the network sees. The borders
+    outside the crop are dark. Heat is interpolated between two frames of a pathway.
 
     Args:
-        path: of the video.
-        timeline: of a `Slider` with `explain`.
+        path: path of the video.
+        timeline: scores from a `Slider` with `explain`.
         labels: class names.
         output: the MP4 file to write.
-        spec: of the network.
+        spec: spec of the network.
 
     Raises:
         VideoError: if the video cannot be read.
@@ -85,7 +85,7 @@ def write_heat(
 
 
 def _between(maps: np.ndarray, times: np.ndarray, time: float) -> np.ndarray:
-    """Interpolate maps `[T, h, w]` of rising times; before the first and after the last, return that one."""
+    """Interpolate maps `[T, h, w]` at ascending times; before the first or after the last time, return that map."""
     after = int(np.clip(np.searchsorted(times, time), 1, max(len(times) - 1, 1)))
     if len(times) == 1 or times[after] == times[after - 1]:
         return maps[min(after, len(times) - 1)]

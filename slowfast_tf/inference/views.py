@@ -1,4 +1,4 @@
-"""The scores of a video file from its views, the same in `predict`, the page and a test."""
+"""Score a video file from its views, in the same way in `predict`, on the page and in a test."""
 
 import os
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from .predictor import Predictor
 
 
 def score_video(predictor: Predictor, path: str | os.PathLike) -> np.ndarray:
-    """Return the fused scores of the views of a video file, as a test scores it.
+    """Return the fused scores of the views of a video file, as in a test.
 
     Args:
-        predictor: its `spec` says which views, and how their scores are fused.
+        predictor: its `spec` defines the views and how their scores are fused.
         path: a video file.
 
     Returns:
@@ -43,7 +43,7 @@ def read_views(path: str | os.PathLike, spec: SlowFastSpec) -> Iterator[clips.In
 
     Args:
         path: a video file.
-        spec: of the network.
+        spec: spec of the network.
 
     Raises:
         VideoError: if the video cannot be read.
@@ -58,7 +58,7 @@ def read_views(path: str | os.PathLike, spec: SlowFastSpec) -> Iterator[clips.In
 
 
 def fuse(scores: np.ndarray, views: Views) -> np.ndarray:
-    """Return the scores `[classes]` of views `[N, classes]` as one.
+    """Fuse the scores of N views, `[N, classes]`, into the scores of a video, `[classes]`.
 
     Example:
         >>> fuse(np.array([[0.2, 0.8], [0.4, 0.6]]), Views(fuse="max"))

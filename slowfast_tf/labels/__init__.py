@@ -1,8 +1,8 @@
-"""Class names of the data sets that published networks were trained on, in the order of their classifiers.
+"""Class names of the data sets of published networks, in the order of their classifiers. Needs no TensorFlow.
 
-A text file for each data set holds one name a line: the Kinetics sets (sorted by name; Kinetics-710 in the order of
+A text file for each data set has one name per line: the Kinetics sets (sorted by name; Kinetics-710 in the order of
 MMAction2), Charades (c000 to c156), AVA (action ids 1 to 80), Something-Something V2 (ids 0 to 173) and
-MultiSports (in the order of MMAction2). No TensorFlow here.
+MultiSports (in the order of MMAction2).
 """
 
 import functools
@@ -19,7 +19,7 @@ DATASETS = {
     "ssv2": 174,
     "multisports": 66,
 }
-BOXES = ("ava", "multisports")  # their labels belong to boxes
+BOXES = ("ava", "multisports")  # data sets whose labels belong to boxes
 
 
 @functools.cache
@@ -30,7 +30,7 @@ def dataset_labels(name: str) -> tuple[str, ...]:
         name: a key of `DATASETS`.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: if the name is unknown.
 
     Example:
         >>> dataset_labels("kinetics400")[:2]
@@ -42,11 +42,11 @@ def dataset_labels(name: str) -> tuple[str, ...]:
 
 
 def guess_labels(num_classes: int, head: str = "pool") -> tuple[str, ...]:
-    """Return the class names of a published network, from the number of its classes.
+    """Return the class names of a published network, given its number of classes.
 
     Args:
-        num_classes: outputs of the classifier.
-        head: "pool" or "roi", which data sets with boxes have.
+        num_classes: number of classes of the network.
+        head: "pool", or "roi" for data sets with boxes.
 
     Returns:
         The names, or an empty tuple if no data set has that number of classes.

@@ -1,4 +1,4 @@
-"""Base classes of all layers: registration with Keras, no XLA on CPUs, common options."""
+"""Base classes of all layers: they register with Keras, disable XLA on CPUs and have common options."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# Keras writes a layer as "slowfast_tf>NAME" into saved models, wherever its class lives.
+# Keras stores a layer as "slowfast_tf>NAME" in saved models, independent of the module of its class.
 register = keras.saving.register_keras_serializable("slowfast_tf")
 
-# As Keras passes shapes to layers: integers, or None where a dimension may vary.
+# A shape as Keras passes it to layers: integers, or None for a dimension that may vary.
 Shape = tuple[Any, ...]
 
 HAS_GPU = bool(tf.config.list_physical_devices("GPU"))
 
 
 def sizes(x: tf.Tensor) -> list[Any]:
-    """Return the dimensions of `x`: an integer if it is known, otherwise a scalar tensor."""
+    """Return the dimensions of `x`: integers if they are known, otherwise scalar tensors."""
     dynamic = tf.shape(x)
     return [dynamic[i] if n is None else n for i, n in enumerate(x.shape)]
 
@@ -29,9 +29,9 @@ def per_frame(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Te
 
 
 class Layer(keras.layers.Layer):
-    """A Keras layer that keeps XLA off CPUs. Keras serializes its constructor's arguments by itself.
+    """A Keras layer that disables XLA on CPUs. Keras serializes the arguments of its constructor automatically.
 
-    On a CPU a SlowFast 8x8 R50 takes 2.2 s per clip with XLA and 0.40 s without. Keras'
+    On a CPU a SlowFast 8x8 R50 takes 2.2 s per clip with XLA and 0.40 s without XLA. Keras'
     `compile(jit_compile="auto")` asks each layer, so a plain `model.compile(...)` in a notebook is also fast.
     """
 
@@ -44,13 +44,13 @@ class Composite(Layer):
     """A layer made of other layers, which share its options.
 
     Args:
-        options: a dictionary of `lowering` (of `Conv3D`), `folded` (convolutions with a bias and no
-            BatchNorm, for inference) and `synchronized` (BatchNorm over all replicas); absent keys are
-            "conv3d", False and False.
+        options: a dictionary with the optional keys `lowering` (see `Conv3D`; default "conv3d"), `folded` (convolutions
+            with a bias and no BatchNorm, for inference; default False) and `synchronized` (BatchNorm over all replicas;
+            default False).
     """
 
     def __init__(self, options: dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         dtype = kwargs.get("dtype")
-        self._options: dict[str, Any] = {"options": options, "dtype": dtype}  # of composites inside
+        self._options: dict[str, Any] = {"options": options, "dtype": dtype}  # arguments of inner composites
         self._conv_options: dict[str, Any] = {"lowering": (options or {}).get("lowering", "conv3d"), "dtype": dtype}

@@ -20,15 +20,15 @@ class Conv3D(Layer):
         filters: output channels.
         kernel_size: three odd integers (time, height, width).
         strides: three integers.
-        dilation: of height and width; requires strides of 1.
-        use_bias: whether to add a bias, starting at 0. A convolution with a bias is for inference (BatchNorm
-            folded) or belongs to a non-local block, so it skips the work-arounds for training.
+        dilation: dilation of height and width; requires strides of 1.
+        use_bias: whether to add a bias, which starts at 0. A convolution with a bias is for inference (BatchNorm
+            folded) or in a non-local block, so it does not use the workarounds for training.
         relu: whether ReLU follows.
-        lowering: "conv3d" (fastest in TensorFlow) or "conv2d" (reshapes around a Conv2D, which TFLite
-            accelerates and quantizes). Weights are the same.
+        lowering: "conv3d" (fastest in TensorFlow) or "conv2d" (a Conv2D between reshapes, which TFLite accelerates and
+            quantizes). The weights are the same.
 
     Raises:
-        ValueError: for an unknown `lowering`.
+        ValueError: if `lowering` is unknown.
 
     Example:
         >>> Conv3D(64, (1, 7, 7), strides=(1, 2, 2))(tf.zeros([1, 4, 224, 224, 3])).shape
@@ -100,7 +100,7 @@ class Conv3D(Layer):
         return self._finish(x, self.bias)
 
     def _conv2d_over_time(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Convolve with a kernel kT x 1x1: rows are time, columns are all positions of a frame."""
+        """Convolve with a kernel kT x 1x1 as Conv2D: rows are frames, columns are all positions of a frame."""
         batch, time, height, width, channels = sizes(x)
         stride = self.strides[0]
         x = tf.reshape(x, [batch, time, height * width, channels])
@@ -111,9 +111,9 @@ class Conv3D(Layer):
     def _conv2d_of_neighbors(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Convolve with a kernel kT x k x k (conv1 of the Fast pathway), with neighboring frames stacked as channels.
 
-        n = kT - 1 output frames are computed at once from 2n frames. That takes fewer copies than kT frames for each,
-        and fills vector instructions: 70 ms instead of 149 ms in LiteRT, 41 ms instead of 66 ms in TensorFlow, for 32
-        frames of 256x256, kernel 5x7x7, 8 filters.
+        n = kT - 1 output frames are computed together from 2n input frames. This needs fewer copies than kT frames for
+        each output frame, and makes full use of vector instructions. For 32 frames of 256x256, kernel 5x7x7 and 8
+        filters, it takes 70 ms instead of 149 ms in LiteRT, and 41 ms instead of 66 ms in TensorFlow.
         """
         time, n = sizes(x)[1], self.kernel_size[0] - 1
         x, kernel = _neighbors(x, n), _shifted(kernel, n)
@@ -123,7 +123,7 @@ class Conv3D(Layer):
         return x[:, :time:stride] if stride > 1 or x.shape[1] != time else x
 
     def _conv2d_of_frames(self, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None, at_once: int = 1) -> tf.Tensor:
-        """Convolve each frame, as a batch. Each frame gives `at_once` output frames as channels."""
+        """Convolve frames as a batch of images. Each frame gives `at_once` output frames, stacked as channels."""
         _, kernel_h, kernel_w = self.kernel_size
         stride_t, stride_h, stride_w = self.strides
         if stride_t > 1 and at_once == 1:
@@ -152,22 +152,22 @@ class Conv3D(Layer):
     def _pad(
         self, x: tf.Tensor, kernel_size: tuple[int, ...], strides: tuple[int, ...], dilation: int = 1
     ) -> tuple[tf.Tensor, Literal["SAME", "VALID"]]:
-        """Return `x`, padded where it must be, and the padding argument of the convolution."""
+        """Return `x`, padded if necessary, and the padding argument of the convolution."""
         pads = [dilation * (k // 2) for k in kernel_size]
         if max(strides) == 1 and workarounds.same_is_safe(x.shape, pads, dilation):
-            return x, "SAME"  # the same as PyTorch's padding while the stride is 1
+            return x, "SAME"  # equal to PyTorch's padding for stride 1
         return workarounds.zero_pad(x, pads, trained=self.bias is None), "VALID"
 
     def _finish(self, x: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
-        # BiasAdd, not +: TensorFlow fuses it, and a residual sum and ReLU behind it, into the convolution.
+        # Use BiasAdd, not +: TensorFlow fuses it, with a following residual sum and ReLU, into the convolution.
         x = x if bias is None else tf.nn.bias_add(x, tf.cast(bias, x.dtype))
         return tf.nn.relu(x) if self.relu else x
 
 
 def _neighbors(x: tf.Tensor, n: int) -> tf.Tensor:
-    """Return all 2n frames that n frames of a convolution's output need, side by side as channels.
+    """Return the 2n input frames that each n output frames of a convolution need, stacked as channels.
 
-    `x` is `[B, T, H, W, C]`, and is padded by n / 2 frames; the result is `[B, ceil(T / n), H, W, 2n * C]`.
+    `x` is `[B, T, H, W, C]` and is padded by n / 2 frames. The result is `[B, ceil(T / n), H, W, 2n * C]`.
     """
     batch, time, height, width, channels = sizes(x)
     groups = -(-time // n)
@@ -178,6 +178,6 @@ def _neighbors(x: tf.Tensor, n: int) -> tf.Tensor:
 
 
 def _shifted(kernel: tf.Tensor, n: int) -> tf.Tensor:
-    """Return a kernel `[n + 1, kH, kW, C, filters]` as `[kH, kW, 2n, C, n, filters]`, a frame later for each of n."""
+    """Return n copies of a kernel `[n + 1, kH, kW, C, filters]`, each a frame later: `[kH, kW, 2n, C, n, filters]`."""
     kernels = [tf.pad(kernel, [(i, n - 1 - i), *[(0, 0)] * 4]) for i in range(n)]
     return tf.transpose(tf.stack(kernels, -2), [1, 2, 0, 3, 4, 5])

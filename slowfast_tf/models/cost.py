@@ -1,8 +1,8 @@
-"""Multiply-adds and trainable parameters of a network, computed from the shapes in its spec, without TensorFlow.
+"""Count multiply-adds and trainable parameters of a network from the shapes in its spec. Needs no TensorFlow.
 
-The count follows the paper: convolutions and the classifier only (of a detection network, for one box). The two
-matrix products of a non-local block are left out (`nonlocal_products` has them): 16x8 R101 with non-local blocks
-then takes 229.1 G, 242.0 G with them, the paper says 234.
+The count follows the paper: convolutions and the classifier only (of a detection network, for one box). It does not
+include the two matrix products of a non-local block, which `nonlocal_products` counts. 16x8 R101 with non-local blocks
+has 229.1 G without these products and 242.0 G with them; the paper says 234 G.
 """
 
 import math
@@ -18,11 +18,11 @@ def cost(spec: SlowFastSpec, size: int = 256) -> dict[str, dict[str, int]]:
 
     Args:
         spec: a `SlowFastSpec`.
-        size: height and width of the Slow input (of the only one, for a single pathway).
+        size: height and width of the Slow input, in pixels; for a single pathway, of its input.
 
     Returns:
         `{"slow": {"parameters": ..., "multiply_adds": ...}, "fast": ..., "lateral": ..., "head": ...}`, whole
-        numbers; parameters are the trainable ones, including BatchNorm's two per channel.
+        numbers. Parameters are trainable parameters, including BatchNorm's two per channel.
 
     Raises:
         ValueError: if the network cannot take an input of that size.
@@ -70,7 +70,7 @@ def cost(spec: SlowFastSpec, size: int = 256) -> dict[str, dict[str, int]]:
                 conv(pathway, (1, 3, 3), inner, inner, shape)
                 conv(pathway, (1, 1, 1), inner, shape[3], shape)
                 if channels[pathway] != shape[3] or (i == 0 and spec.stage_stride(stage) > 1):
-                    conv(pathway, (1, 1, 1), channels[pathway], shape[3], shape)  # of the shortcut
+                    conv(pathway, (1, 1, 1), channels[pathway], shape[3], shape)  # the shortcut
                 channels[pathway] = shape[3]
             for _ in spec.nonlocal_places(pathway, stage):
                 keys = shape if spec.nonlocal_pool_last else _pooled(spec, shape)
@@ -92,7 +92,7 @@ def total(spec: SlowFastSpec, size: int = 256) -> dict[str, int]:
 
 
 def nonlocal_products(spec: SlowFastSpec, size: int = 256) -> int:
-    """Count multiply-adds of the two matrix products of every non-local block, which `cost` leaves out."""
+    """Count multiply-adds of the two matrix products of every non-local block, which `cost` does not include."""
     products = 0
     for stage in (2, 3, 4, 5):
         shape = spec.feature_shape("slow", stage, size)

@@ -1,4 +1,4 @@
-"""The paper's cost figures beside this package's own counts, without TensorFlow."""
+"""Compare the paper's cost figures with this package's own counts. Needs no TensorFlow."""
 
 from typing import Any, NamedTuple
 
@@ -10,11 +10,11 @@ class PaperCost(NamedTuple):
     """A row of the paper's Tables 2 and 5.
 
     Attributes:
-        model: its name in the paper.
+        model: name of the network in the paper.
         preset, changes: the same network in this package.
-        published: multiply-adds in G as published.
-        recomputed: multiply-adds in G recomputed from Table 1, if they were.
-        parameters: parameters in M recomputed, if they were.
+        published: published multiply-adds, in G.
+        recomputed: multiply-adds recomputed from Table 1, in G, or None.
+        parameters: parameters recomputed from Table 1, in M, or None.
     """
 
     model: str
@@ -57,7 +57,7 @@ PAPER = [
 
 
 def table() -> str:
-    """Return the paper's cost table beside this package's own counts, as Markdown."""
+    """Return a Markdown table of the paper's cost figures and this package's own counts."""
     lines = [
         "# Cost of the paper's networks",
         "",

@@ -1,4 +1,4 @@
-"""A network as the paper's Table 1 shows it, with its parameters and multiply-adds, without TensorFlow."""
+"""Describe a network in the format of the paper's Table 1, with parameters and multiply-adds. Needs no TensorFlow."""
 
 import itertools
 from typing import Any
@@ -12,7 +12,7 @@ def describe(spec: SlowFastSpec, size: int = 256) -> dict[str, Any]:
 
     Keys:
         `parameters` (trainable) and `multiply_adds` (of one clip; convolutions and the classifier): totals;
-        `slow`, `fast`, `lateral`, `head`: objects of the same two, for the part;
+        `slow`, `fast`, `lateral`, `head`: an object with `parameters` and `multiply_adds` of this part;
         `nonlocal_products`: multiply-adds of the non-local blocks' matrix products, not in the totals;
         `size`: height and width of the input;
         `inputs`: shape of each input, by name, without the batch;
@@ -83,7 +83,7 @@ def as_text(name: str, spec: SlowFastSpec, size: int) -> str:
     """Return `describe` as text: Table 1, the lateral connection, and the cost of each part.
 
     Args:
-        name: the title.
+        name: title of the text.
         spec: a `SlowFastSpec`.
         size: height and width of the input.
 

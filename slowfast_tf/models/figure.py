@@ -1,4 +1,4 @@
-"""A network as a picture, in the manner of the paper's Figure 1, without TensorFlow."""
+"""Draw a network in the style of the paper's Figure 1. Needs no TensorFlow."""
 
 import math
 from typing import Any
@@ -10,20 +10,21 @@ from .description import describe
 from .spec import SlowFastSpec
 
 COLORS = {"slow": "tab:blue", "fast": "tab:orange"}
-ROWS = {"slow": 0.8, "fast": 0.0}  # from the bottom
-WIDTH = 0.7  # of a feature; columns are 1 apart
+ROWS = {"slow": 0.8, "fast": 0.0}  # vertical position, from the bottom
+WIDTH = 0.7  # width of a feature; columns are 1 apart
 MOST = 0.68  # height of the feature with the most channels; rows are 0.8 apart
 
 
 def network_figure(spec: SlowFastSpec, size: int = 256) -> Figure:
     """Draw the frames that each pathway takes from a clip, and below them the features of each stage.
 
-    A feature is drawn as its frames, side by side; its height is the square root of its channels. Below each feature
-    are its size (frames x height^2, as in Table 1) and its channels, without those that a lateral connection adds. The
-    numbers at the arrows are the channels that the lateral connections add to the Slow pathway (section 3.3).
+    A feature is drawn as a row of frames; their height is proportional to the square root of the number of channels.
+    The text below a feature has its size (frames x height^2, as in Table 1) and its channels, without the channels of
+    a lateral connection. The numbers at the arrows are the channels that the lateral connections add to the Slow
+    pathway (section 3.3).
 
     Args:
-        spec: of the network.
+        spec: spec of the network.
         size: height and width of the input, in pixels.
 
     Returns:
@@ -45,9 +46,9 @@ def network_figure(spec: SlowFastSpec, size: int = 256) -> Figure:
 
 
 def clip_times(spec: SlowFastSpec) -> list[int]:
-    """Return which raw frames of a clip the densest pathway takes, from 0.
+    """Return the raw frames of a clip that the densest pathway takes, counted from 0.
 
-    For `frame_index` "segments" these are the parts of the video instead.
+    For `frame_index` "segments", the numbers are those of the parts of the video.
 
     Example:
         >>> clip_times(get_spec("slow_8x8_r50"))
@@ -82,7 +83,7 @@ def _draw_network(axis: Any, spec: SlowFastSpec, about: dict[str, Any]) -> None:
     stages = about["stages"][1:]  # conv1 has the frames and channels of pool1
     names = ["input", "conv1, pool1", *(stage["stage"] for stage in stages[1:]), "head"]
     most = math.sqrt(max(stage[f"{pathway}_output"][3] for stage in stages for pathway in spec.pathways))
-    tops: dict[int, float] = {}  # of the Fast features, by column
+    tops: dict[int, float] = {}  # upper edges of the Fast features, by column
     for pathway in spec.pathways:
         row = ROWS[pathway]
         shapes = [about["inputs"][pathway], *(stage[f"{pathway}_output"] for stage in stages)]
@@ -91,7 +92,7 @@ def _draw_network(axis: Any, spec: SlowFastSpec, about: dict[str, Any]) -> None:
             for i in range(frames):
                 corner = (column - WIDTH / 2 + WIDTH * i / frames, row)
                 card = matplotlib.patches.Rectangle(corner, 0.75 * WIDTH / frames, tall, color=COLORS[pathway], lw=0)
-                card.set_snap(False)  # or frames of less than 3 pixels run together
+                card.set_snap(False)  # otherwise the gaps between frames of less than 3 pixels disappear
                 axis.add_patch(card)
             text = f"{frames} x {height}²\n{channels} channels"
             axis.text(column, row - 0.03, text, ha="center", va="top", fontsize=10)

@@ -1,4 +1,4 @@
-"""Heads: from features to logits."""
+"""Heads, which compute logits from features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,13 +29,13 @@ def activate(logits: tf.Tensor, activation: str) -> tf.Tensor:
 
 @register
 class ClassificationHead(Layer):
-    """Global average pool of each pathway, concatenation, dropout 0.5, fully connected (Table 1).
+    """Classification head (Table 1): global average pooling of each pathway, concatenation, dropout, dense layer.
 
     Input: a list of features `[B, T, H, W, C]`, one per pathway. Output: logits `[B, num_classes]`, float32.
 
     Args:
-        num_classes: outputs.
-        dropout: rate.
+        num_classes: number of classes.
+        dropout: dropout rate.
     """
 
     def __init__(self, num_classes: int, dropout: float = 0.5, **kwargs: Any):
@@ -62,17 +62,18 @@ class RoIHead(Layer):
     """Detection head (section 5): average over time, RoIAlign, maximum over each box, concatenation, dropout, classes.
 
     Input: a list of features `[B, T, H, W, C]`, one per pathway, and boxes `[B, N, 4]`: x1, y1, x2, y2 in input
-    pixels. Output: logits `[B, N, num_classes]`, float32; ignore those of padding boxes (all zeros).
+    pixels. Output: logits `[B, N, num_classes]`, float32; ignore the logits of padding boxes (all zeros).
 
     Args:
-        num_classes: outputs.
+        num_classes: number of classes.
         strides: input pixels per feature pixel, for each pathway.
-        dropout: rate.
+        dropout: dropout rate.
         aligned: see `RoIAlign`.
-        bins: of a box, in height and in width.
-        time: how features are pooled over time, "mean" or "max".
-        context: whether the features of the whole picture, over as many bins, stand beside a box's (MMAction2).
-        hidden: whether a hidden layer, as wide as the features, comes before the classifier (MMAction2).
+        bins: number of bins per box in height and in width.
+        time: pooling of features over time, "mean" or "max".
+        context: whether features of the whole image, pooled over the same number of bins, are concatenated to those of
+            a box (MMAction2).
+        hidden: whether a hidden layer, with as many units as features, comes before the classifier (MMAction2).
     """
 
     def __init__(
@@ -125,7 +126,7 @@ class RoIHead(Layer):
 
 
 def _classifier(num_classes: int) -> keras.layers.Dense:
-    # Logits stay float32 under mixed precision, or a softmax loses its small classes.
+    # Logits stay float32 under mixed precision: otherwise the small scores of a softmax are lost.
     return keras.layers.Dense(
         num_classes,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),  # pyright: ignore[reportArgumentType]

@@ -1,7 +1,6 @@
 """Every difference between Keras 2.15 (with TensorFlow 2.15) and Keras 3 (with the newest TensorFlow).
 
-All other modules use the API that both share; docs/stacks.md says which to choose. The model class, whose `fit` works
-on several devices, comes first, then optimizers, then functions.
+All other modules use the API that both versions share; docs/stacks.md says which version to choose.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,12 +11,12 @@ import tensorflow as tf
 
 KERAS_3 = hasattr(keras, "ops")
 
-# TensorFlow 2.15 writes no random number into a SavedModel.
+# Newer versions of TensorFlow write a random number into a SavedModel; TensorFlow 2.15 does not.
 SAVED_MODEL_HAS_UUID = KERAS_3
 
 
 class Model(keras.Model):
-    """A functional Keras model with the names of its inputs, which also saves optimizers of Keras' older kind."""
+    """A functional Keras model with `input_names` that can also save Keras 2's legacy optimizers."""
 
     if KERAS_3:
 
@@ -27,9 +26,9 @@ class Model(keras.Model):
             return [tensor.name for tensor in self.inputs]
 
         def load_own_variables(self, store: Any) -> None:
-            """Load nothing: all variables are the layers', except what Keras 2 keeps here of some optimizers."""
+            """Load nothing: all variables belong to layers, except a legacy optimizer that Keras 2 saved here."""
 
-    else:  # optimizers of the older kind, such as tensorflow-addons has
+    else:  # for legacy optimizers, such as those of tensorflow-addons
 
         def save_own_variables(self, store: Any) -> None:
             if _is_legacy(self.optimizer):
@@ -43,17 +42,17 @@ class Model(keras.Model):
 
 
 class FitModel(Model):
-    """A model whose `fit` works under MirroredStrategy and MultiWorkerMirroredStrategy, and starts sooner.
+    """A model whose `fit` works under MirroredStrategy and MultiWorkerMirroredStrategy, and starts faster.
 
     Keras 3 (https://github.com/keras-team/keras/issues/20585) reduces values of several replicas in two ways that
-    MultiWorkerMirroredStrategy does not know: a batch outside of a replica, to learn its shapes, and scalars along an
-    axis. Nor can Keras 3 reduce a batch whose replicas have unequal parts. Here the shapes are those of the first local
-    replica, and metrics have an axis. A replica that gets no clips of the last batch of a test does nothing. Keras 2
-    needs none of this, and forbids a replica to branch.
+    MultiWorkerMirroredStrategy does not support: a batch outside of a replica, to get its shapes, and scalars along an
+    axis. Keras 3 also cannot reduce a batch whose replicas have unequal parts. This class takes the shapes from the
+    first local replica, and gives metrics an axis. A replica without clips in the last batch of a test does nothing.
+    Keras 2 has none of these problems, and does not allow a replica to branch.
 
     Attributes:
-        finish: turns a batch of a training data set into inputs and labels, at the beginning of a training step, on the
-            device; None if the batches hold inputs and labels.
+        finish: function from a batch of the training data set to inputs and labels. A training step calls it first, on
+            the device. None if the batches hold inputs and labels.
     """
 
     finish: Callable[..., tuple] | None = None
@@ -64,7 +63,7 @@ class FitModel(Model):
         return self.with_axis(self.after_finish(super().train_step, data))
 
     def after_finish(self, step: Callable[[Any], Any], data: Any) -> Any:
-        """Return what a training step returns for a batch that `finish` has seen."""
+        """Apply `finish` to a batch, and then `step`; return what `step` returns."""
         if not self.finish:
             return step(data)
         if self._xla_after_finish:
@@ -79,7 +78,7 @@ class FitModel(Model):
         return self.with_axis(step(data))
 
     def with_axis(self, metrics: dict[str, Any]) -> dict[str, Any]:
-        """Give each of a step's metrics an axis where Keras reduces them along one: on several workers."""
+        """Add an axis to each metric of a step on several workers, where Keras reduces metrics along an axis."""
         if not self._many_workers:
             return metrics
         return {name: tf.reshape(value, [1]) for name, value in metrics.items()}
@@ -93,13 +92,13 @@ class FitModel(Model):
         super()._maybe_symbolic_build(iterator, data_batch)
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
-        # TensorFlow traces a function twice if it makes variables, such as the optimizer's.
+        # Create the optimizer's variables first: TensorFlow traces a function twice if it creates variables.
         if self.optimizer is not None:
             with self.distribute_strategy.scope():
                 build(self.optimizer, self.trainable_variables)
         if not (self.finish and self.jit_compile):
             return super().make_train_function(force)
-        # XLA would compile `finish` anew for each size of the windows; it compiles only what comes after it.
+        # The windows differ in size, and XLA would compile `finish` for each size. It compiles only the rest of the step.
         self._xla_after_finish, self.jit_compile = True, False
         try:
             return super().make_train_function(force)
@@ -107,7 +106,7 @@ class FitModel(Model):
             self.jit_compile = True
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Keras traces the whole network to learn the shape of its logits, which is known.
+        # Keras would trace the whole network to get the shape of its logits, which is already known.
         if data_batch is not None:
             _, labels, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
             for part in (self._compile_metrics, self._compile_loss):
@@ -125,7 +124,7 @@ class FitModel(Model):
 
 
 class Optimizer:
-    """Methods that this package's optimizers need; Keras 2 has them under other names."""
+    """Methods that this package's optimizers need, and that have other names in Keras 2."""
 
     if not KERAS_3:
 
@@ -147,7 +146,7 @@ class Optimizer:
 
 
 def descend(variable: Any, velocity: Any, gradient: Any, rate: Any, momentum: float, nesterov: bool) -> None:
-    """Update the velocity, `momentum * velocity + gradient`, and the variable by `-rate` times it, as PyTorch's SGD."""
+    """Set the velocity to `momentum * velocity + gradient`, and add `-rate * velocity` to the variable, as PyTorch."""
     gradient, rate, decay = (tf.cast(x, variable.dtype) for x in (gradient, rate, momentum))
     if KERAS_3:  # one operation instead of ten small ones
         tf.raw_ops.ResourceApplyMomentum(
@@ -170,7 +169,7 @@ def dtype_policy() -> str:
 
 
 def step_on_batch(model: keras.Model) -> Callable[[Any], Any]:
-    """Return a model's training step as a function of a batch, once `fit` has made `train_function`."""
+    """Return a model's training step as a function of a batch, after `fit` has created `train_function`."""
     step: Any = model.train_function
     if KERAS_3:
         return lambda batch: step([batch])
@@ -184,7 +183,7 @@ def step_on_batch(model: keras.Model) -> Callable[[Any], Any]:
 
 
 def scaled_loss(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
-    """Return the loss to differentiate: scaled up if the optimizer protects float16 gradients."""
+    """Return the loss to differentiate, scaled if the optimizer is a LossScaleOptimizer."""
     if KERAS_3:
         return optimizer.scale_loss(loss)
     scale = getattr(optimizer, "get_scaled_loss", None)
@@ -192,7 +191,7 @@ def scaled_loss(optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
 
 
 def applicable(optimizer: Any, gradients: Iterable[Any]) -> Iterable[Any]:
-    """Return gradients of a scaled loss as the optimizer's `apply_gradients` takes them."""
+    """Return gradients of a scaled loss in the form that the optimizer's `apply_gradients` expects."""
     unscale = None if KERAS_3 else getattr(optimizer, "get_unscaled_gradients", None)
     return unscale(gradients) if unscale else gradients
 
@@ -216,6 +215,6 @@ def build(optimizer: Any, variables: Iterable[Any]) -> None:
 
 
 def _is_legacy(optimizer: Any) -> bool:
-    """Return whether an optimizer of Keras 2 is of its older kind."""
+    """Return whether an optimizer of Keras 2 is a legacy optimizer."""
     legacy: Any = keras.optimizers.legacy
     return isinstance(optimizer, legacy.Optimizer)

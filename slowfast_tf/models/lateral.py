@@ -1,4 +1,4 @@
-"""Lateral connections, from the Fast pathway to the Slow one (section 3.3)."""
+"""Lateral connections, from the Fast pathway to the Slow pathway (section 3.3)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,20 +12,20 @@ from .layers import ConvNorm
 
 @register
 class Lateral(Composite):
-    """Fuse a Fast feature `[B, alpha * T, H, W, C]` into the Slow one, at the Slow pathway's frames.
+    """Fuse a Fast feature `[B, alpha * T, H, W, C]` into the Slow feature, at the frames of the Slow pathway.
 
-    Input: a list of the Slow and the Fast feature. Output: the Slow feature, with the Fast one behind its
-    channels (or added, for "channel_sum"). A Fast feature of a half-resolution input (Table 5c) is reduced in
-    time at its own size, repeated 2x2 in space, and cropped to the Slow feature's size. This order costs the
-    recomputed 35.98 G.
+    Input: a list of the Slow and the Fast feature. Output: the Slow feature, with the channels of the Fast feature
+    appended (or added, for "channel_sum"). A Fast feature of a half-resolution input (Table 5c) is reduced in time at
+    its own size, then repeated 2x2 in space, then cropped to the size of the Slow feature. This order gives the
+    recomputed cost of 35.98 G.
 
     Args:
-        kind: "conv": a time-strided kernel x 1x1 convolution to 2 C channels; "sample": every alpha-th
-            frame; "channel_concat" and "channel_sum": alpha frames side by side as channels.
+        kind: "conv" for a time-strided kernel x 1x1 convolution to 2 C channels; "sample" for every alpha-th frame;
+            "channel_concat" and "channel_sum" for alpha frames stacked as channels.
         alpha: Fast frames per Slow frame.
-        kernel: size in time of "conv".
+        kernel: kernel size of "conv" in time.
         norm: whether BatchNorm and ReLU follow "conv".
-        scale: height and width of the Slow feature over the Fast one's, rounded up.
+        scale: height and width of the Slow feature divided by those of the Fast feature, rounded up.
         options: see `Composite`.
 
     Raises:

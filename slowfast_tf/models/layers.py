@@ -1,6 +1,6 @@
 """Batch normalization, bottleneck and non-local block, on `[batch, time, height, width, channel]`.
 
-Each layer is a Keras layer that serializes itself. `Conv3D` is in `conv`.
+The layers are serializable Keras layers. `Conv3D` is in `conv`.
 """
 
 import functools
@@ -17,13 +17,13 @@ from .conv_workarounds import norm_in_float32
 
 @register
 class BatchNorm(keras.layers.BatchNormalization):
-    """Keras' BatchNormalization through TensorFlow's fused kernel, over a 4-D view of a 5-D input.
+    """Keras' BatchNormalization with TensorFlow's fused kernel, for 5-D inputs, which are reshaped to 4-D.
 
-    Keras runs the fused kernel for 4-D inputs only. A training step of 8x8 R50 takes 4.3 s with it and 5.8 s without.
+    Keras uses the fused kernel only for 4-D inputs. A training step of 8x8 R50 takes 4.3 s with it and 5.8 s without.
 
-    Momentum 0.9 and epsilon 1e-5 as published. Weights, configuration and the meaning of `training`,
-    `trainable` and `synchronized` are Keras' own; `synchronized=True` runs Keras' own code. The running
-    variance takes the unbiased batch variance, as in the fused kernel and PyTorch; Keras' own takes the biased one.
+    Momentum is 0.9 and epsilon 1e-5, as published. Weights, configuration and the meaning of `training`, `trainable`
+    and `synchronized` are those of Keras; `synchronized=True` runs Keras' code. The running variance averages
+    the unbiased batch variance, as in the fused kernel and PyTorch; Keras' code averages the biased variance.
 
     Attributes:
         observe: None, or a function that is called with the number of values of each channel whenever the running
@@ -68,7 +68,7 @@ class ConvNorm(Composite):
     Args:
         filters, kernel_size, strides, dilation: as for `Conv3D`.
         relu: whether ReLU follows.
-        gamma: initial value of BatchNorm's scale (0 for the last one of a residual block).
+        gamma: initial value of BatchNorm's scale (0 for the last BatchNorm of a residual block).
         options: see `Composite`.
     """
 
@@ -128,9 +128,9 @@ class Bottleneck(Composite):
     Args:
         filters: output channels.
         inner_filters: channels of the first two convolutions.
-        temporal_kernel: kernel size in time of the first.
-        stride: of height and width.
-        dilation: of height and width.
+        temporal_kernel: kernel size of the first convolution in time.
+        stride: stride of height and width.
+        dilation: dilation of height and width.
         options: see `Composite`.
     """
 
@@ -176,7 +176,7 @@ class Bottleneck(Composite):
 @register
 class NonLocal(Composite):
     """Non-local block (Wang et al., arXiv 1711.07971), as in the published SlowFast models: keys and values are
-    max-pooled, the inner width is half the outer one.
+    max-pooled, and the inner layers have half as many channels as the input.
 
     Args:
         kind: "dot_product" (divided by the number of keys) or "softmax" (scaled by 1/sqrt(inner width)).

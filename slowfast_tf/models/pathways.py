@@ -33,7 +33,7 @@ class Stem(Composite):
         return per_frame(self._pool, x)
 
     def _pool(self, frames: tf.Tensor) -> tf.Tensor:
-        # Nothing is below 0 after ReLU, so zeros can pad a maximum. TFLite has no pooling with explicit padding.
+        # Pad with zeros: after ReLU no value is below 0, and TFLite has no pooling with explicit padding.
         return tf.nn.max_pool2d(zero_pad(frames, (1, 1), trained=self.conv.norm is not None), 3, 2, "VALID")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -48,10 +48,10 @@ class Stage(Composite):
     Args:
         filters: output channels.
         inner_filters: channels inside the blocks.
-        temporal_kernels: kernel size in time of each block's first convolution; one number per block.
-        stride: of height and width, in the first block.
-        dilation: of height and width, in every block.
-        nonlocal_blocks: indices (from 0) of the blocks that a non-local block follows.
+        temporal_kernels: kernel size in time of the first convolution of each block.
+        stride: stride of height and width in the first block.
+        dilation: dilation of height and width in every block.
+        nonlocal_blocks: indices (from 0) of the blocks that are followed by a non-local block.
         nonlocal_kind, nonlocal_pool, nonlocal_pool_last: `kind`, `pool` and `pool_last` of `NonLocal`.
         options: see `Composite`.
     """

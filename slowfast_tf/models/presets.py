@@ -15,7 +15,7 @@ _16x8 = dataclasses.replace(_8x8, frames=16)
 _R101 = {"depth": 101, "res4_temporal_blocks": 6, "lateral_kernel": 5}
 _NL = {"nonlocal_kind": "dot_product", "lateral_kernel": 5}
 _R101_NL = {**_R101, **_NL, "nonlocal_blocks": ((), (), (6, 13, 20), ())}
-# For AVA, and the Kinetics-600 networks that these were trained from, keys and values are pooled over time as well.
+# Keys and values are also pooled over time in networks for AVA and in the Kinetics-600 networks from which they start.
 _POOLED = {"nonlocal_pool": (2, 2, 2)}
 # Action detection (section 5): each person's actions, of AVA's 80.
 _AVA = {"head": "roi", "num_classes": 80, "activation": "sigmoid"}
@@ -61,7 +61,7 @@ def get_spec(preset: str | SlowFastSpec, **changes: Any) -> SlowFastSpec:
         **changes: fields of `SlowFastSpec` to set.
 
     Raises:
-        ValueError: for an unknown name or field, or fields that do not fit each other.
+        ValueError: if a name or field is unknown, or if fields contradict each other.
 
     Example:
         >>> get_spec("slowfast_8x8_r50", num_classes=157).num_classes
@@ -79,7 +79,7 @@ def get_spec(preset: str | SlowFastSpec, **changes: Any) -> SlowFastSpec:
 
 
 def nearest(name: object, known: Iterable[object]) -> str:
-    """Return the end of an error message: the nearest of the known names, or all of them."""
+    """Return the end of an error message: the most similar known name, or all known names."""
     known = [str(k) for k in known]
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""RoIAlign (He et al., arXiv 1703.06870, section 3) as matrix products: no shape depends on the values of the boxes."""
+"""RoIAlign (He et al., arXiv 1703.06870, section 3) as matrix products: shapes do not depend on the values of boxes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,20 +10,20 @@ from .base import Layer, Shape, register, sizes
 
 @register
 class RoIAlign(Layer):
-    """Features of boxes, averaged over a grid of bins, with as many samples per bin as the box needs.
+    """Average the features in each box over a grid of bins; the number of samples per bin depends on the box.
 
-    The result is that of Detectron2's and torchvision's `roi_align` with `sampling_ratio=0`: a bin takes
-    ceil(box / bins) bilinear samples each way; one that lies more than a pixel outside the feature counts as 0.
+    The result equals `roi_align` of Detectron2 and torchvision with `sampling_ratio=0`. A bin takes ceil(box / bins)
+    bilinear samples in height and in width. A sample that is more than a pixel outside the feature counts as 0.
 
-    Input: a list of a feature `[B, H, W, C]` and boxes `[B, N, 4]` (x1, y1, x2, y2 in input pixels; of any size and
-    place). Output: float32 `[B, N, size, size, C]`; zeros for a box without area, if `aligned`. Differentiable, in
-    the boxes as well.
+    Input: a list of a feature `[B, H, W, C]` and boxes `[B, N, 4]` (x1, y1, x2, y2 in input pixels, of any size and at
+    any position). Output: float32 `[B, N, size, size, C]`; zeros for a box without area, if `aligned`. The output is
+    differentiable with respect to the feature and the boxes.
 
     Args:
-        size: bins in height and in width.
+        size: number of bins in height and in width.
         stride: input pixels per feature pixel.
-        aligned: pixel centers are at half-integers; if not, boxes are half a feature pixel off and at least one large,
-            as first published.
+        aligned: whether pixel centers are at half-integers. If not, boxes are shifted by half a feature pixel and have
+            sides of at least one feature pixel, as first published.
     """
 
     def __init__(self, size: int = 7, stride: int = 16, aligned: bool = True, **kwargs: Any):
@@ -36,7 +36,7 @@ class RoIAlign(Layer):
         features, boxes = inputs
         batch, height, width, channels = sizes(features)
         count = sizes(boxes)[1]
-        # Averages of bilinear samples on a grid are sums over rows and over columns, and so are their weights.
+        # The weights of bilinear samples on a grid are products of a weight for the row and one for the column.
         x1, y1, x2, y2 = tf.unstack(tf.reshape(tf.cast(boxes, tf.float32), [batch * count, 4]), axis=-1)
         rows = self._weights(y1, y2, height)[:, :, None, :, None]
         columns = self._weights(x1, x2, width)[:, None, :, None, :]
@@ -55,8 +55,8 @@ class RoIAlign(Layer):
         extent = tf.where(real, extent, 1.0)
         samples = tf.math.ceil(extent / self.size)
         step = extent / (self.size * samples)
-        # All samples of a box lie `step` apart, which is above 1/2 where a bin has more than one. So, however large
-        # the box, at most 2 * length + 3 of them can touch the feature; one more each way is for rounding.
+        # The samples of a box are `step` apart, and `step` is above 1/2 if a bin has several samples. So, for a box of
+        # any size, at most 2 * length + 3 samples are on the feature. Add one at each end for rounding.
         first = tf.maximum(tf.floor((-1.0 - low) / step - 0.5), 0.0)
         index = first[:, None] + tf.range(tf.maximum(2 * length + 5, self.size), dtype=tf.float32)
         place = low[:, None] + (index + 0.5) * step[:, None]
@@ -74,12 +74,14 @@ class RoIAlign(Layer):
 
 
 def adaptive_average_pool(x: tf.Tensor, bins: int) -> tf.Tensor:
-    """Average images over a grid of bins, as PyTorch's `AdaptiveAvgPool2d`: bin i of n pixels has floor(i n / bins) to
-    ceil((i + 1) n / bins), so that neighbors overlap where bins do not divide n.
+    """Average images over a grid of bins, as PyTorch's `AdaptiveAvgPool2d`.
+
+    For n pixels, bin i has the pixels from floor(i n / bins) to ceil((i + 1) n / bins). Neighboring bins overlap if n
+    is not a multiple of `bins`.
 
     Args:
         x: float32 `[B, H, W, C]`.
-        bins: in height and in width.
+        bins: number of bins in height and in width.
 
     Returns:
         float32 `[B, bins, bins, C]`.

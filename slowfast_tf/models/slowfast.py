@@ -28,28 +28,28 @@ class SlowFast(FitModel):
     """A SlowFast network (arXiv 1812.03982) as a functional Keras model.
 
     Inputs are float32, normalized (see `slowfast_tf.data.transforms.normalize`), channels last:
-        `slow`: `[B, T, S, S, 3]`; `fast`: `[B, alpha * T, S, S, C]` (at half resolution, S / 2 rounded up);
-        one of them for a single-pathway network. Height and width may vary between calls.
+        `slow`: `[B, T, S, S, 3]`; `fast`: `[B, alpha * T, S, S, C]` (at half resolution, S / 2 rounded up).
+        A network with one pathway has only one of them. Height and width may vary between calls.
         `boxes`, for head "roi" only: `[B, N, 4]`, x1, y1, x2, y2 in pixels of S x S; all-zero rows are padding.
     Output: logits, float32: `[B, num_classes]`, or `[B, N, num_classes]` for head "roi".
 
     Args:
         preset: a name such as "slowfast_8x8_r50" (see `slowfast_tf.PRESETS`) or a `SlowFastSpec`.
         lowering: "conv3d", or "conv2d" for TFLite; the weights are the same.
-        folded: leave BatchNorm out, for weights that were folded into the convolutions.
-        synchronized: BatchNorm statistics over all replicas.
-        frozen: names of layers, at any depth, that are not trained; "fast_*" means all that start with fast_,
-            "norm" every BatchNorm.
-        dtype: a Keras dtype policy by name, such as "mixed_bfloat16"; by default the global one.
+        folded: build the network without BatchNorm, for weights that were folded into the convolutions.
+        synchronized: compute BatchNorm statistics over all replicas.
+        frozen: names of layers, at any depth, that are not trained. "fast_*" means all layers whose names start with
+            fast_, "norm" means every BatchNorm.
+        dtype: name of a Keras dtype policy, such as "mixed_bfloat16"; by default the global policy.
         **changes: fields of `SlowFastSpec` to set, such as `num_classes=157`.
 
     Attributes:
-        spec: the `SlowFastSpec`, which holds all settings that prediction needs.
-        unstated: fields of the spec that the file of an earlier version does not state; empty for others.
+        spec: the `SlowFastSpec`, with all settings that prediction needs.
+        unstated: fields of the spec that are missing in the file of an earlier version; usually empty.
 
     Raises:
-        ValueError: for an unknown preset or field, or fields that do not fit each other; when called, for
-            inputs of other frames or channels, or whose sizes do not fit each other.
+        ValueError: if a preset or field is unknown, or if fields contradict each other. When the model is called: if
+            inputs have the wrong number of frames or channels, or sizes that do not match.
 
     Example:
         >>> model = slowfast_tf.SlowFast("slowfast_8x8_r50", num_classes=157)
@@ -89,7 +89,7 @@ class SlowFast(FitModel):
                 layer.trainable = False
 
     def state(self, spec: SlowFastSpec | None) -> None:
-        """Take from `spec`, if there is one, what the file of an earlier version does not state."""
+        """Set the fields in `unstated` to those of `spec`; do nothing if `spec` is None."""
         if spec:
             self.spec = dataclasses.replace(self.spec, **{name: getattr(spec, name) for name in self.unstated})
             self.unstated = ()
@@ -110,16 +110,16 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
     """Read a saved model, with its spec (alpha, frame indices, labels, normalization) as `model.spec`.
 
     Args:
-        path: a `.keras` file, also at an address such as `s3://bucket/model.keras`; or the directory of a run that
-            holds `model.keras`.
-        compile: whether to compile it as it was saved, with the optimizer's state.
+        path: a `.keras` file, local or at an address such as `s3://bucket/model.keras`; or the directory of a run with
+            `model.keras`.
+        compile: whether to compile the model as it was saved, with the optimizer's state.
 
     Returns:
         A `SlowFast`.
 
     Raises:
-        InputError: for a missing file, one that holds no model of this package, one whose spec is out of bounds or does
-            not fit its weights, one whose weights are not finite, or one that a newer package wrote.
+        InputError: if the file is missing, is not a model of this package, or is from a newer version; if its spec is
+            out of bounds or does not fit its weights; or if its weights are not finite.
 
     Example:
         >>> model = slowfast_tf.load("runs/demo")  # doctest: +SKIP
@@ -146,7 +146,7 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
 
 
 def _network(spec: SlowFastSpec, options: dict[str, Any]) -> tuple[list[Any], Any]:
-    """Return the inputs and the logits. `options` are those of all layers: `options` and `dtype`."""
+    """Return the inputs and the logits. `options` are the arguments of all layers: `options` and `dtype`."""
     inputs, features = [], {}
     for pathway in spec.pathways:
         frames = spec.clip_frames if pathway == "fast" else spec.frames
@@ -165,7 +165,7 @@ def _network(spec: SlowFastSpec, options: dict[str, Any]) -> tuple[list[Any], An
         head = ClassificationHead(spec.num_classes, spec.dropout, name="head", dtype=options["dtype"])
         return inputs, head(last)
     boxes = keras.Input((None, 4), name="boxes", dtype="float32")
-    # Boxes are in pixels of the whole picture, also where the Fast pathway sees it at half the size.
+    # Boxes are in pixels of the Slow input, even if the Fast pathway's input has half the size.
     half = [2 if pathway == "fast" and spec.fast_input == "half" else 1 for pathway in spec.pathways]
     strides = [spec.feature_stride(5) * scale for scale in half]
     head = RoIHead(
@@ -201,7 +201,7 @@ def _stage(spec: SlowFastSpec, pathway: str, stage: int, options: dict[str, Any]
 
 
 def _fuse(spec: SlowFastSpec, features: dict[str, Any], after: str, options: dict[str, Any]) -> None:
-    """Replace the Slow feature by the one with a lateral connection, if the network has any."""
+    """Add the lateral connection after a stage to the Slow feature, if the network has lateral connections."""
     if len(spec.pathways) == 2 and spec.lateral != "none":
         lateral = Lateral(
             spec.lateral,

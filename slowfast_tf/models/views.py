@@ -1,4 +1,4 @@
-"""The views of a video in a test. No TensorFlow here."""
+"""The views of a video in a test. Needs no TensorFlow."""
 
 import dataclasses
 import re
@@ -50,13 +50,13 @@ class Views:
         return f"{self}{' to the end' if self.to_the_end else ''}, fused by {self.fuse}"
 
     def parse(self, text: str) -> "Views":
-        """Return views of other clips and crops, which are fused as these are.
+        """Return views with other numbers of clips and crops, and otherwise the same fields.
 
         Args:
-            text: "middle" (one clip and one crop) or "KxC" (K clips, C crops, or "whole"), such as "10x3".
+            text: "middle" (one clip and one crop) or "KxC" (K clips, and C crops or "whole"), such as "10x3".
 
         Raises:
-            ValueError: for another text.
+            ValueError: if the text has another format.
 
         Example:
             >>> Views(fuse="max").parse("4x1")

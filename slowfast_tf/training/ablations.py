@@ -1,4 +1,4 @@
-"""Repeat the ablations of the paper's Table 5 at a small scale: the same changes of the network, on any videos.
+"""Repeat the ablations of the paper's Table 5 at a small scale: the same changes to the network, on any videos.
 
 `plan` checks the user's input without TensorFlow; `run_plan` trains and writes the table.
 """
@@ -29,9 +29,9 @@ class Row(typing.NamedTuple):
     """A row of Table 5.
 
     Attributes:
-        name: its name in the paper.
-        config: name of its full-size configuration, which the package has.
-        published: its top-1 on Kinetics-400, in %.
+        name: name of the row in the paper.
+        config: name of the shipped full-size configuration.
+        published: published top-1 on Kinetics-400, in %.
     """
 
     name: str
@@ -78,16 +78,16 @@ TABLES: dict[str, tuple[str, list[Row]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class RowResult:
-    """The result of a row, as the JSON file holds it.
+    """The result of a row, as stored in the JSON file.
 
     Attributes:
-        row: its name.
-        config: name of its full-size configuration, which the package has.
-        change: the fields of the network that it changes, by name.
-        multiply_adds: of the full-size network, for one 256 x 256 clip.
-        published: top-1 in %.
-        top1: in %, `[folds][seeds]`; a single fold if the data set has its own validation videos.
-        estimate: mean of `top1` and its interval.
+        row: name of the row.
+        config: name of the shipped full-size configuration.
+        change: the fields of the network that the row changes, by name.
+        multiply_adds: multiply-adds of the full-size network, for one 256 x 256 clip.
+        published: published top-1, in %.
+        top1: top-1 of each run in %, `[folds][seeds]`; a single fold if the data set has its own validation videos.
+        estimate: mean of `top1` with its 95% interval.
     """
 
     row: str
@@ -104,9 +104,9 @@ class Comparison:
     """Two rows, paired over folds and seeds.
 
     Attributes:
-        row, other: names; `row` has the higher published accuracy.
-        published: difference of the published top-1, in points.
-        difference: of the top-1 here, in points, with its interval.
+        row, other: names of the rows; `row` has the higher published accuracy.
+        published: difference of the published top-1, in percentage points.
+        difference: difference of the top-1 in these runs, in percentage points, with its 95% interval.
     """
 
     row: str
@@ -116,7 +116,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whether the order is the published one."""
+        """Text that says whether the order of the two rows is the published one."""
         low, high = self.difference.low, self.difference.high
         if low is None or high is None or low <= 0 <= high:
             return "not resolved"
@@ -131,9 +131,9 @@ class Plan:
 
     Attributes:
         table: a key of `TABLES`.
-        name: of the configuration that the rows change, as the user gave it.
+        name: name of the configuration that the rows change, as the user gave it.
         seeds: runs of each row and fold.
-        runs: of each row, in the order of folds and then seeds.
+        runs: runs of each row, ordered by fold and then by seed.
     """
 
     table: str
@@ -156,13 +156,13 @@ def plan(
         table: a key of `TABLES`.
         names: rows of the table by name; all rows for None.
         seeds: runs of each row, and of each fold of the configuration's `data.fold`.
-        base: the configuration without a change: a path, or the name of a shipped configuration.
+        base: the unchanged configuration: a path, or the name of a shipped configuration.
         overrides: changes of that configuration, "KEY=VALUE".
         workdir: directory of all runs.
 
     Raises:
-        InputError: if a row or the configuration is not usable, if a package is missing that prepares the videos, or if
-            a work directory holds another run.
+        InputError: if a row or the configuration cannot be used, if a package for preparing the videos is missing, or
+            if a work directory holds another run.
 
     Example:
         >>> runs = plan("5a", ["Slow-only"], 3, "gestures", [], pathlib.Path("runs/ablations")).runs
@@ -170,7 +170,7 @@ def plan(
         [33]
     """
     rows = choose_rows(table, names)
-    config.load(base, overrides)  # report its mistakes before those of the rows
+    config.load(base, overrides)  # report errors of the configuration before errors of the rows
     runs = {}
     for row in rows:
         place = workdir / pathlib.PurePath(row.config).name
@@ -181,16 +181,16 @@ def plan(
 def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
     """Train the runs of a plan and write the table as Markdown, JSON and a plot.
 
-    Runs that are complete are not repeated; an interrupted run is resumed. All rows train on a fold and a seed before
-    the next one begins.
+    Complete runs are not repeated; an interrupted run is resumed. All rows train with one fold and seed before the
+    next fold or seed starts.
 
     Args:
         plan: see `plan`.
-        output: path of the Markdown page; the JSON file and the plot are beside it.
+        output: path of the Markdown page; the JSON file and the plot are written beside it.
         command: the command that the page shows.
 
     Returns:
-        The page.
+        The Markdown text of the page.
     """
     order = [(row, run) for runs in zip(*plan.runs.values()) for row, run in zip(plan.runs, runs)]
     repeats.prepare_videos([run for _, run in order])
@@ -215,10 +215,10 @@ def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
 
 
 def choose_rows(table: str, names: Sequence[str] | None) -> list[Row]:
-    """Return the rows of a table with these names, in the table's order; all rows for None.
+    """Return the rows of a table with the given names, in the table's order; all rows if `names` is None.
 
     Raises:
-        InputError: for an unknown name.
+        InputError: if the table has no row with one of the names.
     """
     rows = TABLES[table][1]
     for name in names or ():
@@ -229,7 +229,7 @@ def choose_rows(table: str, names: Sequence[str] | None) -> list[Row]:
 
 
 def full_size(row: Row) -> SlowFastSpec:
-    """Return the network of a row as in the paper."""
+    """Return the full-size network of a row, as in the paper."""
     return config.load(row.config).spec()
 
 
@@ -241,10 +241,10 @@ def changed_fields(row: Row) -> dict[str, typing.Any]:
 
 
 def change(base: str | os.PathLike, table: str, row: Row, overrides: Sequence[str]) -> config.Config:
-    """Return the configuration of a row's runs: it has the row's value of every field that the table changes.
+    """Return the configuration of a row's runs: every field that the table changes has the row's value.
 
     Raises:
-        InputError: if the row does not fit the configuration, or its model is not trained for top-1.
+        InputError: if the row does not fit the configuration, or if the model's activation is not softmax.
     """
     names = dict.fromkeys(name for other in TABLES[table][1] for name in changed_fields(other))
     changes = [f"model.{name}={json.dumps(getattr(full_size(row), name))}" for name in names]
@@ -295,12 +295,12 @@ def page(
     """Return the table as Markdown.
 
     Args:
-        plan: of the runs.
-        command: that writes the page.
-        results: of the rows.
-        comparisons: of the pairs of rows.
-        hours: of computing.
-        picture: path of the plot, from the page.
+        plan: plan of the runs.
+        command: command that writes the page.
+        results: results of the rows.
+        comparisons: comparisons of the pairs of rows.
+        hours: computing time in hours.
+        picture: path of the plot, relative to the page.
     """
     settings = next(iter(plan.runs.values()))[0].settings
     spec, fold = settings.spec(), settings.data.fold

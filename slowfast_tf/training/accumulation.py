@@ -1,4 +1,4 @@
-"""Gradient accumulation: compute a batch in parts, one after the other, on devices too small for all of it."""
+"""Gradient accumulation: compute a batch in sequential parts, for devices whose memory is too small for the batch."""
 
 import functools
 from typing import Any
@@ -62,7 +62,8 @@ def _step(model: Any, parts: int, data: Any) -> dict[str, tf.Tensor]:
     x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     for metric in model.metrics:
         if metric.name == "loss":
-            metric.update_state(loss * replicas, sample_weight=clips)  # a replica's loss is its share of the sum
+            # Each replica's loss is divided by the number of replicas, because their losses are summed.
+            metric.update_state(loss * replicas, sample_weight=clips)
     metrics = model.compute_metrics(x, y, predictions.concat(), sample_weight=weights)
     return model.with_axis(metrics) if isinstance(model, FitModel) else metrics
 

@@ -1,4 +1,4 @@
-"""Running averages of weights: validation and saving use them, while training continues with the weights themselves."""
+"""Running averages of weights: used for validation and for saving, while training continues with the raw weights."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,12 @@ from . import precise_batchnorm
 
 @contextlib.contextmanager
 def holding(model: keras.Model, averages: bool) -> Iterator[None]:
-    """Give a model the running averages of its weights, or the weights themselves, inside the block.
+    """Set the weights of a model to their running averages, or to the raw weights, inside a `with` block.
 
     Args:
         model: a compiled model. Without averages (`train.ema_decay` 0, or before the first step) nothing happens.
-        averages: True for the averages, False for the weights. The model may hold them already, so blocks nest.
+        averages: True for the averages, False for the raw weights. Blocks can be nested: if the model already has the
+            requested weights, they stay.
     """
     before = _swap(model, averages)
     try:
@@ -24,7 +25,7 @@ def holding(model: keras.Model, averages: bool) -> Iterator[None]:
 
 
 def _swap(model: keras.Model, averages: bool) -> bool:
-    """Exchange weights and averages, which are slots of the optimizer, if need be; return what was there before."""
+    """Swap the weights and the optimizer's averages if necessary; return whether the model had the averages before."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     before = getattr(optimizer, "swapped", False)
     if before != averages and getattr(optimizer, "use_ema", False) and int(optimizer.iterations.numpy()):
@@ -37,12 +38,12 @@ def _swap(model: keras.Model, averages: bool) -> bool:
 
 
 class TestedWeights(keras.callbacks.Callback):
-    """Validate with the weights that `model.keras` will hold: averages (`holding`), with precise BatchNorm.
+    """Validate with the weights that are saved in `model.keras`: the averages (`holding`), with precise BatchNorm.
 
     Args:
-        batches: training batches for `precise_batchnorm.recompute`. They must be the same at every iteration, so that a
-            resumed run ends as an uninterrupted one.
-        count: how many batches to take; 0 leaves BatchNorm as it is.
+        batches: training batches for `precise_batchnorm.recompute`. Each iteration must yield the same batches, so that
+            a resumed run gives the same result as an uninterrupted run.
+        count: number of batches to take; 0 leaves BatchNorm unchanged.
     """
 
     def __init__(self, batches: Iterable, count: int):

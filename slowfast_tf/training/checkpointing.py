@@ -1,4 +1,4 @@
-"""Save a run after each epoch and on a signal, so that the same command resumes it."""
+"""Save a run after each epoch and on a signal, so that the same command can resume it."""
 
 import pathlib
 import re
@@ -14,11 +14,11 @@ from .history import best_epoch, read_history, write_history
 
 
 class Interrupted(Exception):
-    """A signal stopped the run, which has saved its position."""
+    """A signal stopped the run. The message says from where the same command resumes."""
 
 
 class Position(NamedTuple):
-    """How far a run is: `epoch` finished epochs, and `step` finished steps of the next one."""
+    """The progress of a run: `epoch` finished epochs, and `step` finished steps of the next epoch."""
 
     epoch: int = 0
     step: int = 0
@@ -28,27 +28,28 @@ START = Position()
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Save what a run needs to resume after each epoch, and the best model.
+    """Save a checkpoint after each epoch, from which the run can resume, and the best model.
 
     At the end of an epoch `history.csv` is written first, then `model.keras` if this epoch is the best one
-    (`history.best_epoch`), then `checkpoints/`. A run that is killed between two of them repeats the epoch and writes
-    the same again.
+    (`history.best_epoch`), then `checkpoints/`. If the run is killed between two of these writes, the resumed run
+    repeats the epoch and writes the same files again.
 
-    `on_signal` only notes a signal. After Ctrl-C or a termination (Slurm, Kubernetes) the run finishes its current
-    step, saves and stops. After the last step of an epoch it validates first, because no steps are left to resume with.
-    Several workers are each in another step, so they stop without saving and resume after the last finished epoch.
+    `on_signal` only records a signal. After Ctrl-C or a termination signal (Slurm, Kubernetes) the run finishes its
+    current step, saves and stops. After the last step of an epoch it validates first, because the epoch has no steps
+    left to resume with. With several workers, each may be in a different step, so they stop without saving and resume
+    after the last finished epoch.
 
-    A run that is killed while it saves leaves a half-written checkpoint, often of a step that none saves again. It is
-    removed here.
+    If a run is killed while it saves, a partly written checkpoint remains. The constructor removes such files, because
+    no later save may replace them.
 
     Args:
         model: the model to save.
         workdir: the run's work directory.
-        monitor: name of the validation metric that the best model has most of, such as "val_top1".
+        monitor: name of the history column that decides the best epoch, such as "val_top1"; see `history.best_epoch`.
         position: where the run starts; later rows of an existing history are dropped.
 
     Raises:
-        Interrupted: from `fit`, after a signal.
+        Interrupted: raised in `fit` after a signal.
 
     Example:
         >>> checkpoints = Checkpoints(model, "runs/demo", "val_top1")  # doctest: +SKIP
@@ -68,7 +69,7 @@ class Checkpoints(keras.callbacks.Callback):
             remove_stale(directory)
 
     def on_signal(self, number: int, frame: types.FrameType | None) -> None:
-        """Handle a signal: stop soon; at the second Ctrl-C, at once."""
+        """Handle a signal: stop after the current step, or immediately on the second Ctrl-C."""
         if self._signal == number == signal.SIGINT:
             raise KeyboardInterrupt
         self._signal = number
@@ -133,7 +134,7 @@ def latest_checkpoint(workdir: pathlib.Path) -> tuple[pathlib.Path | None, Posit
 
 
 def _checkpoints(workdir: pathlib.Path) -> list[tuple[Position, pathlib.Path]]:
-    """Return positions and paths of a run's checkpoints, the newest last."""
+    """Return the positions and paths of a run's checkpoints, the newest last."""
     found = []
     for path in (pathlib.Path(workdir) / "checkpoints").glob("epoch_*.keras"):
         match = re.fullmatch(r"epoch_(\d+)(?:_step_(\d+))?", path.stem)

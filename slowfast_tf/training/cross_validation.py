@@ -21,7 +21,7 @@ from ..machine import core_count, cpu_name
 from . import repeats
 from .repeats import Estimate, Run
 
-LISTED = 20  # most confused pairs, and most often misclassified videos, that a page lists
+LISTED = 20  # maximum length of the page's lists of confused pairs and of misclassified videos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Plan:
     """The runs of a cross-validation.
 
     Attributes:
-        name: of the configuration.
-        folds, seeds: how many.
-        runs: one for each fold and seed, in this order.
+        name: name of the configuration.
+        folds, seeds: number of folds and of seeds.
+        runs: a run for each fold and seed, ordered by fold and then by seed.
     """
 
     name: str
@@ -42,17 +42,17 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a cross-validation found.
+    """The result of a cross-validation.
 
     Attributes:
-        videos: number of videos, each scored once a seed.
+        videos: number of videos; each is scored once per seed.
         metrics: mean and interval of each metric, by name.
-        by_fold: videos of each fold, and each metric `[folds][seeds]` by name.
-        pairs: (true class, predicted class, count over all seeds) of the most confused pairs; empty for several labels.
-        mistaken: misclassified videos, (id, true class, predicted class of most seeds, how many seeds are wrong).
-            The JSON files of earlier versions have this name.
-        seconds: of computing.
-        scores: of all videos, of all seeds in turn.
+        by_fold: number of videos in each fold, and each metric `[folds][seeds]`, by name.
+        pairs: the most confused pairs, (true class, predicted class, count over all seeds); empty for several labels.
+        mistaken: misclassified videos, (id, true class, most frequent wrong class, number of wrong predictions). The
+            name is kept for the JSON files of earlier versions.
+        seconds: computing time in seconds.
+        scores: scores of all videos for the first seed, then for the second seed, and so on.
     """
 
     videos: int
@@ -68,14 +68,15 @@ def plan(base: str | os.PathLike, overrides: Sequence[str], seeds: int, workdir:
     """Return the runs of a cross-validation, after checking all input.
 
     Args:
-        base: the configuration, a path or the name of a shipped one. Its `data.fold` says how many folds.
+        base: the configuration: a path, or the name of a shipped configuration. Its `data.fold` gives the number of
+            folds.
         overrides: changes of the configuration, "KEY=VALUE".
         seeds: runs of each fold.
         workdir: directory of all runs.
 
     Raises:
-        InputError: if the configuration has no folds or keeps the best epoch, if a package is missing that prepares the
-            videos, or if a work directory holds another run.
+        InputError: if the configuration has no folds or keeps the best epoch, if a package for preparing the videos is
+            missing, or if a work directory holds another run.
 
     Example:
         >>> len(plan("gestures", [], 3, pathlib.Path("runs/gestures")).runs)
@@ -95,7 +96,7 @@ def plan(base: str | os.PathLike, overrides: Sequence[str], seeds: int, workdir:
 def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
     """Train the runs of a plan; write the page as Markdown, with JSON and an HTML report of all scores beside it.
 
-    Runs that are complete are not repeated; an interrupted run is resumed.
+    Complete runs are not repeated; an interrupted run is resumed.
 
     Args:
         plan: see `plan`.
@@ -103,7 +104,7 @@ def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
         command: the command that the page shows.
 
     Returns:
-        The page.
+        The Markdown text of the page.
     """
     from ..evaluation.metrics import compute_metrics
     from ..evaluation.report import html
@@ -127,7 +128,7 @@ def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
 def summarize(plan: Plan) -> Result:
     """Return the result of the complete runs of a plan.
 
-    A metric is that of all videos together, the mean over seeds, with the interval of its values in the folds.
+    A metric is computed over all videos of a seed and averaged over seeds. Its interval comes from its values by fold.
     """
     from ..evaluation.metrics import compute_metrics, confused_pairs, single_labels
 
@@ -157,13 +158,14 @@ def summarize(plan: Plan) -> Result:
 
 
 def mistaken_videos(scores: Scores) -> list[tuple[str, str, str, int]]:
-    """Return (id, true class, most frequent wrong class, number of wrong predictions) of the videos with any.
+    """Return the misclassified videos.
 
     Args:
-        scores: of one class a video; a video may be there several times.
+        scores: scores of videos with one class each; a video may occur several times.
 
     Returns:
-        The most often misclassified first.
+        (id, true class, most frequent wrong class, number of wrong predictions) for each video with a wrong
+        prediction, the most often misclassified first.
     """
     wrong = collections.defaultdict(collections.Counter)
     truth = {}

@@ -1,4 +1,4 @@
-"""Fit a model phase by phase: the callbacks, the data, and one clear line for an error."""
+"""Fit a model phase by phase: set up the callbacks and the data, and turn errors into one clear line."""
 
 import contextlib
 import signal
@@ -25,14 +25,14 @@ from .tensorboard import ExampleClips, TensorBoard
 
 
 def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, checkpoints: Checkpoints) -> None:
-    """Train a compiled model to the end of the run, from the position that `checkpoints` has.
+    """Train a compiled model from `checkpoints.position` to the end of the run.
 
     Args:
-        model: a compiled `SlowFast`, made in the scope of its strategy.
+        model: a compiled `SlowFast`, created in the scope of its strategy.
         settings: the run's configuration.
         clips: the training clips.
         validation: the validation clips.
-        checkpoints: saves the run, and stops it at a signal.
+        checkpoints: callback that saves the run and stops it on a signal.
 
     Raises:
         InputError: if no training video can be read.
@@ -40,14 +40,14 @@ def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, c
     """
     accumulation.in_parts(model, settings.train.gradient_accumulation)
     if settings.train.multigrid:
-        model.input_spec = None  # Keras would insist on the frames of a full clip
+        model.input_spec = None  # otherwise Keras accepts only clips with the full number of frames
     with (
         writing(checkpoints.workdir),  # TensorBoard's files
         _clear_errors(model, settings, clips),
         handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM),
         warnings.catch_warnings(),
     ):
-        # Keras warns at the end of validation: it does not know beforehand how many videos can be read.
+        # Keras warns at the end of each validation, because the number of readable videos is not known in advance.
         warnings.filterwarnings("ignore", "Your input ran out of data")
         early = StopEarly(checkpoints, settings.train.patience)
         for phase in clips.phases:
@@ -81,13 +81,13 @@ def _fit_phase(
         callbacks.append(TensorBoard(str(logs), write_graph=False))
         if position == Position():
             callbacks.append(ExampleClips(clips.train(epochs, phase), clips.spec, logs / "train"))
-    callbacks += [checkpoints, early]  # last: they stop the run, and every other one has seen the epoch by then
+    callbacks += [checkpoints, early]  # last, because they stop the run: the other callbacks must see the epoch first
     if HAS_GPU:
-        # The host only decodes and cuts. It would be the slowest part, and sends a fifth of the bytes. Without a GPU a
-        # step would only wait for what can run beside it. With several GPUs, mixup and CutMix mix the clips of each.
+        # The host, which would be the slowest part, only decodes and cuts, and sends a fifth of the bytes. Without a GPU,
+        # this work is better done beside the step. With several GPUs, mixup and CutMix mix the clips of each one.
         model.finish = clips.finish(phase)
-        model.make_train_function(force=True)  # the one of the phase before has its `finish`
-    # A resumed epoch is shorter, and Keras has one length for all epochs of a call.
+        model.make_train_function(force=True)  # the function of the phase before has its own `finish`
+    # A resumed epoch has fewer steps, and a call of `fit` has the same number of steps in all epochs.
     for some in [epochs[:1], epochs[1:]] if skip else [epochs]:
         if some and not early.is_stopped:
             model.fit(
@@ -106,9 +106,9 @@ def _fit_phase(
 def statistics_clips(settings: Config, clips: Clips, phase: Phase, replicas: int) -> tf.data.Dataset:
     """Return training batches for precise BatchNorm.
 
-    They have the shape that is tested, with which multigrid training ends each short cycle, and as many clips as
-    BatchNorm sees in training: those of one device, or of all (`train.synchronize_batchnorm`), divided by
-    `train.gradient_accumulation`.
+    The clips have the last shape of the phase's short cycle; without multigrid training this is its only shape. The
+    batch size is the number of clips that BatchNorm sees in training: the clips of one device, or of all devices with
+    `train.synchronize_batchnorm`, divided by `train.gradient_accumulation`.
 
     Args:
         settings: the run's configuration.
@@ -123,7 +123,7 @@ def statistics_clips(settings: Config, clips: Clips, phase: Phase, replicas: int
 
 @contextlib.contextmanager
 def _clear_errors(model: keras.Model, settings: Config, clips: Clips) -> Iterator[None]:
-    """Turn errors of `fit` into one clear line. If another worker is lost, restart this process."""
+    """Turn errors of `fit` into errors with one clear line; restart this process if another worker is lost."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
@@ -131,8 +131,8 @@ def _clear_errors(model: keras.Model, settings: Config, clips: Clips) -> Iterato
     except tf.errors.InvalidArgumentError as error:
         if service.NOTHING in str(error):
             raise InputError(
-                f"{service.NOTHING}: they have to see {settings.data.root} at the same place, and whole; their logs"
-                " tell what they could not read"
+                f"{service.NOTHING}: each worker needs all of {settings.data.root} at the same path; the workers' logs"
+                " say what they could not read"
             ) from error
         if len(clips.skipped) < clips.count:
             raise

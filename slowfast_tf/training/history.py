@@ -1,4 +1,4 @@
-"""The history of a run, `history.csv`: a row for each epoch, and the rule for the best one."""
+"""The history of a run, `history.csv`: a row for each epoch, and the rule for the best epoch."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ Row = dict[str, float]
 def read_history(workdir: str | os.PathLike) -> list[Row]:
     """Return the rows of a run's `history.csv`, or an empty list if there is none.
 
-    Earlier versions counted epochs from 0; their rows come back counted from 1.
+    Earlier versions counted epochs from 0; in the returned rows epochs always count from 1.
 
     Args:
         workdir: the run's directory.
@@ -35,11 +35,11 @@ def read_history(workdir: str | os.PathLike) -> list[Row]:
 
 
 def write_history(workdir: str | os.PathLike, rows: Sequence[Row]) -> None:
-    """Write `history.csv` whole. `read_history` gives the same rows back, to the last digit.
+    """Write all rows of `history.csv`. `read_history` returns exactly the same values.
 
     Args:
         workdir: the run's directory.
-        rows: values by column, one row an epoch.
+        rows: values by column, one row per epoch.
 
     Example:
         >>> write_history(".", [{"epoch": 1, "val_top1": 0.5}])
@@ -56,9 +56,9 @@ def write_history(workdir: str | os.PathLike, rows: Sequence[Row]) -> None:
 def best_epoch(rows: Sequence[Row], monitor: str) -> int:
     """Return the number of the best epoch, counted from 1.
 
-    The best epoch has the highest `monitor`, or the lowest if that is a loss. Among equal ones it has the lowest
-    validation loss; among those it is the earliest. This rule decides which model is kept as `model.keras` and which
-    epoch a report names.
+    The best epoch has the highest `monitor`, or the lowest if `monitor` is "val_loss". Ties are broken by the lowest
+    validation loss, then by the earliest epoch. This rule decides which model is kept as `model.keras` and which epoch
+    a report names.
 
     Args:
         rows: at least one row, as `read_history` returns them.
@@ -79,12 +79,12 @@ def best_epoch(rows: Sequence[Row], monitor: str) -> int:
 
 
 def is_stopped(rows: Sequence[Row], monitor: str, patience: int | None) -> bool:
-    """Return whether a run ends early: no better epoch for `patience` epochs.
+    """Return whether a run ends early because the last `patience` epochs brought no better epoch.
 
     Args:
-        rows: of the finished epochs.
+        rows: rows of the finished epochs.
         monitor: as for `best_epoch`.
-        patience: in epochs; None never ends a run.
+        patience: number of epochs to wait for a better one; None never ends a run early.
 
     Example:
         >>> rows = [{"epoch": 1, "val_top1": 0.5, "val_loss": 1.0}, {"epoch": 2, "val_top1": 0.4, "val_loss": 0.9}]

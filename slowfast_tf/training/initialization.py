@@ -1,4 +1,4 @@
-"""Start a network from the weights of another one (`train.init`)."""
+"""Start a network from the weights of another network (`train.init`)."""
 
 import json
 
@@ -15,7 +15,7 @@ def initialize(model: keras.Model, path: str) -> None:
 
     Args:
         model: the network to change.
-        path: of the model, or its name, as `slowfast_tf.load` takes it.
+        path: path of the model, or its name, as `slowfast_tf.load` takes it.
 
     Raises:
         InputError: if the architecture, channel order, normalization, Fast input or kind of non-local block differs.
@@ -35,7 +35,7 @@ def initialize(model: keras.Model, path: str) -> None:
             continue
         if layer.name == "head" and source.spec.num_classes != model.spec.num_classes:
             continue
-        # By name: Keras 2 lists the weights of frozen layers after all others.
+        # Match weights by name, not by order: Keras 2 lists the weights of frozen layers after all others.
         here = variables(layer)
         there = variables(source.get_layer(layer.name)) if layer.name in names else {}
         if {name: v.shape for name, v in here.items()} != {name: v.shape for name, v in there.items()}:
@@ -48,7 +48,7 @@ def initialize(model: keras.Model, path: str) -> None:
 
 
 def _shapeless(source: SlowFastSpec, spec: SlowFastSpec) -> list[str]:
-    """Return the fields that must be equal for the weights to fit, and that change none of their shapes."""
+    """Return the fields that must be equal for the weights to fit, but that do not change their shapes."""
     names = ["channel_order", "mean", "std"]
     if "fast" in source.pathways and "fast" in spec.pathways:
         names.append("fast_input")

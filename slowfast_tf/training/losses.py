@@ -1,4 +1,4 @@
-"""The loss and the metrics of a run. With several labels at once some boxes may be padding."""
+"""The loss and the metrics of a run. In detection, padded boxes have weight 0."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +16,10 @@ register = keras.saving.register_keras_serializable("slowfast_tf")
 
 @register
 class BinaryCrossentropy(keras.losses.BinaryCrossentropy):
-    """Keras' binary cross-entropy, as the mean over boxes with weight: padded boxes (weight 0) do not lower it.
+    """Keras' binary cross-entropy, averaged over the boxes with a weight: padded boxes (weight 0) do not count.
 
-    Labels and logits are `[B, classes]`; or `[B, N, classes]` with weights `[B, N]`, where Keras would divide by B * N.
+    Labels and logits are `[B, classes]`, or `[B, N, classes]` with weights `[B, N]`. In the second case, Keras' own
+    loss is divided by B * N, padded boxes included.
     """
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -32,10 +33,10 @@ class BinaryCrossentropy(keras.losses.BinaryCrossentropy):
 
 @register
 class WeightedCrossentropy(keras.losses.CategoricalCrossentropy):
-    """Keras' categorical cross-entropy with a weight for each class; a clip of mixed classes has their mean weight.
+    """Keras' categorical cross-entropy with a weight for each class; mixed classes have the mean of their weights.
 
     Args:
-        class_weights: one a class.
+        class_weights: a weight for each class.
         **options: as for Keras' loss.
 
     Example:
@@ -74,9 +75,9 @@ def balanced_weights(classes: Sequence[Sequence[int]], count: int) -> list[float
 
 @register
 class AUC(keras.metrics.AUC):
-    """Keras' area under a curve, without the boxes of weight 0.
+    """Keras' area under a curve, computed without the boxes of weight 0.
 
-    Labels and logits are `[B, classes]`; or `[B, N, classes]` with weights `[B, N]`, all 0 or 1.
+    Labels and logits are `[B, classes]`, or `[B, N, classes]` with weights `[B, N]`; the weights are 0 or 1.
     """
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -89,12 +90,13 @@ class AUC(keras.metrics.AUC):
 def from_config(
     train: Train, spec: SlowFastSpec, classes: Sequence[Sequence[int]] = ()
 ) -> tuple[keras.losses.Loss, list[keras.metrics.Metric], list[keras.metrics.Metric]]:
-    """Return the loss of a run, its metrics without weights and its metrics with weights, as `compile` takes them.
+    """Return the loss of a run, its unweighted metrics and its weighted metrics, for Keras' `compile`.
 
-    One label a clip is watched by "top1" and, with more than five classes, "top5"; several labels by "pr_auc".
+    With one label per clip the metrics are "top1" and, for more than five classes, "top5". With several labels the
+    metric is "pr_auc".
 
     Args:
-        train: the configuration's section.
+        train: the configuration's section "train".
         spec: the network's specification.
         classes: class indices of each training video, for `train.class_weights`.
 
@@ -111,7 +113,7 @@ def from_config(
         else:
             loss = keras.losses.CategoricalCrossentropy(**options)
         metrics: list[keras.metrics.Metric] = [keras.metrics.CategoricalAccuracy("top1")]
-        if spec.num_classes > 5:  # the best five of five classes are always right
+        if spec.num_classes > 5:  # with five classes or fewer, "top5" would always be 1
             metrics.append(keras.metrics.TopKCategoricalAccuracy(5, "top5"))
         if train.keep == "macro_f1":
             metrics.append(keras.metrics.F1Score("macro", name="macro_f1"))
@@ -122,7 +124,7 @@ def from_config(
 
 
 def monitored(train: Train, spec: SlowFastSpec) -> str:
-    """Return the column of the history that decides which epoch is the best; see `history.best_epoch`.
+    """Return the name of the history column that decides the best epoch; see `history.best_epoch`.
 
     Example:
         >>> monitored(slowfast_tf.config.load("demo").train, get_spec("slowfast_2x16_demo"))

@@ -1,4 +1,4 @@
-"""Optimizers whose weight decay is that of PyTorch and PySlowFast."""
+"""SGD and AdamW that match PyTorch and PySlowFast, and the optimizer of a run."""
 
 import re
 from collections.abc import Iterable
@@ -17,10 +17,11 @@ register = keras.saving.register_keras_serializable("slowfast_tf")
 class _Common(keras.optimizers.Optimizer if TYPE_CHECKING else compat.Optimizer):
     """The differences of both optimizers from Keras: clipping by the global norm, weight averages, weight decay.
 
-    - With several replicas Keras 3 clips the gradients of each one, before their sum, whose norm is meant.
-    - It updates averages of weights where a replica may not.
-    - At the end of `fit` it replaces the weights by their averages, with which a run could not be resumed.
-      `slowfast_tf.training.averaging` does so for validation and for saving only.
+    - With several replicas, Keras 3 clips the gradients of each replica before they are summed. Here their sum is
+      clipped.
+    - Keras 3 updates the averages of weights in a place where a replica may not assign to them.
+    - At the end of `fit`, Keras 3 replaces the weights by their averages, so that the run could not be resumed.
+      `slowfast_tf.training.averaging` uses the averages for validation and for saving only.
     """
 
     def _clip_gradients(self, gradients: list) -> list:
@@ -47,28 +48,28 @@ class _Common(keras.optimizers.Optimizer if TYPE_CHECKING else compat.Optimizer)
             self.assign(average, decay * tf.convert_to_tensor(average) + (1 - decay) * variable)
 
     def _update_model_variables_moving_average(self, variables: Any) -> None:
-        """Do nothing: `update_step` has updated them."""
+        """Do nothing: `update_step` has already updated the averages."""
 
     def finalize_variable_values(self, variables: Any) -> None:
-        """Do nothing: training may continue."""
+        """Do nothing: Keras would replace the weights by their averages, and training may continue."""
 
 
 @register
 class SGD(_Common, keras.optimizers.SGD):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """SGD as PyTorch has it. Arguments are those of `keras.optimizers.SGD`.
+    """SGD as in PyTorch. The arguments are those of `keras.optimizers.SGD`.
 
-    - Weight decay is added to the gradient (after clipping), not to BatchNorm's gamma and beta. Keras' own is
-      decoupled: it shrinks weights apart from the gradient step, without momentum. The published recipes were tuned for
-      this one.
-    - The velocity sums gradients. Keras' sums steps, so that after a drop of the rate to a tenth the first step is
-      still eight times as long as PyTorch's.
+    - Weight decay is added to the gradient after clipping; BatchNorm's gamma and beta have none. The published recipes
+      were tuned for this form. Weight decay in Keras is decoupled: it shrinks weights separately from the gradient
+      step, without momentum.
+    - The velocity is a sum of gradients. In Keras it is a sum of steps, so after the learning rate drops to a tenth,
+      the first step is still eight times as long as in PyTorch.
 
     Example:
         >>> model = slowfast_tf.SlowFast("slowfast_2x16_demo")
         >>> model.compile(SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-4), "categorical_crossentropy")
     """
 
-    # Whether the velocity that is to be loaded sums steps: a file of an earlier version does not say what it sums.
+    # Whether the velocity in the file to load is a sum of steps. Files of earlier versions lack the key "velocity".
     _sums_steps = False
 
     def update_step(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -104,7 +105,7 @@ class SGD(_Common, keras.optimizers.SGD):  # pyright: ignore[reportIncompatibleM
         self.bring_up_to_date()
 
     def bring_up_to_date(self) -> None:
-        """Turn a velocity of steps, which was just loaded, into one of gradients."""
+        """Convert a loaded velocity from a sum of steps to a sum of gradients."""
         if self._sums_steps and self.momentum and int(self.iterations):
             schedule, momentums = cast(Any, self._learning_rate), cast(Any, self.momentums)
             rate = float(schedule(int(self.iterations) - 1) if callable(schedule) else self.learning_rate)
@@ -115,11 +116,12 @@ class SGD(_Common, keras.optimizers.SGD):  # pyright: ignore[reportIncompatibleM
 
 @register
 class AdamW(_Common, keras.optimizers.AdamW):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """AdamW as PyTorch has it, without weight decay on BatchNorm's gamma and beta. Arguments are Keras'.
+    """AdamW as in PyTorch, without weight decay on BatchNorm's gamma and beta. The arguments are those of Keras.
 
-    Epsilon is added after the bias correction. Keras adds it before, where it counts `1 / sqrt(1 - beta_2**step)` times
-    as much: 32 times in the first step. The last gamma of a residual block starts at 0, so the first gradients inside
-    blocks are as small as that, and the loss of a tiny network differed from PyTorch's by 1e-2 after four steps.
+    Epsilon is added after the bias correction. Keras adds epsilon before it, which multiplies the effect of epsilon by
+    `1 / sqrt(1 - beta_2**step)`: 32 in the first step. The last gamma of a residual block starts at 0, so the first
+    gradients inside blocks are small enough for epsilon to matter: with Keras' AdamW, the loss of a tiny network
+    differed from PyTorch's by 1e-2 after four steps.
     """
 
     def update_step(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -135,7 +137,7 @@ class AdamW(_Common, keras.optimizers.AdamW):  # pyright: ignore[reportIncompati
 
 
 def bring_up_to_date(optimizer: Any) -> None:
-    """Turn the velocity of an optimizer that an earlier version saved into one of gradients (see `SGD`).
+    """Convert the velocity of an optimizer that an earlier version saved to a sum of gradients (see `SGD`).
 
     Args:
         optimizer: a built optimizer of a saved model.
@@ -144,7 +146,8 @@ def bring_up_to_date(optimizer: Any) -> None:
         >>> model = slowfast_tf.models.slowfast.load_model("runs/old", compile=True)  # doctest: +SKIP
         >>> bring_up_to_date(model.optimizer)  # doctest: +SKIP
     """
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of loss scaling, which loads its variables itself
+    # A LossScaleOptimizer loads the variables of its inner optimizer itself, without `SGD.load_own_variables`.
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if isinstance(optimizer, SGD):
         optimizer.bring_up_to_date()
 
@@ -155,11 +158,11 @@ def from_config(
     """Return the optimizer of a run.
 
     Args:
-        train: the configuration's section.
-        schedule: the learning rate, by step.
+        train: the configuration's section "train".
+        schedule: the learning rate, a schedule by step or a constant.
 
     Raises:
-        InputError: if `train.optimizer` names one that Keras cannot make.
+        InputError: if Keras cannot create the optimizer in `train.optimizer`.
 
     Example:
         >>> type(from_config(slowfast_tf.config.load("demo").train, 0.1)).__name__
@@ -175,7 +178,7 @@ def from_config(
         "ema_momentum": train.ema_decay,
     }
     if train.optimizer == "adamw":
-        # PyTorch's epsilon; Keras has 1e-7.
+        # PyTorch's default epsilon; Keras' default is 1e-7.
         optimizer = AdamW(schedule, beta_1=train.momentum, epsilon=1e-8, **options)  # pyright: ignore[reportArgumentType]
     else:
         optimizer = SGD(schedule, momentum=train.momentum, nesterov=train.momentum > 0, **options)  # pyright: ignore[reportArgumentType]
@@ -183,7 +186,7 @@ def from_config(
 
 
 def _by_name(name: str, config: dict[str, Any], schedule: Any) -> keras.optimizers.Optimizer:
-    """Return an optimizer that is registered with Keras."""
+    """Return an optimizer by the name under which it is registered with Keras."""
     config = {"learning_rate": keras.optimizers.schedules.serialize(schedule), **config}
     try:
         return keras.optimizers.get({"class_name": name, "config": config})
@@ -195,7 +198,7 @@ def _by_name(name: str, config: dict[str, Any], schedule: Any) -> keras.optimize
 
 
 def _guarded(optimizer: keras.optimizers.Optimizer, train: Train) -> keras.optimizers.Optimizer:
-    # Keras adds loss scaling only if float16 is the policy of the model, and here it is that of the layers.
+    # Keras adds loss scaling only if the model itself has the policy mixed_float16; here only the layers have it.
     if train.precision == "mixed_float16":
         return keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer

@@ -65,10 +65,10 @@ def show_boxes(model: keras.Model, clips: Clips, path: pathlib.Path) -> None:
 
 
 def _pictures(inputs: dict[str, tf.Tensor], spec: SlowFastSpec) -> tuple[str, np.ndarray]:
-    """Return the pathway whose input shows a clip best, and the first clip as it sees it, uint8 `[T, H, W, 3]`."""
+    """Return the pathway that shows a clip best, and the first clip as this pathway sees it, uint8 `[T, H, W, 3]`."""
     name = "fast" if "slow" not in inputs or ("fast" in inputs and spec.fast_input == "rgb") else "slow"
     frames = inputs[name].numpy()[0]
-    if spec.input_channels(name) == 2:  # optical flow: to the right as red, downwards as green
+    if spec.input_channels(name) == 2:  # optical flow: red shows motion to the right, green motion downwards
         motion = np.concatenate([frames, np.zeros_like(frames[..., :1])], -1) / 2 + 0.5
         return name, np.clip(motion * 255, 0, 255).round().astype(np.uint8)
     return name, denormalize(np.broadcast_to(frames, (*frames.shape[:3], 3)), spec)

@@ -1,4 +1,4 @@
-"""Precise BatchNorm: statistics for testing, over many training batches with the same weights."""
+"""Precise BatchNorm: compute the statistics for testing over many training batches with fixed weights."""
 
 import itertools
 from collections.abc import Iterable
@@ -13,13 +13,14 @@ from ..models.layers import BatchNorm
 def recompute(model: Any, batches: Iterable, count: int) -> None:
     """Recompute the running mean and variance of every BatchNorm for the current weights.
 
-    The running statistics lag behind the weights. Here they become those of all values of the batches together, as in
-    fvcore, which PySlowFast uses (Wu and Johnson, arXiv 2105.07576, appendix). Frozen layers keep theirs.
+    The running statistics lag behind the weights. They are replaced by the mean and variance over all values of the
+    batches, as in fvcore, which PySlowFast uses (Wu and Johnson, arXiv 2105.07576, appendix). Frozen layers keep their
+    statistics.
 
     Args:
         model: a `SlowFast`.
-        batches: training batches: inputs, or tuples that begin with inputs. They may differ in size.
-        count: the most batches to take.
+        batches: training batches: inputs, or tuples that begin with inputs. Batches may differ in size.
+        count: maximum number of batches to take.
 
     Raises:
         ValueError: if there is no batch.
@@ -28,7 +29,7 @@ def recompute(model: Any, batches: Iterable, count: int) -> None:
     momentum = [layer.momentum for layer in layers]
     counts: list[list[Any]] = [[] for _ in layers]
 
-    # A separate graph, traced while the momentum is 0: the running statistics are those of the last batch.
+    # A separate graph, traced with momentum 0: after each batch, the running statistics are those of this batch.
     @tf.function(reduce_retracing=True, autograph=False)
     def forward(inputs: Any) -> list[Any]:
         model(inputs, training=True)
@@ -60,4 +61,4 @@ def recompute(model: Any, batches: Iterable, count: int) -> None:
 
 
 def _value(variable: Any) -> np.ndarray:
-    return variable.numpy().astype(np.float64)  # a difference of squares needs the digits
+    return variable.numpy().astype(np.float64)  # the difference of squares would lose digits in float32

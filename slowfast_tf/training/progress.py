@@ -14,7 +14,7 @@ SLOW_INPUT = 0.3  # share of the time spent waiting for the input, above which t
 
 
 class Progress(keras.callbacks.Callback):
-    """Show a bar with remaining time, loss, learning rate, clips a second and the share of time spent on input.
+    """Show a bar with remaining time, loss, learning rate, clips per second and the share of time spent on input.
 
     The last three are added to the logs of each epoch, so this callback comes before the callbacks that write
     logs. Each epoch also prints a line; without a terminal there is no bar.
@@ -22,9 +22,9 @@ class Progress(keras.callbacks.Callback):
     Args:
         clips: clips in a step.
         steps: steps in an epoch.
-        first_step: steps of the first epoch that are done already.
-        epochs: epochs of the run.
-        quiet: print nothing, as all workers but one do.
+        first_step: number of steps already done in the first epoch.
+        epochs: number of epochs in the run.
+        quiet: print nothing; set for all workers but one.
     """
 
     def __init__(self, clips: int, steps: int, first_step: int, epochs: int, quiet: bool = False):
@@ -44,7 +44,7 @@ class Progress(keras.callbacks.Callback):
         self.model.train_function = timed  # pyright: ignore[reportOptionalMemberAccess]
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        self.model.train_function = None  # the next fit makes another  # pyright: ignore[reportOptionalMemberAccess]
+        self.model.train_function = None  # `fit` creates a new one  # pyright: ignore[reportOptionalMemberAccess]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._done, self._waited = 0, 0.0
@@ -72,7 +72,7 @@ class Progress(keras.callbacks.Callback):
             self._warned = True
             tqdm.tqdm.write(
                 f"the device waits for the input {wait:.0%} of the time: prepare the videos as records (python -m"
-                " slowfast_tf.prepare), drop costly augmentation, or read with a tf.data service (data.service)",
+                " slowfast_tf.prepare), turn off costly augmentation, or read with a tf.data service (data.service)",
                 file=sys.stderr,
             )
 
@@ -86,13 +86,13 @@ class Progress(keras.callbacks.Callback):
             print(f"epoch {epoch + 1}/{self.epochs}: {line}", flush=True)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        self._measured = self._measure()  # here, so that validation does not count
+        self._measured = self._measure()  # measured before validation, which does not count
 
     def _learning_rate(self) -> float:
         return learning_rate(self.model.optimizer)  # pyright: ignore[reportOptionalMemberAccess]
 
     def _measure(self) -> tuple[float, float]:
-        """Return clips a second and the share of time spent waiting for the input, both since the first step."""
+        """Return clips per second and the share of time spent waiting for the input, both since the first step."""
         seconds = time.perf_counter() - self._began
         if self._done < 2:
             return 0.0, 0.0

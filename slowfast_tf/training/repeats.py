@@ -1,4 +1,4 @@
-"""Runs of one configuration over folds and seeds: trained once, resumed, and summarized."""
+"""Train one configuration over folds and seeds, resume its runs, and summarize the metrics."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..files.atomic import write_text
 from .workdir import check_workdir
 
-SECONDS = "seconds.json"  # in a work directory: the computing time of the run, over all its interruptions
+SECONDS = "seconds.json"  # in a work directory: the total computing time of the run, including resumed parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Run:
     """A training run.
 
     Attributes:
-        settings: its configuration, with the data set that the user named.
-        workdir: its work directory.
-        records: directory of the records that it reads.
+        settings: configuration of the run, with the data set that the user named.
+        workdir: work directory of the run.
+        records: directory of the records that the run reads.
     """
 
     settings: config.Config
@@ -38,7 +38,7 @@ class Run:
 
     @property
     def from_records(self) -> config.Config:
-        """The configuration of the run as it reads what `prepare_videos` writes."""
+        """The configuration of the run, changed to read the records that `prepare_videos` writes."""
         if self.settings.data.dataset == "records":
             return self.settings
         data = {"dataset": "records", "root": str(self.records)}
@@ -55,14 +55,14 @@ def repeat(settings: config.Config, seeds: int, place: pathlib.Path, records: pa
     """Return a run for each fold of `data.fold` (a single one without folds) and each seed, after checking all input.
 
     Args:
-        settings: the configuration; its seed and the number of its fold do not count.
-        seeds: how many, from 0.
-        place: directory for the work directories `fold3_seed0`, or `seed0` without folds.
+        settings: the configuration; its seed and the number of its fold are replaced.
+        seeds: number of seeds; the seeds count from 0.
+        place: directory for the work directories, such as `fold3_seed0`, or `seed0` without folds.
         records: directory for the prepared videos. Runs that see optical flow use a second directory, because
             computing the flow takes longest.
 
     Raises:
-        InputError: if a package is missing that prepares the videos, or a work directory holds another run.
+        InputError: if a package for preparing the videos is missing, or if a work directory holds another run.
     """
     runs = []
     count = settings.data.fold[1] if settings.data.fold else 0
@@ -82,7 +82,7 @@ def repeat(settings: config.Config, seeds: int, place: pathlib.Path, records: pa
 
 
 def prepare_videos(runs: Sequence[Run]) -> None:
-    """Prepare the videos as records, once for all runs: decoding them takes longer than training small networks."""
+    """Write the videos as records, once for all runs: decoding them takes longer than training small networks."""
     for one in {one.records: one for one in runs if one.settings.data.dataset != "records"}.values():
         settings = one.settings.model_copy(update={"prepare": _prepare_settings(one)})
         prepare.prepare(settings, str(one.records))
@@ -113,7 +113,7 @@ def train(run: Run) -> dict[str, float]:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A mean and its 95% interval; the bounds are None if a single value gives none."""
+    """A mean and the bounds of its 95% interval; the bounds are None for a single value."""
 
     mean: float
     low: float | None
@@ -127,13 +127,13 @@ class Estimate:
         return Estimate(mean, mean - half, mean + half)
 
     def clipped(self) -> "Estimate":
-        """Return it with its interval cut to the 0 to 1 of an accuracy or another metric."""
+        """Return the estimate with its interval clipped to the range of a metric, 0 to 1."""
         if self.low is None or self.high is None:
             return self
         return Estimate(self.mean, max(0.0, self.low), min(1.0, self.high))
 
     def text(self, scale: float = 1.0, digits: int = 3) -> str:
-        """Return it as text, such as "0.850 (0.801 to 0.899)"."""
+        """Return the estimate as text, such as "0.850 (0.801 to 0.899)"."""
         mean = f"{self.mean * scale:.{digits}f}"
         if self.low is None or self.high is None:
             return mean
@@ -141,13 +141,13 @@ class Estimate:
 
 
 def estimate(values: np.ndarray) -> Estimate:
-    """Return the mean of a metric, or of a difference, with Student's interval over folds.
+    """Return the mean of a metric, or of a difference of metrics, with Student's t interval over folds.
 
-    The seeds of a fold share its videos, so that they are no independent values: a fold counts with the mean of its
+    The seeds of a fold share its videos, so their values are not independent: the value of a fold is the mean over its
     seeds. With a single fold the interval is over its seeds.
 
     Args:
-        values: `[folds, seeds]`.
+        values: value of each run, float `[folds, seeds]`.
 
     Raises:
         InputError: if there is no value.
@@ -157,7 +157,7 @@ def estimate(values: np.ndarray) -> Estimate:
         0.75
     """
     if not values.size:
-        raise InputError("there is no value to take the mean of")
+        raise InputError("there is no value to average")
     units = values[0] if len(values) == 1 else values.mean(1)
     mean = float(units.mean())
     if len(units) == 1:

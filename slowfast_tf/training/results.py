@@ -9,7 +9,7 @@ ABOUT = {
     "report.html": "metrics by class and the most confused pairs; scores.npz holds the scores",
     "curves.png": "loss and accuracy by epoch, from history.csv",
     "confusion.png": "the confusion matrix",
-    "detections.csv": "boxes and scores in AVA's form",
+    "detections.csv": "boxes and scores in AVA's format",
     "prediction.png": "a video and its prediction",
     "saved_model/1": "for TF Serving",
 }
@@ -21,10 +21,10 @@ class Result:
 
     Attributes:
         workdir: the run's work directory.
-        metrics: metrics of the best model by name, as `metrics.json` holds them.
-        best_epoch: the epoch that `model.keras` is of, counted from 1.
+        metrics: metrics of the best model by name, as stored in `metrics.json`.
+        best_epoch: the epoch after which `model.keras` was saved, counted from 1.
         skipped: the error for each video that could not be read, by video.
-        seconds: how long the run took, since it was started or resumed.
+        seconds: run time in seconds since the run was started or resumed.
     """
 
     workdir: pathlib.Path
@@ -35,7 +35,7 @@ class Result:
 
     @property
     def files(self) -> dict[pathlib.Path, str]:
-        """The files of the run that exist, each with what it holds."""
+        """The existing files of the run, each with a description of its content."""
         about = {"model.keras": f"the best model, of epoch {self.best_epoch}", **ABOUT}
         return {self.workdir / name: what for name, what in about.items() if (self.workdir / name).exists()}
 

@@ -1,4 +1,4 @@
-"""A run, from a configuration to a tested and exported model. `train` reads from top to bottom."""
+"""A run, from a configuration to a tested and exported model."""
 
 import json
 import pathlib
@@ -29,21 +29,22 @@ from .workdir import check_workdir
 
 
 def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Result | None:
-    """Train a model, test the best one and export what the configuration asks for. An existing run is resumed.
+    """Train a model, test the best epoch and export it as configured. An existing run is resumed.
 
     Args:
         settings: the run's configuration.
         workdir: directory for `config.json`, `model.keras` (the best model), `metrics.json`, `history.csv`,
             `curves.png`, `confusion.png` (for a detection model `detections.csv`), `report.html`, `scores.npz`,
             `prediction.png`, `checkpoints/`, `tensorboard/` and `saved_model/`.
-        strict: raise an error if anything in the data set's lists is wrong. Otherwise it is left out and printed.
+        strict: raise an error if an entry in the data set's lists is wrong. Otherwise wrong entries are skipped and
+            printed.
 
     Returns:
         The result; None for all workers but the chief.
 
     Raises:
-        InputError: if data or a starting checkpoint is missing or does not fit, `workdir` holds another run, or another
-            process is training there.
+        InputError: if data or a starting checkpoint is missing or does not fit, if `workdir` holds another run, or if
+            another process is training there.
         RunError: if the loss is not finite, or the run was interrupted.
 
     Example:
@@ -76,7 +77,7 @@ def _train(
             optimizers.bring_up_to_date(model.optimizer)
         else:
             model = build(settings, clips)
-    if chief:  # not earlier: a mistake found until here is fixed by changing the configuration
+    if chief:  # saved only now: after an error up to here, the user may still change the configuration
         settings.save(workdir / "config.json")
     monitor = losses.monitored(settings.train, model.spec)
     fit(model, settings, clips, validation, Checkpoints(model, workdir, monitor, position))
@@ -108,21 +109,21 @@ def load_clips(settings: Config, strict: bool, quiet: bool) -> tuple[Clips, Clip
 
 
 def build(settings: Config, clips: Clips) -> keras.Model:
-    """Return a compiled `SlowFast` for a configuration, with the weights of `train.init` if it names any.
+    """Return a compiled `SlowFast` for a configuration, with the weights of `train.init` if set.
 
     Args:
         settings: the run's configuration.
-        clips: the training clips, which know the classes and the number of steps.
+        clips: the training clips; they give the classes and the number of steps.
 
     Raises:
-        InputError: if `train.freeze` names no layer, or `train.init` does not fit.
+        InputError: if `train.freeze` names no layer, or if `train.init` does not fit.
     """
     train = settings.train
     try:
         model = SlowFast(
             clips.spec, dtype=train.precision, synchronized=train.synchronize_batchnorm, frozen=train.freeze
         )
-    except ValueError as error:  # the configuration has checked everything else
+    except ValueError as error:  # only `train.freeze` can be wrong: the configuration has checked all other fields
         raise InputError(f"train.freeze: {error}") from error
     if train.init:
         initialize(model, train.init)
@@ -134,13 +135,13 @@ def build(settings: Config, clips: Clips) -> keras.Model:
 
 
 def test(model: keras.Model, validation: Clips, workdir: pathlib.Path, name: str) -> dict:
-    """Test a model and write its report, its scores and, by kind of model, confusion matrix or detections.
+    """Test a model and write its report, its scores, and its confusion matrix or (for a detection model) detections.
 
     Args:
         model: a `SlowFast`.
         validation: the clips to test on.
-        workdir: where the files go.
-        name: of the run, for the report's title.
+        workdir: directory of the files to write.
+        name: name of the run, for the report's title.
 
     Returns:
         Metrics by name.

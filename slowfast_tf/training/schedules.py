@@ -1,4 +1,4 @@
-"""Learning rate schedules, by step (section 4 of the paper, and the published configurations)."""
+"""Learning rate schedules by step, as in section 4 of the paper and in the published configurations."""
 
 import itertools
 import math
@@ -65,8 +65,8 @@ class Steps(_Warmup):
 
     Args:
         learning_rate: the rate before the first boundary.
-        boundaries: rising steps.
-        rates: the share of `learning_rate` from each boundary on.
+        boundaries: steps at which the rate changes, ascending.
+        rates: factor of `learning_rate` from each boundary on.
         warmup_steps, warmup_learning_rate: as for `Cosine`.
 
     Example:
@@ -94,9 +94,9 @@ def from_config(train: Train, phases: Sequence[Phase], steps: Sequence[int]) -> 
     """Return the schedule of a run.
 
     Args:
-        train: the configuration's section.
-        phases: the run's phases; a single one without multigrid training.
-        steps: steps in an epoch, for each phase.
+        train: the configuration's section "train".
+        phases: the run's phases; a single phase without multigrid training.
+        steps: number of steps in an epoch of each phase.
 
     Example:
         >>> schedule = from_config(config.train, [Phase.whole(config)], [steps])  # doctest: +SKIP

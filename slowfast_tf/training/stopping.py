@@ -14,7 +14,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
     """Stop a run whose loss is not finite, before it overwrites a good checkpoint.
 
     Raises:
-        RunError: from `fit`, with the step and the learning rate.
+        RunError: raised in `fit`; its message has the step and the learning rate.
     """
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -29,11 +29,11 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
 
 class StopEarly(keras.callbacks.Callback):
-    """Stop a run after `patience` epochs without a better one. The history decides, so a resumed run stops as well.
+    """Stop a run after `patience` epochs without a better epoch. The decision uses the history: resuming keeps it.
 
     Args:
-        checkpoints: hold the history and the rule for the best epoch.
-        patience: in epochs; None never stops.
+        checkpoints: callback with the history and the metric for the best epoch.
+        patience: number of epochs; None never stops.
     """
 
     def __init__(self, checkpoints: Checkpoints, patience: int | None):

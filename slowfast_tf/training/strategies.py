@@ -1,4 +1,4 @@
-"""One device or many machines: the `tf.distribute` strategy of a run, each worker's shard, and who writes files."""
+"""The `tf.distribute` strategy of a run, the shard of each worker, and the worker that writes files."""
 
 import contextlib
 import json
@@ -19,12 +19,12 @@ JOBS = ("chief", "worker")  # of a cluster, in the order of their ranks
 
 
 def from_environment() -> tf.distribute.Strategy:
-    """Return the strategy for the devices that exist. Call it before any other use of TensorFlow's devices.
+    """Return the strategy for the available devices. Call it before any other use of TensorFlow's devices.
 
-    - Several machines, named by TF_CONFIG (Kubernetes, Vertex AI) or by Slurm (a task is a worker):
+    - Several machines, described by TF_CONFIG (Kubernetes, Vertex AI) or by Slurm (each task is a worker):
       MultiWorkerMirroredStrategy.
-    - One machine with several GPUs, or without GPU and with several logical CPUs: MirroredStrategy.
-    - One device: TensorFlow's default strategy, which gives the same result and starts sooner.
+    - One machine with several GPUs, or with several logical CPUs and no GPU: MirroredStrategy.
+    - One device: TensorFlow's default strategy, which gives the same result and starts faster.
 
     Raises:
         InputError: if TF_CONFIG is not JSON or names jobs other than a chief and workers.
@@ -54,14 +54,14 @@ def _check_cluster(text: str) -> None:
     if others:
         raise InputError(
             f"TF_CONFIG has the job {others[0]!r}, but a run has a chief and workers only, and tests its model itself;"
-            " take it out of the cluster"
+            " remove it from the cluster"
         )
 
 
 def shard(strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """Return the number of the data's shard that this process reads, and the number of shards.
+    """Return the number of the data shard that this process reads, and the number of shards.
 
-    The chief reads shard 0, and the workers read those after it. Without a chief worker 0 reads shard 0.
+    The chief reads shard 0, and the workers read the following shards. Without a chief, worker 0 reads shard 0.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
@@ -81,7 +81,7 @@ def check_batch(strategy: tf.distribute.Strategy, train: Train) -> None:
     """Check that a batch can be divided among the devices.
 
     Raises:
-        InputError: if it cannot, with the numbers.
+        InputError: if the batch cannot be divided; the message has the numbers.
     """
     replicas = strategy.num_replicas_in_sync
     parts = replicas * train.gradient_accumulation
@@ -103,15 +103,15 @@ def training_data(
     """Return the batches of `clips.train` for `fit`. Each worker reads its own shard.
 
     Args:
-        strategy: what `from_environment` returned.
+        strategy: strategy from `from_environment`.
         clips: the training clips.
         epochs: the epochs to read, one after the other.
-        phase: the phase of the run that they belong to.
+        phase: the phase of the run that contains `epochs`.
         skip: steps already done in the first epoch.
         finished: see `Clips.train`.
     """
     if shard(strategy)[1] == 1:
-        return clips.train(epochs, phase, skip=skip, finished=finished)  # TensorFlow divides it among the replicas
+        return clips.train(epochs, phase, skip=skip, finished=finished)  # TensorFlow divides each batch
 
     def read(context: tf.distribute.InputContext) -> tf.data.Dataset:
         data = clips.train(epochs, phase, shard(strategy), skip, finished)
@@ -124,7 +124,7 @@ def training_data(
 
 
 def validation_data(clips: Clips) -> tf.data.Dataset:
-    """Return validation batches for `fit`. Every worker reads all of them, so that all take equally many steps."""
+    """Return validation batches for `fit`. Every worker reads all batches, so that all take equally many steps."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return clips.validation().with_options(options)
@@ -132,9 +132,9 @@ def validation_data(clips: Clips) -> tf.data.Dataset:
 
 @contextlib.contextmanager
 def writer(strategy: tf.distribute.Strategy, path: str | os.PathLike) -> Iterator[str | os.PathLike]:
-    """Give the path to save to: `path` for the chief, and a temporary one for other workers.
+    """Yield the path to save to: `path` for the chief, and a temporary path for other workers.
 
-    All workers must save, because reading the variables of a strategy can be a step that all take together.
+    All workers must save, because reading the variables of a strategy can be a collective operation.
     """
     if is_chief(strategy):
         yield path
@@ -146,8 +146,8 @@ def writer(strategy: tf.distribute.Strategy, path: str | os.PathLike) -> Iterato
 def restart_process(error: Exception) -> NoReturn:
     """Restart this process with the same command; it waits for the other workers and resumes the run.
 
-    A worker cannot continue once it has lost another one. Whatever started the lost worker starts it again. Only a run
-    calls this: it replaces the whole process.
+    A worker cannot continue after it has lost another worker. The lost worker must be restarted by the system that
+    started it. Only a run may call this function, because it replaces the whole process.
 
     Args:
         error: the exception that reported the lost worker.

@@ -11,10 +11,10 @@ from ..models.spec import SlowFastSpec
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras' TensorBoard callback, with each epoch on disk when it ends.
+    """Keras' TensorBoard callback, which also flushes its files after each epoch.
 
-    Keras closes its files at the end of `fit`, so that a run that is interrupted would lose its finished epochs. Put
-    this callback before one that stops the run. Arguments are Keras'.
+    Keras flushes its files only at the end of `fit`, so an interrupted run would lose the logs of its finished epochs.
+    Put this callback before a callback that stops the run. The arguments are those of Keras.
     """
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -24,12 +24,12 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
 
 class ExampleClips(keras.callbacks.Callback):
-    """Show TensorBoard some training clips as the network receives them, once.
+    """Write some training clips for TensorBoard, as the network receives them, when training starts.
 
     Args:
         data: batches of training clips.
         spec: the network's specification.
-        directory: where TensorBoard's files go.
+        directory: directory of TensorBoard's files.
     """
 
     def __init__(self, data: tf.data.Dataset, spec: SlowFastSpec, directory: str | os.PathLike):

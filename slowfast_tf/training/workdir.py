@@ -1,4 +1,4 @@
-"""Check that a work directory belongs to the configuration that is about to run in it."""
+"""Check that a work directory is new or holds a run of the same configuration."""
 
 import json
 import pathlib
@@ -8,7 +8,7 @@ from .. import config
 from ..checkpoints.names import check_name
 from ..errors import InputError
 
-SHOWN = 3  # differing keys that a message names
+SHOWN = 3  # maximum number of differing keys in a message
 
 
 def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
@@ -19,8 +19,8 @@ def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
         settings: the configuration to run.
 
     Raises:
-        InputError: if the configurations differ, with the keys that do and both values; if `train.init` of a new run
-            names nothing; or see `Config.check_new_run`.
+        InputError: if the configurations differ (the message has the differing keys and both values), if `train.init`
+            of a new run does not name a model, or as `Config.check_new_run`.
     """
     path = pathlib.Path(workdir) / "config.json"
     if not path.exists():
@@ -31,7 +31,7 @@ def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
             except InputError as error:
                 raise InputError(f"train.init {error}") from error
         return
-    # Read as a configuration: an earlier version did not write keys that were added since.
+    # Load the file as a configuration, which fills in keys that earlier versions did not write.
     there, here = (_flatten(c.model_dump(mode="json")) for c in (config.load(path), settings))
     differing = [key for key in {**here, **there} if there.get(key) != here.get(key)]
     if not differing:

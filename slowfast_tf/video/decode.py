@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 def reduction(height: int, width: int, short_side: int | None) -> int:
-    """Return the factor to reduce a frame by while decoding, so that clips of large frames fit into memory.
+    """Return the factor by which to downscale a frame while decoding, so that clips of large frames fit into memory.
 
     Args:
-        height, width: of the frame, in pixels.
-        short_side: pixels that the shorter side must keep; None for all.
+        height, width: size of the frame, in pixels.
+        short_side: minimum shorter side after downscaling, in pixels; None for no downscaling.
 
     Returns:
-        The largest power of two that keeps them.
+        The largest power of two that leaves a shorter side of at least `short_side`.
 
     Example:
         >>> reduction(1080, 1920, 256)
@@ -45,11 +45,11 @@ def read_frames(
         short_side: see `reduction`.
 
     Returns:
-        uint8 `[len(frames), height, width, 3]`, RGB, upright. The last decodable frame before a damaged one replaces
-        it (at the start, the first one). The log reports this once for each file.
+        uint8 `[len(frames), height, width, 3]`, RGB, upright. A damaged frame is replaced by the last intact frame
+        before it, or at the start by the first intact frame. The log reports this once for each file.
 
     Raises:
-        VideoError: as `probe`, and if no frame can be decoded.
+        VideoError: as `probe`, or if no frame can be decoded.
 
     Example:
         >>> read_frames("a.mp4", [0, 15, 30]).shape  # doctest: +SKIP
@@ -66,11 +66,11 @@ def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int 
 
     Args:
         path: a file that FFmpeg can open.
-        frames: rising indices in display order, within the video; repeats are allowed.
+        frames: ascending indices in display order, within the video; repeats are allowed.
         short_side: see `reduction`.
 
     Yields:
-        uint8 `[height, width, 3]`, RGB, upright, all of the size of the first.
+        uint8 `[height, width, 3]`, RGB, upright; all images have the size of the first.
 
     Raises:
         VideoError: as `read_frames`.
@@ -79,7 +79,7 @@ def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int 
         >>> for image in iterate_frames("a.mp4", np.arange(0, 300, 10)):  # doctest: +SKIP
         ...     print(image.shape)
     """
-    # One converter for all frames: setting it up costs as much as converting a small frame.
+    # Use one converter for all frames: creating it takes as long as converting a small frame.
     converter, shape = av.video.reformatter.VideoReformatter(), []
 
     def convert(frame: av.VideoFrame) -> np.ndarray:
@@ -90,7 +90,7 @@ def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int 
     damaged = 0
     for i, (image, exact) in enumerate(decode_frames(path, frames, convert), 1):
         damaged += not exact
-        if i == len(frames):  # not after the loop: a caller with all frames does not resume it
+        if i == len(frames):  # not after the loop, because a caller may stop iterating after the last frame
             log_damage(path, damaged, i)
         yield image
 
@@ -98,18 +98,18 @@ def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int 
 def decode_frames(
     path: str | os.PathLike, frames: Sequence[int] | np.ndarray, convert: Callable[[Any], T]
 ) -> Iterator[tuple[T, bool]]:
-    """Decode frames, convert each one, and tell whether it is damaged.
+    """Decode and convert frames, and yield for each whether it is intact.
 
     Args:
         path: a file that FFmpeg can open.
-        frames: rising indices in display order, within the video; repeats are allowed.
-        convert: maps an `av.VideoFrame` to the value to yield.
+        frames: ascending indices in display order, within the video; repeats are allowed.
+        convert: function from an `av.VideoFrame` to the value to yield.
 
     Yields:
-        The converted frame, and True; or, for a damaged frame, the converted replacement, and False.
+        The converted frame and True; for a damaged frame, its converted replacement and False.
 
     Raises:
-        VideoError: as `probe`, and if no frame can be decoded.
+        VideoError: as `probe`, or if no frame can be decoded.
 
     Example:
         >>> for kind, intact in decode_frames("a.mp4", [0, 15], lambda frame: frame.pict_type):  # doctest: +SKIP
@@ -121,16 +121,16 @@ def decode_frames(
 
 
 def _stream(path, info, wanted, convert, key):
-    """Do what `decode_frames` does, from the key frame at index `key` on."""
+    """Decode as `decode_frames`, starting at the key frame with index `key`."""
     count, previous = 0, None
     with open_video(path) as (container, stream):
         if key > 0:
             container.seek(int(info.times[key]), stream=stream)
         for position, frame in _decode(container, stream, info, wanted):
-            # The seek may miss: MPEG-TS and MPEG-PS have no index, and a key frame may be damaged.
+            # The seek may fail: MPEG-TS and MPEG-PS have no index, and a key frame may be damaged.
             if key > 0 and previous is None and (position > wanted[0] or frame.pts != info.times[position]):
                 break
-            # Wanted frames before this one are damaged.
+            # Wanted frames before the decoded frame are damaged.
             while count < len(wanted) and position >= wanted[count]:
                 exact = position == wanted[count]
                 yield convert(frame if exact or previous is None else previous), exact
@@ -148,9 +148,9 @@ def _stream(path, info, wanted, convert, key):
 
 
 def _decode(container, stream, info, wanted):
-    """Yield (index, frame) in display order, from the container's position; may skip unwanted non-reference frames."""
+    """Yield (index, frame) in display order from the container's position; may skip non-reference frames."""
     position, context = 0, stream.codec_context
-    # One thread decodes each packet at once. Only H.264's NONREF means that no frame depends on the skipped one.
+    # With one thread, each packet is decoded immediately. Only for H.264, no frame depends on skipped NONREF frames.
     skips = context.name == "h264" and info.times is not None
     times = set(info.times[wanted].tolist()) if skips else ()  # pyright: ignore[reportOptionalSubscript]
     for packet in demux(container, stream):
@@ -159,7 +159,7 @@ def _decode(container, stream, info, wanted):
         try:
             decoded = packet.decode()
         except av.error.InvalidDataError:
-            position += 1  # a damaged packet loses one frame; the next packet may be whole
+            position += 1  # a damaged packet loses one frame; the next packet may be intact
             continue
         for frame in decoded:
             if info.times is not None and frame.pts is not None:
@@ -174,8 +174,9 @@ def to_rgb(frame: av.VideoFrame, converter: Any, shape: Sequence[int] | None = N
     Args:
         frame: the decoded frame.
         converter: an `av.video.reformatter.VideoReformatter`, the same for all frames of a video.
-        shape: height and width of the image, if it must match others (a stream may change its size); None for its own.
-        smaller: divisor of height and width, by averaging, if no `shape` is given.
+        shape: height and width of the image, if it must match other frames (a stream may change its size); None for the
+            size of the frame.
+        smaller: divisor of height and width if `shape` is None; pixels are averaged.
 
     Example:
         >>> frame = av.VideoFrame.from_ndarray(np.zeros([48, 64, 3], np.uint8), "rgb24")

@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from ..errors import VideoError
 
-# FFmpeg would log damaged files to stderr; exceptions report them.
+# Stop FFmpeg from logging damaged files to stderr: exceptions report them.
 av.logging.set_level(av.logging.PANIC)
 
 MAX_PIXELS = 7680 * 4320
-MAX_ASPECT = 16  # a strip, resized to a shorter side of 256, would take all memory
-RATES = 1e-4, 1000.0  # lowest and highest plausible frames a second
+MAX_ASPECT = 16  # resizing longer frames to a shorter side of 256 would take too much memory
+RATES = 1e-4, 1000.0  # lowest and highest plausible frame rate
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class VideoInfo:
 
     Attributes:
         frames: number of frames.
-        rate: mean frames a second.
-        times: display time of each frame in the stream's time base, rising, int64 `[frames]`; None if
-            the container does not store them (the file is then read from its start).
-        keys: indices of the frames where decoding can start, int64.
+        rate: mean frame rate, in frames per second.
+        times: display time of each frame in the stream's time base, ascending, int64 `[frames]`; None if the container
+            does not store display times (the file is then read from its start).
+        keys: indices of the frames at which decoding can start, int64.
     """
 
     frames: int
@@ -44,14 +44,14 @@ class VideoInfo:
 
 @functools.lru_cache(maxsize=10_000)
 def probe(path: str | os.PathLike) -> VideoInfo:
-    """Count the packets of a video and note their times, because headers are often wrong.
+    """Count the packets of a video and read their times, because headers are often wrong.
 
     Args:
         path: a file that FFmpeg can open.
 
     Raises:
-        VideoError: if the file is missing or unreadable, has no video stream or no frame, or its frames have more than
-            7680 x 4320 pixels or an aspect ratio above 16.
+        VideoError: if the file is missing or unreadable, if it has no video stream or no frame, or if its frames have
+            more than 7680 x 4320 pixels or an aspect ratio above 16.
 
     Example:
         >>> probe("a.mp4").frames
@@ -89,7 +89,7 @@ def probe(path: str | os.PathLike) -> VideoInfo:
 
 
 def believable_rate(*told: Any) -> float:
-    """Return the first plausible rate, in frames a second; 25 if there is none."""
+    """Return the first plausible frame rate, in frames per second; 25 if none is plausible."""
     return next((float(rate) for rate in told if rate and RATES[0] <= rate <= RATES[1]), 25.0)
 
 
@@ -99,7 +99,7 @@ def is_sane(width: int, height: int) -> bool:
 
 
 def frame_times(info: VideoInfo) -> np.ndarray:
-    """Return the display time of each frame, in seconds from the first, float64 `[frames]`."""
+    """Return the display time of each frame, in seconds from the first frame, float64 `[frames]`."""
     even = np.arange(info.frames) / info.rate
     if info.times is None or info.frames < 2:
         return even
@@ -107,14 +107,15 @@ def frame_times(info: VideoInfo) -> np.ndarray:
 
 
 def nearest_frames(times: np.ndarray, seconds: npt.ArrayLike) -> np.ndarray:
-    """Return the indices of the frames nearest to some times, as a test has them.
+    """Return the indices of the frames nearest to given times, as in a test.
 
     Args:
-        times: of the frames, in seconds, rising, `[frames]`.
-        seconds: any shape.
+        times: times of the frames, in seconds, ascending, `[frames]`.
+        seconds: the given times in seconds, of any shape.
 
     Returns:
-        int64, of the shape of `seconds`. Halfway between two frames it is the earlier one, which is still shown.
+        int64, with the shape of `seconds`. For a time halfway between two frames it is the earlier frame, which is
+        displayed at that time.
 
     Example:
         >>> nearest_frames(frame_times(probe("a.mp4")), [0.0, 0.5])
@@ -133,20 +134,20 @@ def open_video(path: str | os.PathLike) -> Iterator[tuple[Any, Any]]:
     """Open a video; yield its container and its best video stream.
 
     Raises:
-        VideoError: if it cannot be read as a video, also inside the block.
+        VideoError: if the file cannot be read as a video; also for errors of FFmpeg inside the block.
     """
-    if os.path.exists(path) and not os.path.isfile(path):  # a named pipe would block
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a named pipe would block
         raise VideoError(f"{path}: is not a file")
     try:
         with av.open(
             f"file:{path}", metadata_errors="replace"
-        ) as container:  # a colon in a name does not end a protocol
+        ) as container:  # "file:" stops FFmpeg from parsing a colon in the name as a protocol
             stream = container.streams.best("video")
             if stream is None or stream.disposition & av.stream.Disposition.attached_pic:  # cover art
                 raise VideoError(f"{path}: holds no video stream")
             if stream.codec_context is None:
                 raise VideoError(f"{path}: is of an unknown codec")
-            # Videos are read in parallel; more threads for each would only compete.
+            # Videos are read in parallel, so more threads per video would only compete.
             stream.codec_context.thread_count = 1
             yield container, stream
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -155,5 +156,5 @@ def open_video(path: str | os.PathLike) -> Iterator[tuple[Any, Any]]:
 
 def demux(container: Any, stream: Any) -> Iterator[Any]:
     """Yield the packets of a stream."""
-    with contextlib.suppress(IndexError):  # PyAV raises it at the end of a file whose damage looks like another stream
+    with contextlib.suppress(IndexError):  # PyAV raises it at the end of a file with damage that looks like a stream
         yield from container.demux(stream)

@@ -1,4 +1,4 @@
-"""Frames of a camera, a network stream or a file as they arrive, with PyAV (FFmpeg's libraries)."""
+"""Read frames of a camera, a network stream or a file as they arrive, with PyAV (FFmpeg's libraries)."""
 
 import contextlib
 import os
@@ -16,9 +16,9 @@ from ..errors import VideoError
 from .decode import to_rgb
 from .probe import believable_rate, demux, is_sane
 
-PATIENCE = 10.0  # seconds without a frame after which a stream has ended
+PATIENCE = 10.0  # seconds without a frame after which a stream counts as ended
 DELAY = 1.0  # seconds behind a live stream after which frames are skipped until the next key frame
-JITTER = 0.1  # seconds: a clock that goes back by less has not restarted, and its late frames are left out
+JITTER = 0.1  # seconds: if the clock goes back by less, the stream has not restarted, and the late frames are dropped
 
 
 class StreamFrame(NamedTuple):
@@ -26,7 +26,7 @@ class StreamFrame(NamedTuple):
 
     Attributes:
         image: uint8 `[H, W, 3]`, RGB, upright; all frames have the size of the first.
-        time: seconds from the first frame of the stream on, rising.
+        time: seconds since the first frame of the stream, ascending.
         arrival: time of decoding, in seconds of `time.monotonic`.
         restarted: whether the stream's clock went back before this frame, as at the start of another recording.
     """
@@ -41,9 +41,9 @@ class Stream:
     """An open camera or stream; made by `open_stream`.
 
     Attributes:
-        source: as given to `open_stream`.
-        live: whether frames arrive as they happen: a device, or a stream without a duration. A file is not live.
-        rate: frames per second that the stream announces; 25 if it announces none, or an impossible one.
+        source: the source that was given to `open_stream`.
+        live: whether frames arrive in real time: true for a device and a stream without a duration, false for a file.
+        rate: frame rate that the stream announces, in frames per second; 25 if it is missing or implausible.
     """
 
     def __init__(self, source: str, container: Any, live: bool):
@@ -54,16 +54,17 @@ class Stream:
         self.rate = believable_rate(self._stream.average_rate, self._stream.guessed_rate)
 
     def frames(self, stride: float = 1.0) -> Iterator[StreamFrame]:
-        """Yield frames as they arrive; all frames of a file.
+        """Yield frames as they arrive; for a file, yield all frames.
 
         If decoding falls a second behind a live stream, frames are skipped until the next key frame. If the stream's
-        clock goes back (a file that starts over, concatenated MPEG-TS), time continues from the last frame on.
+        clock goes back (a file that starts over, concatenated MPEG-TS), the time continues after the last frame.
 
         Args:
-            stride: distance of yielded frames, in frames of `rate`. Frames in between are decoded, but not converted.
+            stride: interval between yielded frames, in frames at `rate`. Frames in between are decoded, but not
+                converted.
 
         Raises:
-            VideoError: if the stream has no frame, ends with an error, or sends nothing for 10 seconds.
+            VideoError: if the stream has no frame, if it ends with an error, or if no data arrives for 10 seconds.
         """
         least = max((stride - 0.5) / self.rate, 0.0)
         converter = VideoReformatter()
@@ -91,16 +92,16 @@ class Stream:
             for packet in demux(self._container, self._stream):
                 if clock.late and packet.size and not packet.is_keyframe:
                     continue
-                with contextlib.suppress(InvalidDataError):  # a damaged packet; the next may be whole
+                with contextlib.suppress(InvalidDataError):  # the packet is damaged; the next may be intact
                     yield from packet.decode()
 
 
 class _Clock:
-    """The time of a stream, which rises even if the stream's own clock goes back.
+    """The time of a stream, which increases even if the stream's own clock goes back.
 
     Attributes:
-        time: of the latest frame, in seconds from the first frame on.
-        late: whether the latest frame of a live stream came more than `DELAY` seconds after it was due.
+        time: time of the latest frame, in seconds since the first frame.
+        late: whether the latest frame of a live stream arrived more than `DELAY` seconds after it was due.
     """
 
     def __init__(self, rate: float, live: bool):
@@ -109,20 +110,20 @@ class _Clock:
         self._rate = rate
         self._live = live
         self._latest = 0.0  # the highest time so far
-        self._arrival: float | None = None  # of the latest frame; None before the first
-        self._zero: float | None = None  # the stream's clock at time 0; None before a frame states its time
-        self._start = 0.0  # arrival of time 0, if the fastest frame so far arrived without delay
+        self._arrival: float | None = None  # arrival of the latest frame; None before the first
+        self._zero: float | None = None  # value of the stream's clock at time 0; None until a frame has a time
+        self._start = 0.0  # arrival of time 0, assuming that the fastest frame so far had no delay
 
     def advance(self, seconds: float | None, now: float) -> bool:
         """Advance to the next frame.
 
         Args:
-            seconds: the stream's clock; None for a frame that does not state its time. Then the frame follows the
-                previous one after the time between their arrivals (live) or after one frame (a file).
-            now: arrival of the frame.
+            seconds: the stream's clock; None for a frame without a time. The time since the previous frame is then the
+                time between their arrivals (for a live stream), or one frame at `rate` (for a file).
+            now: arrival of the frame, in seconds of `time.monotonic`.
 
         Returns:
-            Whether the stream's clock went back.
+            Whether the stream's clock has gone back.
         """
         if self._arrival is None:
             step, self._start = 0.0, now
@@ -156,7 +157,7 @@ def open_stream(source: str) -> Iterator[Stream]:
         A `Stream`.
 
     Raises:
-        VideoError: if it cannot be opened, or holds no video.
+        VideoError: if the source cannot be opened or has no video.
 
     Example:
         >>> with open_stream("rtsp://192.168.1.20/stream") as stream:
@@ -169,10 +170,10 @@ def open_stream(source: str) -> Iterator[Stream]:
             raise VideoError(f"{path}: cameras have numbers on Linux only; give the address of a stream")
         path, form, is_file = f"/dev/video{path}", "v4l2", False
     elif is_file:
-        path = f"file:{path}"  # a colon in a name does not end a protocol
+        path = f"file:{path}"  # "file:" stops FFmpeg from parsing a colon in the name as a protocol
     recording = is_file or path.startswith(("http://", "https://"))
-    # FFmpeg reads up to 5 seconds to find the codec. With "nobuffer" it drops them: a camera starts at the newest
-    # frame, but a recording would lose its start.
+    # FFmpeg reads up to 5 seconds to find the codec. With "nobuffer" it drops these frames, so that a camera starts at
+    # the newest frame. A recording would lose its start.
     options = {} if recording else {"fflags": "nobuffer"}
     with _video_errors(source):
         container = av.open(path, format=form, timeout=PATIENCE, options=options, metadata_errors="replace")

@@ -20,7 +20,7 @@ def reader() -> Callable[..., np.ndarray]:
     plugins.load_plugins(["tensorflow_io"])
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns for each version of FFmpeg that it tries
+            warnings.simplefilter("ignore")  # tensorflow-io warns for each version of FFmpeg that it tries
             from tensorflow_io.python.ops import ffmpeg_ops  # pyright: ignore[reportMissingImports]
     except NotImplementedError as error:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Overlapping windows of a video, each frame decoded once."""
+"""Read overlapping windows of a video, decoding each frame once."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -17,19 +17,19 @@ def iterate_windows(
     short_side: int | None = None,
     prepare: Callable[[Any], T] = np.asarray,
 ) -> Iterator[list[T]]:
-    """Decode the frames of windows that move through a video.
+    """Decode the frames of windows that slide over a video.
 
-    Only the frames of one window are held, so memory does not depend on the length of the video.
+    Only the frames of one window are in memory, so memory does not depend on the length of the video.
 
     Args:
         path: a file that FFmpeg can open.
-        windows: frame indices of each window, int `[W, F]`. Indices rise within a window, and no window starts before
-            the one before it.
+        windows: frame indices of each window, int `[W, F]`. Indices are ascending within a window, and a window must
+            not start before the previous window.
         short_side: see `decode.reduction`.
-        prepare: what to do with each frame, uint8 `[H, W, 3]`, once, before it is held.
+        prepare: function that is called once for each frame, uint8 `[H, W, 3]`; its result is kept.
 
     Yields:
-        The prepared frames of each window, in its order. The list is emptied before the next one is made.
+        The prepared frames of each window, in the order of the window. The list is cleared before the next window.
 
     Raises:
         VideoError: as `decode.read_frames`.
@@ -49,4 +49,4 @@ def iterate_windows(
                 held[index] = prepare(image)
         frames = [held[index] for index in window]
         yield frames
-        frames.clear()  # the variable of a caller's loop would hold them while the next are decoded
+        frames.clear()  # otherwise the caller's loop variable keeps the frames while the next window is decoded

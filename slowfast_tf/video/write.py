@@ -16,7 +16,7 @@ from ..files.atomic import atomic
 from .decode import iterate_frames
 from .probe import frame_times, probe
 
-_CLOCK = 90_000  # ticks a second of a written video
+_CLOCK = 90_000  # time base of a written video, in ticks per second
 # Audio codecs, by the name of FFmpeg's decoder, that an MP4 file may contain.
 _COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac"}
 
@@ -24,10 +24,10 @@ _COPIED = {"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "opus", "flac"}
 def rewrite(
     path: str | os.PathLike, output: str | os.PathLike, draw: Callable[[np.ndarray, float], np.ndarray]
 ) -> None:
-    """Write a copy of a video, as H.264 in MP4, with each frame changed. Frame times and sound stay the same.
+    """Write a copy of a video (H.264 in MP4) with each frame changed. Frame times and sound stay the same.
 
     One frame is in memory at a time, so memory does not depend on the length. H.264 in this pixel format needs an even
-    width and height, so an odd side loses a pixel.
+    width and height, so one pixel is cut off an odd side.
 
     Args:
         path: the video to read.
@@ -56,12 +56,12 @@ def open_writer(
 
     Args:
         output: the file to write.
-        rate: frames a second, about.
+        rate: approximate frame rate, in frames per second.
         source: a video whose sound is copied.
 
     Yields:
-        A function `write(frame, seconds)`, whose frames are uint8 `[H, W, 3]` of one size, with rising times. An odd
-        side loses a pixel.
+        A function `write(frame, seconds)`. Frames are uint8 `[H, W, 3]` of one size, with ascending times. One pixel is
+        cut off an odd side.
 
     Raises:
         VideoError: if no frame was written.
@@ -100,11 +100,11 @@ def open_writer(
 
 
 class _Sound:
-    """Copy the first audio stream of a video to another. Packets that MP4 may not contain are encoded as AAC.
+    """Copy the first audio stream of a video to another video. Audio that MP4 may not contain is encoded as AAC.
 
     Args:
         source: the open container to read.
-        target: the open container to write, which gets a new stream.
+        target: the open container to write; a stream is added to it.
     """
 
     def __init__(self, source: Any, target: Any):

@@ -1,4 +1,4 @@
-"""Our network and the PyTorch one learn the same from the same clips."""
+"""Our network and the PyTorch network have equal losses on the same clips."""
 
 import json
 import re
@@ -24,7 +24,7 @@ TINY = {"depth": 10, "width": 8, "crop_size": 32, "num_classes": 4, "dropout": 0
     ],
 )
 def test_logits_and_running_statistics(changes):
-    """In both modes, and after a step that updates the statistics; and the weights come back bit by bit."""
+    """Equal in both modes, also after the update of the statistics. Weights can be copied back."""
     spec = get_spec("slowfast_2x16_demo", **{**TINY, **changes})
     model, network = SlowFast(spec), peer.build(spec)
     randomize(model)
@@ -43,10 +43,10 @@ def test_logits_and_running_statistics(changes):
     for ours, others, start in zip(model.get_weights(), again.get_weights(), before, strict=True):
         assert error(ours, others) < 1e-4
         changed += (others != start).any()
-    assert changed == sum("moving" in variable.path for variable in model.variables)  # all else is untouched
+    assert changed == sum("moving" in variable.path for variable in model.variables)  # all other weights are unchanged
 
 
-def test_networks_that_pytorch_has_not():
+def test_networks_without_a_pytorch_counterpart():
     assert peer.unsupported(get_spec("slowfast_8x8_r101")) is None
     assert "Fast-only" in peer.unsupported(get_spec("fast_4x16_r50"))
     assert "nonlocal_kind 'none' only" in peer.unsupported(get_spec("slow_8x8_r50_nl"))
@@ -124,6 +124,6 @@ LOSSES = {learning.OURS: [1.5, 1.0002], learning.TORCH: [1.5, 1.0], learning.aga
         ('train.optimizer={"class_name": "adagrad"}', '"sgd" and "adamw" only'),
     ],
 )
-def test_recipes_that_pytorch_has_not(values, put, change, message):
+def test_recipes_without_a_pytorch_counterpart(values, put, change, message):
     with pytest.raises(InputError, match=message):
         learning.load(str(put(values)), [change])

@@ -23,7 +23,7 @@ def asked(server):
     return [header for _, _, header in server.requests]
 
 
-def test_a_file_comes_once(server, tmp_path, capsys):
+def test_a_file_is_downloaded_once(server, tmp_path, capsys):
     path = tmp_path / "new" / "a.pkl"
     for _ in range(2):
         download(f"{server.address}/a.pkl", path)
@@ -46,8 +46,8 @@ def test_an_interrupted_download_is_resumed(server, tmp_path, ranges):
     assert path.read_bytes() == CONTENT and [p.name for p in tmp_path.iterdir()] == ["a.pkl"]
 
 
-def test_several_that_want_one_file(server, tmp_path):
-    """One downloads, the others wait; where it fails, the next one resumes. The lock is the same between processes."""
+def test_several_downloads_of_one_file(server, tmp_path):
+    """One downloads and the others wait. If it fails, the next one resumes. Processes use the same lock."""
     path, half = tmp_path / "a.pkl", len(CONTENT) // 2
     server.pause = 0.2
     server.stops.add("/a.pkl")
@@ -58,7 +58,7 @@ def test_several_that_want_one_file(server, tmp_path):
     assert path.read_bytes() == CONTENT and [p.name for p in tmp_path.iterdir()] == ["a.pkl"]
 
 
-def test_a_part_that_is_whole_or_too_long(server, tmp_path):
+def test_a_partial_file_that_is_complete_or_too_long(server, tmp_path):
     path, part = tmp_path / "a.pkl", tmp_path / "a.pkl.part"
     part.write_bytes(CONTENT)
     download(f"{server.address}/a.pkl", path)
@@ -77,12 +77,12 @@ def test_a_wrong_file_is_removed(server, tmp_path):
     for name in (f"a-{digest}.pth", "a-00000000.pth"):
         server.files[f"/{name}"] = CONTENT
     download(f"{server.address}/a-{digest}.pth", tmp_path / "a.pth")
-    with pytest.raises(InputError, match=f"a-00000000.pth came damaged .SHA-256 {digest}.*removed from {tmp_path}"):
+    with pytest.raises(InputError, match=f"a-00000000.pth is damaged .SHA-256 {digest}.*removed from {tmp_path}"):
         download(f"{server.address}/a-00000000.pth", tmp_path / "b.pth")
     assert [p.name for p in tmp_path.iterdir()] == ["a.pth"]
 
 
-def test_what_is_no_file(server, tmp_path):
+def test_an_answer_that_is_not_the_file(server, tmp_path):
     path = tmp_path / "a.pkl"
     server.headers["/a.pkl"] = {"Content-Type": "text/html; charset=utf-8"}
     for name, reason in (("a.pkl", "a web page came instead of the file"), ("b.pkl", "Not Found")):
@@ -103,7 +103,7 @@ def test_no_connection(tmp_path):
     download(address, path)
 
 
-def test_no_place(server, tmp_path):
+def test_a_directory_that_cannot_be_created(server, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=f"^cannot write {tmp_path}/file/slowfast_tf: .*; set KERAS_HOME to another"):
         download(f"{server.address}/a.pkl", tmp_path / "file" / "slowfast_tf" / "a.pkl")

@@ -41,7 +41,7 @@ def resnet50(tmp_path_factory):
 
 @pytest.mark.parametrize("order", ["rgb", "bgr"])
 def test_imagenet_on_a_still_video(resnet50, order):
-    """Up to the first stride inside a stage, a still video gives what the image gives."""
+    """Up to the first stride inside a stage, a still video has the same features as the image."""
     image, path = resnet50
     model = SlowFast("slow_8x8_r50", num_classes=3, frames=5, slow_kernels=(3, 1, 1, 3, 3), channel_order=order)
     checkpoints.inflate_imagenet(path, model)
@@ -51,7 +51,8 @@ def test_imagenet_on_a_still_video(resnet50, order):
     clip = (frame[..., ::-1] if order == "bgr" else frame) / 255
     clip = np.repeat(((clip - 0.45) / 0.225)[:, None], 5, axis=1)
     features = keras.Model(model.input, model.get_layer("slow_res2").output)
-    # The ends of a clip see zeros beyond it, and so do its borders, where an image network's zeros mean other colours.
+    # Compare only the middle: both ends and all borders of a clip are padded with zeros, and a zero is another color
+    # for the image network than for the video network.
     found = np.asarray(features({"slow": clip}))[:, 2, 5:-5, 5:-5]
     expected = expected[:, 5:-5, 5:-5]
     assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
@@ -76,7 +77,7 @@ def test_imagenet_under_lateral_connections(resnet50, tmp_path, capsys):
     np.testing.assert_allclose(found[0, :, :, :256], expected, rtol=1e-6)
     assert not found[0, :, :, 256:].any()
 
-    # By a published name, and for labels of any number.
+    # A published name as the preset, and multi-label classes.
     name = ("--preset", "slow_8x8_r50_imagenet_k400_mmaction2", "--overwrite", "--num-classes", "4")
     convert.main([*arguments, *name, "--activation", "sigmoid"])
     spec = read_saved_spec(tmp_path / "model.keras")[0]

@@ -17,7 +17,7 @@ from slowfast_tf.models.saved import read_saved_spec
 from slowfast_tf.models.slowfast import SlowFast
 from slowfast_tf.models.views import Views
 
-# The files of 20 classes without a configuration do not tell the activation.
+# The files with 20 classes without a configuration do not state the activation.
 ASKS = (f"{SLOWFAST}.pkl", "pytorchvideo_slowfast_8x8_r50_w16.pyth", "mmaction2_slowfast_4x16_r50_w16.pth")
 FILES = {
     f"{SLOWFAST}.pyth": {"frames": 8, "alpha": 4, "frame_index": "linspace", "channel_order": "rgb"},
@@ -86,7 +86,7 @@ def test_golden(file, tmp_path, record_property):
     name, output = pathlib.Path(file).stem, tmp_path / "model.keras"
     command = [str(GOLDEN / file), "--output", str(output)]
     if file in ASKS:
-        with pytest.raises(InputError, match="20 classes, as no known data set, and does not say") as asked:
+        with pytest.raises(InputError, match="20 classes, unlike any known data set, and does not say") as asked:
             convert.main(command)
         assert asked.value.argument == "activation" and not output.exists()
         command += ["--activation", "softmax"]
@@ -112,7 +112,7 @@ def test_golden(file, tmp_path, record_property):
 @pytest.mark.legacy
 @needs_torch
 @needs_golden
-def test_caffe2_holds_the_same(capsys):
+def test_caffe2_files_hold_the_same_network(capsys):
     files = (GOLDEN / f"{SLOWFAST}{end}" for end in (".pkl", ".pyth"))
     caffe2, pyslowfast = (checkpoints.read_checkpoint(file, activation="softmax") for file in files)
     assert caffe2.tensors.keys() == pyslowfast.tensors.keys() and not caffe2.leftover
@@ -148,7 +148,7 @@ def test_command(tmp_path, capsys):
 
     # A preset overrules the guess; a class count leaves the classifier out and all else as it was.
     preset = ("--preset", "slowfast_4x16_r50", "--num-classes", "7")
-    fails("20 classes, as no known data set", *preset)
+    fails("20 classes, unlike any known data set", *preset)
     convert.main([str(source), "--output", str(output), *preset, "--activation", "softmax"])
     said = capsys.readouterr().out
     assert "PyTorchVideo: slow and fast, depth 50, width 16, 4x16" in said and "assumed" not in said
@@ -228,7 +228,7 @@ def made(path, depth=50, kernel=7, classes=400, change=lambda name, value: value
 
 
 def six_in_res4(name, value):
-    """Of res4 of the paper's R101, six blocks span frames."""
+    """Make the temporal kernels of later blocks flat: in the paper's R101, only six blocks of res4 span frames."""
     later = name.startswith("s4.") and name.endswith("branch2.a.weight") and int(re.search(r"_res(\d+)", name)[1]) >= 6
     return value[:, :, :1].clone() if later else value
 
@@ -237,7 +237,7 @@ def six_in_res4(name, value):
 @needs_torch
 @pytest.mark.parametrize("kernel, size", [(7, (8, 8, 4)), (5, (4, 16, 8))])
 def test_what_a_file_does_not_state(kernel, size, tmp_path):
-    """Kinetics has one published network of each; what was trained further has other views."""
+    """For Kinetics, one published network has each kernel size. A network with other classes has another protocol."""
     spec = checkpoints.read_checkpoint(made(tmp_path / "a.pyth", kernel=kernel)).spec
     assert (spec.frames, spec.stride, spec.alpha) == size and spec.lateral_kernel == kernel
     assert (spec.depth, spec.width, spec.beta_inv, spec.num_classes) == (50, 8, 4, 400)
@@ -249,8 +249,8 @@ def test_what_a_file_does_not_state(kernel, size, tmp_path):
 
 @pytest.mark.legacy
 @needs_torch
-def test_what_is_asked_for(tmp_path):
-    """A network of which the publisher has several, or none, needs a name."""
+def test_files_that_need_a_preset(tmp_path):
+    """A file that fits several published networks, or none, needs the name of a preset."""
 
     def asks(path, match):
         with pytest.raises(InputError, match=match) as asked:
@@ -272,7 +272,7 @@ def test_what_is_asked_for(tmp_path):
     asks(
         tmp_path / "slow.pyth", "which of these networks it is.*: slow_4x16_r50_k400_pyslowfast, slow_8x8_r50_k400_pysl"
     )
-    # The two differ in the crop of their tests alone.
+    # The two networks for Something-Something v2 differ only in their test crop.
     segments = made(tmp_path / "ssv2.pyth", classes=174)
     checkpoint, name = checkpoints.read_checkpoint(segments), "slowfast_16x8_r50_multigrid_ssv2_pyslowfast"
     assert checkpoint.spec.crop_size == 256
@@ -286,7 +286,7 @@ def test_what_is_asked_for(tmp_path):
     spec = checkpoint.spec
     assert (spec.frames, spec.crop_size, spec.frame_index, spec.views) == (16, 224, "segments", Views(1, 1))
     assert not checkpoint.assumed
-    checkpoint = checkpoints.read_checkpoint(segments, "slowfast_16x8_r50")  # what the two have in common
+    checkpoint = checkpoints.read_checkpoint(segments, "slowfast_16x8_r50")  # fits both
     spec = checkpoint.spec
     assert (spec.frames, spec.crop_size, spec.frame_index, spec.views) == (16, 256, "segments", Views(1, 1))
     assert checkpoint.assumed == f"assumed {protocol[2:]}"
@@ -385,7 +385,7 @@ def test_labels_by_the_number_of_classes(classes, first, tmp_path):
 @needs_torch
 @needs_golden
 def test_new_classes_keep_the_activation(tmp_path):
-    """Of the file's configuration, and of the data set that the number of classes tells."""
+    """The activation is that of the file's configuration, or that of the data set with this number of classes."""
     content = load(GOLDEN / "pyslowfast_slow_8x8_r50_w16.pyth")
     content["cfg"] = content["cfg"].replace("HEAD_ACT: softmax", "HEAD_ACT: sigmoid")
     torch.save(content, tmp_path / "made.pyth")

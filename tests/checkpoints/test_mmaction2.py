@@ -61,7 +61,7 @@ def test_detection():
     assert found == ["max", 8, 1, True]
     assert (fields["frame_rate"], fields["person_score"], fields["activation"]) == (30, 0.9, "sigmoid")
     after = changed(DETECTION, ("with_temporal_pool=True", "with_temporal_pool=False"))
-    assert after["roi_time"] == "mean"  # the head takes the mean then
+    assert after["roi_time"] == "mean"  # without pooling over time, the head takes the mean
     for old, new, match in (
         ("pool_mode='max'", "pool_mode='avg', pool_mode='max'", "pooling of a bin max"),
         ("background_class=True", "temporal_pool_type='max'", "pooling of the head over time max"),
@@ -97,8 +97,8 @@ def written(tmp_path, name, change, configuration=None):
     return tmp_path / "made.pth"
 
 
-def test_what_weights_do_not_tell(tmp_path):
-    """The mean or the maximum over time of 8x8; of 4x16 there is one network."""
+def test_fields_that_do_not_follow_from_the_weights(tmp_path):
+    """8x8 networks take the mean or the maximum over time, so a name is needed. There is only one 4x16 network."""
     path = written(tmp_path, DETECTION, lambda state: None)
     with pytest.raises(InputError, match="which of these.*slowfast_8x8_r50_ava21_mmaction2, slowfast_8x8_r50_max_"):
         checkpoints.read_checkpoint(path)
@@ -114,7 +114,7 @@ def test_what_weights_do_not_tell(tmp_path):
 
 
 def test_the_configuration_counts_before_a_name():
-    """A name of another network is refused; that of the same one, published or not, changes nothing."""
+    """The name of another network is refused. The name of the same one, published or not, changes nothing."""
     for name, preset, match in (
         (DETECTION, "slowfast_8x8_r50_ava", 'states roi_time "max" in its configuration, and slowfast_8x8_r50_ava has'),
         (NONLOCAL, "slow_4x16_r50_nl", 'states nonlocal_kind "softmax" in its configuration, and slow_4x16_r50_nl has'),
@@ -133,7 +133,7 @@ def test_the_configuration_counts_before_a_name():
 
 
 def test_the_publishers_networks_count_before_a_preset(tmp_path):
-    """A preset has PySlowFast's non-local block."""
+    """A preset has PySlowFast's non-local block, but the file gets that of MMAction2's published network."""
     path = written(tmp_path, NONLOCAL, lambda state: None)
     checkpoint = checkpoints.read_checkpoint(path, "slow_4x16_r50_nl", activation="softmax")
     spec = checkpoint.spec
@@ -141,8 +141,8 @@ def test_the_publishers_networks_count_before_a_preset(tmp_path):
     assert 'assumed nonlocal_kind "softmax"; nonlocal_pool [1, 2, 2]; nonlocal_pool_last true' in checkpoint.assumed
 
 
-def test_two_equal_pathways_are_no_network_of_two_depths(tmp_path):
-    """R101 in both; the published network has R50 in the Fast pathway."""
+def test_equal_depths_are_not_the_published_network_of_two_depths(tmp_path):
+    """Both pathways are R101; in the published network, the Fast pathway is R50."""
 
     def deepen(state):
         last = {name: v for name, v in state.items() if name.startswith("backbone.fast_path.layer3.5.")}
@@ -156,7 +156,7 @@ def test_two_equal_pathways_are_no_network_of_two_depths(tmp_path):
 
 
 def test_context_and_a_hidden_layer(tmp_path):
-    """The classifier's width tells the context, its layers the hidden one; the background's column goes."""
+    """The classifier's width shows the context, its layers show the hidden layer. The background column is removed."""
 
     def change(state):
         head = "roi_head.bbox_head.fc_cls"
@@ -176,7 +176,7 @@ def test_context_and_a_hidden_layer(tmp_path):
 
 
 def test_multisports(tmp_path):
-    """66 classes without a background; time stamps count frames, so the stride counts those of each video."""
+    """66 classes without a background. Time stamps count frames, so the network has no frame rate of its own."""
 
     def change(state):
         for end in ("weight", "bias"):
@@ -201,7 +201,7 @@ def test_optical_flow(tmp_path):
     assert (checkpoint.spec.slow_input, checkpoint.spec.takes_video) == ("flow", False)
     model = checkpoints.build_model(checkpoint)
     clip = golden(NONLOCAL)[0]["slow"]
-    # Zero in the third channel is what a network of two does not see.
+    # The other network has three channels; zeros in the third one give the same logits.
     other = checkpoints.build_model(checkpoints.read_checkpoint(GOLDEN / f"{NONLOCAL}.pth"))
     expected = other({"slow": np.concatenate([clip[..., :2], 0 * clip[..., :1]], -1)})
     np.testing.assert_allclose(model({"slow": clip[..., :2]}), expected, rtol=1e-4, atol=1e-4)

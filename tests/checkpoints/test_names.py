@@ -109,7 +109,7 @@ def test_every_golden_file_is_known():
 
 
 def load_by_name(file, monkeypatch, **published_fields):
-    """Loads a golden file from a local server, by a name that this publishes; it is downloaded once."""
+    """Loads a golden file by a name that is published on a local server. It is downloaded once."""
     name = pathlib.Path(file).stem
     with serve_files() as server:
         server.files[f"/{file}"] = (GOLDEN / file).read_bytes()
@@ -179,7 +179,7 @@ def test_a_name_is_converted_once_and_predicted_with(video, cache, tmp_path, mon
     assert json.loads(line)["video"] == video
 
 
-def test_a_file_that_is_no_checkpoint(cache, monkeypatch):
+def test_a_file_that_is_not_a_checkpoint(cache, monkeypatch):
     with serve_files() as server:
         monkeypatch.setitem(zoo.MODELS, "made", published(f"{server.address}/a.pkl"))
         cache.mkdir(parents=True)
@@ -194,7 +194,7 @@ def test_a_file_that_is_no_checkpoint(cache, monkeypatch):
             (cache / "made.pkl").unlink()
 
 
-def test_a_missing_package_is_not_the_files_fault(cache, monkeypatch):
+def test_a_missing_package_is_not_reported_as_a_bad_file(cache, monkeypatch):
     cache.mkdir(parents=True)
     with zipfile.ZipFile(cache / "made.pth", "w"):  # as torch.save writes
         pass
@@ -242,7 +242,7 @@ def test_no_model(name, message, model):
         assert str(error.value).startswith(f"{name}: {message}") and "\n" not in str(error.value)
 
 
-def test_names_that_may_be_models(tmp_path):
+def test_names_similar_to_models(tmp_path):
     (tmp_path / "run").mkdir()
     for name in (tmp_path / "run", "s3://bucket/model.keras", "hf://me/a@v1", "slowfast_8x8_r50_k400", *zoo.MODELS):
         names.check_name(name)
@@ -270,7 +270,7 @@ def test_a_path_goes_before_a_name(saved, tmp_path, monkeypatch):
     ],
 )
 def test_commands_check_names_before_tensorflow(command, arguments, video):
-    """A TensorFlow that cannot be imported makes no difference."""
+    """The message is the same if TensorFlow cannot be imported."""
     arguments = [a.replace("VIDEO", video).replace("NAME", "slowfast_8x8_r50_k40") for a in arguments]
     script = "import runpy, sys; sys.modules['tensorflow'] = sys.modules['keras'] = None; sys.argv[0] = 'slowfast_tf';"
     script += f"runpy.run_module('slowfast_tf.{command}', run_name='__main__')"
@@ -380,7 +380,7 @@ def test_hub_without_its_library(monkeypatch):
 
 
 def test_a_published_network_comes_before_a_preset(tmp_path, monkeypatch):
-    """`slow_4x16_r50_ava` is both; no command takes random weights where another takes the published ones."""
+    """`slow_4x16_r50_ava` is both. Every command loads the published weights; none takes random ones."""
     monkeypatch.chdir(tmp_path)
     assert not names.is_preset("slow_4x16_r50_ava") and names.is_preset("slow_4x16_r50")
     assert names.read_spec("slow_4x16_r50_ava").labels and not names.read_spec("slow_4x16_r50").labels

@@ -12,7 +12,7 @@ from helpers.golden import ROOT, torch
 from slowfast_tf import checkpoints
 from slowfast_tf.errors import InputError
 
-# Files that are not what they seem.
+# Hostile, damaged and other files.
 
 
 class Call:
@@ -57,7 +57,7 @@ def test_other_files(tmp_path, monkeypatch):
             "no SlowFast checkpoint of .*first parameters are stem",
         ),
         (pickle.dumps({}), "first parameters are none"),
-        (pickle.dumps({"s1.pathway0_stem.conv.weight": np.zeros((64, 3, 7, 7))}), "no video network"),
+        (pickle.dumps({"s1.pathway0_stem.conv.weight": np.zeros((64, 3, 7, 7))}), "not a video network"),
         (pickle.dumps({"a": np.array([b"x", 1.5, "é"], dtype=object)}), "no SlowFast checkpoint"),
     ):
         path.write_bytes(content)

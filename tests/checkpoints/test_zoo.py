@@ -66,7 +66,7 @@ def test_from_pretrained(tmp_path, monkeypatch):
     assert Server.requests == [None, f"bytes={half}-"]
     assert (folder / "made_here.pth").read_bytes() == Server.content
     assert {p.name for p in folder.iterdir()} == {"made_here.pth", "made_here.keras"}
-    with pytest.raises(InputError, match="came damaged"):
+    with pytest.raises(InputError, match="is damaged"):
         checkpoints.from_pretrained("damaged")
     assert {p.name for p in folder.iterdir()} == {"made_here.pth", "made_here.keras"}
 

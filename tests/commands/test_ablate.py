@@ -50,7 +50,7 @@ def test_mistakes_of_cross_validation(words, message, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_folds_and_rows(tmp_path, configure, eager, capsys, monkeypatch):
-    """Two folds of two rows. What is done is not trained again; the network without a change is trained once.
+    """Two folds of two rows. Finished runs are not trained again, and the unchanged network is trained once.
 
     Of the exported forms, one: tests/exporting has them all.
     """
@@ -112,7 +112,7 @@ def test_folds_and_rows(tmp_path, configure, eager, capsys, monkeypatch):
 @pytest.mark.parametrize(
     "command, place", [("ablate", "table5a_slow_only/fold0_seed0"), ("cross_validate", "fold0_seed0")]
 )
-def test_another_run_is_told_before_tensorflow_is_imported(command, place, tmp_path):
+def test_another_run_is_reported_before_tensorflow_is_imported(command, place, tmp_path):
     """The work directory holds a run of another configuration."""
     (tmp_path / place).mkdir(parents=True)
     config.load("demo").save(tmp_path / place / "config.json")

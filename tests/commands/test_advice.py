@@ -1,4 +1,4 @@
-"""What commands tell beside the library's message: the option to change."""
+"""Commands add the option to change to the library's message."""
 
 import importlib
 import json
@@ -38,4 +38,4 @@ def test_strict(name, error_of, values, tmp_path):
     (tmp_path / "c.json").write_text(json.dumps(content))
     option = "--workdir" if name == "train" else "--output"
     line = error_of(name, "--config", tmp_path / "c.json", option, tmp_path / "out", "--strict")
-    assert line.startswith("error: ") and line.endswith("problems); mend them or drop --strict")
+    assert line.startswith("error: ") and line.endswith("problems); fix them, or leave out --strict")

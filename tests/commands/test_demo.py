@@ -25,7 +25,7 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 @pytest.fixture(scope="module")
 def address(saved):
-    """The address that `python -m slowfast_tf.demo` prints; on Ctrl-C it ends well."""
+    """The address that `python -m slowfast_tf.demo` prints. It exits without an error on Ctrl-C."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,7 +76,7 @@ def browser(tmp_path_factory):
 
 
 def find(browser, selector, says="", seconds=60):
-    """The text of an element, once it holds some words."""
+    """The text of an element, after waiting until it contains some words."""
     end = time.monotonic() + seconds
     while True:
         found = [e.get_attribute("textContent") for e in browser.find_elements("css selector", selector)]
@@ -118,7 +118,7 @@ def test_drop_a_video(browser, address, infer, tmp_path):
         time.sleep(0.2)
     browser.save_screenshot(os.environ.get("SLOWFAST_TF_SCREENSHOT") or str(tmp_path / "page.png"))
 
-    # Nothing was asked of other machines but what the page's policy held back.
+    # The page's policy blocked all requests to other machines.
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = {
         e["params"]["requestId"]: e["params"]["request"]["url"]

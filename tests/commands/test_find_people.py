@@ -93,7 +93,7 @@ def test_from_videos_to_map(run, place, tmp_path, eager):
     trained = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert trained["boxes"] == trained["videos"] == 3 and set(trained["AP"]) == {"sit", "walk", "wave"}
 
-    # By AVA's evaluation, of files in AVA's form.
+    # By AVA's evaluation, of files in AVA's format.
     words = ["--checkpoint", tmp_path / "run", "--config", tmp_path / "run" / "config.json"]
     code, _, errors = run(evaluate, *words, "--output", tmp_path / "m.json", "--detections", tmp_path / "d.csv")
     assert code == 0, errors
@@ -119,7 +119,7 @@ def test_from_videos_to_map(run, place, tmp_path, eager):
 
 
 def test_a_broken_video_and_an_interruption(run, place, tmp_path, monkeypatch):
-    """The others are listed; the same command goes on where it was, and looks at no frame again."""
+    """The annotations list the other videos. The same command resumes, and no frame goes through the detector twice."""
     broken, root = tmp_path / "broken.mp4", tmp_path / "data"
     broken.write_text("no video")
     words = [broken, place / "street.mp4", tmp_path / "none.mp4", place / "park.mp4", "--output", root]
@@ -158,4 +158,4 @@ def test_mistakes(run, place, tmp_path):
         *(find_people, films[0], "--output", tmp_path / "data", "--detector", place / "detector"),
         *("--person-score", 0.99),
     )
-    assert code == 0 and "nobody; the best score is 0.95: a lower --person-score would count it" in lines[0]
+    assert code == 0 and "nobody; the best score is 0.95: lower --person-score to include it" in lines[0]

@@ -26,7 +26,7 @@ def videos(tmp_path_factory):
     return write_videos(tmp_path_factory.mktemp("videos"))
 
 
-def test_a_line_a_video(run_predict, infer, saved, videos):
+def test_one_line_per_video(run_predict, infer, saved, videos):
     code, lines, errors = run_predict(*videos, "--model", saved, "--top-k", 3)
     assert code == 0 and errors == [] and len(lines) == 4
     for path, line in zip(videos, lines):
@@ -40,7 +40,7 @@ def test_a_line_a_video(run_predict, infer, saved, videos):
 
 @pytest.fixture(scope="module")
 def command(saved, videos, tmp_path_factory):
-    """The command that users type, with two files among `videos` that cannot be read: what `subprocess.run` gives."""
+    """The result of `subprocess.run` for the command as users type it, with two unreadable files among `videos`."""
     directory = tmp_path_factory.mktemp("command")
     (directory / "bad.mp4").write_text("no video")
     return subprocess.run(
@@ -147,7 +147,7 @@ def test_over_time(run_predict, infer, saved, long, tmp_path):
         assert {p["label"]: p["score"] for p in window["predictions"]} == pytest.approx(
             dict(zip(CLASSES, row)), abs=1e-4
         )
-    # The files do not change what is scored: the views, or the windows if they are asked for.
+    # Output files do not change the scores: of the views, or of the windows with their option.
     by_label = {p["label"]: p["score"] for p in found["predictions"]}
     assert found["views"] == "1x1"
     assert by_label == pytest.approx(dict(zip(CLASSES, window_scores(infer, long, (29,))[0])), abs=1e-4)
@@ -168,7 +168,7 @@ def test_over_time(run_predict, infer, saved, long, tmp_path):
 def test_camera_command(run_predict, infer, saved, stream, long, tmp_path):
     code, lines, errors = run_predict("--camera", stream, "--model", saved)
     assert code == 0 and not errors and all(" s (delay " in line for line in lines) and lines
-    # A file is a stream that comes at once: the last clip is its end.
+    # A file is a stream that arrives all at once, so that the last clip is its end.
     code, lines, errors = run_predict("--camera", long, "--model", saved, "--json", "--top-k", 4)
     assert code == 0 and not errors
     last = json.loads(lines[-1])

@@ -58,7 +58,7 @@ def corners(time, height=96, width=128):
 
 @pytest.fixture
 def boxes(tmp_path):
-    """The square at 0.5, 1.5 and 2.5 seconds, and something in the corner."""
+    """A csv file with the boxes of the square, and of an empty corner, at 0.5, 1.5 and 2.5 seconds."""
     rows = ["second,x1,y1,x2,y2,score"]
     for time in (0.5, 1.5, 2.5):
         rows.append(",".join(map(str, (time, *corners(int(20 * time)), 0.9))))
@@ -84,11 +84,11 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
     assert packets(written, "audio")[1] == packets(source, "audio")[1] != []
     images = decode(written)
     assert images.shape == (60, 96, 128, 3)
-    for time in (10, 20, 30, 45):  # the square has a coloured frame, also between key frames
+    for time in (10, 20, 30, 45):  # the square has a colored frame, also between key frames
         left = 10 + time // 2
         colored = np.ptp(images[time].astype(int), axis=-1)
-        assert (colored[45:57, left] > 60).all()  # words may cover what is above
-        assert (colored[45:55, left + 4 : left + 16] < 60).all()  # words of the other begin behind
+        assert (colored[45:57, left] > 60).all()  # words may cover the rows above
+        assert (colored[45:55, left + 4 : left + 16] < 60).all()  # the other person's words are to the right
     assert (np.ptp(images[:, 66:, :50].astype(int), axis=-1) < 40).all()  # far from all boxes and words
 
     # Scores of clips of 8 frames, two apart, around the key frame.
@@ -111,7 +111,7 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
             np.testing.assert_allclose([a["score"] for a in person["actions"]], row[best], atol=2e-3)
     assert [person["score"] for person in found["people"][:2]] == [0.9, 1.0]
 
-    # What stands there is kept, unless asked for.
+    # Existing files are kept without --overwrite.
     before = written.read_bytes()
     code, _, errors = run_predict(*arguments)
     assert code == 2 and "exists; give another --output, or --overwrite" in errors[0]
@@ -119,7 +119,7 @@ def test_annotated_video(run_predict, model, source, boxes, tmp_path):
     code, lines, _ = run_predict(*arguments, "--overwrite", "--json")
     assert code == 0 and json.loads(lines[0]) == found
 
-    # What it writes can be given again, with the same numbers.
+    # The JSON file that it writes can be passed to --boxes. People keep their numbers.
     found["people"][0]["track"] = found["people"][2]["track"] = found["people"][4]["track"] = 7
     (tmp_path / "again.json").write_text(json.dumps(found))
     arguments = (source, "--model", path, "--boxes", tmp_path / "again.json", "--output", tmp_path / "again")
@@ -139,7 +139,7 @@ def test_scores_that_are_not_finite(run_predict, model, source, boxes, tmp_path)
 
 
 def test_a_detector(run_predict, model, source, tmp_path):
-    """A SavedModel that boxes what is bright, beside a bright dog and somebody it is not sure of."""
+    """A SavedModel that finds the square as a person and as a dog, and a person with a low score."""
     save_detector(tmp_path / "detector")
     out = tmp_path / "out"
     code, lines, errors = run_predict(source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out)
@@ -151,19 +151,19 @@ def test_a_detector(run_predict, model, source, tmp_path):
 
     assert re.search(r"; detector \d+\.\d s, network \d+\.\d s$", lines[0])
 
-    # A lower score finds somebody else, a higher one nobody.
+    # With a lower --person-score there is another person, with a higher one there is nobody.
     words = [source, "--model", model[1], "--detector", tmp_path / "detector", "--output", out, "--overwrite"]
     code, lines, _ = run_predict(*words, "--person-score", "0.4")
     assert code == 0 and len(json.loads((out / "square.json").read_text())["people"]) == 6
     code, lines, _ = run_predict(*words, "--person-score", "0.96")
-    assert code == 0 and "nobody with a person score of at least 0.96; the best is 0.95: a lower --person" in lines[0]
+    assert code == 0 and "nobody with a person score of at least 0.96; the best is 0.95: lower --person" in lines[0]
     assert json.loads((out / "square.json").read_text())["people"] == []
     assert decode(out / "square.mp4").shape == (60, 96, 128, 3)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs a real detector and real videos")
 def test_a_real_detector(run_predict, model, tmp_path):
-    """It finds people in one video, and is sure of nobody in the other."""
+    """It finds people in one video. In the other, no person has a sufficient score."""
     videos = [SHARED / "videos" / name for name in ("people_6fps.mp4", "short.avi")]
     words = ["--model", model[1], "--detector", SHARED / "detector" / "centernet", "--output", tmp_path]
     code, lines, errors = run_predict(*videos, *words)
@@ -174,7 +174,7 @@ def test_a_real_detector(run_predict, model, tmp_path):
 
 
 def test_an_interruption(run_predict, model, source, tmp_path, monkeypatch):
-    """The same command goes on where it was: no frame is looked at again, and the files are the same."""
+    """The same command resumes: no frame goes through the detector twice, and the files are the same."""
     save_detector(tmp_path / "detector")
     words = [source, "--model", model[1], "--detector", tmp_path / "detector", "--output"]
     assert run_predict(*words, tmp_path / "whole")[0] == 0
@@ -193,7 +193,7 @@ def test_an_interruption(run_predict, model, source, tmp_path, monkeypatch):
     partial = tmp_path / "parts" / "square.partial.jsonl"
     assert len(partial.read_text().splitlines()) == 1 + 8
     with open(partial, "a") as file:
-        file.write('{"time": 1.')  # the power went
+        file.write('{"time": 1.')  # as after a power failure
     seen.clear()
     stop[0] = 100
 
@@ -213,7 +213,7 @@ def test_an_interruption(run_predict, model, source, tmp_path, monkeypatch):
 
 
 def test_a_camera(run_predict, model, tmp_path):
-    """Lines come with the stream; the film has the square in a frame of its color, wherever it is."""
+    """Lines are printed while the stream runs. In the written video, the square always has a colored frame."""
     save_detector(tmp_path / "detector")
     words = ["--model", model[1], "--detector", tmp_path / "detector", "--top-k", 1]
     film = tmp_path / "film.mp4"
@@ -234,7 +234,7 @@ def test_a_camera(run_predict, model, tmp_path):
         assert (colored[66:, :50] < 40).all()
     assert framed >= 0.6 * len(frames)
 
-    # A file is a stream that comes at once.
+    # A file is a stream that arrives all at once.
     code, lines, errors = run_predict("--camera", tmp_path / "stream.ts", *words, "--json")
     assert code == 0 and not errors and json.loads(lines[-1])["people"][0]["actions"][0]["label"] in LABELS
     code, lines, errors = run_predict("--camera", tmp_path / "none.ts", *words, "--video", film, "--overwrite")

@@ -21,7 +21,7 @@ def test_a_mistyped_option(tmp_path, capsys):
 def test_an_output_that_is_no_directory_of_its_own(tmp_path, capsys, output):
     with pytest.raises(SystemExit):
         prepare_command.main(["--config", str(tmp_path / "config.json"), "--output", output])
-    assert "is no directory of its own" in capsys.readouterr().err
+    assert "cannot be used" in capsys.readouterr().err
 
 
 def test_advice_names_the_option(folder, tmp_path):
@@ -47,8 +47,8 @@ def test_what_it_prints(folder, tmp_path, capsys):
     ]
     assert capsys.readouterr().out.splitlines() == whole
     prepare_command.main(arguments)
-    assert capsys.readouterr().out.splitlines() == [f"{output} is prepared already; nothing to do"]
+    assert capsys.readouterr().out.splitlines() == [f"{output} is already prepared; nothing to do"]
     next(output.glob("val-*")).unlink()
     prepare_command.main(arguments)
     first, *others = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{output} was prepared already but for 1 of its files") and others == whole
+    assert first.startswith(f"{output} was already prepared; 1 missing or changed files") and others == whole

@@ -48,7 +48,7 @@ def test_a_cycle_of_bases(put, tmp_path):
 
 
 @pytest.mark.parametrize("base", [3, None, ["c.json"], {"file": "c.json"}])
-def test_a_base_that_is_no_name(put, base):
+def test_a_base_that_is_not_a_name(put, base):
     assert f"received {base!r}" in mistake(put({**MINIMAL, "base": base}))
 
 
@@ -143,12 +143,12 @@ def test_a_name_that_no_file_can_have():
 
 
 @pytest.mark.parametrize("text", ["", "{", "{'name': 1}", "[1, 2]", "3", "null", '{"name": "n",}'])
-def test_no_json_object(put, text):
+def test_a_file_that_is_not_a_json_object(put, text):
     path = put(text)
     assert str(path) in mistake(path)
 
 
-def test_no_text(tmp_path):
+def test_a_file_that_is_not_text(tmp_path):
     (tmp_path / "c.json").write_bytes(b"\xff\xfe\x00\x80")
     assert str(tmp_path / "c.json") in mistake(tmp_path / "c.json")
     assert str(tmp_path) in mistake(tmp_path)

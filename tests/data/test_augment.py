@@ -114,14 +114,14 @@ def test_affine_is_pils(matrix):
 
 
 def check_moved(moved, pil):
-    """Equal to PIL's in and outside of the moved picture. Along its border PIL does not blend with the fill."""
+    """Compares with PIL, but not along the border of the moved picture, where PIL does not blend with the fill."""
     expected = by_pil(lambda image: pil(image, (128, 128, 128)))
-    # Where what comes from outside is neither all nor nothing of a pixel or its neighbours.
+    # Pixels whose neighborhood of 3 x 3 is partly from outside the picture.
     mask = by_pil(lambda image: pil(image, (0, 0, 0)), np.full_like(FRAMES, 255))[..., 0]
     around = np.pad(mask, [(0, 0), (1, 1), (1, 1)], mode="edge")
     windows = [around[:, y : y + 40, x : x + 56] for y in range(3) for x in range(3)]
     border = np.min(windows, 0) != np.max(windows, 0)
-    # A picture's own border, where what would be interpolated lies half outside.
+    # The border of the frame, where half of the interpolated pixels would be outside.
     border[:, [0, -1]] = border[:, :, [0, -1]] = True
     assert border.mean() < 0.25
     np.testing.assert_allclose(moved.numpy()[~border], expected[~border], atol=1.5)
@@ -161,7 +161,7 @@ def candidates(clip, strength):
 
 
 def test_rand_augment_operations_are_pyslowfasts():
-    """Strengths at magnitude 9 (slowfast/datasets/rand_augment.py, the increasing ones)."""
+    """Strengths at magnitude 9, as in slowfast/datasets/rand_augment.py for increasing severity."""
 
     def affine(*matrix):
         return lambda i: i.transform(i.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, 1, (128,) * 3)
@@ -191,7 +191,7 @@ def test_rand_augment_operations_are_pyslowfasts():
 
 
 def test_rand_augment_applies_each_operation_half_of_the_time():
-    # Magnitude 10 and its noise are cut to 10 in half of the draws, so that the result is one of a known list.
+    # In half of the draws, magnitude 10 with its noise is limited to 10, so that the results are known.
     layer = tf.function(augment.rand_augment)
     clip = FRAMES[:1]
     known = np.stack([c.numpy() for c in candidates(clip, 1.0)])
@@ -203,13 +203,13 @@ def test_rand_augment_applies_each_operation_half_of_the_time():
         if distance.min() < 0.01:
             found.append(29 if distance[-1] < 0.01 else int(np.argmin(distance)))
     unchanged = sum(f == 29 for f in found)
-    assert 90 < unchanged < 165  # half of 240, 4 standard deviations, and chance repeats
+    assert 90 < unchanged < 165  # half of 240, within 4 standard deviations, with some operations that change nothing
     assert len({f % 15 for f in found}) > 10
     np.testing.assert_array_equal(layer(clip, 0, 9.0, seeds(1)[0]), clip)
 
 
 def test_rand_augment_draws_its_strength():
-    """In the middle of a clip of 50s only the addition to dark pixels gives 85 to 125: 50 and 11 times the strength."""
+    """For a clip of 50s, only SolarizeAdd gives 85 to 125 in the middle: 50 + 11 * strength."""
     layer = tf.function(augment.rand_augment)
     clip = np.full((1, 16, 16, 3), 50, np.float32)
     results = np.array([layer(clip, 1, 5.0, s).numpy()[0, 8, 8, 0] for s in seeds(600)])

@@ -46,7 +46,7 @@ def test_several_labels_are_divided_by_groups_alone():
 @pytest.mark.parametrize(
     "count, pattern, message",
     [
-        (13, r"_(\d+)$", "data.fold: 13 folds of 12 groups; lower their number"),
+        (13, r"_(\d+)$", "data.fold: 13 folds of 12 groups; use fewer folds"),
         (40, None, "data.fold: 40 folds of 36 videos"),
         (13, None, "data.fold: 13 folds are too many"),
         (2, "scene", "data.groups 'scene' is not in the id 'left_1'"),

@@ -22,7 +22,7 @@ def batch(size=4, fast=16):
 
 
 def shares(mixed):
-    """What is left of each clip, by its labels (the first two clips' meet those of the last two)."""
+    """The share of each clip in its mixture, from the labels (clips are mixed in the reverse order of the batch)."""
     assert mixed.dtype == tf.float32
     share = float(mixed[0, 0])
     np.testing.assert_allclose(
@@ -52,7 +52,7 @@ def test_mixup():
 
 @pytest.mark.parametrize("fast", [16, 8])
 def test_cutmix(fast):
-    """Pixels are those of a clip or of the opposite one, in the shares of the labels, at the same places."""
+    """Each pixel is from a clip or its partner, in the shares of the labels, at the same places in all frames."""
     inputs, labels = batch(fast=fast)
     cutmix = tf.function(mixing.cutmix)
     drawn = []
@@ -71,7 +71,7 @@ def test_cutmix(fast):
             places[name] = place
         scale = 16 // fast
         np.testing.assert_array_equal(places["slow"], places["fast"].repeat(scale, 0).repeat(scale, 1))
-    # As the original's (PySlowFast's rand_bbox), which cuts at the border: here by NumPy.
+    # The same distribution by NumPy: PySlowFast's rand_bbox cuts rectangles off at the border.
     random, expected = np.random.default_rng(0), []
     for _ in range(4000):
         half = int(fast * np.sqrt(1 - random.beta(1, 1))) // 2
@@ -90,7 +90,7 @@ def test_cutmix_of_odd_sizes():
         assert abs(own[0] - own[1]) < 0.12  # a row and a column of 17
 
 
-def test_mix_takes_either():
+def test_mix_draws_mixup_or_cutmix():
     inputs, labels = batch()
     x = inputs["slow"]
 
@@ -112,7 +112,7 @@ def test_tiny_alphas_give_numbers():
 
 
 def test_in_a_dataset():
-    """As a pipeline runs them: in a graph, frame sizes unknown, with seeds from tensors; shapes are kept."""
+    """As in a pipeline: in a graph, with unknown frame sizes and seeds from tensors. Shapes do not change."""
 
     def clip(i):
         seed = tf.stack([tf.constant(3, tf.int64), i])

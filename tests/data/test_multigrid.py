@@ -35,7 +35,7 @@ def test_shapes_are_the_papers(kinetics):
 
 
 def test_epochs_and_rates_of_kinetics(kinetics):
-    """Mean batches are 32/3, 16/3, 14/3 and 7/3, 23 in all.
+    """The mean batch sizes are in the ratio 32/3 : 16/3 : 14/3 : 7/3, in sum 23.
 
     So 94 epochs are divided as 32 : 16 : 14 : 7. Each shape takes 94 / 23 steps' worth, a saving of 23 / 4; the
     last 43 epochs with the same saving are 43 * 4 / 23 * 7 / 3 = 17.45. These 213.45 epochs are stretched to
@@ -52,7 +52,7 @@ def test_a_run_takes_three_tenths_of_the_steps(kinetics):
     clips = 240_000
     steps = sum(len(phase.epochs) * phase.steps(clips) for phase in kinetics)
     assert 239 * (clips // 64) / steps == pytest.approx(5.75 / 1.6796, rel=0.01)
-    # The shapes of the first rate take about equally many.
+    # At the first learning rate, all shapes have about the same number of steps.
     shares = [len(phase.epochs) * phase.steps(clips) for phase in kinetics[:4]]
     assert max(shares) < 1.03 * min(shares)
 

@@ -30,7 +30,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def write_picture(path, number, count=40, rate=30):
-    """A video of `picture`s, in a container that the name need not tell."""
+    """A video of `picture`s; its container need not be that of its suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path.parent / "made.mp4", [picture(number, t) for t in range(count)], pix_fmt="yuv444p", qp=1, rate=rate)
     (path.parent / "made.mp4").rename(path)
@@ -38,7 +38,7 @@ def write_picture(path, number, count=40, rate=30):
 
 @pytest.fixture
 def both(configure, tmp_path):
-    """Prepares a data set; gives the configurations to read its files and its records."""
+    """Prepares a data set; returns the configurations that read its files and its records."""
 
     def make(dataset, root, *overrides, preparing=()):
         settings = configure(f"data.dataset={dataset}", f"data.root={root}", *overrides, *preparing)
@@ -152,7 +152,7 @@ def test_demo(both, tmp_path):
 
 @pytest.mark.parametrize("overrides", [(), ("data.color_jitter=0.4", "data.random_erasing=0.5")])
 def test_the_same_clips_from_files_and_records(both, tmp_path, overrides):
-    """Of one video, so that its place is the same: the same draws give the same clips."""
+    """There is one video, so that its position is the same: the same random numbers give the same clips."""
     for split in ("train", "val"):
         write_picture(tmp_path / "data" / split / "ant" / "0.mp4", 3, 58)
     settings = both("folder", tmp_path / "data", "train.batch_size=1", *overrides)
@@ -220,7 +220,7 @@ def forty(configure, tmp_path_factory):
 
 @pytest.mark.parametrize("source", ["files", "records"])
 @pytest.mark.parametrize("parts", [1, 2, 3])
-def test_parts_share_nothing_and_miss_nothing(forty, source, parts):
+def test_each_video_is_in_one_part(forty, source, parts):
     config = forty(source, f"train.batch_size={4 * parts}")
     assert Clips(config, "train").steps(Clips(config, "train").phases[0]) == 10 // parts
     epochs = collections.defaultdict(list)
@@ -252,14 +252,14 @@ def test_a_run_goes_on_where_it_stopped(forty, source, part):
     assert np.abs(other[0]["fast"] - whole[0][0]["fast"]).max() > 0.1
 
 
-def test_records_come_in_another_order_at_every_iteration(forty):
+def test_every_iteration_has_another_order_of_records(forty):
     data = slowfast_tf.data.load(forty("records"), "train")
     orders = [sum((number_of(inputs) for inputs, _ in data), []) for _ in range(2)]
     assert orders[0] != orders[1] and [sorted(order) for order in orders] == [list(range(40))] * 2
 
 
-def test_orders_do_not_come_again(forty):
-    """Nor those of seeds that differ in higher bits alone."""
+def test_orders_do_not_repeat(forty):
+    """Also for seeds that differ in their higher bits only."""
 
     def first(epoch, *overrides):
         return number_of(next(iter(Clips(forty("records", *overrides), "train").train(range(epoch, epoch + 1))))[0])
@@ -270,19 +270,19 @@ def test_orders_do_not_come_again(forty):
 
 @pytest.fixture
 def seeded():
-    """With the seed of TensorFlow that a run sets."""
+    """Sets TensorFlow's global seed, as a run does."""
     tf.random.set_seed(1)
     yield
     tf.random.set_seed(None)
 
 
-# A rectangle's area is one of some hundreds.
+# CutMix has fewer different shares, because a rectangle has one of some hundreds of areas.
 @pytest.mark.parametrize(
     "mixed, served, least",
     [("data.mixup=0.8", False, 0.9), ("data.mixup=0.8", True, 0.9), ("data.cutmix=1", False, 0.7)],
 )
-def test_mixing_is_drawn_anew_in_every_epoch(forty, seeded, mixed, served, least):
-    """The shares of the clips that labels tell, of batches of two classes."""
+def test_every_epoch_has_other_mixtures(forty, seeded, mixed, served, least):
+    """The shares of the clips of a batch, which are the labels' values of its two classes."""
     overrides = ["train.batch_size=2", mixed]
     if served:
         dispatcher = tf.data.experimental.service.DispatchServer()
@@ -297,7 +297,7 @@ def test_mixing_is_drawn_anew_in_every_epoch(forty, seeded, mixed, served, least
 
 
 def test_multigrid(forty):
-    """Batches as the schedule has them, and no video twice in an epoch."""
+    """Batches have the schedule's shapes, and no video is in an epoch twice."""
     overrides = ["train.epochs=4", "train.batch_size=1", "train.schedule=steps", "train.step_epochs=[3]"]
     overrides += ["train.step_rates=[0.1]", "train.multigrid=true", "model.frames=4", "model.stride=8"]
     overrides += ["data.crop_size=28"]
@@ -335,7 +335,7 @@ def test_augmentation(forty, source):
             "fast": (10, 16, 32, 32, 3),
         }
         assert labels.shape == (10, 4) and all(np.isfinite(x).all() for x in inputs.values())
-        # A pathway sees what the other one does.
+        # Both pathways have the same augmentation.
         np.testing.assert_allclose(inputs["slow"], tf.gather(inputs["fast"], [0, 8], axis=1), atol=1e-5)
         np.testing.assert_allclose(tf.reduce_sum(labels, 1), np.ones(10), atol=1e-5)
         mixed += np.sum((labels > 0.02) & (labels < 0.98))
@@ -349,7 +349,7 @@ def worker_of(dispatcher):
 
 @pytest.mark.slow
 def test_service(forty, seeded):
-    """A tf.data service of one dispatcher and two workers: each record about once an epoch, in another order each."""
+    """A tf.data service of one dispatcher and two workers: each record about once per epoch, in another order."""
     dispatcher = tf.data.experimental.service.DispatchServer()
     workers = [worker_of(dispatcher) for _ in range(2)]
     config = forty("records", f"data.service={dispatcher.target}", "train.batch_size=2")
@@ -370,7 +370,7 @@ def test_service(forty, seeded):
     del workers, dispatcher
 
 
-def test_service_that_nobody_runs(forty, monkeypatch, capsys):
+def test_service_that_does_not_run(forty, monkeypatch, capsys):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(InputError, match=f"data.service grpc://localhost:{port}: no dispatcher answers .*prepare.md"):
@@ -394,7 +394,7 @@ def test_service_that_nobody_runs(forty, monkeypatch, capsys):
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_service_that_cannot_read(some_damaged, tmp_path, monkeypatch, hidden):
-    """Where its workers do not see the files, and where nothing in them is whole; one file that is makes an epoch."""
+    """Its workers do not see the files, or all files are damaged. One whole file is enough for an epoch."""
     dispatcher = tf.data.experimental.service.DispatchServer()
     worker = worker_of(dispatcher)
     config = some_damaged(3, f"data.service={dispatcher.target}", 'model.pathways=["slow"]', "train.batch_size=5")
@@ -406,7 +406,7 @@ def test_service_that_cannot_read(some_damaged, tmp_path, monkeypatch, hidden):
     del worker, dispatcher
 
 
-def test_service_sees_what_is_named_from_here(forty, monkeypatch):
+def test_service_reads_paths_relative_to_our_directory(forty, monkeypatch):
     """Its workers have another working directory; these one of a process that has left it since."""
     dispatcher = tf.data.experimental.service.DispatchServer()
     worker = worker_of(dispatcher)
@@ -434,7 +434,7 @@ def some_damaged(forty, tmp_path):
 
 
 @pytest.mark.parametrize("damaged", [2, 3])
-def test_damaged_records_are_made_up_for(some_damaged, damaged):
+def test_damaged_records_are_replaced(some_damaged, damaged):
     config = some_damaged(damaged)
     clips = Clips(config, "train")
     numbers = sum((number_of(inputs) for inputs, _ in clips.train(range(1))), [])
@@ -575,7 +575,7 @@ def test_boxes_follow_crops(both, tmp_path, frames):
 
 
 def check_boxes(frames, boxes, labels, weights):
-    """Whether boxes are where their people are seen, and nowhere else; gives the film."""
+    """Checks that the pixels inside a box have the color of its person and those outside have not; returns the film."""
     frames = (frames * 0.225 + 0.45) * 255
     film = None
     for (x1, y1, x2, y2), row, weight in zip(boxes.numpy(), labels.numpy(), weights.numpy()):
@@ -586,7 +586,7 @@ def check_boxes(frames, boxes, labels, weights):
         (((film, _), (color, _)),) = [
             item for item in PEOPLE.items() if item[1][1] == set(np.flatnonzero(row).tolist())
         ]
-        # Edges are mixed colors, by a pixel of the frame, which is up to two of the crop.
+        # Colors mix at edges, over one pixel of the frame, which is up to two pixels of the crop.
         left, top, right, bottom = np.ceil(x1) + 2, np.ceil(y1) + 2, np.floor(x2) - 2, np.floor(y2) - 2
         inside = frames[:, int(top) : int(bottom), int(left) : int(right)]
         if inside.size:
@@ -594,7 +594,7 @@ def check_boxes(frames, boxes, labels, weights):
         outside = [frames[:, :, int(x)] for x in (x1 - 3, x2 + 2) if 0 <= x < 32]
         outside += [frames[:, int(y)] for y in (y1 - 3, y2 + 2) if 0 <= y < 32]
         assert all(np.abs(x - color).max(-1).min() > 60 for x in outside)
-    # Frames 44, 46, ... 74 around frame 60, wherever there is background.
+    # The background shows frames 44, 46, ... 74, around frame 60.
     ground = (np.abs(frames[..., 0] - 40) < 15) & (np.abs(frames[..., 2] - 40) < 15)
     for time in range(16):
         seen = frames[time, ..., 1][ground[time]]
@@ -656,7 +656,7 @@ next(held)
 """
 
 
-def test_a_script_ends_though_an_iterator_is_still_at_work(forty, tmp_path):
+def test_a_script_ends_while_an_iterator_is_running(forty, tmp_path):
     forty("records").save(tmp_path / "config.json")
     done = subprocess.run(
         [sys.executable, "-c", QUICK_START + HELD, str(tmp_path / "config.json")],

@@ -1,4 +1,4 @@
-"""The batches of a small data set: the pixels of the videos say what the pipeline must say of them."""
+"""The batches of a small data set: pixels encode the video and the frame, so that each batch can be checked."""
 
 import collections
 import pathlib
@@ -67,12 +67,12 @@ def test_training_epochs(configure):
     starts = collections.defaultdict(set)
     for video, frame in zip(videos, frames):
         starts[video % 2].add(frame)
-    # A clip of 32 frames has room for 2 and 5 more, and lies anywhere.
+    # A clip has 32 of 34 or 37 frames, and starts at a random frame, from 0 to 2 or from 0 to 5.
     assert starts[0] <= {0, 1, 2} and len(starts[0]) > 1 and starts[1] <= set(range(6)) and len(starts[1]) > 2
     assert not clips.skipped
 
 
-def test_load_draws_anew_at_every_iteration(configure):
+def test_load_has_other_clips_at_every_iteration(configure):
     data = slowfast_tf.data.load(configure(), "train")
     epochs = [epoch(data) for _ in range(4)]
     for videos, _ in epochs:

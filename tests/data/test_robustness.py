@@ -61,14 +61,14 @@ def mutate(data, random):
 
 
 def resident():
-    """Megabytes of memory that this process holds, but for what the allocator keeps for later."""
+    """The resident memory of this process in MB, after the allocator has returned its free memory."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024
 
 
 def read_all(path):
-    """Reads a configuration's data as tests and training do; run in a process of its own, and prints what it saw."""
+    """Reads a configuration's data as tests and training do, and prints the counts; runs in a separate process."""
     from slowfast_tf import config
 
     clips = Clips(config.load(path), "val")
@@ -100,7 +100,7 @@ def run(path, timeout=280):
 
 
 def check_memory(memory):
-    """From the first fifth on."""
+    """The mean of the last fifth of the measurements is less than 50 MB above the second fifth."""
     part = len(memory) // 5
     start, end = np.mean(memory[part : 2 * part]), np.mean(memory[-part:])
     assert end < start + 50, memory
@@ -175,7 +175,7 @@ def test_mutated_records(configure, tmp_path):
 
 
 def absurd_avi(path, side):
-    """Raw video, whose size only the header tells (BITMAPINFOHEADER)."""
+    """Raw video: only its header (BITMAPINFOHEADER) states its size."""
     write(path, [coded(0)] * 5, codec="rawvideo", pix_fmt="bgr24")
     data = bytearray(path.read_bytes())
     place = data.index(b"strf") + 12
@@ -186,7 +186,7 @@ def absurd_avi(path, side):
 
 
 def absurd_mkv(path, side):
-    """Motion JPEG, whose images say so themselves."""
+    """Motion JPEG: each image states its size, too."""
     write(path, [coded(0)] * 5, codec="mjpeg", pix_fmt="yuvj420p")
     size = struct.pack(">HH", 32, 64)
     data = path.read_bytes()
@@ -211,7 +211,7 @@ def test_absurd_sizes(tmp_path, make, name, side, said):
 
 
 def test_absurd_images(configure, tmp_path):
-    """A JPEG image whose header says 20,000 x 20,000, among others: the one before it is shown again."""
+    """One JPEG image states a size of 20,000 x 20,000. The image before it is repeated instead."""
     paths = []
     for i in range(3):
         paths.append(tmp_path / f"{i}.jpg")
@@ -261,7 +261,7 @@ def test_large_frames_are_made_smaller(configure, tmp_path, monkeypatch, frames)
 
 
 def test_a_video_of_no_key_frame(tmp_path):
-    """Whatever the flags of a damaged file say, it is read from its start."""
+    """A file without flags of key frames is read from its start."""
     path = write(tmp_path / "a.mkv", [coded(i) for i in range(12)], codec="mjpeg", pix_fmt="yuvj420p")
     data = bytearray(pathlib.Path(path).read_bytes())
     # Blocks of one track, SimpleBlock: id, size, track 1, time, flags (0x80: key frame)

@@ -65,8 +65,8 @@ def test_by_hand(evaluate):
     assert evaluate(["a,1,0,0,0.5,0.5,1,0"], ["a,1,0,0,0.5,0.249,1,1"])["sit"] == 0
 
 
-def test_the_box_that_overlaps_most_is_meant(evaluate):
-    """A detection whose best box is taken is wrong, though another one is free; as in the official evaluation."""
+def test_a_detection_is_matched_with_the_box_that_overlaps_most(evaluate):
+    """If that box is already matched, the detection is wrong, even if another box is free: as officially."""
     truth = ["a,1,0.0,0.0,0.4,0.4,1,0", "a,1,0.1,0.0,0.4,0.4,1,1"]
     both_first = ["a,1,0.0,0.0,0.4,0.4,1,0.9", "a,1,0.01,0.0,0.4,0.4,1,0.8"]
     assert evaluate(truth, both_first)["sit"] == 0.5
@@ -74,7 +74,7 @@ def test_the_box_that_overlaps_most_is_meant(evaluate):
 
 
 def test_ties(evaluate):
-    """Of equal scores in different frames the later row comes first, in the same frame the first one takes the box."""
+    """For equal scores, the later row ranks first in different frames, and the first row gets the box in one frame."""
     truth = [f"a,1,{BOX},1,0", "b,1"]
     right, wrong = f"a,1,{BOX},1,0.5", f"b,1,{BOX},1,0.5"
     assert evaluate(truth, [right, wrong])["sit"] == 0.5
@@ -82,22 +82,22 @@ def test_ties(evaluate):
     assert evaluate(truth, [right, f"a,1,{AWAY},1,0.5"])["sit"] == 0.5
 
 
-def test_of_a_frame_the_best_50_rows_count(evaluate):
-    """The right one comes after the others by score, and first in the file."""
+def test_the_best_50_rows_of_a_frame_count(evaluate):
+    """The right detection has the lowest score, and is the first row of the file."""
     truth = [f"a,1,{BOX},1,0", f"b,1,{BOX},1,0"]
     right = f"a,1,{BOX},1,0.2"
     others = [f"a,1,{AWAY},3,0.{i}" for i in range(30, 80)]
     assert evaluate(truth, [right, *others[1:]])["sit"] == 0.5
     assert evaluate(truth, [right, *others])["sit"] == 0
-    # The limit holds for each frame by itself, also within a video.
+    # Each frame has its own limit, also within a video.
     assert evaluate([*truth, f"a,2,{BOX},1,0"], [*others, f"a,2,{BOX},1,0.2", right])["sit"] == pytest.approx(1 / 3)
     assert evaluate(truth, [*others, f"b,1,{BOX},1,0.2"])["sit"] == 0.5
-    # Its rows may stand apart.
+    # Rows of other frames may be between those of a frame.
     assert evaluate(truth, [*others[:20], f"b,1,{BOX},1,0.2", right, *others[20:]])["sit"] == 0.5
-    # Rows of actions outside the label map take no place. Boxes without area do.
+    # Rows of actions outside the label map do not count towards the limit. Boxes without area do.
     assert evaluate(truth, [right, *(f"a,1,{AWAY},2,0.{i}" for i in range(30, 80))])["sit"] == 0.5
     assert evaluate(truth, [right, *(f"a,1,0.1,0.1,0.1,0.5,3,0.{i}" for i in range(30, 80))])["sit"] == 0
-    # Of equal scores the first rows are taken.
+    # For equal scores, the first rows are taken.
     same = [f"a,1,{AWAY},3,0.2"] * 30
     assert evaluate(truth, [*others[:20], *same[:29], right, same[29]])["sit"] == 0.5
     assert evaluate(truth, [*others[:20], *same, right])["sit"] == 0
@@ -108,7 +108,7 @@ def test_only_frames_of_the_ground_truth_count(evaluate):
     truth = [f"a,1,{BOX},1,0"]
     assert evaluate(truth, [right, wrong])["sit"] == 1
     assert evaluate(truth, [right, f"a,2,{BOX},1,0.9"])["sit"] == 1
-    # Frames without boxes, and those whose boxes have other actions, in the label map or not.
+    # Frames without boxes, and frames whose boxes have other actions, inside or outside the label map.
     for row in ("b,0001", f"b,1,{AWAY},3,0", f"b,1,{AWAY},2,0"):
         assert evaluate([*truth, row], [right, wrong])["sit"] == 0.5
         assert evaluate([row, *truth], [wrong, right], ["b,1"])["sit"] == 1
@@ -117,15 +117,15 @@ def test_only_frames_of_the_ground_truth_count(evaluate):
 def test_what_does_not_count(evaluate):
     truth = [f"a,1,{BOX},1,0", f"a,1,{BOX},2,0", f"b,1,{BOX},1,0", f"c,1,{BOX},1,0", "d,0001"]
     detections = [f"a,1,{BOX},1,0.9", f"a,1,{BOX},2,0.9", f"b,1,{BOX},1,0.8", f"d,0001,{BOX},1,0.95"]
-    # 2 is not in the label map; the first detection by score is where nobody is.
+    # Action 2 is not in the label map. The detection with the highest score is in a frame without people.
     assert evaluate(truth, detections)["sit"] == pytest.approx(2 / 3 * 2 / 3)
     assert evaluate(truth, detections, ["c,0001"])["sit"] == pytest.approx(2 / 3)
     assert evaluate(truth, detections, ["c,0001", "d,1"])["sit"] == 1
-    # A box without area is left out; frames in any order.
+    # A box without area does not count. The order of frames does not matter.
     assert evaluate(truth[:1], ["a,1,0.1,0.1,0.1,0.5,1,1", f"a,1,{BOX},1,0.5"])["sit"] == 1
     shuffled = [detections[i] for i in (2, 3, 0, 1)]
     assert evaluate(truth, shuffled) == evaluate(truth, detections)
-    # Without scores, or a person's number, as the files of other years; and nothing found at all.
+    # Scores and person ids may be missing, as in the files of other years. There may be no detections at all.
     assert evaluate([f"a,1,{BOX},1"], [f"a,1,{BOX},1"])["sit"] == 1
     assert evaluate([f"a,1,{BOX},1,tom"], [])["mAP"] == 0
     long = "x" * 50
@@ -138,12 +138,12 @@ def test_what_does_not_count(evaluate):
 @pytest.mark.parametrize(
     "row, message",
     [
-        ("a,1,nan,0.1,0.5,0.5,1,0.5", "corners nan, 0.1, 0.5, 0.5 are not shares of width and height, from 0 to 1"),
-        ("a,1,-0.1,0.1,0.5,0.5,1,0.5", "corners -0.1, .* are not shares"),
-        ("a,1,12,30,100,200,1,0.5", "corners 12, 30, 100, 200 are not shares"),
+        ("a,1,nan,0.1,0.5,0.5,1,0.5", "corners nan, 0.1, 0.5, 0.5 are not fractions of width and height, from 0 to 1"),
+        ("a,1,-0.1,0.1,0.5,0.5,1,0.5", "corners -0.1, .* are not fractions"),
+        ("a,1,12,30,100,200,1,0.5", "corners 12, 30, 100, 200 are not fractions"),
         ("a,1,0.5,0.1,0.1,0.5,1,0.5", "corners 0.5, 0.1, 0.1, 0.5 are swapped; give x1,y1,x2,y2"),
-        (f"a,-1,{BOX},1,0.5", "second -1 is not of a video"),
-        (f"a,nan,{BOX},1,0.5", "second nan is not of a video"),
+        (f"a,-1,{BOX},1,0.5", "second -1 is not a time in a video"),
+        (f"a,nan,{BOX},1,0.5", "second nan is not a time in a video"),
         (f"a,1,{BOX},0,0.5", "unknown action 0; the label map has 1 to 4"),
         (f"a,1,{BOX},5,0.5", "unknown action 5"),
         (f"a,1,{BOX},sit,0.5", "invalid literal .*sit"),

@@ -199,10 +199,10 @@ def test_fuse_says_what_does_not_fit(tmp_path):
         ([made("c", (0, 2))], "0.npz and .*1.npz are both shard 0/2"),
         ([made("bc", (1, 2))], "0.npz and .*1.npz both hold the video b"),
         ([made("c", (1, 2), skipped="a")], "both hold the video a"),
-        ([made("c", (1, 2), weights="bb")], "1.npz is of other weights than .*0.npz"),
+        ([made("c", (1, 2), weights="bb")], "1.npz was scored with other weights than .*0.npz"),
         ([made("c", (1, 2), classes=("ant", "cat"))], "has other classes"),
         ([made("c", (1, 2), test={"clips": 1, "crops": 3, "fuse": "mean"})], "has other views"),
-        ([made("c", (1, 2), videos=5)], "is of another number of videos"),
+        ([made("c", (1, 2), videos=5)], "has another number of videos"),
     ):
         with pytest.raises(InputError, match=message):
             fuse(first, *others)

@@ -24,8 +24,8 @@ def test_the_model_counts_and_one_line_says_so():
     spec, lines = choose(MODEL, OTHER)
     assert spec == MODEL
     assert lines == [
-        "the model's own protocol counts: frame_rate 30.0, not 25.0; views 4x1, fused by mean, not 10x3, fused by mean;"
-        ' crop_size 224, not 256; channel_order "rgb", not "bgr"; --set overrides it'
+        "the model's own protocol is used: frame_rate 30.0, not 25.0; views 4x1, fused by mean, not 10x3, fused by"
+        ' mean; crop_size 224, not 256; channel_order "rgb", not "bgr"; --set overrides it'
     ]
 
 
@@ -92,8 +92,8 @@ def test_what_an_earlier_version_did_not_state():
     spec, lines = choose(MODEL, OTHER, unstated=("frame_rate", "views"))
     assert (spec.frame_rate, spec.views, spec.crop_size) == (25, Views(10, 3), 224)
     assert lines[1] == (
-        "the configuration counts for what an earlier version did not save in the model: frame_rate 25.0; views 10x3,"
-        " fused by mean"
+        "taken from the configuration, because an earlier version did not save it in the model: frame_rate 25.0; views"
+        " 10x3, fused by mean"
     )
 
 

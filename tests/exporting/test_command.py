@@ -108,7 +108,7 @@ def test_mistakes_are_named(saved, videos, tmp_path):
     assert "text.mp4: cannot be read as a video" in refused(*int8, videos[0], tmp_path / "text.mp4", *onnx)
     assert not (tmp_path / "m.onnx").exists()
     assert "needs --calibration" in refused(*to, "--quantize", "int8")
-    assert "goes with --quantize int8; received float16" in refused(*to, "--quantize", "float16", "--int8-io")
+    assert "needs --quantize int8; received float16" in refused(*to, "--quantize", "float16", "--int8-io")
     assert "received --format tflite" in refused(*to, "--precision", "bfloat16")
     float16 = refused(*to, "--format", "onnx", "--quantize", "float16")
     assert "--quantize float16 is for --format tflite; received --format onnx" in float16
@@ -126,7 +126,7 @@ def test_mistakes_are_named(saved, videos, tmp_path):
     assert "cannot write" in refused(*to, "--output", tmp_path / "text.mp4" / "m.tflite")
     if sys.platform == "linux":  # where not even root may write
         assert "cannot write /proc/m.tflite" in refused(*to, "--output", "/proc/m.tflite")
-    assert "goes with --quantize int8; received none" in refused(*to, "--report", tmp_path / "layers.csv")
+    assert "needs --quantize int8; received none" in refused(*to, "--report", tmp_path / "layers.csv")
     assert "there.onnx exists already" in refused(*int8, videos[0], "--report", tmp_path / "there.onnx")
     assert "cannot write" in refused(*to, "--format", "saved_model", "--output", tmp_path / "text.mp4" / "1")
     assert not (tmp_path / "m.tflite").exists()

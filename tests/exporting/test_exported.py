@@ -52,7 +52,7 @@ def test_inputs_and_logits_in_int8(model, tested, files):
 def test_mistakes(model, files, tmp_path, monkeypatch):
     (tmp_path / "broken.onnx").write_bytes(b"broken")
     for path in (tmp_path / "broken.onnx", tmp_path / "none.tflite", tmp_path):
-        with pytest.raises(InputError, match="is no exported file of this network: .") as error:
+        with pytest.raises(InputError, match="is not an exported file of this network: .") as error:
             Exported(path, model.spec)
         assert "\n" not in str(error.value)
     other = SlowFast("slowfast_2x16_demo", depth=10, width=8, crop_size=32, num_classes=3).spec

@@ -64,7 +64,7 @@ def test_a_runner_gives_the_networks_scores(model, clips, videos, files, file, t
 
 @pytest.fixture(scope="module")
 def near(videos):
-    """Clips `[18, 16, 32, 32, 3]` of what `videos` show, at other times than those that calibrate."""
+    """Clips `[18, 16, 32, 32, 3]` of `videos`, at other times than the calibration clips."""
     shown = [(n, time) for n in (0, 3, 7) for time in (0, 1, 2, 6, 7, 8)]
     clips = [[picture(n, time + 2 * t)[4:36, 8:40] for t in range(16)] for n, time in shown]
     return ((np.array(clips) / 255 - 0.45) / 0.225).astype(np.float32)
@@ -77,13 +77,13 @@ def tflite_logits(content, clips):
 
 
 def signal_to_noise(found, expected):
-    """Of logits `[clips, classes]`, dB: how far clips lie apart, against the error."""
+    """The variance of logits `[clips, classes]` between clips over their mean squared error, in dB."""
     return 10 * np.log10(np.mean((expected - expected.mean(0)) ** 2) / np.mean((found - expected) ** 2))
 
 
 def test_quantized_logits(model, files, near):
-    """Seen: 107, 49, 15 to 20, 10 to 12 dB, and 8 in ONNX, whose weights have 7 bits; -5 where int8 was calibrated on
-    clips of a fifth of the contrast.
+    """Measured: 107, 49, 15 to 20 and 10 to 12 dB; 8 dB for ONNX, whose weights have 7 bits. An int8 file that was
+    calibrated on clips of a fifth of the contrast had -5 dB.
     """
     expected = tf.function(model)({"slow": near[:, ::8], "fast": near}).numpy()
     for name, decibels, agreement in (("none", 80, 1), ("float16", 40, 1), ("dynamic", 12, 0.75), ("int8", 8, 0.8)):
@@ -116,8 +116,8 @@ def test_onnx_convolutions_in_int8(files):
 
 @pytest.mark.legacy
 def test_layer_errors(network, files, clips):
-    """Every layer of the int8 file is there and loses about what rounding makes of it, 0.29 of a step; but the report
-    finds the classifier, whose weights `model` blew up until the scores of its nearly equal features differ.
+    """The report lists every layer of the int8 file. The error is about that of rounding, 0.29 of a step, except for
+    the classifier: `model` has large weights there, so that nearly equal features give different scores.
     """
     rows = tflite.layer_errors(network, clips)
     names, _ = operators(files / "int8.tflite")

@@ -6,7 +6,7 @@ from slowfast_tf.errors import InputError
 from slowfast_tf.files.journal import Journal
 
 
-def test_goes_on(tmp_path):
+def test_resumes(tmp_path):
     path = tmp_path / "there" / "a.jsonl"
     with pytest.raises(KeyboardInterrupt), Journal(path, {"of": 1}) as journal:
         journal.add([1, 2.5])
@@ -23,7 +23,7 @@ def test_goes_on(tmp_path):
     assert not path.exists()
 
 
-def test_another_computation_begins_anew(tmp_path):
+def test_another_computation_starts_from_the_beginning(tmp_path):
     path = tmp_path / "a.jsonl"
     with pytest.raises(ValueError), Journal(path, {"of": 1}) as journal:
         journal.add(1)

@@ -14,11 +14,11 @@ def coded(number, height=32, width=64):
 
 
 def numbers(images):
-    """The numbers that images of `coded` carry."""
+    """The numbers in images of `coded`."""
     images = np.asarray(images)
     height, width = images.shape[1:3]
     step = width // 8
-    # The middle of each bar: edges smear.
+    # Compression blurs the edges of the bars, so only the middle of each is read.
     bars = [
         images[:, height // 4 : -(height // 4), i * step + step // 4 : i * step + step - step // 4] for i in range(8)
     ]
@@ -41,13 +41,13 @@ def write(
     """Encodes a video.
 
     Args:
-        path: of the file; its suffix tells the container.
+        path: path of the file; its suffix selects the container.
         images: uint8 `[height, width, 3]` arrays.
-        times: of the images, in milliseconds; None: `rate` a second.
-        keys: indices of frames to make key frames, beside those that the encoder chooses.
+        times: times of the images, in milliseconds; None: `rate` images per second.
+        keys: indices of frames to make key frames, in addition to those that the encoder chooses.
         container: options of the container.
         audio: put a stream of silence in front.
-        **options: of the encoder; "bf" is the number of B-frames, "g" the distance of key frames.
+        **options: options of the encoder; "bf" is the number of B-frames, "g" the distance of key frames.
     """
     with av.open(str(path), "w", options=container or {}) as container:
         if audio:

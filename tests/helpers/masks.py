@@ -4,7 +4,7 @@ import numpy as np
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> float:
-    """Return how much of two masks is not shared, at the shift (a hand shakes) where they agree best: 0 to 1."""
+    """Return the differing part of two masks, from 0 to 1, at the shift of best agreement (a hand shakes)."""
     shares = []
     for dy in range(-4, 5):
         for dx in range(-4, 5):

@@ -13,7 +13,7 @@ def noise(*shape, seed=0):
 
 
 def shapes(spec, height, width, batch=2):
-    """Of a network's inputs, by name."""
+    """Random inputs of a network, by name."""
     shapes = {}
     for pathway in spec.pathways:
         frames = spec.clip_frames if pathway == "fast" else spec.frames
@@ -76,7 +76,7 @@ def convolve(x, kernel, strides, dilation):
 def randomize(model, seed=0):
     """Give a network weights that are random everywhere, and logits of mean 0 and deviation 1 over moving pictures.
 
-    As it is initialised every residual block is an identity, and the scores of all videos are nearly the same.
+    With the usual initialization, every residual block is an identity, and all videos have nearly the same scores.
     """
     random, spec = np.random.default_rng(seed), model.spec
     model.set_weights(

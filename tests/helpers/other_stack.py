@@ -16,7 +16,7 @@ from slowfast_tf.exporting import saved_model
 
 
 def outputs(model, directory, inputs):
-    """Logits of a `.keras` file's model and of the SavedModel's two ways in, by name."""
+    """Outputs by name: the logits of a `.keras` file's model, and the scores of two signatures of its SavedModel."""
     signatures = tf.saved_model.load(str(directory)).signatures
     clips = {name: tf.constant(inputs[name]) for name in ("slow", "fast")}
     video = tf.constant(inputs["video"])

@@ -1,4 +1,4 @@
-"""What a file holds, read by PyAV alone."""
+"""The packets of a video file, read by PyAV without the package."""
 
 import av
 

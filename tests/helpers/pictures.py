@@ -1,4 +1,4 @@
-"""Frames that tell which video and which moment they are of."""
+"""Frames whose colors are the numbers of their video and of their frame."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ SIZES = ((40, 48), (48, 40), (36, 64))
 
 
 def picture(number, time, height=40, width=48):
-    """A frame that tells in red which video it is of, in green which frame of it, in blue which column."""
+    """A frame: red is the number of the video, green the number of the frame, and blue the column."""
     image = np.empty((height, width, 3), np.uint8)
     image[..., 0] = 20 + 15 * number
     image[..., 1] = 20 + 4 * time

@@ -1,4 +1,4 @@
-"""Small compiled networks, a training step and what it leaves."""
+"""Small compiled networks, a training step and its result."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What a `tf.GradientTape` watches of Keras' variables."""
+"""The TensorFlow variables of Keras variables, for a `tf.GradientTape`."""
 
 import tensorflow as tf
 

@@ -137,9 +137,9 @@ def test_faults(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     (tmp_path / "text.tflite").write_text("no model")
     for path, message in (
-        (tmp_path / "empty", "is no SavedModel of a detector"),
-        (tmp_path / "text.onnx", "is no ONNX file"),
-        (tmp_path / "text.tflite", "is no TFLite file of a detector"),
+        (tmp_path / "empty", "is not a SavedModel of a detector"),
+        (tmp_path / "text.onnx", "is not an ONNX file"),
+        (tmp_path / "text.tflite", "is not a TFLite file of a detector"),
         (save("other", lambda x: {"scores": x}, image), "does not give detection_boxes, detection_classes"),
         (save("floats", lambda x: {"x": x}, tf.TensorSpec([1, 8, 8, 3])), "its input is float32"),
         (
@@ -148,7 +148,7 @@ def test_faults(tmp_path):
         ),
         (
             to_onnx(lambda x: {"y": x}, [1, 3, 64, 64], tf.float32, tmp_path / "copy.onnx"),
-            "gives y, and not the boxes of a form that is known",
+            "returns y; expected TensorFlow's, torchvision's or YOLO's",
         ),
     ):
         with pytest.raises(InputError, match=message) as error:

@@ -20,7 +20,7 @@ def stream(tmp_path_factory):
 
 
 class Told:
-    """In place of a network: its scores are the rows of its frames, which carry their numbers; slow if it is to be."""
+    """A fake network that takes `seconds` per clip. Its scores are rows of the frames, which encode their numbers."""
 
     def __init__(self, spec, seconds):
         self.spec, self.seconds = spec, seconds
@@ -35,27 +35,27 @@ class Told:
 
 
 def watch(spec, seconds, stream):
-    """Moments of a stream, and the numbers of the frames of each."""
+    """The moments of a stream, each with the numbers of its frames."""
     for moment in live.watch(Told(spec, seconds), stream):
         yield moment, numbers(moment.scores.reshape(16, 1, 32, 1).repeat(32, 1).repeat(3, 3))
 
 
 def test_a_slow_network_does_not_lag(model, stream, monkeypatch):
-    """Each clip is of the newest frames, two apart; a network too slow for the stream leaves clips out."""
+    """Each clip has the newest frames, with a stride of 2. A network that is too slow for the stream skips clips."""
     monkeypatch.setattr(streams, "DELAY", 60.0)
     clips = list(watch(model.spec, 0.5, stream))
-    assert 2 <= len(clips) <= 8  # of the 30 that there would be, and 15 s behind
+    assert 2 <= len(clips) <= 8  # with all 30 clips, it would end 15 s late
     start = clips[0][0].time - clips[0][1][-1] / 30
     for moment, found in clips:
         assert found == list(range(found[0], found[0] + 31, 2)), found
         assert moment.time - found[-1] / 30 == pytest.approx(start, abs=0.01)
         assert moment.delay >= 0.5
     lasts = [found[-1] for _, found in clips]
-    assert lasts == sorted(set(lasts)) and lasts[-1] >= 87  # also what came while the one before was scored
+    assert lasts == sorted(set(lasts)) and lasts[-1] >= 87  # also frames that arrived during the last forward pass
 
 
 def test_a_decoder_that_lags_goes_on_at_a_key_frame(model, stream, monkeypatch):
-    """Where decoding is slower than the stream, frames are left out, and the newest are still seen in time."""
+    """If decoding is slower than the stream, frames are skipped, so that the newest ones are not late."""
     upright = to_rgb
 
     def slow(*arguments):
@@ -65,8 +65,8 @@ def test_a_decoder_that_lags_goes_on_at_a_key_frame(model, stream, monkeypatch):
     monkeypatch.setattr(streams, "to_rgb", slow)
     monkeypatch.setattr(streams, "DELAY", 0.3)
     lasts = [found[-1] for _, found in watch(model.spec, 0.0, stream)]
-    assert lasts == sorted(set(lasts)) and lasts[-1] >= 75  # the last key frame, at the least
-    # Of the 30 frames and more after the first clip, those of about 3 s were decoded.
+    assert lasts == sorted(set(lasts)) and lasts[-1] >= 75  # at least the last key frame
+    # After the first clip there are more than 30 frames. Only as many as fit into about 3 s were decoded.
     assert len(lasts) < 25
 
 

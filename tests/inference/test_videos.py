@@ -23,7 +23,7 @@ def gray(tmp_path):
 
 
 def test_labels_change_where_windows_do(gray, tmp_path):
-    """The dark ground of the words is as wide as the label of the time."""
+    """The dark background of the text is as wide as the label at this time."""
     videos.write_labels(gray, line(), ["ant", "a label of many words", "c", "d"], tmp_path / "out.mp4", 1)
     frames = decode(tmp_path / "out.mp4")
     assert frames.shape == (20, 256, 640, 3)
@@ -43,7 +43,7 @@ def test_heat_is_where_the_features_are(gray, tmp_path):
     slow, fast = frames[:, :, :800], frames[:, :, 800:]
 
     def warm(image):
-        """Where red is above blue, as shares of height and width; words are gray."""
+        """The center of the pixels with more red than blue, as fractions of height and width; text is gray."""
         return np.argwhere(image[..., 0] - image[..., 2] > 60).mean(0) / image.shape[:2]
 
     # The crop is the middle 320 of 800 columns: its last quarter is at 0.65, its first at 0.35.
@@ -51,7 +51,7 @@ def test_heat_is_where_the_features_are(gray, tmp_path):
     np.testing.assert_allclose(warm(fast[19]), [0.875, 0.35], atol=0.05)
     for image in (slow[19], fast[0]):
         assert not (image[..., 0] - image[..., 2] > 60).any()
-    # Half way from one frame of the Slow pathway (0 s) to the next (8 / 15 s), half the heat.
+    # The heat decreases linearly from one frame of the Slow pathway (0 s) to the next (8 / 15 s).
     strength = [frame[10:70, 490:550, 0].mean() - frame[10:70, 490:550, 2].mean() for frame in slow]
     assert strength[0] > strength[1] > strength[3] and strength[6] < 0.1 * strength[0]
     outside = frames[:, 60:, 20:220]

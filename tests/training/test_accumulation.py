@@ -9,7 +9,7 @@ from slowfast_tf.training import accumulation
 @pytest.mark.legacy
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_parts_of_a_batch_are_the_batch(batch, precision):
-    """But for BatchNorm, which is frozen here."""
+    """BatchNorm is frozen here: its statistics would differ."""
     made = []
     for parts in (1, 4):
         train = train_section(gradient_accumulation=parts, freeze=["norm"], clip_norm=1.0, precision=precision)

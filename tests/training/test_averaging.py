@@ -48,7 +48,7 @@ for optimizer in ("sgd", "adamw"):
 
 @pytest.mark.legacy
 def test_two_replicas_clip_and_average_as_one_does():
-    """Also where each goes through its clips in two parts."""
+    """Also if each replica accumulates gradients over two parts of its clips."""
     done = subprocess.run(
         [sys.executable, "-c", QUICK_START + REPLICAS],
         capture_output=True,
@@ -62,7 +62,7 @@ def test_two_replicas_clip_and_average_as_one_does():
 
 @pytest.mark.legacy
 def test_averages_of_weights(batch, tmp_path):
-    """The first average is the first weights; then a quarter of what is new comes in."""
+    """The first average is the first weights. Each further average has a quarter of the new weights."""
     model = compiled_network(train_section(ema_decay=0.75))
     expected = None
     for _ in range(3):
@@ -71,12 +71,12 @@ def test_averages_of_weights(batch, tmp_path):
         expected = now if expected is None else [0.75 * a + 0.25 * b for a, b in zip(expected, now)]
     with averaging.holding(model, True):
         compare(values(model.trainable_variables), expected, rtol=1e-5, atol=1e-6)
-        with averaging.holding(model, False):  # as a checkpoint wants it, in the middle of a test
+        with averaging.holding(model, False):  # as for a checkpoint during a test
             compare(values(model.trainable_variables), now)
             model.save(tmp_path / "on.keras")
         compare(values(model.trainable_variables), expected, rtol=1e-5, atol=1e-6)
     compare(values(model.trainable_variables), now)
-    # Gone on with from a file it ends as if it had gone on at once.
+    # After loading, a step has the same result as without saving and loading.
     again = load(tmp_path / "on.keras", compile=True)
     for other in (model, again):
         step(other, batch)

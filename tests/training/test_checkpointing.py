@@ -15,8 +15,8 @@ from slowfast_tf.training import checkpointing, history
 from slowfast_tf.training.stopping import StopEarly
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path):
-    """A checkpoint within an epoch has a name that no later one has, so no later save removes the half of it."""
+def test_partial_files_of_a_killed_run_are_removed(tmp_path):
+    """Also a partial checkpoint within an epoch: its name does not recur, so no later save would remove it."""
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     left = f".{platform.node()}.{ended.stdout.strip()}.5.abcdefgh"
     for path in (f".model.keras{left}", f"checkpoints/.epoch_0001_step_000003.keras{left}"):
@@ -30,8 +30,8 @@ def test_what_a_killed_run_left_is_removed(tmp_path):
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_saves_and_goes_on(number, tmp_path):
-    """In the second step of the second epoch: it is done, and kept."""
+def test_an_interrupted_run_saves_and_resumes(number, tmp_path):
+    """Interrupted in the second step of the second epoch, the run finishes this step and saves it."""
     handler = signal.getsignal(number)
     whole = linear()
     fit(whole, tmp_path / "whole", 3)
@@ -65,7 +65,7 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path):
         fit(linear(), tmp_path, 1, more=[Signal(signal.SIGINT, 1), Signal(signal.SIGINT, 1)])
 
 
-def test_the_model_that_is_kept_is_of_the_best_epoch(tmp_path):
+def test_the_saved_model_is_that_of_the_best_epoch(tmp_path):
     """Epoch by epoch, and resumed after each."""
     for number, (top1, loss) in enumerate(METRICS):
         model = linear()
@@ -78,7 +78,7 @@ def test_the_model_that_is_kept_is_of_the_best_epoch(tmp_path):
 
 @pytest.mark.legacy
 def test_early_stopping_survives_a_resumption(tmp_path):
-    """A target that has not moved is learned no better: epochs 2 and 3 are the two of patience."""
+    """The metric does not improve in epochs 2 and 3, which are the two epochs of patience."""
     model = linear()
     model.optimizer.learning_rate = 0.0
     saving = checkpointing.Checkpoints(model, tmp_path, "val_mae")

@@ -1,4 +1,4 @@
-"""The clips that precise BatchNorm takes, and training as on a GPU."""
+"""The clips from which precise BatchNorm computes its statistics, and training as on a GPU."""
 
 import pytest
 from helpers.training import compare
@@ -13,8 +13,8 @@ from slowfast_tf.training.history import read_history
 
 
 @pytest.mark.legacy
-def test_precise_batchnorm_takes_what_is_tested(configure):
-    """Of a short cycle its last shape alone; and as many clips as BatchNorm has in a step."""
+def test_precise_batchnorm_has_the_clip_shape_of_tests(configure):
+    """Clips have the last shape of the short cycle, and as many are in a batch as BatchNorm sees in training."""
     overrides = ["train.batch_size=4", "train.gradient_accumulation=2"]
     settings = configure(*overrides)
     data = Clips(settings, "train")

@@ -6,8 +6,8 @@ from helpers.fitting import METRICS, linear
 from slowfast_tf.training import checkpointing, history
 
 
-def test_of_equal_epochs_the_one_with_the_lower_loss_is_best():
-    """And of those the first."""
+def test_for_equal_metrics_the_epoch_with_the_lower_loss_is_best():
+    """If the losses are equal, too, the first one is best."""
     rows = [{"epoch": i, "val_top1": top1, "val_loss": loss} for i, (top1, loss) in enumerate(METRICS, 1)]
     assert history.best_epoch(rows, "val_top1") == 3
     assert history.best_epoch(rows[:2], "val_top1") == 2
@@ -32,7 +32,7 @@ def test_the_lowest_loss_or_the_last_epoch():
 
 @pytest.mark.parametrize("patience, stopped", [(1, [2]), (2, [4]), (3, []), (None, [])])
 def test_patience(patience, stopped):
-    """A better epoch starts the count anew: 1 and 2 are the best of what came before, then 3 and 4 are not."""
+    """A better epoch resets the count: epochs 1 and 2 are the best so far, epochs 3 and 4 are not."""
     values = [(0.5, 1.0), (0.5, 2.0), (0.6, 1.0), (0.5, 1.0), (0.6, 1.5)] if patience == 1 else None
     values = values or [(0.5, 1.0), (0.6, 1.0), (0.5, 1.0), (0.6, 1.5)]
     rows = [{"epoch": i, "val_top1": top1, "val_loss": loss} for i, (top1, loss) in enumerate(values, 1)]

@@ -12,7 +12,7 @@ from slowfast_tf.training.run import build, initialize
 
 
 def test_training_starts_from_a_classification_network(tmp_path):
-    """As AVA's recipes from Kinetics: all but the classifier, whose classes differ."""
+    """As in AVA's recipes, which start from Kinetics: all weights except the classifier, whose classes differ."""
     slow = {"preset": "slowfast_2x16_demo", "pathways": ["slow"], "depth": 10, "width": 8}
     source = SlowFast(**slow, num_classes=4)
     source.save(tmp_path / "source.keras")
@@ -25,8 +25,8 @@ def test_training_starts_from_a_classification_network(tmp_path):
     np.testing.assert_array_equal(model.get_layer("head").get_weights()[0], before[0])
 
 
-def test_what_changes_no_shape_is_compared(tmp_path):
-    """What non-local blocks compute, and what the Fast pathway sees."""
+def test_fields_that_change_no_shape_are_compared(tmp_path):
+    """The kind of the non-local blocks, and the input of the Fast pathway."""
     tiny = {"preset": "slowfast_2x16_demo", "depth": 10, "width": 8, "num_classes": 4, "fast_input": "gray"}
     tiny.update(nonlocal_kind="dot_product", nonlocal_blocks=((), (0,), (), ()), nonlocal_pool=(2, 2, 2))
     SlowFast(**tiny).save(tmp_path / "source.keras")
@@ -53,7 +53,7 @@ def test_weights_of_a_frozen_network_come_from_a_file(configure, saved):
 
 
 @pytest.mark.legacy
-def test_other_colours_are_refused(configure, saved):
+def test_another_channel_order_is_refused(configure, saved):
     settings = configure(f"train.init={saved}", "model.channel_order=bgr")
     with pytest.raises(InputError, match='trained with channel_order "rgb", the configuration has "bgr"'):
         build(settings, Clips(settings, "train"))

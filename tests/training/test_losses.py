@@ -15,7 +15,7 @@ from slowfast_tf.training import losses
 
 
 def test_a_batch_without_boxes_has_no_loss(configure_detection):
-    """What a crop shows that nobody is in: a row of padding, which counts for nothing."""
+    """A crop without people has one row of padding, with weight 0."""
     clips = Clips(configure_detection(), "val")
     inputs, labels, weights = with_boxes({}, tf.zeros([2, 4]), tf.zeros([2, 1], tf.int64), 80)
     assert inputs["boxes"].shape == (1, 4) and labels.shape == (1, 80) and weights.numpy().tolist() == [0]
@@ -81,7 +81,7 @@ def test_class_weights():
     [(None, "softmax", "val_top1"), ("loss", "softmax", "val_loss"), ("last", "softmax", "epoch")]
     + [("macro_f1", "softmax", "val_macro_f1"), (None, "sigmoid", "val_pr_auc")],
 )
-def test_the_column_that_decides_is_logged(keep, activation, column):
+def test_the_deciding_column_is_logged(keep, activation, column):
     train, spec = train_section(keep=keep), SlowFastSpec(num_classes=4, activation=activation)
     assert losses.monitored(train, spec) == column
     logged = {"epoch", "val_loss", *(f"val_{metric.name}" for metric in losses.from_config(train, spec)[1])}

@@ -80,7 +80,7 @@ def weights(path):
 
 @pytest.fixture(scope="module")
 def undisturbed(videos, tmp_path_factory):
-    """The work directory of a run of two workers, and what each of them ended with."""
+    """The work directory of a run of two workers, and the final weights of each."""
     place = tmp_path_factory.mktemp("two")
     ports, arguments = free_ports(2), words(videos, place / "run", *TOGETHER)
     workers = [start(i, ports, [str(place / f"{i}.npz"), *arguments], place / f"{i}.log", [WORKER]) for i in range(2)]
@@ -183,7 +183,7 @@ def test_replicas_do_what_one_device_does(videos, tmp_path):
 
 
 class WithoutServers:
-    """A strategy of several workers that knows its cluster and does not wait for the others."""
+    """A multi-worker strategy that knows its cluster but does not wait for the other workers."""
 
     def __init__(self, cluster_resolver=None):
         self.cluster_resolver = cluster_resolver or tf.distribute.cluster_resolver.TFConfigClusterResolver()
@@ -191,7 +191,7 @@ class WithoutServers:
 
 @pytest.fixture
 def strategy_of(monkeypatch):
-    """Returns the strategy of a run for some variables of the environment."""
+    """Returns the strategy of a run with the given environment variables."""
     monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", WithoutServers)
 
     def strategy_of(**variables):
@@ -248,7 +248,7 @@ def as_task(cluster, task):
     ],
 )
 def test_the_chief_comes_before_the_workers(strategy_of, cluster, task, expected):
-    """As on Vertex AI; without a chief worker 0 writes."""
+    """As on Vertex AI. In a cluster without a chief, worker 0 writes the files."""
     found = strategy_of(TF_CONFIG=as_task(cluster, task))
     assert (*strategies.shard(found), strategies.is_chief(found)) == expected
 

@@ -47,7 +47,7 @@ class Steps(keras.optimizers.schedules.LearningRateSchedule):
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("nesterov", [True, False])
-def test_sgd_is_pytorchs_whatever_the_rate_does(nesterov):
+def test_sgd_is_pytorchs_when_the_rate_changes(nesterov):
     torch = pytest.importorskip("torch")
     start = np.array([1.0, -2.0, 3.0], np.float32)
     variable, tensor = VARIABLE(start, name="kernel"), torch.tensor(start, requires_grad=True)
@@ -63,11 +63,11 @@ def test_sgd_is_pytorchs_whatever_the_rate_does(nesterov):
         tensor.grad = torch.tensor(gradient)
         other.step()
         compare(values([variable]), [tensor.detach().numpy()], rtol=1e-5)
-    assert np.abs(values([own])[0] - values([variable])[0]).max() > 0.01  # the test tells them apart
+    assert np.abs(values([own])[0] - values([variable])[0]).max() > 0.01  # Keras' own SGD would fail
 
 
 def test_a_velocity_of_an_earlier_version(tmp_path):
-    """Keras' velocity, which sums steps, becomes one of gradients where a file does not say what it sums."""
+    """A file without `velocity` has Keras' velocity, a sum of steps. Loading converts it to a sum of gradients."""
     variable = VARIABLE([1.0], name="kernel")
     keras_own = keras.optimizers.SGD(Steps(), momentum=0.9, nesterov=True)
     optimizer = optimizers.SGD(Steps(), momentum=0.9, nesterov=True)
@@ -82,7 +82,7 @@ def test_a_velocity_of_an_earlier_version(tmp_path):
     keras_own.save_own_variables(store)
     earlier.load_own_variables(store)
     (found,) = values(earlier.momentums)
-    # At the rates 0.1, 0.1, 0.1 and then 0.01; as steps of the last rate.
+    # The sum of steps at the rates 0.1, 0.1, 0.1 and 0.01, divided by the last rate.
     assert found == pytest.approx((0.9**3 * 1 + 0.9**2 * 2 + 0.9 * 3) * 10 - 1, rel=1e-5)
     store.clear()
     optimizer.save_own_variables(store)
@@ -91,7 +91,7 @@ def test_a_velocity_of_an_earlier_version(tmp_path):
     again.load_own_variables(store)
     assert values(again.momentums)[0] == pytest.approx(0.9**3 * 1 + 0.9**2 * 2 + 0.9 * 3 - 1, rel=1e-6)
 
-    # Loss scaling loads the variables of the optimizer inside itself.
+    # A LossScaleOptimizer loads the variables of its inner optimizer by itself.
     inner = optimizers.SGD.from_config(settings)
     scaled = keras.mixed_precision.LossScaleOptimizer(inner)
     scaled.build([variable])

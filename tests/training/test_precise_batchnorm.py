@@ -9,7 +9,7 @@ from slowfast_tf.training import precise_batchnorm
 
 @pytest.mark.legacy
 def test_precise_batchnorm(batch):
-    """The stem's statistics, from the outputs of its convolution; those of a frozen layer stay."""
+    """The stem's statistics are those of the outputs of its convolution. A frozen layer keeps its statistics."""
     x, _ = batch
     model = compiled_network(train_section(freeze=["fast_stem"]), ("slow", "fast"))
     stem, frozen = (model.get_layer(name).conv for name in ("slow_stem", "fast_stem"))

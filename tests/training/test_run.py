@@ -1,4 +1,4 @@
-"""A run from its configuration to its figures; and what happens when it is stopped, or cannot go on."""
+"""A run from its configuration to its figures, and runs that are stopped or fail."""
 
 import csv
 import json
@@ -133,7 +133,7 @@ def test_a_killed_run_ends_as_one_that_was_not(whole, in_process, videos, tmp_pa
     assert len(there) == len(here)
     for a, b in zip(there, here):
         assert a["learning_rate"] == b["learning_rate"]
-        # The same clips and weights; sums in another order differ in the last digits, and grow.
+        # Clips and weights are the same. Sums in another order differ in the last digits, and training amplifies this.
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
         assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-3)
     figures = [json.loads((w / "metrics.json").read_text()) for w in (undisturbed, workdir)]
@@ -150,7 +150,7 @@ def test_another_configuration_does_not_overwrite_a_run(whole, in_process, video
 
 
 def test_two_runs_in_one_work_directory(configure, tmp_path):
-    """The second one is refused before it reads a video; the files of the first stay."""
+    """The second run is refused before it reads a video. The files of the first one do not change."""
     with hold(tmp_path / "run/.lock"):
         with pytest.raises(InputError, match=f"run is in use by process {os.getpid()} on .*; wait until it ends"):
             run.train(configure("data.root=nowhere"), tmp_path / "run")
@@ -160,7 +160,7 @@ def test_two_runs_in_one_work_directory(configure, tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(in_process, videos, tmp_path):
+def test_a_loss_of_nan_stops_the_run(in_process, videos, tmp_path):
     handler = signal.getsignal(signal.SIGINT)
     code, _, error = in_process(videos, tmp_path / "run", "train.learning_rate=1e30", "train.warmup_epochs=0", SLOW)
     assert code == 1
@@ -173,7 +173,7 @@ def test_a_loss_that_is_no_number_stops_the_run(in_process, videos, tmp_path):
 
 @pytest.mark.slow
 def test_multigrid(videos, tmp_path):
-    """From clips of a quarter of the frames to full ones, and tested with full ones after every epoch."""
+    """Clips have a quarter of the frames at first, and all frames at the end. Every epoch is tested with all frames."""
     overrides = ["model.frames=4", "model.stride=8", SLOW, "train.multigrid=true"]
     overrides += ["train.schedule=steps", "train.step_epochs=[1]", "train.step_rates=[0.1]", "train.epochs=2"]
     overrides += ["train.batch_size=1", "train.precise_batchnorm=2", "export=[]"]
@@ -204,7 +204,7 @@ def test_starting_from_other_weights(tmp_path):
 
 
 def test_a_work_directory_of_another_configuration(configure, tmp_path):
-    """Each key that differs is named, three at most."""
+    """The message names the keys that differ, at most three."""
     configure().save(tmp_path / "config.json")
     check_workdir(tmp_path, configure())
     check_workdir(tmp_path / "other", configure("seed=1"))
@@ -218,7 +218,7 @@ def test_a_work_directory_of_another_configuration(configure, tmp_path):
 
 
 def test_a_work_directory_of_an_earlier_version(configure, tmp_path):
-    """A key that was added since has its default there."""
+    """A key that its configuration does not have yet gets the default value."""
     values = json.loads(configure().model_dump_json())
     del values["data"]["service"]
     (tmp_path / "config.json").write_text(json.dumps(values))
@@ -226,7 +226,7 @@ def test_a_work_directory_of_an_earlier_version(configure, tmp_path):
 
 
 @pytest.mark.legacy
-def test_a_layer_that_is_not_there(configure):
+def test_a_layer_that_does_not_exist(configure):
     settings = configure('train.freeze=["slow_res1"]')
     with pytest.raises(InputError, match="train.freeze: no layer .* is called 'slow_res1'; layers: .*slow_res2"):
         build(settings, Clips(settings, "train"))

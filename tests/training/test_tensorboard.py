@@ -1,4 +1,4 @@
-"""TensorBoard's events of a run that is interrupted."""
+"""TensorBoard's events of an interrupted run."""
 
 import signal
 

@@ -68,7 +68,7 @@ def check(path, wanted, count=COUNT):
 
 def test_every_frame_alone(path):
     assert probe(path).frames == COUNT
-    assert numbers(decode(path)) == list(range(COUNT))  # the file holds what it was meant to
+    assert numbers(decode(path)) == list(range(COUNT))  # the file has all frames
     for i in range(COUNT):
         check(path, [i])
 
@@ -87,7 +87,7 @@ def test_pixels_are_those_of_a_plain_loop(path):
 
 
 def test_the_files_are_as_hard_as_they_should_be(directory):
-    """B-frames and several key frames, or the tests above would prove little."""
+    """Files have B-frames and several key frames: otherwise, the tests above would be too easy."""
     for name in ("h264.mp4", "mpeg4.avi", "neighbours.mp4"):
         with av.open(write_coded(directory / f"hard_{name}", **FORMATS[name])) as container:
             packets = [p for p in container.demux(video=0) if p.size]
@@ -169,7 +169,7 @@ def refused(path):
     return message
 
 
-def test_no_video_at_all(tmp_path):
+def test_files_without_video(tmp_path):
     assert "No such file" in refused(tmp_path / "missing.mp4")
     assert refused(tmp_path)  # a directory
     (tmp_path / "text.mp4").write_text("This is a letter, not a video.\n" * 100)
@@ -198,7 +198,7 @@ def test_absurd_size(tmp_path, monkeypatch):
 
 
 def test_truncated(tmp_path):
-    """What comes before the cut is still right, or the file is refused."""
+    """Frames before the cut are right, or the file is refused."""
     read = 0
     for name in ("h264.mkv", "mpeg4.avi", "h264.ts", "h264.mp4"):
         whole = pathlib.Path(write_coded(tmp_path / f"whole_{name}", **FORMATS[name])).read_bytes()
@@ -206,7 +206,7 @@ def test_truncated(tmp_path):
             path = tmp_path / f"{share}_{name}"
             path.write_bytes(whole[: int(len(whole) * share)])
             try:
-                # The very last frames before the cut may be half there.
+                # The last frames before the cut may be incomplete.
                 assert numbers(read_frames(str(path), [0, 5])) == [0, 5], path
                 read += 1
             except VideoError as error:
@@ -229,7 +229,7 @@ for path in sys.argv[1:]:
 
 
 def test_flipped_bytes(tmp_path):
-    """Damaged files are read or refused: neither a crash nor a hang, and pictures of the right shape."""
+    """Damaged files are read or refused, without a crash or a hang. Frames have the right shape."""
     random = np.random.default_rng(0)
     paths = []
     for name in ("h264.mp4", "h264.mkv", "mpeg4.avi", "vp9.webm", "h264.ts"):
@@ -262,7 +262,7 @@ def test_a_damaged_frame_is_replaced_by_the_one_before(tmp_path, caplog):
     for _ in range(2):
         assert numbers(read_frames(str(path), [5, 7, 9]))[1] in (6, 8)
     # Once for each file.
-    assert caplog.messages == [f"{path}: 1 of 3 frames cannot be decoded; others stand in"]
+    assert caplog.messages == [f"{path}: 1 of 3 frames cannot be decoded; other frames replace them"]
 
 
 @pytest.mark.parametrize("name", ["arm_wrestling.mp4", "people_6fps.mp4", "short.avi"])
@@ -294,7 +294,7 @@ def test_reduction_leaves_what_is_needed(size, short_side, expected):
 
 
 def test_frames_made_smaller_are_means(tmp_path):
-    """Of smooth pictures, whose means over 4 x 4 pixels NumPy gives."""
+    """Compares smooth pictures with NumPy's means over 4 x 4 pixels."""
     rows, columns = np.mgrid[:96, :160]
     images = [
         np.stack([100 + 80 * np.sin(rows / 15 + t), 128 + columns / 2, 200 - rows + 0 * columns], -1).astype(np.uint8)
@@ -309,7 +309,7 @@ def test_frames_made_smaller_are_means(tmp_path):
     np.testing.assert_array_equal(read_frames(path, [1, 4], 97), whole)
 
 
-def test_optical_flow_beside_images_is_no_image(tmp_path):
+def test_optical_flow_files_are_not_read_as_images(tmp_path):
     for name in ("img_00001.jpg", "img_00002.JPG", "flow_x_00001.jpg", "flow_y_00001.jpg", "._img_00001.jpg", "a.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [path.rsplit("/")[-1] for path in list_images(str(tmp_path))[0]] == ["img_00001.jpg", "img_00002.JPG"]
@@ -360,7 +360,7 @@ def test_images_go_by_their_numbers(tmp_path):
 
 
 def test_a_damaged_packet_of_a_transport_stream(tmp_path):
-    """A bit flipped in a packet's stream number makes a stream more, at whose end PyAV raises an IndexError."""
+    """A flipped bit in the stream number of a packet adds a stream, at whose end PyAV raises an IndexError."""
     path = pathlib.Path(write_coded(tmp_path / "v.ts", 60, bf=2, g=15))
     content, at_ends = path.read_bytes(), 0
     for packet in range(188 * 3, len(content) - 188, 188):
@@ -377,7 +377,7 @@ def test_a_damaged_packet_of_a_transport_stream(tmp_path):
     assert at_ends
 
 
-def test_what_is_no_video(tmp_path):
+def test_files_that_are_not_videos(tmp_path):
     os.mkfifo(tmp_path / "pipe.mp4")
     (tmp_path / "folder.mp4").mkdir()
     with av.open(str(tmp_path / "song.mp4"), "w") as container:
@@ -394,7 +394,7 @@ def test_what_is_no_video(tmp_path):
             probe(str(tmp_path / f"{name}.mp4"))
 
 
-def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):
+def test_a_colon_in_a_name_is_not_a_protocol(tmp_path, monkeypatch):
     write_coded(tmp_path / "v.mp4", 8)
     (tmp_path / "v.mp4").rename(tmp_path / "http:v.mp4")
     monkeypatch.chdir(tmp_path)
@@ -402,8 +402,8 @@ def test_a_colon_in_a_name_is_no_protocol(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("scale, rate, expected", [(1, 2**31 - 1, 30), (2**31 - 1, 1, 25), (1, 24, 24)])
-def test_an_absurd_rate_is_not_believed(tmp_path, scale, rate, expected):
-    """That of the stream's own headers is, or 25."""
+def test_an_absurd_rate_is_ignored(tmp_path, scale, rate, expected):
+    """The rate in the stream's own headers counts instead, or else 25."""
     path = pathlib.Path(write_coded(tmp_path / "v.avi", 8, codec="mpeg4", qscale=2))
     content = bytearray(path.read_bytes())
     struct.pack_into("<II", content, content.index(b"strh") + 28, scale, rate)
@@ -412,7 +412,7 @@ def test_an_absurd_rate_is_not_believed(tmp_path, scale, rate, expected):
 
 
 def test_frames_that_are_never_shown(tmp_path, caplog):
-    """VP8's alternate references, which take two passes to make, are packets of their own and no frames."""
+    """VP8's alternate reference frames are packets but are never shown. Only two-pass encoding makes them."""
     source, path = write_coded(tmp_path / "source.mp4", 60), str(tmp_path / "v.webm")
     options = "-c:v libvpx -auto-alt-ref 1 -lag-in-frames 16 -arnr-maxframes 5 -arnr-strength 3 -b:v 300k -cpu-used 4"
     for number, target in (("1", ["-f", "null", "-"]), ("2", [path])):

@@ -35,7 +35,7 @@ def test_a_file_is_a_stream_that_comes_at_once(take):
 
 
 def test_a_clock_that_goes_back(take, tmp_path):
-    """Four takes in one file: no frame is lost, and time goes on."""
+    """A file of four takes: no frame is lost, and times increase."""
     path = tmp_path / "four.ts"
     with open(take, "rb") as file:
         path.write_bytes(4 * file.read())
@@ -56,7 +56,7 @@ def test_a_clock_that_goes_back(take, tmp_path):
 )
 def test_a_file_is_read_whole(tmp_path, monkeypatch, name, options):
     """Every frame, at its time from the first, also if decoding is slow and if the container stores no times."""
-    monkeypatch.setattr(streams, "DELAY", -1.0)  # the decoder of a live stream would be late with every frame
+    monkeypatch.setattr(streams, "DELAY", -1.0)  # with a decoder for live streams, every frame would be late
     path = write(tmp_path / name, [coded(t, 64, 64) for t in range(75)], **{"qp": 10, "g": 15, **options})
     with open_stream(path) as stream:
         frames, rate = list(stream.frames()), stream.rate

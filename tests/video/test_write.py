@@ -21,7 +21,7 @@ def square(time, height=96, width=128):
 
 @pytest.mark.parametrize("codec, kept", [("pcm_s16le", False), ("libmp3lame", True)])
 def test_sound_of_other_kinds(codec, kept, tmp_path):
-    """An odd size loses a pixel; a tone stays a tone, at its time."""
+    """An odd width or height loses a pixel. Sound keeps its pitch and its time."""
     path, rate = tmp_path / "odd.mkv", 16_000
     tone = (8000 * np.sin(np.arange(rate * 2) * 2 * np.pi * 440 / rate)).astype(np.int16)
     tone[:rate] = 0  # a second of silence first

@@ -1,4 +1,4 @@
-"""Data sets: one class each, and one dictionary of all. No TensorFlow here: the configuration reads the dictionary."""
+"""Data sets: a class for each, and a dictionary of all. Needs no TensorFlow: the configuration reads the dictionary."""
 
 import dataclasses
 import math
@@ -56,7 +56,7 @@ def load_split(name: str, root: str | os.PathLike, split: str, strict: bool = Fa
         name: a key of `DATASETS`.
         root: directory of the data set.
         split: "train" or "val".
-        strict: raise an error for a problem of the lists.
+        strict: raise an error if an entry of the lists is wrong.
 
     Raises:
         InputError: if the data set is unknown or not found (the message lists the expected files), if no video is
@@ -83,15 +83,15 @@ def check(videos: Iterable[Video], problems: Iterable[str]) -> None:
     """Raise an error for any problem, or for a label or a key frame past the end of its video.
 
     Args:
-        videos: of a `Split`; those whose lists tell times are opened.
-        problems: of a `Split`.
+        videos: videos of a `Split`; videos whose lists have times are opened.
+        problems: problems of a `Split`.
 
     Raises:
         InputError: with the first problem.
     """
     problems = list(problems)
     for video in videos:
-        # Only these lists tell times, or may lack images; the other videos need not be opened.
+        # Open only videos with times to check, and directories of images, which may be incomplete.
         times = video.key is not None or any(math.isfinite(end) for _, _, end in video.labels)
         if times or video.rate is not None:
             try:
@@ -99,17 +99,17 @@ def check(videos: Iterable[Video], problems: Iterable[str]) -> None:
             except OutsideError as error:
                 problems.append(str(error))
             except VideoError:
-                pass  # skipped and listed when it is read
-    problems = list(dict.fromkeys(problems))  # a film has hundreds of key frames
+                pass  # an unreadable video is skipped and listed when it is read
+    problems = list(dict.fromkeys(problems))  # the hundreds of key frames of a film may have the same problem
     if problems:
         raise InputError(f"{problems[0]} (the first of {len(problems)} problems)", argument="strict")
 
 
 def own_metrics(name: str, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Return the metrics, by name, that only this data set has; most have none.
+    """Return the metrics that are specific to a data set, by name; most data sets have none.
 
     Args:
-        name: of the data set; an unknown one has none.
+        name: name of the data set; an unknown data set has no such metrics.
         truth: class indices, int `[N]`.
         predicted: class indices, int `[N]`.
     """
@@ -117,16 +117,16 @@ def own_metrics(name: str, truth: np.ndarray, predicted: np.ndarray) -> dict[str
 
 
 def annotations(name: str, root: str | os.PathLike) -> Annotations | None:
-    """Return what the detection metric of "val" compares with; None for data sets without boxes.
+    """Return the annotations of "val" for the detection metric; None for data sets without boxes.
 
     Args:
-        name: of the data set; an unknown one has none.
-        root: directory of the data set or of records made of it. Records may be at an address such as
+        name: name of the data set; an unknown data set has no annotations.
+        root: directory of the data set, or of records that were made from it. Records may be at an address such as
             `s3://bucket/records`.
 
     Raises:
-        InputError: if the annotations are not there, or are of another form.
-        RunError: if they cannot be downloaded.
+        InputError: if the annotations are missing, or if their format is wrong.
+        RunError: if the annotations cannot be downloaded.
 
     Example:
         >>> annotations("ava", "data/ava").names[1]
@@ -139,7 +139,7 @@ def annotation_texts(name: str, root: str | os.PathLike) -> dict[str, bytes]:
     """Return the files that records need in their directory `annotations`, by name; none for data sets without boxes.
 
     Args:
-        name: of the data set; an unknown one has none.
+        name: name of the data set; an unknown data set has no such files.
         root: directory of the data set.
 
     Raises:
@@ -149,7 +149,7 @@ def annotation_texts(name: str, root: str | os.PathLike) -> dict[str, bytes]:
 
 
 def _in_utf8(found: Split) -> Split:
-    """Leave out the videos whose names are not UTF-8: neither TensorFlow nor records can hold them."""
+    """Drop the videos whose names are not UTF-8: TensorFlow and records cannot store such names."""
     videos, problems = [], list(found.problems)
     for video in found.videos:
         try:

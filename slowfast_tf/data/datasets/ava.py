@@ -1,7 +1,7 @@
 """AVA v2.2 and v2.1 (Gu et al., CVPR 2018): people and their actions in every second of 15 minutes of a film.
 
 Each key frame is a `Video`. The module reads the official lists, the predicted boxes that PySlowFast and MMAction2
-publish, and frames, films or parts of films in the layout of both.
+publish, and frames, films or parts of films in the directory layouts of PySlowFast and MMAction2.
 """
 
 import dataclasses
@@ -23,9 +23,9 @@ from . import files
 from .base import Annotations, DataSet, Split
 from .key_frames import MARGIN, Boxes, Corners, take_labels
 
-CLASSES = 80  # ids 1 to 80; the benchmark counts 60 of them, and networks score all
+CLASSES = 80  # ids 1 to 80; networks score all classes, but the benchmark evaluates only 60 of them
 SECONDS = range(902, 1799)
-# Directories of frames and of films, with the second of the film at which each begins.
+# Directories of frames and of films, with the second of the original film at which their content starts.
 FRAMES, RATE = {"frames": 900, "rawframes": 900}, 30.0
 FILMS = {"videos_15min": 900, "videos": 0}
 VERSIONS = {"v2.2": 2019, "v2.1": 2018}
@@ -55,15 +55,17 @@ class AnnotationFiles(typing.NamedTuple):
 
 
 class Ava(DataSet):
-    """AVA. If both versions are there, version 2.2 is read.
+    """AVA. If both versions exist, version 2.2 is read.
 
-    "train" has every key frame with an annotated or predicted box, and all its boxes. "val" has every key frame with a
-    predicted box, and its predicted boxes; without a file of predicted boxes it has the annotated ones. Excluded time
-    stamps are left out. A predicted box has the labels that its file gives. If the file gives none, the box takes the
-    labels of the annotated box with an IoU above 0.9, which shows the same person.
+    - "train" has every key frame with an annotated or predicted box, and all its boxes.
+    - "val" has every key frame with a predicted box, and its predicted boxes. Without a file of predicted boxes, it
+      has the annotated boxes.
+    - Excluded time stamps are left out.
+    - A predicted box has the labels in its file. If the file has none, the box takes the labels of the annotated box
+      of the same person: the one with an IoU above 0.9.
 
-    Boxes of any score are read. `data.Clips` applies the threshold `SlowFastSpec.person_score`, one for training and
-    testing, as PySlowFast does. (Section 5 of the paper: 0.9 in training, 0.8 in testing.)
+    Boxes of any score are read. `data.Clips` applies the threshold `SlowFastSpec.person_score` in training and in
+    testing, as PySlowFast does. (Section 5 of the paper uses 0.9 in training and 0.8 in testing.)
 
     The `labels` of a video are empty, because labels belong to boxes. The `id` is "FILM,SECOND", such as
     "-5KQ66BBWC4,0902".
@@ -103,7 +105,7 @@ class Ava(DataSet):
 
     @classmethod
     def annotations(cls, root: str | os.PathLike) -> Annotations:
-        """See `DataSet.annotations`. If the label map of the benchmark's 60 classes is there, only these count."""
+        """See `DataSet.annotations`. With the label map of the benchmark's 60 classes, only these are evaluated."""
         paths = annotation_files(root)
         names = read_label_map(paths.label_map)
         return Annotations(read_csv(paths.annotations, scored=False), names, read_exclusions(paths.exclusions))
@@ -115,15 +117,15 @@ class Ava(DataSet):
 
 
 def annotation_files(root: str | os.PathLike) -> AnnotationFiles:
-    """Return the files that the detection metric is computed from, with the benchmark's label map if it is there.
+    """Return the files for the detection metric, with the benchmark's label map if it exists.
 
     Args:
-        root: directory of the data set or of records made of it. Records may be at an address such as
-            `s3://bucket/records`; the files are then local copies.
+        root: directory of the data set, or of records that were made from it. Records may be at an address such as
+            `s3://bucket/records`; the returned files are then local copies.
 
     Raises:
-        InputError: if they are not there.
-        RunError: if they cannot be downloaded.
+        InputError: if the files are missing.
+        RunError: if the files cannot be downloaded.
 
     Example:
         >>> annotation_files("data/ava").label_map.name
@@ -164,7 +166,7 @@ def read_label_map(path: str | os.PathLike) -> dict[int, str]:
     """Return the class names of a label map of AVA (`.pbtxt`), by class id.
 
     Raises:
-        InputError: if the file cannot be read, or is no label map.
+        InputError: if the file cannot be read, or if it is not a label map.
     """
     try:
         text = pathlib.Path(path).read_text("utf-8", "replace")
@@ -185,7 +187,7 @@ def read_label_map(path: str | os.PathLike) -> dict[int, str]:
 
 
 def _labels(lists: pathlib.Path, version: str) -> list[str]:
-    """Return the 80 class names. AVA's names complete the benchmark's label map, "action N" any other map."""
+    """Return the 80 class names. Missing names are AVA's for the benchmark's label map, "action N" for another map."""
     path = _label_map(lists, version, first=0)
     names, benchmark = read_label_map(path), path.name == _label_maps(version)[1]
     known = dataset_labels("ava") if benchmark else [f"action {i}" for i in range(1, CLASSES + 1)]
@@ -213,8 +215,8 @@ class _Pictures(typing.NamedTuple):
     """The frames or films of a data set.
 
     Attributes:
-        place: the directory that holds them.
-        first: the second of the film at which they begin.
+        place: directory of the frames or films.
+        first: second of the original film at which they start.
         rate: frames per second of directories of frames; None for films.
         films: paths, by the name of the film.
     """
@@ -271,25 +273,25 @@ class _Lists:
                 )
 
     def add(self, frames: KeyFrames, key: Key, corners: Corners, score: float, action: int | None, place: str) -> None:
-        """Add a box, or another label of a box, to a key frame. Leave it out if it is excluded or not valid.
+        """Add a box, or another label of a box, to a key frame; skip excluded and invalid boxes.
 
         Args:
             frames: the key frames to extend.
             key: film and second.
-            corners: x1, y1, x2, y2, as shares of width and height.
-            score: of the box, 0 to 1.
-            action: class id, 1 to 80; None if it is unknown.
+            corners: x1, y1, x2, y2, as fractions of width and height.
+            score: score of the box, 0 to 1.
+            action: class id, 1 to 80; None if unknown.
             place: "FILE:LINE".
         """
         if key in self.excluded:
             return
         x1, y1, x2, y2 = corners
         if not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
-            self.problems.append(f"{place}: corners {corners} do not rise from 0 to 1")
+            self.problems.append(f"{place}: corners {corners} must be ascending fractions, from 0 to 1")
         elif key[1] not in SECONDS:
-            self.problems.append(f"{place}: second {key[1]} is no key frame; they are {SECONDS[0]} to {SECONDS[-1]}")
+            self.problems.append(f"{place}: second {key[1]} is not a key frame ({SECONDS[0]} to {SECONDS[-1]})")
         elif action is not None and not 1 <= action <= CLASSES:
-            self.problems.append(f"{place}: action {action} is none of 1 to {CLASSES}")
+            self.problems.append(f"{place}: action {action} is not from 1 to {CLASSES}")
         elif not 0 <= score <= 1:
             self.problems.append(f"{place}: score {score} is not from 0 to 1")
         else:
@@ -311,7 +313,7 @@ def _annotated(path: pathlib.Path, lists: _Lists) -> KeyFrames:
     """Read lines of film, second, x1, y1, x2, y2, action, person; all scores are 1."""
     frames: KeyFrames = {}
     for line, row in csv_files.lines(path):
-        if len(row) == 2:  # nobody is there
+        if len(row) == 2:  # a key frame without people
             continue
         try:
             key = row[0], int(row[1])
@@ -327,7 +329,7 @@ def _annotated(path: pathlib.Path, lists: _Lists) -> KeyFrames:
 
 
 def _predicted(path: pathlib.Path, lists: _Lists) -> KeyFrames:
-    """Read lines of film, second, x1, y1, x2, y2, action (-1 or empty: not known), score."""
+    """Read lines of film, second, x1, y1, x2, y2, action (-1 or empty if unknown), score."""
     frames: KeyFrames = {}
     for line, row in csv_files.lines(path):
         try:

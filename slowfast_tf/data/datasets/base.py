@@ -19,8 +19,8 @@ class Split:
     Attributes:
         videos: references, in the order of the data set's own lists.
         labels: the class names.
-        problems: a line "FILE:LINE: what is wrong" for each entry that was dropped ("FILE: entry N: ..." in JSON).
-            The last one counts the missing videos, if there are any.
+        problems: a message "FILE:LINE: what is wrong" for each entry that was dropped ("FILE: entry N: ..." in JSON).
+            If videos are missing, the last message has their number.
     """
 
     videos: tuple[Video, ...]
@@ -29,12 +29,12 @@ class Split:
 
 
 class Annotations(typing.NamedTuple):
-    """The annotations of "val" that a detection metric compares with.
+    """The annotations of "val" for a detection metric.
 
     Attributes:
         boxes: annotated boxes.
-        names: class names by their ids, from 1, of the classes that count.
-        excluded: (video, second) of the frames that do not count.
+        names: names of the evaluated classes, by id, from 1.
+        excluded: (video, second) of the frames that are not evaluated.
     """
 
     boxes: ava_csv.Boxes
@@ -43,13 +43,14 @@ class Annotations(typing.NamedTuple):
 
 
 class DataSet(abc.ABC):
-    """A data set in the form in which its owners publish it.
+    """A data set in the format of its publisher.
 
     Args:
         root: directory of the data set.
 
     Attributes:
-        has_boxes: whether labels belong to boxes of key frames, not to videos. It needs a network with head "roi".
+        has_boxes: whether labels belong to boxes in key frames, not to videos. Such a data set needs a network with
+            head "roi".
 
     Example:
         >>> DATASETS["folder"]("data/mine").read("train").labels
@@ -66,12 +67,12 @@ class DataSet(abc.ABC):
         """Return the videos of a split, "train" or "val".
 
         Raises:
-            InputError: if the data set is not in `root`; the message says which files were looked for.
+            InputError: if the data set is not in `root`; the message names the expected files.
         """
 
     @staticmethod
     def own_metrics(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-        """Return metrics, by name, that only this data set has.
+        """Return the metrics that are specific to this data set, by name.
 
         Args:
             truth: class indices, int `[N]`.
@@ -81,15 +82,15 @@ class DataSet(abc.ABC):
 
     @classmethod
     def annotations(cls, root: str | os.PathLike) -> Annotations | None:
-        """Return what the detection metric of "val" compares with; None for data sets without boxes.
+        """Return the annotations of "val" for the detection metric; None for data sets without boxes.
 
         Args:
-            root: directory of the data set, or of records made of it, beside which `annotation_texts` were written;
-                for records it may be an address such as `s3://bucket/records`.
+            root: directory of the data set, or of records made from it that have the files of `annotation_texts`.
+                Records may be at an address such as `s3://bucket/records`.
 
         Raises:
-            InputError: if the annotations are not there, or are of another form.
-            RunError: if they cannot be downloaded.
+            InputError: if the annotations are missing, or if their format is wrong.
+            RunError: if the annotations cannot be downloaded.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""Charades (Sigurdsson et al., ECCV 2016) as its owners publish it: 157 actions, many of them in a video."""
+"""Charades (Sigurdsson et al., ECCV 2016) in its published format: 157 actions, several of them in a video."""
 
 import pathlib
 
@@ -9,9 +9,9 @@ from . import files
 from .base import DataSet, Split
 
 LISTS = {"train": "Charades_v1_train.csv", "val": "Charades_v1_test.csv"}
-# "c000 Holding some clothes" a line. Charades_v1_mapping.txt has no names: it gives each action's object and verb.
+# Lines such as "c000 Holding some clothes". Charades_v1_mapping.txt has the object and verb of an action, not its name.
 CLASSES = "Charades_v1_classes.txt"
-# If the frames are unpacked (24 a second, ID/ID-000001.jpg), read them, not the videos.
+# If the frames (24 per second, ID/ID-000001.jpg) are unpacked, they are read instead of the videos.
 FRAMES, RATE = "Charades_v1_rgb", 24.0
 VIDEOS = ("Charades_v1_480", "Charades_v1")
 ADVICE = (
@@ -69,7 +69,7 @@ def _seconds(text: str) -> float:
 
 
 def _classes(path: pathlib.Path) -> dict[str, str]:
-    """Return class names by their codes."""
+    """Return the class names by code, such as "c000"."""
     classes = {}
     for line, text in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
         code, _, name = text.strip().partition(" ")

@@ -1,6 +1,6 @@
-"""EgoGestAR: ten gestures that a hand draws in the air, seen by a camera on the head (arXiv 1904.09843).
+"""EgoGestAR: ten gestures that a hand draws in the air, filmed by a camera on the head (arXiv 1904.09843).
 
-The clips have no license file, so neither this package nor its records may pass them on. Users clone their source:
+The clips have no license, so this package does not distribute them, and neither may records. Users clone the source:
 `git clone --depth 1 https://github.com/varunj/EgoGestAR`.
 """
 
@@ -12,14 +12,14 @@ from . import files
 from .base import DataSet, Split
 
 SOURCE = "https://github.com/varunj/EgoGestAR"
-LEFT_OUT = "unclassified"  # anything but the ten gestures
+LEFT_OUT = "unclassified"  # clips with none of the ten gestures
 _NAME = re.compile(r"testvideo_([a-z]+)_(\d+)\.mp4")
 
 
 class EgoGestAR(DataSet):
-    """The clips of `root/testvideo`, all of them for training; `data.fold` divides them.
+    """The clips of `root/testvideo`. All of them are in "train"; `data.fold` divides them into folds.
 
-    Ids are "CLASS_SCENE". A scene is one hand, one background and one camera, the same for all classes.
+    Ids are "CLASS_SCENE". A scene is a combination of hand, background and camera, the same for all classes.
     """
 
     def read(self, split: str) -> Split:

@@ -17,12 +17,12 @@ def need(dataset: str, root: pathlib.Path, names: Iterable[str], advice: str) ->
 
     Args:
         dataset: name of the data set, for the message.
-        root: the directory that they should be in.
-        names: of the files and directories.
-        advice: where to get them, for the message.
+        root: the directory that should contain the files.
+        names: names of the files and directories.
+        advice: where to get the files, for the message.
 
     Raises:
-        InputError: if any is missing.
+        InputError: if a file or directory is missing.
     """
     missing = [str(root / name) for name in names if not (root / name).exists()]
     if missing:
@@ -72,14 +72,14 @@ def find_folders(directory: str | os.PathLike) -> dict[str, str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or directory is a program's own, such as `.ipynb_checkpoints` or macOS's `._a.mp4`."""
+    """Return whether a name is that of a system file, such as `.ipynb_checkpoints` or macOS's `._a.mp4`."""
     return name.startswith(".") or name == "lost+found"
 
 
 def present(paths: Iterable[str]) -> dict[str, bool]:
     """Return the paths that exist, with whether each is a directory.
 
-    Listing their directories is far cheaper than a look-up of each file.
+    Listing the directories is much faster than looking up each file.
     """
     names: dict[str, dict[str, bool]] = {}
     there = {}
@@ -104,15 +104,15 @@ def make_split(
     problems: Sequence[str],
     missing: Sequence[str],
 ) -> Split:
-    """Return a `Split` whose last problem counts the missing videos: thousands are normal for Kinetics.
+    """Return a `Split` with one problem for all missing videos: for Kinetics, thousands of them are normal.
 
     Args:
         source: the file that lists the videos.
-        place: the directory that they should be in.
-        videos: references to the videos that are there.
+        place: the directory that should contain the videos.
+        videos: references to the videos that exist.
         labels: the class names.
         problems: one line for each entry that was dropped.
-        missing: names of the videos that are not there.
+        missing: names of the missing videos.
 
     Raises:
         InputError: if no video is left.
@@ -122,7 +122,7 @@ def make_split(
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         problems = [*problems, f"{source}: {len(missing)} of its videos not found in {place}: {shown}"]
     if not videos:
-        # Missing videos are the likeliest reason.
-        reason = problems[-1 if missing else 0] if problems else f"{source}: names none"
+        # If videos are missing, this is the likeliest reason.
+        reason = problems[-1 if missing else 0] if problems else f"{source}: lists no video"
         raise InputError(f"no video is left of {source}; one of {max(len(problems), 1)} problems: {reason}")
     return Split(videos, tuple(labels), tuple(problems))

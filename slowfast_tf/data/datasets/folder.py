@@ -23,7 +23,7 @@ def read_folders(root: pathlib.Path, split: str) -> Split:
     """Return the videos of `root/SPLIT/CLASS`.
 
     Raises:
-        InputError: if there is none, or a class that `root/train` does not have.
+        InputError: if there is no video, or if `root/SPLIT` has a class that `root/train` does not have.
     """
     classes = _folders(root / "train", root)
     videos = []

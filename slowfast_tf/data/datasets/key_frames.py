@@ -9,16 +9,16 @@ import numpy as np
 from ..boxes import iou
 from ..reference import Box
 
-# The longest clip of the paper, 128 frames, takes 5.4 s of a film at 24 frames a second.
+# Seconds of a film before and after a key frame. The longest clip of the paper, 128 frames, is 5.4 s at 24 frames/s.
 MARGIN = 3.0
-SAME_PERSON = 0.9  # the IoU by which PySlowFast's files (iou90) give labels to predicted boxes
+SAME_PERSON = 0.9  # least IoU with an annotated box, as in the predicted boxes of PySlowFast (iou90)
 
 Corners: typing.TypeAlias = tuple[float, float, float, float]
 Boxes: typing.TypeAlias = dict[Corners, Box]
 
 
 def take_labels(boxes: Boxes, annotated: Mapping[Corners, Box]) -> None:
-    """Give each predicted box without labels the labels of the annotated box of the same person.
+    """Copy the labels of annotated boxes to the predicted boxes without labels that show the same person.
 
     Args:
         boxes: predicted boxes of a key frame; changed in place.

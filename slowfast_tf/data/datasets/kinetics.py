@@ -1,6 +1,7 @@
 """Kinetics-400, -600 and subsets of them (Kay et al., arXiv 1705.06950; Carreira et al., arXiv 1808.01340).
 
-Reads the lists as DeepMind, CVDF, ActivityNet's crawler and MMAction2 name them, and the trimmed videos as they all do.
+The lists may have the file names of DeepMind, CVDF, ActivityNet's crawler or MMAction2. The trimmed videos have the
+names that all of these use.
 """
 
 import pathlib
@@ -23,7 +24,8 @@ ADVICE = (
 class Kinetics(DataSet):
     """Kinetics. The classes are the labels of the training list, in alphabetical order.
 
-    A video of the list is any file below `root` that is called ID_START_END, such as `0wR5jVB-WPk_000417_000427.mp4`.
+    A video is any file below `root` with the name ID_START_END of a list entry, such as
+    `0wR5jVB-WPk_000417_000427.mp4`.
     """
 
     def read(self, split: str) -> Split:
@@ -35,7 +37,7 @@ class Kinetics(DataSet):
         training = rows if split == "train" else csv_files.table(_list(root, "train"), COLUMNS, [])
         labels = sorted({row[0] for _, row in training} - {""})
         index = {label: i for i, label in enumerate(labels)}
-        # CVDF's replacements of corrupted videos are in a folder "replacement", which comes before "train" and "val".
+        # CVDF replaces corrupted videos in a folder "replacement". It comes before "train" and "val", so it is used.
         there = files.find_videos(root)
         videos, missing, seen = [], [], set()
         for line, (label, youtube, start, end) in rows:

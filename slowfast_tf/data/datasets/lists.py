@@ -1,13 +1,14 @@
 """Videos in one list for each split, in PySlowFast's format: `root/train.csv`, `root/val.csv`.
 
-A line is a path and its labels. If the first line has a comma, the file is a csv file of these two columns, else the
-last space of a line separates them. Paths are relative to `root`, and of video files or of directories of JPEG frames,
-30 a second. Several labels have semicolons between them, and there may be none. A first line that names the columns,
+A line is a path and its labels. If the first line has a comma, the file is a csv file with these two columns; otherwise
+the last space of a line separates them. A path is relative to `root`. It is a video file, or a directory of JPEG frames
+at 30 frames per second. Labels are separated by semicolons; a video may have none. A first line that names the columns,
 such as `path,labels`, is skipped.
 
-Labels are names or numbers. With a file `root/classes.txt`, a name a line, a number counts its lines from 0. Without
-one, the first label of the training list decides: if it is a number, all are, and the classes are 0 to the highest;
-if not, all are names, in alphabetical order.
+Labels are names or numbers. With a file `root/classes.txt` (one name per line), a number is a line of this file,
+counted from 0. Without the file, the first label of the training list decides. If it is a number, all labels are
+numbers, and the classes are 0 to the highest number. Otherwise all labels are names, and the classes are in
+alphabetical order.
 """
 
 import os
@@ -20,9 +21,9 @@ from . import files
 from .base import DataSet, Split
 
 LISTS = {"train": ("train.csv",), "val": ("val.csv", "test.csv")}
-# Without classes.txt, a label is a mistake from this number on, if it is also 10 times the number of labels in use.
+# Without classes.txt, a number of at least this, and of at least 10 times the number of distinct labels, is an error.
 MANY_CLASSES = 1000
-RATE = 30.0  # assumed frames a second of directories, which do not store it
+RATE = 30.0  # assumed frame rate of directories of frames, which do not store it
 # Common names of the two columns.
 PATHS = "path|file|filename|file_name|filepath|file_path|video|video_path|video_name|video_id|clip|name|id"
 LABELS = "labels?|class|classes|class_id|label_id|category|target|action|actions"
@@ -30,7 +31,7 @@ ADVICE = "a line of it is a path and its labels, such as 'videos/a.mp4,3' or 'vi
 
 
 class Lists(DataSet):
-    """Videos in lists. "val" is `val.csv`, or `test.csv` if there is none."""
+    """Videos in lists. "val" is `val.csv`, or `test.csv` if there is no `val.csv`."""
 
     def read(self, split: str) -> Split:
         """See `DataSet.read`."""
@@ -39,7 +40,7 @@ class Lists(DataSet):
         path = _list(root, split)
         rows = _rows(root, path, problems)
         classes, index = _classes(root, rows if split == "train" else _rows(root, _list(root, "train"), []))
-        real = root.resolve()  # resolve ".." after symbolic links, as the file system does
+        real = root.resolve()  # ".." applies to the target of a symbolic link, as in the file system
         paths = {line: os.path.normpath((real if ".." in name.split("/") else root) / name) for line, name, _ in rows}
         there = files.present(paths.values())
         videos, missing, seen = [], [], set()
@@ -81,7 +82,7 @@ def _rows(root, path, problems):
         split = [(i, line.rsplit(None, 1)) for i, line in enumerate(text, 1) if line.strip()]
     rows = []
     for line, row in split:
-        if len(row) == 2 and "\n" not in "".join(row):  # a quoted field over several lines
+        if len(row) == 2 and "\n" not in "".join(row):  # not a quoted field over several lines
             rows.append((line, row[0].strip(), [label.strip() for label in row[1].split(";") if label.strip()]))
         else:
             problems.append(f"{path}:{line}: {' '.join(row)!r} is not a path and its labels")
@@ -89,7 +90,7 @@ def _rows(root, path, problems):
 
 
 def _has_header(root, path, rows, problems):
-    """Return whether the first line names the columns: known names, or no video and a label that no other line has."""
+    """Return whether the first line is a header: known column names, or no video and labels that no other line has."""
     if not rows or rows[0][0] != 1:
         return False
     _, name, labels = rows[0]
@@ -102,7 +103,7 @@ def _has_header(root, path, rows, problems):
         return False
     if re.fullmatch(PATHS, name.lower()) or re.fullmatch(LABELS, second.lower()):
         return True
-    problems.append(f"{path}:1: {name!r} is no video, and {second!r} no other's label: treated as the header")
+    problems.append(f"{path}:1: {name!r} is no video, and no other line has label {second!r}: treated as the header")
     return True
 
 

@@ -1,4 +1,4 @@
-"""Something-Something v2 (Goyal et al., arXiv 1706.04261) as its owners publish it: 174 actions, one a video."""
+"""Something-Something v2 (Goyal et al., arXiv 1706.04261) in its published format: 174 actions, one per video."""
 
 import json
 import pathlib
@@ -11,7 +11,7 @@ from . import files
 from .base import DataSet, Split
 
 LISTS = {"labels": "labels", "train": "train", "val": "validation"}
-# Of the first release (20BN), and of 2022 (Qualcomm), which unpacks into `labels`.
+# File names of the first release (20BN), and of the release of 2022 (Qualcomm), which unpacks into `labels`.
 NAMES = ("something-something-v2-{}.json", "labels/something-something-v2-{}.json", "{}.json", "labels/{}.json")
 VIDEOS = "20bn-something-something-v2"
 ADVICE = (
@@ -54,7 +54,7 @@ class SomethingSomething(DataSet):
 
 
 def _find(root: pathlib.Path, name: str) -> str:
-    """Return the path of a list, relative to the root; the first release's if there is none."""
+    """Return the path of a list, relative to the root; if no list exists, the path in the first release."""
     names = [pattern.format(name) for pattern in NAMES]
     return next((name for name in names if (root / name).is_file()), names[0])
 
@@ -63,7 +63,7 @@ def _read(path: pathlib.Path, kind: type, form: str) -> typing.Any:
     """Return the contents of a JSON file.
 
     Raises:
-        InputError: if it is not JSON, or not of this kind.
+        InputError: if the file is not JSON, or if its content is not of this type.
     """
     with csv_files.open_text(path) as file:
         try:
@@ -76,7 +76,7 @@ def _read(path: pathlib.Path, kind: type, form: str) -> typing.Any:
 
 
 def _classes(path: pathlib.Path) -> list[str]:
-    """Return the class names in the order of their numbers, which are text in the official file."""
+    """Return the class names, ordered by number. In the official file the numbers are text."""
     form = 'an object of names and numbers from 0, such as {"Holding something": "0"}'
     numbers = {_plain(name): str(number) for name, number in _read(path, dict, form).items()}
     classes = sorted(numbers, key=lambda name: (len(numbers[name]), numbers[name]))
@@ -88,7 +88,7 @@ def _classes(path: pathlib.Path) -> list[str]:
 
 
 def _fields(entry: typing.Any) -> tuple[typing.Any, typing.Any]:
-    """Return the id and the template of an entry. `label` is the template with objects filled in, if both are there."""
+    """Return the id and the template of an entry. If an entry has both, `label` is the template filled with objects."""
     if not isinstance(entry, dict):
         return None, None
     return entry.get("id"), entry.get("template", entry.get("label"))

@@ -15,7 +15,7 @@ __all__ = ["INDEX", "encode", "parse", "parse_head", "read_index", "read_records
 
 
 def __getattr__(name: str) -> typing.Any:
-    # On demand: commands import `prepare` of this package before TensorFlow, which takes seconds to import.
+    # Imported on first use: commands import `prepare` of this package before TensorFlow, which takes seconds to import.
     for module in ("format", "shards") if name in __all__ else ():
         found = importlib.import_module(f".{module}", __name__)
         if hasattr(found, name):

@@ -42,7 +42,7 @@ with _without_warnings():
 RESUME = "prepare again with the same settings to resume"
 
 # Beam pickles its functions even for threads of this process, and an event or a progress bar cannot be pickled. A
-# `LocalRun` is therefore pickled as a key of this dictionary, which holds each one only as long as its run lasts.
+# `LocalRun` is therefore pickled as a key of this dictionary. The dictionary keeps no run alive.
 _local_runs: "weakref.WeakValueDictionary[str, LocalRun]" = weakref.WeakValueDictionary()
 
 
@@ -51,7 +51,7 @@ class LocalRun:
 
     Args:
         data: the splits of the data set, shared by the threads.
-        progress: counts videos.
+        progress: progress bar that counts videos.
     """
 
     def __init__(self, data: Mapping[str, SourceSplit], progress: tqdm.tqdm):
@@ -72,7 +72,7 @@ class LocalRun:
         self.control.stop.set()
 
     def interrupt(self, *_: object) -> None:
-        """Stop the run after the current frames; the second call stops it at once."""
+        """Stop the run after the current frames; the second call stops it immediately."""
         if self.control.stop.is_set():
             raise KeyboardInterrupt
         self.control.stop.set()
@@ -83,7 +83,7 @@ def _find_local_run(key: str) -> LocalRun:
 
 
 class _WorkerData:
-    """The splits of the data set on a worker of another machine, loaded once for all of its threads."""
+    """The splits of the data set on a worker of another machine, loaded once for all threads of the worker."""
 
     def __init__(self, job: Job):
         plugins.load_plugins(job.plugins)
@@ -130,11 +130,11 @@ def run(
         job: the arguments for all shards.
         data: the splits of the data set.
         shards: (split, number) of each shard to write.
-        beam_options: Apache Beam's options, "--runner=..." among them; empty to use all cores of this machine.
+        beam_options: Apache Beam's options, including "--runner=..."; empty to use all cores of this machine.
 
     Raises:
         InputError: if Beam rejects the options.
-        RunError: if a shard cannot be written, or on an interrupt.
+        RunError: if a shard cannot be written, or if the run is interrupted.
     """
     if beam_options:
         _run_elsewhere(job, shards, beam_options)
@@ -164,7 +164,7 @@ def _run_elsewhere(job: Job, shards: Sequence[tuple[str, int]], beam_options: Se
     try:
         with contextlib.redirect_stderr(said):
             options = PipelineOptions(list(beam_options))
-            options.get_all_options()  # checks the values, which otherwise only a worker does
+            options.get_all_options()  # check the values here; otherwise only the workers check them
             pipeline = apache_beam.Pipeline(options=options)
     # Each runner raises its own errors; a wrong value raises SystemExit after the usage of all options.
     except (Exception, SystemExit) as error:
@@ -180,7 +180,7 @@ def _run_elsewhere(job: Job, shards: Sequence[tuple[str, int]], beam_options: Se
 def _build(
     pipeline: apache_beam.Pipeline, job: Job, local: LocalRun | None, shards: Sequence[tuple[str, int]]
 ) -> apache_beam.Pipeline:
-    # Without a reshuffle, one worker would do everything that follows Create.
+    # Without a reshuffle, one worker would run everything after `Create`.
     elements: typing.Any = pipeline | apache_beam.Create(shards) | apache_beam.Reshuffle()
     _ = elements | "write shards" >> apache_beam.ParDo(_WriteShards(job, local))
     return pipeline

@@ -1,12 +1,15 @@
-"""Videos as TensorFlow records: one `tf.train.SequenceExample` each, with the names of MediaSequence.
+"""Videos as TensorFlow records: a `tf.train.SequenceExample` for each video, with the names of MediaSequence.
 
 MediaSequence (`mediapipe/util/sequence`) is the convention of TensorFlow's video readers; docs/prepare.md lists the
-names in use. Timestamps are microseconds from the start of the file. Labels are segments; each class is also, once, a
-label of the clip. The boxes of the key frame are regions. A box with several labels is repeated, and
-`region/track/index` numbers the boxes. Boxes without labels, from a detector, have the prefix PREDICTED.
+names in use.
 
-A record is a head, which says where each image is, followed by the images. The index of the directory (`shards`)
-stores the position of each head. A clip of a long video is therefore read without the rest.
+- Timestamps are microseconds from the start of the file.
+- Labels are segments. Each class is also a label of the clip, once.
+- The boxes of the key frame are regions. A box with several labels is repeated, and `region/track/index` numbers the
+  boxes. Boxes without labels, from a detector, have the prefix PREDICTED.
+
+A record is a head, which has the position of each image, followed by the images. The index of the directory (`shards`)
+stores the position of each head. A clip of a long video can therefore be read without the rest of the video.
 """
 
 import itertools
@@ -37,19 +40,19 @@ def encode(
     """Encode a video as a record.
 
     Args:
-        video: its labels, times, key frame and boxes.
+        video: the video; its labels, times, key frame and boxes are stored.
         labels: the class names.
         frames: JPEG images.
-        times: of the frames, rising, in seconds from the start of the file, `[len(frames)]`.
-        rate: frames a second.
-        size: height and width of the frames.
-        flows: the optical flow of each frame as `flow.compute` gives it; None to store none.
+        times: times of the frames, ascending, in seconds from the start of the file, `[len(frames)]`.
+        rate: frames per second.
+        size: height and width of the frames, in pixels.
+        flows: the optical flow of each frame, from `flow.compute`; None for no optical flow.
         dataset: name of the data set.
         path: path to store in the record; None for `video.path`.
 
     Returns:
-        The head and the images of a serialized `tf.train.SequenceExample`; the record is one after the other. The same
-        video gives the same bytes.
+        The head and the images of a serialized `tf.train.SequenceExample`; the record is the head followed by the
+        images. The same video gives the same bytes.
 
     Example:
         >>> head, images = encode(Video("a.mp4", ((0, 0.0, 1.0),)), ["run"], [jpeg], [0.0], 30.0, (256, 340))
@@ -88,7 +91,7 @@ def encode(
             feature_list={name: tf.train.FeatureList(feature=features) for name, features in lists.items()}
         ),
     )
-    # In a protocol buffer, two messages one after the other are their merge.
+    # In a protocol buffer, the concatenation of two messages is their merge.
     return example.SerializeToString(deterministic=True), b"".join(pieces)
 
 
@@ -97,18 +100,18 @@ def parse(serialized: tf.Tensor | bytes, flow: bool = False) -> dict[str, tf.Ten
 
     Args:
         serialized: a record, a scalar string tensor.
-        flow: whether to return the optical flow as well; the record must hold it.
+        flow: whether to return the optical flow as well; the record must contain it.
 
     Returns:
         A dictionary of tensors. Times are in seconds from the first frame of the record.
-        - "id": of the video, string `[]`.
+        - "id": id of the video, string `[]`.
         - "frames": JPEG images, string `[N]`.
-        - "rate": frames a second, float32 `[]`; "times": of the frames, float32 `[N]`.
-        - "labels": class indices, int64 `[L]`; "starts", "ends": of the labels, float32 `[L]`.
+        - "rate": frames per second, float32 `[]`; "times": times of the frames, float32 `[N]`.
+        - "labels": class indices, int64 `[L]`; "starts", "ends": start and end of each label, float32 `[L]`.
         - "boxes": (x1, y1, x2, y2) as fractions of width and height, float32 `[M, 4]`; boxes with labels come first.
         - "box_labels": class indices, int64 `[M, K]`, padded with -1.
-        - "box_scores": float32 `[M]`.
-        - "key_time": of the key frame, which the boxes belong to, float32 `[]`; -1 without one.
+        - "box_scores": scores of the boxes, float32 `[M]`.
+        - "key_time": time of the key frame with the boxes, float32 `[]`; -1 without a key frame.
         - "flow": images of optical flow for `flow.decode`, string `[N]`; only with `flow`.
 
     Example:
@@ -124,11 +127,11 @@ def parse_head(head: tf.Tensor | bytes, flow: bool = False) -> dict[str, tf.Tens
 
     Args:
         head: the first of the two values of `encode`, a scalar string tensor.
-        flow: whether to return the optical flow as well; the record must hold it.
+        flow: whether to return the optical flow as well; the record must contain it.
 
     Returns:
-        The dictionary of `parse`, but "frames" (and "flow") are int64 `[N, 3]`: for each image its distance from the
-        end of the head in bytes, its size in bytes, and its CRC-32.
+        The dictionary of `parse`, but "frames" (and "flow") are int64 `[N, 3]`: for each image its offset from the end
+        of the head in bytes, its size in bytes, and its CRC-32.
 
     Raises:
         tf.errors.InvalidArgumentError: if the head is damaged.
@@ -149,7 +152,7 @@ def parse_head(head: tf.Tensor | bytes, flow: bool = False) -> dict[str, tf.Tens
 
 
 def _encoded(flow: bool) -> dict[str, str]:
-    """Return the features that hold images, by the name that `parse` gives them."""
+    """Return the names of the features with images, by their name in the result of `parse`."""
     return {"frames": "image/encoded", **({"flow": "FORWARD_FLOW/image/encoded"} if flow else {})}
 
 
@@ -186,7 +189,7 @@ def _parse(serialized: tf.Tensor | bytes, more_context: dict, more_lists: dict) 
         columns = [lists[f"{prefix}region/bbox/{name}"].flat_values for name in CORNERS]
         return tf.stack(columns, -1), lists[f"{prefix}region/label/confidence"].flat_values
 
-    # A box with several labels is several regions in a row.
+    # A box with several labels is stored as several consecutive regions.
     corners, scores = regions("")
     _, box = tf.unique(lists["region/track/index"].flat_values, tf.int64)
     box_labels = tf.RaggedTensor.from_value_rowids(  # pyright: ignore[reportAttributeAccessIssue]
@@ -220,9 +223,9 @@ def _label_context(
     """Return the features of the labels.
 
     Args:
-        segments: class index, start and end in seconds of each label; an infinite end is that of the video.
+        segments: class index, start and end, in seconds, of each label; an infinite end is the end of the video.
         labels: the class names.
-        end: of the video, in microseconds.
+        end: end of the video, in microseconds.
     """
     classes = sorted({label for label, _, _ in segments})
     names = [labels[i] for i in classes]
@@ -238,15 +241,16 @@ def _label_context(
 
 
 def _image_list(context: dict, prefix: str, images: Sequence[bytes], offset: int) -> list[bytes]:
-    """Return the pieces of a serialized `SequenceExample` that holds one list of images.
+    """Return the pieces of a serialized `SequenceExample` that contains one list of images.
 
-    It avoids the protobuf library, which copies the images three times: 10 % of the time to decode and compress them.
+    This function does not use the protobuf library, which would copy the images three times and take 10 % of the time
+    to decode and compress them.
 
     Args:
-        context: receives the position, size and CRC-32 of each image.
-        prefix: of the names.
-        images: to store.
-        offset: bytes between the head and these pieces.
+        context: dictionary to extend with the position, size and CRC-32 of each image.
+        prefix: prefix of the names.
+        images: JPEG images to store.
+        offset: number of bytes between the head and these pieces.
     """
     features = [_field(1, *_field(1, *_field(1, image))) for image in images]
     name = f"{prefix}image/encoded".encode()
@@ -262,7 +266,7 @@ def _image_list(context: dict, prefix: str, images: Sequence[bytes], offset: int
 
 
 def _field(number: int, *content: bytes) -> list[bytes]:
-    """Return the pieces of a protocol buffer's field that holds bytes or a message."""
+    """Return the pieces of a field of a protocol buffer that contains bytes or a message."""
     length = sum(map(len, content))
     header = [number << 3 | 2]
     while length > 127:
@@ -274,7 +278,7 @@ def _field(number: int, *content: bytes) -> list[bytes]:
 def _regions(
     prefix: str, key: float, regions: Sequence[tuple[int, int | None, Box]], labels: Sequence[str]
 ) -> dict[str, list[tf.train.Feature]]:
-    """Return feature lists of one step, the key frame, for regions (number of the box, class or None, box)."""
+    """Return feature lists with one step, the key frame, for regions (number of the box, class or None, box)."""
     named = [label for _, label, _ in regions if label is not None]
     scores = [box.score for _, _, box in regions]
     features = {

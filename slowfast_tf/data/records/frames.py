@@ -1,4 +1,4 @@
-"""Read the frames of a video for records: scaled down, at the rate of the settings, as JPEG images."""
+"""Read the frames of a video for records: downscaled, at the frame rate of the settings, as JPEG images."""
 
 import math
 import typing
@@ -28,13 +28,13 @@ class Frames:
         settings: the size, quality and rate of the frames, and whether to compute optical flow.
 
     Attributes:
-        times: of the frames, in seconds from the start of the file, float64 `[N]`.
-        rate: frames a second.
+        times: times of the frames, in seconds from the start of the file, float64 `[N]`.
+        rate: frames per second.
         labels: see `ResolvedVideo`.
-        problems: one line for each problem of the video and, after iterating, one on replaced frames.
+        problems: one line for each problem of the video and, after iterating, one line about replaced frames.
 
     Raises:
-        VideoError: if the video, or more than half of its frames, cannot be read; also while iterating.
+        VideoError: if the video, or more than half of its frames, cannot be read; also raised while iterating.
 
     Example:
         >>> frames = Frames(Video("a.mp4", ()), config.Prepare(short_side=256))
@@ -55,7 +55,7 @@ class Frames:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width; known after the first frame."""
+        """Height and width in pixels; known after the first frame."""
         if self._encode.size is None:
             raise RuntimeError("the size is known after the first frame")
         return self._encode.size
@@ -79,12 +79,12 @@ class Frames:
             self.problems.append(damage_message(self._path, damaged, len(self)))
 
     def middle(self) -> tuple[bytes, bytes | None]:
-        """Return the middle item; afterwards, iterating yields only this item."""
+        """Return the item of the middle frame; afterwards, iterating yields only this item."""
         self._frames = self._frames[len(self) // 2 :][:1]
         return next(iter(self))
 
     def _images(self, files: list) -> Iterator[tuple[tuple[bytes, np.ndarray], bool]]:
-        """Do what `decode_frames` does, for a directory: the last image before a damaged one replaces it."""
+        """Read the images of a directory as `decode_frames` does: the last intact image replaces a damaged one."""
         waiting, image, exact = 0, None, True
         for i, index in enumerate(self._frames):
             if i == 0 or index != self._frames[i - 1]:
@@ -105,17 +105,17 @@ class Frames:
 
 
 class _Encoder:
-    """Encode frames as (JPEG image, uint8 gray scale `[H, W]`), all of the size of the first one."""
+    """Encode frames as (JPEG image, uint8 gray scale `[H, W]`), all with the size of the first frame."""
 
     def __init__(self, settings: config.Prepare):
         self._short_side, self._quality = settings.short_side, settings.quality
-        # One converter for all frames: setting it up costs as much as converting a small frame.
+        # Use one converter for all frames: creating it takes as long as converting a small frame.
         self._converter = VideoReformatter()
         self._last: typing.Any = None, None
         self.size: tuple[int, int] | None = None
 
     def __call__(self, frame: av.VideoFrame) -> tuple[bytes, np.ndarray]:
-        if frame is not self._last[0]:  # frames repeat if the settings raise the rate
+        if frame is not self._last[0]:  # frames repeat if the settings raise the frame rate
             self._last = frame, self._encoded(frame)
         return self._last[1]
 
@@ -123,7 +123,7 @@ class _Encoder:
         """Encode a JPEG image; keep an image of the right size unchanged.
 
         Raises:
-            ValueError: if it is damaged.
+            ValueError: if the image is damaged or too large.
         """
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
         height, width = int(height), int(width)
@@ -139,13 +139,13 @@ class _Encoder:
         turned = slice(None, None, -1 if quarter_turns % 2 else 1)
         self.size = self.size or self._scaled(*(frame.height, frame.width)[turned])
         height, width = self.size[turned]
-        # JPEG's own color space, which saves the conversion to RGB and back. Bicubic is ffmpeg's default.
+        # Convert to JPEG's color space, which saves the conversion to RGB and back. Bicubic is ffmpeg's default.
         frame = self._converter.reformat(
             frame,
             width,
             height,
             "yuvj420p",
-            dst_colorspace="ITU601",  # pyright: ignore[reportArgumentType]  # names will do
+            dst_colorspace="ITU601",  # pyright: ignore[reportArgumentType]  # PyAV also accepts names
             dst_color_range="JPEG",
             interpolation="BICUBIC",
             threads=1,
@@ -155,7 +155,7 @@ class _Encoder:
         gray, *colors = [np.ascontiguousarray(np.rot90(p, quarter_turns)) if quarter_turns else p for p in planes]
         height, width = gray.shape
         if height % 2 or width % 2:
-            # The encoder reads pairs of rows and columns, so pad odd numbers: it would read past the end.
+            # The encoder reads pairs of rows and columns. Pad odd sizes, or it would read past the end.
             even = np.empty((height + height % 2, width + width % 2), np.uint8)
             even[:height, :width] = gray
             even[height:, :width] = gray[-1]
@@ -164,14 +164,14 @@ class _Encoder:
         return simplejpeg.encode_jpeg_yuv_planes(gray, *colors, quality=self._quality), gray
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
-        """Return height and width with a shorter side of `short_side`, never larger; the longer is rounded down."""
+        """Return height and width for a shorter side of at most `short_side`; the longer side is rounded down."""
         short = min(height, width)
         wanted = min(self._short_side, short)
         return height * wanted // short, width * wanted // short
 
 
 def _resampled(frames: np.ndarray, times: np.ndarray, rate: float, wanted_rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return indices and times of frames at another rate: for each time, the nearest of the given frames."""
+    """Return indices and times of frames at another frame rate: for each new time, the nearest of the given frames."""
     count = math.ceil((times[-1] - times[0] + 1 / rate) * wanted_rate - 1e-6)
     wanted = times[0] + np.arange(count) / wanted_rate
     return frames[np.searchsorted((times[1:] + times[:-1]) / 2, wanted)], wanted

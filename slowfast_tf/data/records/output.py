@@ -1,4 +1,4 @@
-"""The directory that `prepare` writes, local or at an address, through TensorFlow's file systems."""
+"""The directory that `prepare` writes, local or remote, through TensorFlow's file systems."""
 
 import hashlib
 import os
@@ -10,15 +10,15 @@ from ...files.atomic import sync, sync_directory
 from ...files.remote import is_remote
 from .shards import INDEX, Shard
 
-WORK = ".prepare"  # during the work: the plan, and the report of each finished shard
+WORK = ".prepare"  # directory of unfinished work: the plan, and the report of each finished shard
 PLAN = f"{WORK}/plan.json"
 
 
 class Output:
     """A directory whose files are written whole or not at all.
 
-    A local file is on the disk before it gets its name, so that a power cut leaves no part of it. At an address, the
-    storage decides.
+    A local file is flushed to disk before it gets its name, so that a power cut leaves no partial file. For remote
+    files this depends on the storage.
 
     Args:
         root: the directory.
@@ -36,15 +36,15 @@ class Output:
         return tf.io.gfile.exists(self.path(name))
 
     def is_file(self) -> bool:
-        """Return whether the directory is a file instead."""
+        """Return whether the path of the directory is a file."""
         return tf.io.gfile.exists(self.root) and not tf.io.gfile.isdir(self.root)
 
     def holds_others(self) -> bool:
-        """Return whether the directory holds anything but unfinished work."""
+        """Return whether the directory contains anything except unfinished work."""
         return tf.io.gfile.exists(self.root) and bool(set(tf.io.gfile.listdir(self.root)) - {WORK, f"{WORK}/"})
 
     def make(self, name: str = "") -> None:
-        """Make the directory, or a directory in it."""
+        """Create the directory, or a directory in it."""
         tf.io.gfile.makedirs(self.path(name) if name else self.root)
 
     def read_text(self, name: str) -> str:
@@ -60,11 +60,11 @@ class Output:
         self.commit(temporary, name)
 
     def temporary(self, name: str = "") -> str:
-        """Return a new path to write to, for `commit`."""
+        """Return a new temporary path to write to, for `commit`."""
         return self.path(f"{WORK}/{name}{'.' if name else ''}{uuid.uuid4().hex}")
 
     def commit(self, temporary: str, name: str) -> None:
-        """Give a written file its name."""
+        """Rename a written temporary file to its final name."""
         if is_remote(self.root):
             tf.io.gfile.rename(temporary, self.path(name), overwrite=True)
             return
@@ -82,7 +82,7 @@ class Output:
             tf.io.gfile.rmtree(self.path(WORK))
 
     def index_time(self) -> int:
-        """Return when the index was written, in nanoseconds."""
+        """Return the modification time of the index, in nanoseconds."""
         return tf.io.gfile.stat(self.path(INDEX)).mtime_nsec
 
     def is_whole(self, shard: Shard) -> bool:
@@ -103,5 +103,5 @@ def checksum(path: str) -> str:
 
 
 def cause(error: Exception) -> str:
-    """Return the end of an error's message; TensorFlow's messages have the path before it."""
+    """Return the last part of an error's message; in TensorFlow's messages the path comes before it."""
     return (getattr(error, "strerror", None) or str(error)).split("; ")[-1]

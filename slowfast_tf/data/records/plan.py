@@ -1,7 +1,7 @@
-"""Plan the preparation of a data set: which videos each shard holds.
+"""Plan the preparation of a data set: the videos of each shard.
 
-The data set and the settings alone determine the plan, so that shards can be written in any order, on any machine, and
-more than once.
+The plan depends only on the data set and the settings, so shards can be written in any order, on any machine, and more
+than once.
 """
 
 import contextlib
@@ -22,18 +22,18 @@ from .output import PLAN, Output
 from .shards import SPLITS, Contents, SourceDigest, contents_from_json
 
 SHARD_BYTES = 150e6
-MIN_SHARDS = 16  # so that several machines, or the cores of one, can share a small data set
+MIN_SHARDS = 16  # so that several machines, or the cores of one machine, can share a small data set
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceSplit:
-    """A split of a data set in the order of its records: shuffled, but always the same way.
+    """A split of a data set in the order of its records: shuffled, but always in the same order.
 
     Attributes:
-        videos: references, in this order.
+        videos: references to the videos, in this order.
         labels: class names.
         problems: one line for each entry of the data set's lists that was dropped.
-        digest: changes if the split changes.
+        digest: digest of the split, which changes if the split changes.
     """
 
     videos: Sequence[Video]
@@ -64,11 +64,11 @@ class Plan(Contents):
 
     @classmethod
     def from_json(cls, values: Mapping[str, typing.Any]) -> "Plan":
-        """Return the plan that `to_json` has written."""
+        """Return a plan from the value of `to_json`."""
         return cls(**contents_from_json(values), shards=values["shards"])
 
     def to_json(self) -> dict[str, typing.Any]:
-        """Return the plan as its JSON."""
+        """Return the plan as a value for JSON."""
         return {**super().to_json(), "shards": dict(self.shards)}
 
     def all_shards(self) -> list[tuple[str, int]]:
@@ -82,14 +82,14 @@ class Plan(Contents):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """The arguments of a worker that are the same for all shards.
+    """The arguments for all shards.
 
     Attributes:
         root: directory of the data set.
         output: directory of the records.
         settings: how videos are stored.
         plan: the content of each shard.
-        plugins: modules to import first.
+        plugins: names of modules to import before the work.
     """
 
     root: str
@@ -119,13 +119,13 @@ def load_source(dataset: str, root: str, split: str) -> SourceSplit:
 
 
 def relative_path(path: str, root: str) -> str:
-    """Return a video's path as records name it: relative to the data set, so that the data set may move."""
+    """Return a video's path as stored in records: relative to the data set, so that the data set may be moved."""
     inside = os.path.relpath(path, root)
     return path if inside.startswith("..") else inside.replace(os.sep, "/")
 
 
 def shard_count(videos: Sequence[Video], settings: config.Prepare) -> int:
-    """Return the number of shards of a split: `settings.shards`, or enough for about `SHARD_BYTES` each.
+    """Return the number of shards of a split: `settings.shards`, or enough for about `SHARD_BYTES` per shard.
 
     The size is estimated from the middle frame of about eight videos.
     """
@@ -142,7 +142,7 @@ def shard_count(videos: Sequence[Video], settings: config.Prepare) -> int:
 
 
 def read_plan(output: Output) -> Plan | None:
-    """Return the plan of unfinished work; None if there is none."""
+    """Return the plan of unfinished work; None if there is no unfinished work."""
     return Plan.from_json(json.loads(output.read_text(PLAN))) if output.exists(PLAN) else None
 
 
@@ -152,7 +152,7 @@ def write_plan(output: Output, plan: Plan) -> None:
 
 
 def check_same(output: str, ours: Contents, theirs: Contents) -> None:
-    """Check that a directory holds, or will hold, this data set with these settings.
+    """Check that the contents of a directory, or of its unfinished work, are the expected ones.
 
     Args:
         output: the directory.

@@ -1,8 +1,8 @@
 """Prepare a data set once for fast reading: videos to TensorFlow records.
 
-During the work, the directory `.prepare` of the output holds the plan and the report of each finished shard. At the end
-the reports become the index. TensorFlow and Beam are imported on demand: a command calls `check_installed` before it
-spends seconds on importing TensorFlow.
+During the work, the directory `.prepare` of the output has the plan and the report of each finished shard. At the end
+the reports become the index. TensorFlow and Beam are imported inside functions: a command calls `check_installed`
+before it imports TensorFlow, which takes seconds.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
     from .plan import Plan, SourceSplit
     from .shards import Contents, RecordIndex, Shard
 
-# A row of `skipped.csv`: the split, the video's id and path (empty for a line of the data set's lists), the reason.
+# A row of `skipped.csv`: the split, the video's id and path (both empty for a problem of the lists), and the reason.
 Row = tuple[str, str, str, str]
 
 
@@ -34,9 +34,9 @@ class Report:
 
     Attributes:
         output: directory of the records.
-        index: of the records.
-        restored: number of rewritten files of a finished directory; None if it was not finished before.
-        omissions: rows of `skipped.csv`: split, id, path, reason. Empty if there was nothing to do.
+        index: index of the records.
+        restored: number of files that were rewritten in a finished directory; None if it was not finished before.
+        omissions: rows of `skipped.csv`: split, id, path, reason. Empty if no file had to be written.
     """
 
     output: str
@@ -46,10 +46,10 @@ class Report:
 
 
 def check_installed(settings: config.Prepare) -> None:
-    """Check that the packages that preparing needs are installed.
+    """Check that the packages for preparing are installed.
 
     Raises:
-        InputError: if any is missing.
+        InputError: if a package is missing.
     """
     needed = ["apache_beam", "simplejpeg", *(["cv2"] if settings.flow else [])]
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
@@ -66,11 +66,11 @@ def prepare(
         settings: section `data` names the data set; section `prepare` sets how videos are stored.
         output: the directory to write: shards, `index.json` (see `read_index`) and `skipped.csv`.
         strict: raise an error for a problem of the data set's lists.
-        beam_options: Apache Beam's options, "--runner=..." among them; empty to use all cores of this machine.
+        beam_options: Apache Beam's options, including "--runner=..."; empty to use all cores of this machine.
 
     Raises:
         InputError: if the data set is not found, if none of its videos can be read, or if `output` holds other files.
-        RunError: if a shard could not be written, with the cause.
+        RunError: if a shard cannot be written; the message has the cause.
 
     Example:
         >>> report = prepare(config.load("charades"), "data/charades_256")
@@ -149,9 +149,9 @@ def _reopen(
     """Turn a finished directory into unfinished work if files are missing or skipped videos have changed.
 
     Args:
-        directory: with records.
-        index: of the records.
-        contents: of the records.
+        directory: directory of the records.
+        index: index of the records.
+        contents: contents of the records.
         source: the splits of the data set.
         root: directory of the data set.
 
@@ -174,7 +174,7 @@ def _reopen(
                 whole.append(shard)
             else:
                 missing += 1
-    directory.remove_work()  # from a run that stopped just before its end
+    directory.remove_work()  # a run that stopped just before its end leaves this directory
     if missing:
         directory.make(WORK)
         for shard in whole:
@@ -200,9 +200,9 @@ def _is_current(shard: "Shard", videos: Sequence["Video"], root: str, written: i
 
 def _has_changed(path: str, since: int) -> bool:
     found = [os.lstat(path)]
-    with contextlib.suppress(OSError):  # a broken symbolic link
+    with contextlib.suppress(OSError):  # the path is a broken symbolic link
         found.append(os.stat(path))
-    return max(status.st_ctime_ns for status in found) >= since  # a copy may keep the other times of the original
+    return max(status.st_ctime_ns for status in found) >= since  # a copy may keep the modification time of the original
 
 
 def _finish(
@@ -225,17 +225,17 @@ def _finish(
         skipped = [row for shard in shards for row in shard.skipped or ()]
         splits[split] = SplitIndex(tuple(shards), len(skipped))
         if not splits[split].videos:
-            for shard in shards:  # so that the next run reads repaired videos
+            for shard in shards:  # so that the next run tries the videos again
                 remove_report(directory, shard)
             raise InputError(f"none of the {len(skipped)} videos of {split} can be read: {skipped[0].reason}")
         # A problem of a film is listed once, not for each of its key frames.
         left_out = {(row.path, row.reason): row for shard in shards for row in shard.left_out}.values()
         rows += [(split, "", "", problem) for problem in source[split].problems]
         rows += [(split, *row) for row in (*left_out, *skipped)]
-    # The detection metric counts all annotations, also those of videos that no record holds.
+    # The detection metric uses all annotations, including those of videos without a record.
     for name, content in _annotations(plan.dataset, root).items():
         directory.make(os.path.dirname(name))
-        directory.write(name, content)  # not gfile.copy: at az:// it makes a directory of the target
+        directory.write(name, content)  # not gfile.copy, which creates a directory at the target for az://
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("split", "id", "path", "reason"), *rows])
     directory.write("skipped.csv", text.getvalue())
@@ -246,7 +246,7 @@ def _finish(
 
 
 def _annotations(dataset: str, root: str) -> dict[str, bytes]:
-    """Return the data set's annotation files, by their names beside the records."""
+    """Return the contents of the data set's annotation files, by their path in the directory of the records."""
     from .. import datasets
 
     return {f"annotations/{name}": content for name, content in datasets.annotation_texts(dataset, root).items()}
@@ -254,7 +254,7 @@ def _annotations(dataset: str, root: str) -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def _write_errors(directory: "Output") -> Iterator[None]:
-    """Raise an error of writing as a `RunError` of one line."""
+    """Turn a write error into a `RunError` with a message of one line."""
     import tensorflow as tf
 
     from .output import cause

@@ -21,11 +21,11 @@ class RecordHead(typing.NamedTuple):
     """The position of a record's head in its shard; see `format.encode`.
 
     Attributes:
-        id: of the video, unique in its split.
-        offset: first byte of the head.
-        size: bytes of the head.
-        crc32: of the head.
-        box_score: highest score of the boxes; 1 if it has none, or if an earlier version wrote the index.
+        id: id of the video, unique in its split.
+        offset: position of the first byte of the head.
+        size: size of the head in bytes.
+        crc32: CRC-32 of the head.
+        box_score: highest score of the boxes; 1 without boxes, or if an earlier version wrote the index.
     """
 
     id: str
@@ -48,14 +48,14 @@ class Shard:
     """A file of records.
 
     Attributes:
-        file: its name in the directory.
+        file: name of the file in the directory.
         videos: number of records.
         frames: number of frames.
         bytes: size of the file.
         records: position of each record.
-        skipped: videos of this shard that cannot be read; None if an earlier version wrote the index, which did not
+        skipped: videos of this shard that cannot be read; None if the index is of an earlier version, which did not
             list them.
-        left_out: labels and frames of stored videos that are not stored.
+        left_out: labels and frames that are missing in the records of stored videos.
         sha256: checksum of the file.
     """
 
@@ -70,10 +70,10 @@ class Shard:
 
     @classmethod
     def from_json(cls, values: Mapping[str, typing.Any]) -> "Shard":
-        """Return the shard that `to_json` has written.
+        """Return a shard from the value of `to_json`.
 
         Raises:
-            ValueError, KeyError, TypeError: if it is damaged.
+            ValueError, KeyError, TypeError: if the value is damaged.
         """
         records = []
         for name, *numbers in values["records"]:
@@ -96,8 +96,8 @@ class Shard:
     def to_json(self) -> dict[str, typing.Any]:
         """Return the shard as a value for the index's JSON."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        # Earlier versions read heads of four values only, so a score of 1 is left out. Predicted boxes have lower ones:
-        # an earlier version cannot read the "val" records that hold them.
+        # Earlier versions read only heads of four values, so a score of 1 is left out. Predicted boxes have lower
+        # scores, so an earlier version cannot read "val" records with predicted boxes.
         records = [head if head.box_score < 1 else head[:4] for head in self.records]
         return {**values, "records": records, "skipped": self.skipped or ()}
 
@@ -107,7 +107,7 @@ class SplitIndex:
     """A split of a directory of records.
 
     Attributes:
-        shards: its files.
+        shards: the files of the split.
         skipped: number of videos that could not be read.
     """
 
@@ -131,7 +131,7 @@ class SplitIndex:
 
     @classmethod
     def from_json(cls, values: Mapping[str, typing.Any]) -> "SplitIndex":
-        """Return the split that `to_json` has written; see `Shard.from_json`."""
+        """Return a split from the value of `to_json`; see `Shard.from_json`."""
         return cls(tuple(map(Shard.from_json, values["shards"])), values.get("skipped", 0))
 
     def to_json(self) -> dict[str, typing.Any]:
@@ -178,7 +178,7 @@ def contents_from_json(values: Mapping[str, typing.Any]) -> dict[str, typing.Any
     """Return the arguments of `Contents` from the JSON of the index or of the plan.
 
     Raises:
-        ValueError, KeyError, TypeError: if it is damaged.
+        ValueError, KeyError, TypeError: if the JSON is damaged.
     """
     source = {split: SourceDigest(about["videos"], about["sha256"]) for split, about in values["source"].items()}
     return {
@@ -195,22 +195,22 @@ class RecordIndex(Contents):
 
     Attributes:
         dataset, labels, prepare, source: see `Contents`.
-        splits: "train" and "val"; "train" alone if `data.fold` divides it.
+        splits: splits by name, "train" and "val"; only "train" if `data.fold` divides it.
     """
 
     splits: Mapping[str, SplitIndex]
 
     @property
     def flow(self) -> bool:
-        """Whether the records hold optical flow."""
+        """Whether the records contain optical flow."""
         return self.prepare["flow"]
 
     @classmethod
     def from_json(cls, values: Mapping[str, typing.Any]) -> "RecordIndex":
-        """Return the index that `to_json` of this or an earlier version has written.
+        """Return an index from the value of `to_json` of this or an earlier version.
 
         Raises:
-            ValueError, KeyError, TypeError: if it is damaged.
+            ValueError, KeyError, TypeError: if the value is damaged.
         """
         values["prepare"]["flow"]
         splits = {name: SplitIndex.from_json(split) for name, split in values["splits"].items()}
@@ -229,7 +229,7 @@ def read_index(root: str) -> RecordIndex:
         root: the directory, local or remote.
 
     Raises:
-        InputError: if there is no index, it is damaged, or a newer package wrote it.
+        InputError: if the index is missing, damaged or from a newer version of the package.
 
     Example:
         >>> read_index("data/charades_256").splits["train"].videos
@@ -254,10 +254,10 @@ def read_index(root: str) -> RecordIndex:
 def read_records(root: str, split: str, flow: bool = False) -> tf.data.Dataset:
     """Return a `tf.data.Dataset` of all videos of a split, parsed, in the order of the shards.
 
-    It reads whole records with TensorFlow's own ops. To read clips, use `data.Clips`.
+    The dataset reads whole records with TensorFlow's own ops. To read clips, use `data.Clips`.
 
     Args:
-        root: the directory, local or at an address that TensorFlow opens itself.
+        root: the directory, local or at an address that TensorFlow can open without fsspec.
         split: "train" or "val".
         flow: whether to return the optical flow as well.
 
@@ -265,8 +265,8 @@ def read_records(root: str, split: str, flow: bool = False) -> tf.data.Dataset:
         A dataset of the dictionaries of `format.parse`.
 
     Raises:
-        InputError: if there is no index, if `flow` is set and the records hold no optical flow, or if TensorFlow does
-            not open the address.
+        InputError: if there is no index, if `flow` is set and the records contain no optical flow, or if TensorFlow
+            cannot open the address.
 
     Example:
         >>> for video in read_records("data/charades_256", "val"):

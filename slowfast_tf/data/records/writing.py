@@ -19,19 +19,19 @@ from .plan import Job, SourceSplit, relative_path
 from .shards import Omission, RecordHead, Shard
 
 MAX_BYTES = 2_000_000_000  # protocol buffers hold at most 2 GiB
-# TFRecord's framing: the length and its checksum, 8 and 4 bytes, before the record and a checksum of 4 bytes after it.
+# Bytes of a TFRecord's framing: length (8) and checksum of the length (4) before the record, its checksum (4) after it.
 BEFORE, AFTER = 12, 4
 
 
 class Stopped(Exception):
-    """The user has interrupted the run, or another thread of it has failed."""
+    """The user has interrupted the run, or another thread of the run has failed."""
 
 
 class Control:
     """Report the progress of a shard's writer, and stop it.
 
     Args:
-        update: called after each video.
+        update: function that is called after each video.
     """
 
     def __init__(self, update: typing.Callable[[], object] = lambda: None):
@@ -45,14 +45,14 @@ class Control:
 
 
 def write_shard(job: Job, data: SourceSplit, split: str, number: int, control: Control) -> None:
-    """Write a shard, whole or not at all, and then its report.
+    """Write a shard (whole or not at all), then its report.
 
     Args:
         job: the arguments for all shards.
         data: the split of the data set.
         split: "train" or "val".
-        number: of the shard.
-        control: for progress and stopping.
+        number: number of the shard.
+        control: reports progress and stops the writer.
 
     Raises:
         Stopped: if `control.stop` is set.
@@ -76,13 +76,13 @@ def write_shard(job: Job, data: SourceSplit, split: str, number: int, control: C
 
 
 def write_report(output: Output, shard: Shard) -> None:
-    """Write the report of a finished shard: its entry of the index."""
+    """Write the report of a finished shard: its entry in the index."""
     output.write(_report_name(shard.file), json.dumps(shard.to_json()))
 
 
 def read_report(output: Output, name: str) -> Shard | None:
-    """Return the report of a finished shard, by the name of its file; None if the shard is not whole."""
-    if not output.exists(_report_name(name)):  # az:// would read it as an empty file
+    """Return the report of a finished shard by file name; None if there is no report or the shard is incomplete."""
+    if not output.exists(_report_name(name)):  # at az://, a missing file would be read as an empty file
         return None
     try:
         shard = Shard.from_json(json.loads(output.read_text(_report_name(name))))
@@ -111,7 +111,7 @@ class _Writer:
         self._left_out: list[Omission] = []
 
     def add(self, video: Video, file: tf.io.TFRecordWriter) -> None:
-        """Write a video's record, or note the reason why it cannot be read."""
+        """Write a video's record, or store the reason why the video cannot be read."""
         path = relative_path(video.path, self._job.root)
         name = video.id or path
         try:
@@ -132,7 +132,7 @@ class _Writer:
         self._control.update()
 
     def _images(self, video: Video, frames: Frames) -> tuple[list[bytes], list[bytes]]:
-        """Return the images of a video, and those of its optical flow if the settings enable it."""
+        """Return the images of a video and of its optical flow; without optical flow, the latter are None."""
         images, flows, size = [], [], 0
         for image, flow in frames:
             self._control.check()

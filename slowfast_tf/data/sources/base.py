@@ -16,7 +16,7 @@ from ...errors import VideoError
 from ..clips import Clip
 from ..sampling import Sampling
 
-MAX_FAILURES = 3  # a disk or a network may fail temporarily; give a video up after this many failures
+MAX_FAILURES = 3  # a disk or a network may fail temporarily; a video is not tried again after this many failures
 _log = logging.getLogger("slowfast_tf")
 
 
@@ -27,8 +27,8 @@ class Reader(typing.Protocol):
         """Return the clips, with arrays in place of tensors.
 
         Args:
-            number: of the video.
-            starts: float64 `[K]`, see `sampling.clip_frames`.
+            number: number of the video.
+            starts: starts of the clips, float64 `[K]`, see `sampling.clip_frames`.
             rate_ratio: see `Sampling`.
 
         Raises:
@@ -42,15 +42,15 @@ class Source(abc.ABC):
 
     Args:
         names: ids of the videos.
-        box_scores: highest score of the boxes of each video; 1 if it has none, or if it is not known.
+        box_scores: highest score of the boxes of each video; 1 without boxes, or if unknown.
         at_once: number of videos to read in parallel; None to let `tf.data` choose.
 
     Attributes:
-        names, box_scores: as given.
+        names, box_scores: the given values.
         count: number of videos.
-        at_once: as given, or `tf.data.AUTOTUNE`.
-        skipped: the reason for each video that could not be read, by its id; updated while reading. A video is tried
-            again at its next turn, until it has failed `MAX_FAILURES` times.
+        at_once: the given value, or `tf.data.AUTOTUNE`.
+        skipped: the error of each video that could not be read, by id; updated while reading. A video is tried again
+            when its turn comes again, until it has failed `MAX_FAILURES` times.
     """
 
     def __init__(self, names: Sequence[str], box_scores: Sequence[float], at_once: int | None = None):
@@ -68,7 +68,7 @@ class Source(abc.ABC):
         """Return the class indices of each video."""
 
     def select(self, numbers: Sequence[int]) -> "Source":
-        """Return the source of some of the videos, by their numbers here."""
+        """Return a source with some of the videos, given by their numbers in this source."""
         other = copy.copy(self)
         other.names, other.box_scores = ([all[i] for i in numbers] for all in (self.names, self.box_scores))
         other.count, other.skipped, other._failures = len(numbers), {}, {}
@@ -76,7 +76,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def reader(self, sampling: Sampling) -> Reader:
-        """Return a reader of the clips that `sampling` selects; each call passes starts and rate ratio."""
+        """Return a reader of the clips that `sampling` selects. Starts and rate ratio are arguments of each call."""
 
     def shard(self, shard: tuple[int, int], done: Collection[str] = (), score: float = 0.0) -> list[int]:
         """Return the numbers of a shard's videos.
@@ -97,12 +97,12 @@ class Source(abc.ABC):
         """Read clips of a video, as a TensorFlow op.
 
         Args:
-            number: of the video, an integer scalar.
+            number: number of the video, an integer scalar.
             sampling: the clips to read.
-            stand_in: replace an unreadable video by the next readable one, so that batches stay whole.
+            stand_in: replace an unreadable video by the next readable one, so that batches stay full.
 
         Returns:
-            The clips. An empty id means that the video cannot be read. With `stand_in` the op fails with an
+            The clips. An empty id means that the video cannot be read. With `stand_in`, the op raises an
             InvalidArgumentError if no video can be read.
         """
         signature = self.signature(sampling.spec.clip_frames)
@@ -122,7 +122,7 @@ class Source(abc.ABC):
                 tf.strings.length(found[0]), 0, "none of the training videos can be read"
             )
             with tf.control_dependencies([readable]):
-                found[1] = tf.identity(found[1])  # the frames, because the id may be unused
+                found[1] = tf.identity(found[1])  # attach the check to the frames, because the id may be unused
         return typing.cast(Clip, tf.nest.pack_sequence_as(signature, found))
 
     def _first_readable(
@@ -131,7 +131,7 @@ class Source(abc.ABC):
         for following in range(self.count if stand_in else 1):
             index = (number + following) % self.count
             name = self.names[index]
-            # Do not retry a stand-in: a short outage would use up the attempts of every video.
+            # Do not retry unreadable videos as a stand-in: a short outage would use up the attempts of every video.
             if name in self.skipped and (following or self._failures.get(name, 0) >= MAX_FAILURES):
                 continue
             try:
@@ -148,7 +148,7 @@ class Source(abc.ABC):
 
 
 def clip_signature(frames: tf.TensorSpec, flow: tf.TensorSpec | tuple = ()) -> Clip:
-    """Return the `tf.TensorSpec`s of clips, given those of the frames and of the optical flow."""
+    """Return the `tf.TensorSpec`s of clips, given the specs of the frames and of the optical flow."""
     return Clip(
         id=tf.TensorSpec([], tf.string),
         frames=frames,
@@ -170,11 +170,11 @@ def _nothing(signature: Clip) -> Clip:
 
 
 class _Readers:
-    """The active reads, which end before the interpreter shuts down.
+    """Count the active reads, and end them before the interpreter shuts down.
 
     A `py_function` that runs during interpreter shutdown deadlocks, and the iterator that waits for it hangs the
-    process. So this class stops reading at exit: it waits for active reads, and lets new ones fail at once until
-    TensorFlow starts no more.
+    process. At exit, this class therefore waits for active reads, and makes new reads fail immediately until TensorFlow
+    starts no more of them.
     """
 
     def __init__(self):

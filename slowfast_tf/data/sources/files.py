@@ -20,7 +20,7 @@ from .base import Reader, Source, clip_signature
 
 
 class Decode(typing.Protocol):
-    """Decode frames of a video file, as `video.decode.read_frames` does."""
+    """A function that decodes frames of a video file, with the interface of `video.decode.read_frames`."""
 
     def __call__(self, path: str, frames: np.ndarray, short_side: int | None = None) -> np.ndarray: ...
 
@@ -86,7 +86,7 @@ class Files(Source):
 
 
 def _frame_indices(sampling: Sampling) -> typing.Any:
-    """Return `Sampling.indices` as one concrete function of five arguments; eager ops take twice as long."""
+    """Return `Sampling.indices` as a concrete function of five arguments; eager ops take twice as long."""
     scalar, whole = tf.TensorSpec([], tf.float64), tf.TensorSpec([], tf.int32)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float64), scalar, whole, scalar, whole], autograph=False)
@@ -95,7 +95,8 @@ def _frame_indices(sampling: Sampling) -> typing.Any:
     ) -> tf.Tensor:
         return sampling._replace(starts=starts, rate_ratio=rate_ratio).indices(frames, rate, key)
 
-    return indices.get_concrete_function()  # concrete: TensorFlow warns of a new `tf.function` for each dataset
+    # A concrete function, because TensorFlow warns if each dataset creates a new `tf.function`.
+    return indices.get_concrete_function()
 
 
 def _box_arrays(boxes: Sequence[Box]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -110,15 +111,15 @@ def read_images(paths: Sequence[str], short_side: int | None = None) -> np.ndarr
     """Decode JPEG images of a directory.
 
     Args:
-        paths: of the images.
-        short_side: see `video.decode.reduction`; libjpeg reduces by 8 at most.
+        paths: paths of the images.
+        short_side: see `video.decode.reduction`; libjpeg reduces by a factor of at most 8.
 
     Returns:
-        uint8 `[N, H, W, 3]`, RGB, of the size of the first image. The last decodable image before a damaged one
-        replaces it (at the start, the first one). The log reports this once for each directory.
+        uint8 `[N, H, W, 3]`, RGB, with the size of the first image. A damaged image is replaced by the last intact
+        image before it, or at the start by the first intact image. The log reports this once for each directory.
 
     Raises:
-        VideoError: if none can be decoded.
+        VideoError: if no image can be decoded.
     """
     images, waiting, damaged = [], 0, 0
     for path in paths:

@@ -19,8 +19,8 @@ from ..records.shards import RecordHead, read_index
 from ..sampling import Sampling
 from .base import Reader, Source, clip_signature
 
-AT_ONCE = 16  # parallel reads: of shards in a tf.data service, of videos in remote records (mostly latency)
-SHUFFLED_CLIPS = 256
+AT_ONCE = 16  # parallel reads of shards in a tf.data service, and of videos in remote records (mostly latency)
+SHUFFLED_CLIPS = 256  # size of the shuffle buffer in a tf.data service
 
 
 class _Place(typing.NamedTuple):
@@ -43,7 +43,7 @@ class Records(Source):
         dataset: name of the original data set.
 
     Raises:
-        InputError: if `root` holds no records, or no optical flow and `flow` is set.
+        InputError: if `root` has no records, or if `flow` is set and the records contain no optical flow.
     """
 
     def __init__(self, root: str, split: str, flow: bool = False):
@@ -70,7 +70,7 @@ class Records(Source):
         return clip_signature(images, images if self._flow else ())
 
     def classes(self) -> list[list[int]]:
-        """Return the class indices of each video. It reads the head of every record.
+        """Return the class indices of each video, from the head of every record.
 
         Raises:
             InputError: if a head is damaged.
@@ -101,7 +101,7 @@ class Records(Source):
         return f"{place.path}: the record of {place.head.id} is damaged; remove that file and prepare the data again"
 
     def _head_parser(self, sampling: Sampling) -> typing.Any:
-        """Return a concrete function of (head, starts, rate ratio): clips without images, indices, image tables."""
+        """Return a concrete function from (head, starts, rate ratio) to clips without images, indices, image tables."""
         numbers = tf.float64
         arguments = [tf.TensorSpec([], tf.string), tf.TensorSpec([None], numbers), tf.TensorSpec([], numbers)]
 
@@ -111,7 +111,8 @@ class Records(Source):
             clip, indices = self._located(parsed, sampling._replace(starts=starts, rate_ratio=rate_ratio))
             return clip, indices, [parsed[kind] for kind in self._kinds]
 
-        return parse.get_concrete_function()  # concrete: TensorFlow warns of a new `tf.function` for each dataset
+        # A concrete function, because TensorFlow warns if each dataset creates a new `tf.function`.
+        return parse.get_concrete_function()
 
     @property
     def _kinds(self) -> tuple[str, ...]:
@@ -151,18 +152,19 @@ class Records(Source):
     def serve(self, shard: tuple[int, int], clips: RandomClips) -> tf.data.Dataset:
         """Return clips of one epoch, in a new order each time, for the workers of a tf.data service.
 
-        The workers share the files and use only TensorFlow's own ops, which read whole records. They leave out damaged
-        records and log them.
+        The files are divided among the workers. They use only TensorFlow's own ops, which read whole records. Damaged
+        records are skipped and logged.
 
         Args:
-            shard: number of the shard, and the number of shards. Shards share no file, unless there are fewer files.
+            shard: number of the shard, and the number of shards. Shards have no file in common, unless there are fewer
+                files than shards.
             clips: draws the clip of a video.
 
         Returns:
             A dataset of `Clip`s with K = 1.
 
         Raises:
-            InputError: if TensorFlow itself cannot read the records' address.
+            InputError: if TensorFlow cannot read the address of the records without fsspec.
         """
         if not all(map(remote.is_native, self._paths)):
             raise InputError(
@@ -175,10 +177,10 @@ class Records(Source):
             images = {kind: tf.gather(parsed[kind], indices) for kind in self._kinds}
             return clip._replace(**images)
 
-        # Absolute paths: workers have other working directories.
+        # Use absolute paths, because workers have other working directories.
         paths = self._paths[shard[0] :: shard[1]] or self._paths
         paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in paths]
-        # A record is megabytes: a buffer would only copy it again. Remote files need one to save requests.
+        # For records of megabytes, a buffer is only another copy. For remote files, a buffer saves requests.
         buffer = None if any(map(remote.is_remote, self._paths)) else 0
         with without_seed():
             files = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
@@ -198,7 +200,7 @@ def any_number() -> tf.Tensor:
 
 @contextlib.contextmanager
 def without_seed() -> Iterator[None]:
-    """Remove the global seed inside the block: with it, all workers of a service and all epochs draw the same."""
+    """Unset the global seed inside the block: otherwise all workers of a service and all epochs draw the same."""
     seed, _ = tf.compat.v1.get_seed(None)
     tf.random.set_seed(None)  # pyright: ignore[reportArgumentType]
     try:
@@ -208,7 +210,7 @@ def without_seed() -> Iterator[None]:
 
 
 def _readable(path: tf.Tensor) -> tf.Tensor:
-    """Return the path; fail if it is unreadable, because TensorFlow retries such a file forever."""
+    """Return the path of a file; fail if it is unreadable, because TensorFlow would retry the file forever."""
     byte = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1)
     count = byte.reduce(0, lambda count, _: count + 1)
     with tf.control_dependencies([tf.debugging.Assert(count > 0, [path, "is empty"])]):
@@ -232,14 +234,14 @@ def _read_images(path: str, start: int, table: np.ndarray, indices: np.ndarray, 
     """Return the images of clips.
 
     Args:
-        path: of the shard.
-        start: the byte after the head of the record.
+        path: path of the shard.
+        start: position of the first byte after the head of the record.
         table: offset after the head, size in bytes and CRC-32 of all images, int64 `[N, 3]`.
-        indices: of the images to return, `[K, F]`.
+        indices: indices of the images to return, `[K, F]`.
         damaged: message for an image with a wrong checksum.
 
     Returns:
-        bytes, object `[K, F]`.
+        JPEG images as bytes, object `[K, F]`.
     """
     wanted = np.unique(indices)
     rows = table[wanted].tolist()

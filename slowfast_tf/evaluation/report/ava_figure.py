@@ -1,4 +1,4 @@
-"""Average precision by category of two runs, side by side (the paper's Figure 3)."""
+"""Compare the average precision by category of two runs (Figure 3 of the paper)."""
 
 import html
 import json
@@ -14,7 +14,7 @@ from ...errors import InputError
 from ...files.atomic import write_text
 from ...inference.plots import save_figure
 
-# What AVA's evaluation gives, or a JSON file of it.
+# The result of AVA's evaluation, or the path of a JSON file with it.
 Result = Mapping[str, typing.Any] | str | os.PathLike
 # Category, first AP, second AP, gain.
 Row = tuple[str, float, float, float]
@@ -45,14 +45,14 @@ def compare(first: Result, second: Result) -> list[Row]:
     """Compare two runs by category.
 
     Args:
-        first, second: what `ava.mean_average_precision` gives, or the path of a JSON file of that or of a test's
-            metrics.
+        first, second: result of `ava.mean_average_precision`, or the path of a JSON file with this result or with the
+            metrics of a test.
 
     Returns:
-        A list of (category, first AP, second AP, gain), the largest gain first; of the categories that both have.
+        A list of (category, first AP, second AP, gain) for the categories that both runs have, the largest gain first.
 
     Raises:
-        InputError: for a file of another kind, or if the runs have no category in common.
+        InputError: if a file has another format, or if the runs have no category in common.
 
     Example:
         >>> compare({"mAP": 0.2, "sit": 0.2}, {"mAP": 0.3, "sit": 0.3})
@@ -71,11 +71,11 @@ def save_comparison(first: Result, second: Result, names: Sequence[str], path: s
 
     Args:
         first, second: as for `compare`.
-        names: of the two runs.
-        path: without suffix.
+        names: names of the two runs.
+        path: path of the files, without suffix.
 
     Returns:
-        As `compare`.
+        The result of `compare`.
 
     Example:
         >>> rows = save_comparison("slow.json", "slowfast.json", ["Slow-only", "SlowFast"], "figure3")
@@ -93,7 +93,7 @@ def _read_precisions(source: Result) -> dict[str, typing.Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the metrics {source}: {error}") from error
     if not isinstance(found, Mapping) or "mAP" not in found:
-        raise InputError(f"{source} is no result of AVA's evaluation: it has no mAP")
+        raise InputError(f"{source} is not a result of AVA's evaluation: it has no mAP")
     found = found.get("AP", found)
     return {name: value for name, value in found.items() if value is None or isinstance(value, (int, float))}
 

@@ -1,4 +1,4 @@
-"""The report of a test, an HTML page that needs no other file."""
+"""The report of a test: a self-contained HTML page."""
 
 import base64
 import html
@@ -17,7 +17,7 @@ from .. import metrics
 from ..scores import About, Scores
 from . import plots
 
-MISCLASSIFIED = 1000  # videos listed at most: those whose wrong class has the highest scores
+MISCLASSIFIED = 1000  # maximum number of listed videos: those whose wrong class has the highest score
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -73,8 +73,8 @@ def save_report(
 
     Args:
         tested: the scores.
-        found: their metrics, from `metrics.compute_metrics`.
-        path: of the HTML file.
+        found: metrics of the scores, from `metrics.compute_metrics`.
+        path: path of the HTML file.
         title: as for `report_page`.
 
     Example:
@@ -89,9 +89,9 @@ def report_page(tested: Scores, found: Mapping[str, typing.Any], title: str | No
 
     Args:
         tested: the scores.
-        found: their metrics.
-        title: name of the test in the heading; the configuration's `name` by default. The heading also names the
-            directory of the data, since a configuration can inherit its name ("demo") from another one.
+        found: metrics of the scores.
+        title: name of the test in the heading; by default the configuration's `name`. The heading also has the name of
+            the data directory, because a configuration may inherit its name ("demo") from another configuration.
     """
     classes, config = tested.about.classes, tested.about.config
     rows = [
@@ -166,7 +166,7 @@ def _multi_label(tested: Scores, classes: Sequence[str]) -> str:
 
 
 def _detection(precisions: Mapping[str, float | None]) -> str:
-    """Return the sections of the average precision by class name, None for a class that is not annotated."""
+    """Return the sections with the average precision by class name; None is a class without annotations."""
     found = {name: math.nan if value is None else value for name, value in precisions.items()}
     return _section(
         "Average precision by class",
@@ -183,7 +183,7 @@ def _section(title: str, content: str) -> str:
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str | int | float]], kind: str) -> str:
-    """Return a table. Numbers are shown rounded and sorted by their full value; NaN is left empty."""
+    """Return an HTML table. Numbers are shown rounded and sorted by their full value; NaN is an empty cell."""
     texts = [isinstance(value, str) for value in rows[0]]
     heads = "".join(
         f"<th{' class=text' * text}>{f'<button>{name}</button>' if kind == 'sortable' else name}</th>"

@@ -11,17 +11,17 @@ from sklearn import metrics
 
 from ...inference.plots import save_figure
 
-MANY = 40  # classes; the names of more do not fit
+MANY = 40  # number of classes above which the class names do not fit
 File = str | os.PathLike | typing.IO[bytes]
 
 
 def save_curves(history: Sequence[Mapping[str, float]], path: File) -> None:
-    """Plot loss and metrics by epoch, of training and validation.
+    """Plot the loss and the metrics of training and validation by epoch.
 
     Args:
-        history: rows of `history.csv`, one an epoch, of "epoch" and values by name. A metric is plotted if a row has
-            it and its "val_" twin; rows without it leave a gap.
-        path: of the PNG.
+        history: rows of `history.csv`, one per epoch: "epoch" and values by name. A metric is plotted if the rows have
+            both its name and "val_" with its name; rows without the metric leave a gap.
+        path: path of the PNG.
 
     Example:
         >>> rows = [{"epoch": 1, "loss": 1.2, "val_loss": 1.3, "top1": 0.5, "val_top1": 0.4}]
@@ -47,12 +47,12 @@ def save_curves(history: Sequence[Mapping[str, float]], path: File) -> None:
 
 
 def save_confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[str], path: File) -> None:
-    """Plot the confusion matrix: a row for each true class, a column for each predicted class. Each row adds to 1.
+    """Plot the confusion matrix: a row for each true class, a column for each predicted class. Each row sums to 1.
 
     Args:
         truth, predicted: class indices `[N]`.
         labels: class names.
-        path: of the PNG, or a file that is open for writing.
+        path: path of the PNG, or a file that is open for writing.
 
     Example:
         >>> save_confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), ["ant", "bee"], "confusion.png")
@@ -76,12 +76,12 @@ def save_confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[st
 
 
 def save_classes(values: np.ndarray, labels: Sequence[str], name: str, path: File) -> None:
-    """Plot a metric of each class as a bar, the best first, and their mean.
+    """Plot a metric as a bar for each class, the best first, and the mean over the classes.
 
     Args:
-        values: `[classes]`, 0 to 1; NaN leaves a class out.
+        values: `[classes]`, 0 to 1; classes with NaN are left out.
         labels: class names.
-        name: of the metric.
+        name: name of the metric.
         path: as for `save_confusion`.
 
     Example:
@@ -120,12 +120,12 @@ def save_prediction(
     """Plot a clip as each pathway sees it, and the five best classes.
 
     Args:
-        frames: uint8 `[F, H, W, 3]`, of the densest pathway.
-        seen: for each pathway, by name, the indices of the frames that it sees.
+        frames: frames of the densest pathway, uint8 `[F, H, W, 3]`.
+        seen: indices of the frames that a pathway sees, by name of the pathway.
         scores: `[classes]`.
         labels: class names.
-        title: over the plot.
-        path: of the PNG.
+        title: title of the plot.
+        path: path of the PNG.
 
     Example:
         >>> frames, seen = np.zeros([4, 8, 8, 3], np.uint8), {"slow": [0], "fast": [0, 1, 2, 3]}
@@ -137,13 +137,13 @@ def save_prediction(
     gap = 4
     count, height, width, _ = frames.shape
     across, down = width + gap, height + gap
-    # As many frames in a row as show them largest: the left half is about three times as wide as high.
+    # Choose the number of frames per row that makes frames largest: the left part is about three times as wide as high.
     layouts = {columns: -(-count // columns) * len(seen) for columns in (8, 12, 16, 24, 32)}
     columns, rows = min(layouts.items(), key=lambda layout: max(layout[0] * across / 3, layout[1] * down))
     sheet = np.full((rows * down, columns * across, 3), 255, np.uint8)
     for row, indices in enumerate(seen.values()):
         for i in indices:
-            # Frames of the same time are above each other, a row for each pathway.
+            # Each pathway has a row; frames of the same time are above each other.
             top, left_edge = (i // columns * len(seen) + row) * down, i % columns * across
             sheet[top : top + height, left_edge : left_edge + width] = frames[i]
     left.imshow(sheet)
@@ -159,12 +159,12 @@ def save_prediction(
 
 
 def save_ablation(rows: Sequence[Mapping[str, typing.Any]], title: str, path: File) -> None:
-    """Plot accuracy against cost of the rows of an ablation, as published and as measured (the paper's Figure 2).
+    """Plot accuracy against cost for the rows of an ablation, published and measured (Figure 2 of the paper).
 
     Args:
-        rows: of the ablation's results, with "row" (its name), "multiply_adds", "published" and "estimate".
-        title: over the plot.
-        path: of the PNG.
+        rows: rows of the ablation's results, with "row" (name of the row), "multiply_adds", "published" and "estimate".
+        title: title of the plot.
+        path: path of the PNG.
 
     Example:
         >>> estimate = {"mean": 0.9, "high": 0.92}

@@ -15,7 +15,7 @@ from .boxes import FORMS, Boxes, Find
 __all__ = ["DEFAULT", "FORMS", "PUBLISHED", "Boxes", "Detector", "check_detector", "load_detector"]
 
 DEFAULT = "efficientdet_d0"
-PERSON_SCORE = 0.5  # of a detector of the user's own
+PERSON_SCORE = 0.5  # default for a detector that the user provides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Published:
     """A detector that is downloaded by name.
 
     Attributes:
-        handle: its name at Kaggle, with a version.
-        person_score: least score of a box that counts.
+        handle: name on Kaggle, with the version.
+        person_score: lowest score of a box that counts as a person.
     """
 
     handle: str
@@ -41,19 +41,19 @@ class Detector:
     """A detector of people.
 
     Args:
-        name: of it, for messages.
-        find: from images, uint8 `[B, H, W, 3]`, to the people in each.
-        person_score: least score of a box that counts.
+        name: name of the detector, for messages.
+        find: function from images, uint8 `[B, H, W, 3]`, RGB, to the people in each.
+        person_score: lowest score of a box that counts as a person.
 
     Attributes:
-        seconds: that `find` has taken so far.
+        seconds: total time spent in `find` so far.
     """
 
     def __init__(self, name: str, find: Find, person_score: float):
         self.name, self._find, self.person_score, self.seconds = name, find, person_score, 0.0
 
     def find(self, images: np.ndarray) -> list[Boxes]:
-        """Return the people in each of some images, uint8 `[B, H, W, 3]`, with any score."""
+        """Return the people in each image of a batch, uint8 `[B, H, W, 3]`, RGB; boxes of any score are included."""
         started = time.perf_counter()
         found = self._find(images)
         self.seconds += time.perf_counter() - started
@@ -64,7 +64,7 @@ def check_detector(name: str | os.PathLike) -> None:
     """Check the name of a detector without loading or downloading it.
 
     Raises:
-        InputError: if it is neither a path nor a published name, or without the library that downloads it.
+        InputError: if `name` is neither a path nor a published name, or if kagglehub is needed and not installed.
 
     Example:
         >>> check_detector("efficientdet_d9")
@@ -90,10 +90,10 @@ def load_detector(name: str | os.PathLike, person_score: float | None = None) ->
     Args:
         name: the directory of a SavedModel, a `.tflite` or `.onnx` file, or a key of `PUBLISHED`, which is downloaded
             once.
-        person_score: least score of a box that counts; that of the published detector, or 0.5, if None.
+        person_score: lowest score of a box that counts as a person; if None, the published detector's, or 0.5.
 
     Raises:
-        InputError: as `check_detector`, for a failed download, or a file that holds no detector.
+        InputError: as `check_detector`, if the download fails, or if the file holds no detector.
 
     Example:
         >>> detector = load_detector("efficientdet_d0")  # doctest: +SKIP
@@ -116,11 +116,11 @@ def load_detector(name: str | os.PathLike, person_score: float | None = None) ->
 
 
 def _download(name: str, handle: str) -> str:
-    import kagglehub  # pyright: ignore[reportMissingImports]  # of the extra "people"
+    import kagglehub  # pyright: ignore[reportMissingImports]  # installed by the extra "people"
 
     try:
         return kagglehub.model_download(handle)
-    except Exception as error:  # those of kagglehub and of its HTTP library have no common class
+    except Exception as error:  # kagglehub's exceptions and its HTTP library's have no common base class
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"cannot download the detector {name} ({reason}); check the connection, or download"

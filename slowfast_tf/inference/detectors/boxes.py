@@ -1,4 +1,4 @@
-"""Boxes of people in images, in the one form that all detectors give."""
+"""Boxes of people in images, in the format that all detectors return."""
 
 import typing
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import numpy as np
 
 from ...errors import InputError
 
-# From images, uint8 `[B, H, W, 3]`, RGB, to the people in each.
+# A function from images, uint8 `[B, H, W, 3]`, RGB, to the people in each.
 Find: typing.TypeAlias = Callable[[np.ndarray], "list[Boxes]"]
 
 FORMS = "a published name, a SavedModel, a .tflite or an .onnx file"
@@ -19,7 +19,7 @@ class Boxes(typing.NamedTuple):
     """The people in an image.
 
     Attributes:
-        corners: x1, y1, x2, y2 as shares of width and height, 0 to 1, float `[N, 4]`.
+        corners: x1, y1, x2, y2 as fractions of width and height, 0 to 1, float `[N, 4]`.
         scores: 0 to 1, float `[N]`.
     """
 
@@ -28,16 +28,16 @@ class Boxes(typing.NamedTuple):
 
 
 def people(name: str, corners: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> Boxes:
-    """Return the people of a detector's boxes, cut at the edges of the image.
+    """Return those boxes of a detector that show people, clipped to the image.
 
-    Boxes without area are left out, and of two boxes with an IoU above 0.5 the one of the lower score: some detectors
-    box a person more than once.
+    Boxes without area are removed. If two boxes have an IoU above 0.5, the one with the lower score is removed, because
+    some detectors return several boxes for one person.
 
     Args:
-        name: of the detector, for errors.
-        corners: x1, y1, x2, y2 as shares, `[N, 4]`.
+        name: name of the detector, for errors.
+        corners: x1, y1, x2, y2 as fractions of width and height, `[N, 4]`.
         scores: `[N]`.
-        chosen: whether a box is of a person, bool `[N]`.
+        chosen: whether each box shows a person, bool `[N]`.
 
     Raises:
         InputError: if a corner or a score of a person is not finite.
@@ -55,5 +55,5 @@ def people(name: str, corners: np.ndarray, scores: np.ndarray, chosen: np.ndarra
 
 
 def swapped(corners: np.ndarray) -> np.ndarray:
-    """Exchange x and y of corners `[N, 4]`: TensorFlow's detectors give y1, x1, y2, x2."""
+    """Swap x and y of corners `[N, 4]`: TensorFlow's detectors return y1, x1, y2, x2."""
     return corners[:, [1, 0, 3, 2]]

@@ -1,4 +1,4 @@
-"""ONNX files of detectors: of TensorFlow's form, of torchvision's, and of YOLO's."""
+"""ONNX detectors with the outputs of TensorFlow's detectors, of torchvision's or of YOLO's."""
 
 import ast
 import functools
@@ -12,22 +12,22 @@ from ...errors import InputError
 from .boxes import Boxes, Find, people, swapped
 from .saved_model import OUTPUTS, PERSON
 
-YOLO_SIZE = 640  # pixels, where the file leaves the size open
-YOLO_LEAST = 0.05  # lowest score of a box that counts
-GRAY = 114  # around an image that YOLO sees
+YOLO_SIZE = 640  # pixels: input size if the file does not fix it
+YOLO_LEAST = 0.05  # lowest score of a box that is kept
+GRAY = 114  # value of the padding around a YOLO input image
 
 
 def load(path: str) -> Find:
     """Return the detector in an ONNX file.
 
-    It takes one image, `[1, H, W, 3]`, `[1, 3, H, W]` or `[3, H, W]`, uint8 or float (0 to 1), and gives
+    The file takes one image, `[1, H, W, 3]`, `[1, 3, H, W]` or `[3, H, W]`, uint8 or float (0 to 1), and returns
 
     - `detection_boxes`, `detection_scores` and `detection_classes`, as TensorFlow's detectors converted by tf2onnx;
-    - `boxes` `[N, 4]` (x1, y1, x2, y2 in pixels), `labels` and `scores` `[N]`, as torchvision's; or
+    - `boxes` `[N, 4]` (x1, y1, x2, y2 in pixels), `labels` and `scores` `[N]`, as torchvision's detectors; or
     - YOLO's single output: `[1, 4 + classes, N]` (center, size, scores), or `[1, N, 6]` (corners, score, class).
 
     Raises:
-        InputError: if it is another file, if its names have no person, or without the runtime.
+        InputError: if the file has another format or no class "person", or if ONNX Runtime is not installed.
     """
     try:
         import onnxruntime
@@ -35,12 +35,12 @@ def load(path: str) -> Find:
         raise InputError(f"{path} needs {error.name}: pip install 'slowfast_tf[export]'") from error
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime's own
-        raise InputError(f"{path} is no ONNX file: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:  # ONNX Runtime raises its own exception types
+        raise InputError(f"{path} is not an ONNX file: {str(error).strip().splitlines()[0]}") from error
     shapes = {output.name: output.shape for output in session.get_outputs()}
     names = list(shapes)
     if len(session.get_inputs()) != 1 or len(session.get_inputs()[0].shape) not in (3, 4):
-        raise InputError(f"{path} is no detector with one input image")
+        raise InputError(f"{path} is not a detector with one input image")
     feed = functools.partial(_run, session)
     if set(OUTPUTS) <= set(names):
         return lambda images: [_tensorflow(path, feed, image) for image in images]
@@ -49,16 +49,17 @@ def load(path: str) -> Find:
     if len(names) == 1 and len(shapes[names[0]]) == 3:
         person = _person(path, session.get_modelmeta().custom_metadata_map)
         return lambda images: [_yolo(path, feed, image, person) for image in images]
-    raise InputError(f"the detector {path} gives {', '.join(names)}, and not the boxes of a form that is known")
+    raise InputError(f"the detector {path} returns {', '.join(names)}; expected TensorFlow's, torchvision's or YOLO's")
 
 
 def _run(session: Any, image: np.ndarray, size: int | None = None) -> tuple[dict[str, np.ndarray], tuple[int, int]]:
     """Return the outputs for an image, and height and width of the network's input.
 
     Args:
-        session: of ONNX Runtime.
+        session: the ONNX Runtime session.
         image: uint8 `[H, W, 3]`.
-        size: pad the image to a square of this side, or of the side that the file fixes, in place of changing its form.
+        size: keep the aspect ratio and pad the image to the input size of the file, or to a square of this many pixels
+            if the file does not fix its input size. If None, the image is resized to the file's input size, if any.
     """
     (details,) = session.get_inputs()
     *_, a, b, c = details.shape
@@ -109,14 +110,14 @@ def _yolo(path: str, feed: Feed, image: np.ndarray, person: int) -> Boxes:
         centers, sizes, scores = output[:2].T, output[2:4].T, output[4 + person]
         corners = np.concatenate([centers - sizes / 2, centers + sizes / 2], 1)
         chosen = scores > YOLO_LEAST
-    # The image is in the upper left corner of the network's input.
+    # The image is at the top left of the padded input.
     scale = min(height / image.shape[0], width / image.shape[1])
     sides = scale * np.array([image.shape[1], image.shape[0]] * 2)
     return people(path, corners / sides, scores, chosen)
 
 
 def _person(path: str, metadata: Mapping[str, str]) -> int:
-    """Return the class of a person: by the names that the file holds, or 0, as in COCO's."""
+    """Return the index of the class "person" among the names in the file, or 0, as in COCO, if it has no names."""
     try:
         names = dict(ast.literal_eval(metadata.get("names", "{}")))
     except (ValueError, SyntaxError, TypeError):

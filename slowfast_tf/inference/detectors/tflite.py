@@ -1,4 +1,4 @@
-"""TFLite files that end in the operation TFLite_Detection_PostProcess, as EfficientDet-Lite and SSD MobileNet do."""
+"""TFLite detectors that end in the operation TFLite_Detection_PostProcess: EfficientDet-Lite, SSD MobileNet."""
 
 import contextlib
 import zipfile
@@ -14,11 +14,11 @@ from .boxes import Boxes, Find, people, swapped
 def load(path: str) -> Find:
     """Return the detector in a TFLite file.
 
-    It takes an image `[1, H, W, 3]`, uint8 or float32 (-1 to 1). Its four outputs, in any order, are boxes `[1, N, 4]`
-    (y1, x1, y2, x2 as shares), classes and scores `[1, N]`, and how many boxes there are `[1]`.
+    The file takes an image `[1, H, W, 3]`, uint8 or float32 (-1 to 1). Its four outputs, in any order, are boxes
+    `[1, N, 4]` (y1, x1, y2, x2 as fractions), classes and scores `[1, N]`, and the number of boxes `[1]`.
 
     Raises:
-        InputError: if it is another file, if its labels have no person, or without the runtime.
+        InputError: if the file has another format or no label "person", or if LiteRT is not installed.
     """
     try:
         from ai_edge_litert.interpreter import Interpreter
@@ -34,7 +34,9 @@ def load(path: str) -> Find:
             raise ValueError(f"its outputs are {', '.join(str(list(output['shape'])) for output in outputs)}")
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is no TFLite file of a detector with boxes, classes and scores: {reason}") from error
+        raise InputError(
+            f"{path} is not a TFLite file of a detector with boxes, classes and scores: {reason}"
+        ) from error
     person = _person(path)
 
     def run(frame: np.ndarray) -> Boxes:
@@ -46,7 +48,7 @@ def load(path: str) -> Find:
         for output in outputs:
             value = interpreter.get_tensor(output["index"])
             values[value.ndim].append(value)
-        # The order of classes and scores differs between files: classes are whole, and scores at most 1.
+        # The order of classes and scores differs between files: classes are whole numbers, scores are at most 1.
         classes, scores = sorted(values[2], key=lambda x: (np.mod(x, 1).any(), -x.max(initial=0)))
         count = int(values[1][0][0])
         chosen = (classes[0] == person) & (np.arange(classes.shape[1]) < count)
@@ -56,7 +58,7 @@ def load(path: str) -> Find:
 
 
 def _person(path: str) -> int:
-    """Return the class of a person: its place in the labels that the file holds, or 0, as in COCO's."""
+    """Return the index of "person" among the labels in the file, or 0, as in COCO, if it has no labels."""
     with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.endswith(".txt"):

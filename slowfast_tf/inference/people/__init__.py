@@ -1,4 +1,4 @@
-"""The people of a video: boxes, tracks, actions, and the files that show them."""
+"""The people in a video: boxes, tracks, actions, and the files that show them."""
 
 from ..detectors import Detector, load_detector
 from .annotate import Annotation, annotate, annotate_files, check_outputs

@@ -1,4 +1,4 @@
-"""Write the people of a video file and their actions as video, JSON and csv, as `predict` does."""
+"""Write the people in a video file and their actions as video, JSON and csv, as `predict` does."""
 
 import dataclasses
 import hashlib
@@ -34,18 +34,18 @@ SUFFIXES = (".mp4", ".json", ".csv")
 def check_outputs(
     videos: Sequence[str | os.PathLike], directory: str | os.PathLike, overwrite: bool = False
 ) -> list[pathlib.Path]:
-    """Return where the annotations of videos are written; refuse what would be written twice, or over something.
+    """Return the output path of each video; refuse paths that two videos share, that are inputs, or that exist.
 
     Args:
-        videos: files to read.
+        videos: video files to read.
         directory: where to write.
         overwrite: whether existing files may be replaced.
 
     Returns:
-        A path for each video, without the suffix: `annotate` adds those of `SUFFIXES`.
+        A path for each video, without a suffix: `annotate` adds each of `SUFFIXES`.
 
     Raises:
-        InputError: one line on what is wrong, with `argument` "videos", "directory" or "output".
+        InputError: one line that says what is wrong, with `argument` "videos", "directory" or "output".
 
     Example:
         >>> check_outputs(["films/street.mp4"], "out")
@@ -66,17 +66,17 @@ def check_outputs(
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
-    """The people of a video, their actions, and the files that show them.
+    """The people in a video, their actions, and the files that show them.
 
     Attributes:
         video: path of the video.
         labels: a name for each class.
-        people: by time, with tracks and actions.
-        place: the files that were written, without their suffixes.
-        person_score: least score of a box that counts.
-        left_out: number of the given boxes with a lower score.
+        people: people with tracks and actions, ordered by time.
+        place: path of the written files, without the suffix.
+        person_score: lowest score of a box that counts as a person.
+        left_out: number of boxes in the given file with a lower score.
         best: the highest score of any box of a person; 0 without a box.
-        seconds: that the detector and the network took, by name.
+        seconds: run time in seconds by part, "detector" and "network".
     """
 
     video: str
@@ -89,17 +89,17 @@ class Annotation:
     seconds: Mapping[str, float]
 
     def found(self) -> str:
-        """Return words on how many people were found."""
+        """Return text that says how many people were found."""
         scored = [person for person in self.people if person.actions is not None]
         tracks, frames = {person.track for person in scored}, key_times(scored)
         left_out = f" ({self.left_out} of the boxes left out for a low score)" if self.left_out else ""
         if self.people:
             return f"{in_words(len(tracks))} in {len(frames)} key frame{'s' if len(frames) > 1 else ''}{left_out}"
         words = f"nobody with a person score of at least {self.person_score:g}"
-        return f"{words}; the best is {self.best:.2f}: a lower --person-score would count it" if self.best else words
+        return f"{words}; the best is {self.best:.2f}: lower --person-score to include it" if self.best else words
 
     def line(self, count: int) -> str:
-        """Return a line on how many people were found, and where the files are."""
+        """Return a line that says how many people were found and where the files are."""
         files = ", ".join(f"{self.place}{suffix}" for suffix in SUFFIXES)
         seconds = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())
         return f"{self.video}: {self.found()}; {files}; {seconds}"
@@ -120,23 +120,23 @@ def annotate_files(
     person_score: float | None = None,
     top: int = 5,
 ) -> Iterator[Annotation | VideoError]:
-    """Annotate videos one after the other; one that cannot be read does not stop the others.
+    """Annotate videos one after the other; an unreadable video does not stop the others.
 
     Args:
         model: a `SlowFast` with head "roi".
         paths: video files.
         labels: a name for each class.
-        directory: where to write a video, a JSON and a csv file for each, with the name of the video.
+        directory: where to write a video, a JSON and a csv file for each video, under the name of the video.
         overwrite: whether existing files may be replaced.
         boxes, person_score, top: as for `annotate`.
         detector: a path or name for `load_detector`, used without `boxes`; `detectors.DEFAULT` if None.
 
     Yields:
-        For each path its annotation, or the error with the reason why it cannot be read.
+        For each path an `Annotation`, or a `VideoError` that says why the video cannot be read.
 
     Raises:
-        InputError: for files that may not be written (see `check_outputs`), and for boxes or a detector that cannot be
-            used.
+        InputError: if the output files may not be written (see `check_outputs`), or if the boxes or the detector
+            cannot be used.
 
     Example:
         >>> labels = class_names(model.spec)  # doctest: +SKIP
@@ -163,22 +163,22 @@ def annotate(
     person_score: float | None = None,
     top: int = 5,
 ) -> Annotation:
-    """Write the people of a video and their actions: a video with boxes, a JSON file and a csv file of AVA's form.
+    """Write the people in a video and their actions: a video with boxes, a JSON file and a csv file in AVA's format.
 
-    What detector and network find is kept in `PLACE.partial.jsonl` until the end: after an interruption the same call
-    goes on from there.
+    The results of the detector and the network are kept in `PLACE.partial.jsonl` until the end. After an interruption
+    the same call resumes from this file.
 
     Args:
-        path: of the video.
-        scorer: of a detection network.
+        path: path of the video.
+        scorer: a `Scorer` of a detection network.
         labels: a name for each class.
-        place: the files to write, without their suffixes.
-        source: of the people: a file for `read_boxes`, or a detector.
-        person_score: least score of a box of that file; the network's own by default.
-        top: how many actions of each person; the video shows three at most.
+        place: path of the files to write, without the suffix.
+        source: a file of boxes for `read_boxes`, or a detector that finds the people.
+        person_score: lowest score of a box in the file that counts as a person; the network's own by default.
+        top: number of actions to write for each person; the video shows at most three.
 
     Raises:
-        InputError: for boxes or a detector that cannot be used.
+        InputError: if the boxes or the detector cannot be used.
         VideoError: if the video cannot be read.
 
     Example:
@@ -210,7 +210,7 @@ def annotate(
 
 
 def _given(boxes: str | os.PathLike, info: VideoInfo, spec: SlowFastSpec, person_score: float | None = None) -> Found:
-    """Return the people of a file of boxes; each of its times is a key frame."""
+    """Return the people in a file of boxes; each time in the file is a key frame."""
     least = spec.person_score if person_score is None else person_score
     given = read_boxes(boxes, duration(info))
     people = [person for person in given if person.score >= least]
@@ -225,7 +225,7 @@ def _given(boxes: str | os.PathLike, info: VideoInfo, spec: SlowFastSpec, person
 
 
 def _score(path: str | os.PathLike, given: Found, scorer: Scorer, journal: Journal) -> list[Person]:
-    """Return all people, with actions for those of key frames, as far as possible from the journal."""
+    """Return all people, with actions for those in key frames; actions in the journal are not computed again."""
     here = [person for person in given.people if person.time in given.keys]
     rows = [np.array(row, np.float32) for entry in journal.entries if "actions" in entry for row in entry["actions"]]
     rest = scorer.score(path, here[len(rows) :])

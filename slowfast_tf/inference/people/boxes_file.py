@@ -16,18 +16,18 @@ def read_boxes(path: str | os.PathLike, duration: float) -> list[Person]:
     """Read people from a csv or a JSON file.
 
     Args:
-        path: a csv file of second, x1, y1, x2, y2 and optionally score (a first line may name these); or a `.json`
-            file, a list of `{"time": ..., "box": [x1, y1, x2, y2], "score": ..., "track": ...}`, where score and track
-            may be missing (the track in all boxes or in none), or an object with such a list as "people", as `predict`
-            writes it. Corners are shares of width and height.
-        duration: of the video, in seconds.
+        path: a csv or a `.json` file. The csv columns are second, x1, y1, x2, y2 and optionally score; the first line
+            may name them. The JSON is a list of `{"time": ..., "box": [x1, y1, x2, y2], "score": ..., "track": ...}`,
+            or an object with this list as "people", as `predict` writes it. Score and track are optional; the track is
+            in all boxes or in none. Corners are fractions of width and height.
+        duration: duration of the video, in seconds.
 
     Returns:
-        The people, by time.
+        The people, ordered by time.
 
     Raises:
-        InputError: with file and row, for corners that are NaN, negative, above 1, swapped or without area, a time
-            before the start or past the end, a track in some boxes only, or another form.
+        InputError: if corners are NaN, negative, above 1, swapped or without area; if a time is outside the video; if
+            only some boxes have a track; or if the format differs. The message names the file and the row.
 
     Example:
         >>> _ = pathlib.Path("people.csv").write_text("0.5,0.1,0.2,0.3,0.9")
@@ -63,7 +63,7 @@ def _person(where: str, values: Any, track: Any, duration: float) -> Person:
     if not 0 <= score <= 1:
         raise InputError(f"{where}: score {score:g} is not from 0 to 1")
     if track is not None and (type(track) is not int or track < 0):
-        raise InputError(f"{where}: track {track!r} is no whole number from 0 on")
+        raise InputError(f"{where}: track {track!r} is not a whole number of at least 0")
     return Person(time, (x1, y1, x2, y2), score, -1 if track is None else track)
 
 

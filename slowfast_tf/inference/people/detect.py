@@ -1,4 +1,4 @@
-"""The people in frames of a video, by a detector."""
+"""Find the people in frames of a video with a detector."""
 
 import base64
 import itertools
@@ -13,17 +13,17 @@ from ...video.probe import VideoInfo, duration, frame_times, nearest_frames
 from ..detectors import Boxes, Detector
 from .shots import SIZE, thumbnail
 
-RATE = 5  # most frames a second that are searched for people
+RATE = 5  # frames per second, at most, that are searched for people
 BATCH = 8  # frames in memory at a time
 
 
 class Sighting(NamedTuple):
-    """The people in a frame, before they are followed.
+    """The people in a frame, before tracking.
 
     Attributes:
-        time: of the frame, in seconds.
-        boxes: of people.
-        picture: the frame made small, see `shots.thumbnail`; None if cuts do not matter.
+        time: time of the frame, in seconds.
+        boxes: boxes of the people.
+        picture: thumbnail of the frame, see `shots.thumbnail`; None to detect no cuts.
     """
 
     time: float
@@ -50,9 +50,9 @@ class Times(NamedTuple):
     """The times of a video to search for people.
 
     Attributes:
-        all: in seconds, float64 `[N]`.
-        keys: those in which actions are scored, the middle of each second, float64 `[K]`.
-        rate: of `all`, a second.
+        all: all times, in seconds, float64 `[N]`.
+        keys: the times at which actions are scored: the middle of each second, float64 `[K]`.
+        rate: number of times in `all` per second.
     """
 
     all: np.ndarray
@@ -61,7 +61,7 @@ class Times(NamedTuple):
 
 
 def detection_times(info: VideoInfo) -> Times:
-    """Return the times of a video to search for people: `RATE` a second, or fewer if the video has fewer frames.
+    """Return the times of a video to search for people: `RATE` per second, or fewer if the video has fewer frames.
 
     Example:
         >>> detection_times(probe("street.mp4")).all[:4]  # doctest: +SKIP
@@ -83,16 +83,16 @@ def detect(path: str | os.PathLike, info: VideoInfo, times: np.ndarray, detector
     A few frames are held at a time, so memory does not depend on the length of the video.
 
     Args:
-        path: of the video.
-        info: of the video.
-        times: of the frames, in seconds, rising.
-        detector: what finds people.
+        path: path of the video.
+        info: properties of the video.
+        times: times of the frames, in seconds, ascending.
+        detector: detector of people.
 
     Yields:
         A `Sighting` for each time, with boxes of any score.
 
     Raises:
-        InputError: for boxes that are not finite.
+        InputError: if the detector returns boxes that are not finite.
         VideoError: if the video cannot be read.
 
     Example:

@@ -1,4 +1,4 @@
-"""People on a frame: boxes, actions and scores."""
+"""Draw people on a frame: boxes, actions and scores."""
 
 import colorsys
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from .person import Person
 
 
 def draw(image: np.ndarray, people: Sequence[Person], labels: Sequence[str], lines: int = 3) -> np.ndarray:
-    """Draw boxes, numbers of tracks, the best actions and their scores, in a color for each track.
+    """Draw boxes, track numbers, the best actions and their scores, in a color for each track.
 
     Args:
         image: uint8 `[H, W, 3]`; it is not changed.
-        people: who to draw.
+        people: the people to draw.
         labels: a name for each class.
-        lines: how many actions of each.
+        lines: number of actions to draw for each person.
 
     Returns:
-        uint8 `[H, W, 3]`; the same array without people.
+        uint8 `[H, W, 3]`; `image` itself if there are no people.
 
     Example:
         >>> draw(frame, [Person(0.5, (0.1, 0.2, 0.3, 0.9), track=0, actions=np.array([0.9]))], ["walk"]).shape
@@ -41,7 +41,7 @@ def draw(image: np.ndarray, people: Sequence[Person], labels: Sequence[str], lin
         texts = [" ".join(texts[:2]), *texts[2:]]
         wide, tall = drawn.measure(texts)
         left = min(max(x1, 0), max(width - wide, 0))
-        # Above the box if there is room, else inside it; and below the words of others.
+        # Place the text above the box if there is room, else inside it, and below the text of other people.
         top = y1 - tall if y1 >= tall else y1 + 2 * drawn.line
         for other in sorted(taken, key=lambda place: place[1]):
             if other[0] < left + wide and left < other[2] and other[1] < top + tall and top < other[3]:
@@ -53,6 +53,6 @@ def draw(image: np.ndarray, people: Sequence[Person], labels: Sequence[str], lin
 
 
 def _color(track: int) -> tuple[int, int, int]:
-    """Return a bright color; the golden angle keeps those of successive tracks apart."""
+    """Return a bright color; steps of the golden angle give successive tracks different hues."""
     red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(track * 0.381966 % 1, 0.85, 1.0))
     return red, green, blue

@@ -1,4 +1,4 @@
-"""The people of a video, as a detector finds them, before their actions are known."""
+"""Find the people in a video with a detector, before their actions are scored."""
 
 import os
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from .tracking import WEAK, follow
 
 
 class Found(NamedTuple):
-    """The people of a video, before their actions are scored.
+    """The people in a video, before their actions are scored.
 
     Attributes:
-        people: by time, with tracks.
+        people: people with tracks, ordered by time.
         keys: times of the key frames, in seconds.
-        rate: frames a second in which people are known.
+        rate: number of frames per second that were searched for people.
         least, left_out, best: see `Annotation`.
     """
 
@@ -32,16 +32,16 @@ class Found(NamedTuple):
 
 
 def find_people(path: str | os.PathLike, info: VideoInfo, detector: Detector, journal: Journal) -> Found:
-    """Return the people that a detector finds and follows, as far as possible from the journal.
+    """Find and track the people in a video; frames in the journal are not searched again.
 
     Args:
-        path: of the video.
-        info: of the video.
-        detector: what finds people.
-        journal: that keeps what the detector finds, in case of an interruption.
+        path: path of the video.
+        info: properties of the video.
+        detector: detector of people.
+        journal: keeps the boxes of the detector, so that an interrupted call can be resumed.
 
     Raises:
-        InputError: for boxes that are not finite.
+        InputError: if the detector returns boxes that are not finite.
         VideoError: if the video cannot be read.
 
     Example:
@@ -54,7 +54,7 @@ def find_people(path: str | os.PathLike, info: VideoInfo, detector: Detector, jo
         corners, scores = sighting.boxes
         kept = scores >= min(WEAK * detector.person_score, scores.max(initial=0))
         journal.add(sighting._replace(boxes=Boxes(corners[kept], scores[kept])).as_json())
-    # Not kept as they come: small arrays amid those of frames would tear holes into the memory.
+    # Rebuild the arrays from JSON after decoding: small arrays between those of frames would fragment the memory.
     found = [Sighting.from_json(entry) for entry in journal.entries if "boxes" in entry]
     best = max((float(sighting.boxes.scores.max(initial=0)) for sighting in found), default=0.0)
     people = follow(found, detector.person_score, times.rate)

@@ -24,9 +24,9 @@ from .scoring import Scorer
 from .shots import thumbnail
 from .tracking import Tracker, Tracks, check_tracking
 
-SHORT_SIDE = 480  # pixels: larger frames are made smaller, so that a clip of them fits into memory
+SHORT_SIDE = 480  # pixels: larger frames are downscaled, so that a clip fits into memory
 HOLD = 10.0  # seconds of frames that wait to be drawn
-RATE = 1.0  # clips a second, about, for the tracker
+RATE = 1.0  # approximate number of clips per second, for the tracker
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,10 +34,10 @@ class Scene:
     """The people and their actions in the key frame of the latest clip, which is its middle frame.
 
     Attributes:
-        source: of the stream.
+        source: the camera or stream, as given to `watch_people`.
         labels: a name for each class.
-        people: with tracks and actions; track -1 for a person without a track.
-        time: of the key frame, in seconds of the stream from its first frame on.
+        people: people with tracks and actions; the track is -1 for a person without a track.
+        time: time of the key frame, in seconds since the first frame of the stream.
         delay: seconds from the arrival of the key frame to the scores.
     """
 
@@ -76,23 +76,24 @@ def watch_people(
 ) -> Iterator[Scene]:
     """Score the people in the latest clip of a camera or a stream, again and again.
 
-    One thread reads and another scores, so a detector and a network slower than the stream leave clips out and do not
-    fall behind. The delay is half a clip, since actions are those of its middle frame, and the time of both.
+    One thread reads and another scores. If the detector and the network are slower than the stream, clips are skipped,
+    and the results do not fall behind. The delay is half a clip, because the middle frame is scored, plus the run time
+    of the detector and the network.
 
     Args:
-        scorer: of a detection network.
-        detector: finds the people.
+        scorer: a `Scorer` of a detection network.
+        detector: detector of people.
         source: the number of a camera (Linux), or an address or a file that FFmpeg can open.
         labels: a name for each class.
-        output: a file to write, H.264 in MP4, with the people drawn in who are followed. It is finished with the stream
-            or with Ctrl-C.
-        lines: how many actions of each person that video shows.
+        output: an MP4 file (H.264) to write, with the tracked people drawn in. It is completed when the stream ends or
+            on Ctrl-C.
+        lines: number of actions of each person that `output` shows.
 
     Yields:
         A `Scene` for each scored clip, until the stream ends.
 
     Raises:
-        VideoError: if the source cannot be opened or holds no frame, and after 10 seconds of silence.
+        VideoError: if the source cannot be opened or holds no frame, or if no frame arrives for 10 seconds.
 
     Example:
         >>> for scene in watch_people(Scorer(model), load_detector("efficientdet_d0"), "0", class_names(model.spec)):
@@ -101,7 +102,7 @@ def watch_people(
     check_tracking()
     tracker = Tracker(detector.person_score, RATE)
     ended: BaseException | None = None
-    # Before the stream is opened: the first call of each takes seconds.
+    # Call the detector and the network once before opening the stream: their first calls take seconds.
     image = np.zeros((SHORT_SIDE, SHORT_SIDE * 4 // 3, 3), np.uint8)
     detector.find(image[None])
     scorer.score_clip(np.stack([image] * scorer.spec.clip_frames), [Person(0.0, (0.0, 0.0, 1.0, 1.0))])
@@ -114,7 +115,7 @@ def watch_people(
                 if film:
                     film.write(reader.take(scene.time), scene.people, scene.time)
                 yield scene
-        except (KeyboardInterrupt, GeneratorExit, VideoError) as error:  # keep the frames that are written
+        except (KeyboardInterrupt, GeneratorExit, VideoError) as error:  # finish the output file before raising
             ended = error
         if film:
             film.write(reader.take(float("inf")), (), None)
@@ -152,16 +153,16 @@ def _scene(
 
 
 class _Film:
-    """Draw the people of two key frames on the frames between them, and write these."""
+    """Draw the people of two key frames on the frames between them, and write the drawn frames."""
 
     def __init__(self, write: Callable[[np.ndarray, float], None], labels: Sequence[str], lines: int):
         self._write, self._labels, self._lines = write, labels, lines
-        self.frames = 0  # that were written
+        self.frames = 0  # number of written frames
         self._people: Sequence[Person] = ()
         self._time: float | None = None  # of the last key frame
 
     def write(self, frames: Sequence[StreamedFrame], people: Sequence[Person], time: float | None) -> None:
-        """Write the frames up to a key frame; those after the last one if `time` is None."""
+        """Write the frames up to a key frame at `time` seconds; if None, those after the last key frame."""
         between = 1.0 if time is None or self._time is None else time - self._time
         followed = [person for person in (*self._people, *people) if person.track >= 0]
         tracks = Tracks(followed, between / 2)

@@ -1,4 +1,4 @@
-"""Write people: JSON, a csv file of AVA's form, and the video with people drawn in."""
+"""Write people as JSON, as a csv file in AVA's format, and as a video with people drawn in."""
 
 import os
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from .tracking import Tracks
 
 
 def as_json(people: Sequence[Person], labels: Sequence[str], count: int) -> list[dict[str, Any]]:
-    """Return a record for each person and key frame, as JSON can hold it.
+    """Return a dictionary that JSON can hold for each person and key frame.
 
     Args:
-        people: by time; those without actions are left out.
+        people: people ordered by time; people without actions are omitted.
         labels: a name for each class.
-        count: how many actions of each person.
+        count: number of actions for each person.
 
     Returns:
-        Dictionaries with "time" (seconds), "track", "box" (x1, y1, x2, y2 as shares of width and height), "score" (the
-        detector's), and "actions", a list of {"label", "score"}, the best first.
+        Dictionaries with "time" (seconds), "track", "box" (x1, y1, x2, y2 as fractions of width and height), "score"
+        (the detector's), and "actions", a list of {"label", "score"}, the best first.
 
     Example:
         >>> as_json([Person(0.5, (0, 0, 1, 1), track=0, actions=np.array([0.9, 0.1]))], ["walk", "sit"], 1)
@@ -44,12 +44,12 @@ def as_json(people: Sequence[Person], labels: Sequence[str], count: int) -> list
 
 
 def as_ava(name: str, people: Sequence[Person], classes: int) -> ava_csv.Boxes:
-    """Return the scores of people as AVA's evaluation takes them.
+    """Return the scores of people in the format of AVA's evaluation.
 
     Args:
-        name: of the video.
-        people: those without actions are left out.
-        classes: how many there are; their ids count from 1.
+        name: name of the video.
+        people: people without actions are omitted.
+        classes: number of classes; class ids start at 1.
 
     Example:
         >>> person = Person(0.5, (0.1, 0.2, 0.3, 0.9), actions=np.array([0.9, 0.1]))
@@ -70,15 +70,15 @@ def write_video(
     hold: float = 0.5,
     lines: int = 3,
 ) -> None:
-    """Write a video again, as H.264 in MP4, with people drawn in; times of frames and the sound stay.
+    """Write a copy of a video (H.264 in MP4) with people drawn in; frame times and sound are kept.
 
     Args:
-        path: of the video.
-        people: by time, with tracks.
+        path: path of the video.
+        people: people with tracks, ordered by time.
         labels: a name for each class.
         output: the file to write.
-        hold: in seconds, half the distance of the frames that people are known in.
-        lines: how many actions of each person.
+        hold: half the interval between frames with known people, in seconds.
+        lines: number of actions to draw for each person.
 
     Raises:
         VideoError: if the video cannot be read.

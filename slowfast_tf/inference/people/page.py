@@ -1,4 +1,4 @@
-"""The page for detection models: the people and their actions, drawn into the video (Gradio)."""
+"""The web page (Gradio) for detection models: a video with the people and their actions drawn in."""
 
 import os
 import pathlib
@@ -11,16 +11,16 @@ from ..labels import best_in_words, class_names
 from .annotate import annotate
 from .scoring import Scorer
 
-ACTIONS = 3  # of each person
+ACTIONS = 3  # number shown for each person
 
 
 class Answers:
-    """What the page shows of a video; the files are those of the last one.
+    """Compute what the page shows for a video. Each video overwrites the files of the previous one.
 
     Args:
         model: a `SlowFast` with head "roi".
-        detector: what finds people.
-        scratch: a directory for the files.
+        detector: detector of people.
+        scratch: a directory for the files that the page shows.
     """
 
     def __init__(self, model: Any, detector: Detector, scratch: str | os.PathLike):
@@ -29,7 +29,11 @@ class Answers:
         self._place = pathlib.Path(scratch, "people")
 
     def __call__(self, path: str | None) -> tuple[str | None, list[list[Any]], list[str] | None, str]:
-        """Return the video with boxes, a row for each person and second, the files to download, and words."""
+        """Return the video with boxes, a row for each person and second, the files to download, and a summary.
+
+        Args:
+            path: path of the uploaded video; None if the user removed it.
+        """
         if path is None:
             return None, [], None, ""
         start = time.perf_counter()
@@ -37,7 +41,7 @@ class Answers:
             found = annotate(path, self._scorer, self._labels, self._place, self._detector, top=ACTIONS)
         except VideoError as error:
             reason = str(error).replace(path, pathlib.Path(path).name)
-            return None, [], None, f"**This file cannot be shown.** {reason}. Any video that FFmpeg reads will do."
+            return None, [], None, f"**This file cannot be shown.** {reason}. Upload a video that FFmpeg can read."
         rows = [
             [f"{person.time:.1f}", f"#{person.track}", best_in_words(person.actions, self._labels, ACTIONS)]
             for person in found.people
@@ -62,7 +66,7 @@ def layout(answers: Answers) -> Any:
             headers=["Second", "Person", "Actions"], interactive=False, max_height=400, elem_id="table"
         )
         files = gr.File(label="The same as files", interactive=False, elem_id="files")
-        # One at a time, gradio's default: the files are those of the last video.
+        # One video at a time (Gradio's default): each video overwrites the files of the previous one.
         outputs = [video, table, files, words]
         source.change(answers.__call__, source, outputs, api_name="predict", concurrency_limit=1)
     return blocks

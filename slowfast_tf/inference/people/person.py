@@ -13,10 +13,10 @@ class Person:
     """A person in a frame.
 
     Attributes:
-        time: of the frame, in seconds.
-        corners: x1, y1, x2, y2 as shares of the frame's width and height.
-        score: the detector's; 1 if none was given.
-        track: a number, the same for the same person in all frames; -1 if it is not known.
+        time: time of the frame, in seconds.
+        corners: x1, y1, x2, y2 as fractions of the frame's width and height.
+        score: score of the detector; 1 if the boxes have no scores.
+        track: a number, the same for the same person in all frames; -1 if unknown.
         actions: score of each class, float32 `[classes]`; None outside key frames.
 
     Example:
@@ -32,7 +32,7 @@ class Person:
 
 
 def key_times(people: Iterable[Person]) -> list[float]:
-    """Return the times of the frames of people in seconds, rising.
+    """Return the times of the frames that show people, in seconds, ascending, each once.
 
     Example:
         >>> key_times([Person(1.5, (0, 0, 1, 1)), Person(0.5, (0, 0, 1, 1))])
@@ -42,7 +42,7 @@ def key_times(people: Iterable[Person]) -> list[float]:
 
 
 def in_words(count: int) -> str:
-    """Return a number of people in words, such as "1 person" and "2 people".
+    """Return a number of people as text, "1 person" or "2 people".
 
     Example:
         >>> in_words(2)

@@ -1,4 +1,4 @@
-"""Actions of people: scores of a detection network around key frames."""
+"""Score the actions of people in key frames with a detection network."""
 
 import hashlib
 import itertools
@@ -18,14 +18,14 @@ from .person import Person
 
 
 class Scorer:
-    """A detection network with everything before and after it.
+    """A detection network with its preprocessing and activation.
 
     Args:
         model: a `SlowFast` with head "roi".
 
     Attributes:
-        spec: of the network.
-        fingerprint: of its weights and spec.
+        spec: spec of the network.
+        fingerprint: SHA-256 of the spec and the weights, hexadecimal.
 
     Example:
         >>> people = read_boxes("people.csv", 2.0)  # doctest: +SKIP
@@ -47,11 +47,11 @@ class Scorer:
     def score(self, path: str | os.PathLike, people: Sequence[Person]) -> Iterator[np.ndarray]:
         """Score the actions of people in key frames, from a clip around each.
 
-        The video is decoded once, and the frames of one clip are held.
+        The video is decoded once, and only the frames of one clip are in memory.
 
         Args:
-            path: of the video.
-            people: by time; the frame of each is a key frame.
+            path: path of the video.
+            people: people ordered by time; each time is a key frame.
 
         Yields:
             For each key frame the scores of its people, float32 `[N, classes]`.
@@ -72,7 +72,7 @@ class Scorer:
 
         Args:
             frames: uint8 `[F, H, W, 3]`.
-            people: in frame `F // 2`.
+            people: the people in frame `F // 2`.
 
         Returns:
             Their scores, float32 `[N, classes]`.
@@ -81,7 +81,7 @@ class Scorer:
         return self._score(frames[None], boxes)[0].numpy()
 
     def _windows(self, info: VideoInfo, times: Sequence[float]) -> np.ndarray:
-        """Return the frames of the clip around each of some times in seconds, int `[len(times), F]`, as a test does."""
+        """Return the frame numbers of the clip around each time in seconds, as in a test, int `[len(times), F]`."""
         ratio = rate_ratio(self.spec, info.rate)
         keys = nearest_frames(frame_times(info), times)
         return np.concatenate([key_frames(key, info.frames, self.spec, ratio).numpy() for key in keys])

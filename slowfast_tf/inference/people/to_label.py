@@ -1,4 +1,4 @@
-"""The work of `find_people`: the people of videos as tables, whose actions are still to be filled in."""
+"""Write tables of the people in videos with empty actions, for the command `find_people`."""
 
 import dataclasses
 import os
@@ -21,11 +21,11 @@ PREDICTED = (*HEADER[:6], "score")  # the columns of predicted boxes
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
-    """The people of a video in a table.
+    """The people in a video, as rows of a table.
 
     Attributes:
         video: path of the video.
-        rows: video, second, x1, y1, x2, y2, action, person and score of each person and second.
+        rows: video, second, x1, y1, x2, y2, action, person and score for each person and second.
         table: the file that the rows are written to at the end.
         best: the highest score of any box; 0 without a box.
     """
@@ -36,9 +36,9 @@ class Listed:
     best: float
 
     def line(self) -> str:
-        """Return a line on how many people were found."""
+        """Return a line that says how many people were found."""
         if not self.rows:
-            return f"{self.video}: nobody; the best score is {self.best:.2f}: a lower --person-score would count it"
+            return f"{self.video}: nobody; the best score is {self.best:.2f}: lower --person-score to include it"
         people, seconds = {row[7] for row in self.rows}, {row[1] for row in self.rows}
         counts = f"{in_words(len(people))}; boxes: {len(self.rows)}, seconds: {len(seconds)}"
         return f"{self.video}: {counts}; {self.table}"
@@ -51,24 +51,25 @@ def list_people(
     val: Sequence[str | os.PathLike] = (),
     overwrite: bool = False,
 ) -> Iterator[Listed | VideoError]:
-    """Write tables of the people of videos for the data set "people"; one that cannot be read does not stop the others.
+    """Write tables of the people in videos, for a data set with the format "people".
 
-    `DIRECTORY/videos` gets links to the videos that are elsewhere. At the end, `DIRECTORY/annotations` has `train.csv`:
-    a row for each person and second, with an empty action. With `val` it also has `val.csv`, and `val_boxes.csv`, the
-    same boxes with the scores of the detector. After an interruption the same call goes on where it was.
+    An unreadable video does not stop the others. Videos outside `DIRECTORY/videos` are linked there. At the end,
+    `DIRECTORY/annotations` has `train.csv`: a row for each person and second, with an empty action. With `val` it also
+    has `val.csv`, and `val_boxes.csv`: the same boxes with the scores of the detector. After an interruption the same
+    call resumes where it stopped.
 
     Args:
-        videos: files.
+        videos: video files.
         directory: the root of the data set.
-        detector: what finds people.
-        val: the files, of `videos` or others, that are for validation.
+        detector: detector of people.
+        val: video files for validation; they may also be in `videos`.
         overwrite: whether existing tables may be replaced.
 
     Yields:
-        For each video its people, or the error with the reason why it cannot be read.
+        For each video a `Listed`, or a `VideoError` that says why the video cannot be read.
 
     Raises:
-        InputError: for tables that exist, with `argument` "output", and for different videos of the same name.
+        InputError: if a table exists (with `argument` "output"), or if different videos have the same name.
 
     Example:
         >>> videos = ["street.mp4", "park.mp4"]
@@ -102,7 +103,7 @@ def list_people(
 
 
 def _absolute(path: str | os.PathLike) -> pathlib.Path:
-    return pathlib.Path(os.path.abspath(path))  # not `resolve`: a link keeps its name
+    return pathlib.Path(os.path.abspath(path))  # not `resolve`, which would replace the name of a link
 
 
 def _check(paths: dict[pathlib.Path, str], lists: pathlib.Path, validation: set[pathlib.Path], overwrite: bool) -> None:
@@ -120,11 +121,11 @@ def _check(paths: dict[pathlib.Path, str], lists: pathlib.Path, validation: set[
         seen[path.name] = given
         place = lists.parent / "videos" / path.name
         if place.exists() and path.exists() and not place.samefile(path):
-            raise InputError(f"{place} is another video than {given}; rename one", argument="videos")
+            raise InputError(f"{place} is not the same video as {given}; rename one", argument="videos")
 
 
 def _find(path: pathlib.Path, lists: pathlib.Path, detector: Detector) -> dict[str, Any]:
-    """Return what the journal keeps of a video: rows, the best score, and when the file was changed."""
+    """Return the journal entry of a video: the rows, the best score, and the modification time of the file."""
     about = {"video": str(path), "changed": path.stat().st_mtime_ns}
     info = probe(path)
     with Journal(
@@ -141,7 +142,7 @@ def _find(path: pathlib.Path, lists: pathlib.Path, detector: Detector) -> dict[s
 
 
 def _link(path: pathlib.Path, folder: pathlib.Path) -> None:
-    """Link a video into the data set, unless it is there."""
+    """Link a video into the data set, unless the data set already has it."""
     if (folder / path.name).exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""Tracks: which boxes of different frames are the same person, and where the person is between them."""
+"""Track people: match the boxes of a person in different frames, and interpolate between the frames."""
 
 import bisect
 import collections
@@ -17,17 +17,17 @@ from .detect import Sighting
 from .person import Person
 from .shots import is_cut, is_same_view
 
-LOST = 2.0  # seconds for which a person who is not seen is remembered
-AWAY = 30.0  # seconds for which a view is remembered after a cut
-WEAK = 0.5  # a box of this share of the person score is enough to continue a track
-SCALE = 1000.0  # ByteTrack takes pixels: shares are taken for a frame of this size
+LOST = 2.0  # seconds without a detection after which a track ends
+AWAY = 30.0  # seconds after a cut in which the view of the earlier shot can return
+WEAK = 0.5  # fraction of the person score that is enough for a box to continue a track
+SCALE = 1000.0  # pixels: ByteTrack takes boxes in pixels, so corners are scaled to a frame of this size
 
 
 def check_tracking() -> None:
-    """Check that the library that follows people is installed.
+    """Check that the library for tracking, trackers, is installed.
 
     Raises:
-        InputError: if it is not.
+        InputError: if it is not installed.
 
     Example:
         >>> check_tracking()
@@ -37,28 +37,31 @@ def check_tracking() -> None:
 
 
 class Tracker:
-    """Follow people from frame to frame with ByteTrack (arXiv 2110.06864).
+    """Track people from frame to frame with ByteTrack (arXiv 2110.06864).
 
-    A box with a score of at least `person_score` begins a track; a weaker one, of at least half of it, can continue a
+    A box with a score of at least `person_score` starts a track. A box with at least half that score can continue a
     track. A cut ends all tracks. If the video returns to a shot of the last 30 seconds, the tracks of that shot
     continue.
 
     Args:
-        person_score: least score of a box that begins a track.
-        rate: frames a second, about.
+        person_score: lowest score of a box that starts a track.
+        rate: approximate number of frames per second.
     """
 
     def __init__(self, person_score: float, rate: float):
         self._person_score, self._rate = person_score, rate
-        self._shots: list[_Shot] = []  # the last is the present one
+        self._shots: list[_Shot] = []  # the last one is the current shot
         self._count = itertools.count()
-        self._numbers: dict[tuple[int, int], int] = {}  # of the shot's tracker and its own number
+        self._numbers: dict[tuple[int, int], int] = {}  # from (shot, number of the shot's tracker) to track number
 
     def update(self, sighting: Sighting) -> tuple[Boxes, list[int]]:
-        """Take the next frame.
+        """Add the next frame.
+
+        Args:
+            sighting: the boxes in the frame.
 
         Returns:
-            The boxes of people, and the number of the track of each; -1 for one that may begin a track.
+            The boxes of people and the track number of each; -1 for a box that may start a track.
         """
         corners, scores = sighting.boxes
         kept = scores >= WEAK * self._person_score
@@ -73,7 +76,7 @@ class Tracker:
         return self._numbers.setdefault((shot, number), len(self._numbers))
 
     def _shot(self, sighting: Sighting) -> "_Shot":
-        """Return the shot of a frame: the present one, an earlier one of the same view, or a new one."""
+        """Return the shot of a frame: the current shot, an earlier shot of the same view, or a new shot."""
         time, picture, last = sighting.time, sighting.picture, self._shots[-1] if self._shots else None
         if last is None:
             self._shots.append(self._new_shot())
@@ -97,9 +100,9 @@ class _Shot:
     """The state of a shot.
 
     Attributes:
-        number: of the shot.
-        tracker: ByteTrack's.
-        away: seconds of other shots in between.
+        number: number of the shot.
+        tracker: the ByteTrack tracker.
+        away: total duration of other shots in between, in seconds.
         end: time of the last frame.
         picture: the thumbnail of the last frame.
     """
@@ -111,7 +114,7 @@ class _Shot:
     picture: Any = None
 
     def follow(self, time: float, corners: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Return the tracker's number of each box, int `[N]`; -1 for none."""
+        """Return the tracker's number for each box, int `[N]`; -1 for a box without a track."""
         import supervision
 
         numbers = np.arange(len(scores))
@@ -128,7 +131,7 @@ def _byte_track(person_score: float, rate: float) -> Any:
     import trackers
 
     return trackers.ByteTrackTracker(
-        lost_track_buffer=round(30 * max(LOST, 3 / rate)),  # it counts frames of 30 a second
+        lost_track_buffer=round(30 * max(LOST, 3 / rate)),  # in frames, at 30 frames per second
         frame_rate=rate,
         track_activation_threshold=person_score,
         high_conf_det_threshold=person_score,
@@ -137,14 +140,14 @@ def _byte_track(person_score: float, rate: float) -> Any:
 
 
 def follow(sightings: Iterable[Sighting], person_score: float, rate: float) -> list[Person]:
-    """Number the people of a video, from 0 in the order in which they appear.
+    """Track the people in a video and number them from 0 in the order in which they appear.
 
     Args:
-        sightings: by time.
+        sightings: the boxes of each frame, ordered by time.
         person_score, rate: as for `Tracker`.
 
     Returns:
-        The people, by time, with `track` set. One who is seen only once is one, too.
+        The people, ordered by time, with `track` set. A person who appears in only one frame also gets a number.
 
     Example:
         >>> boxes = [Boxes(np.array([[x, 0, x + 0.5, 1]]), np.array([0.9])) for x in (0.0, 0.1)]
@@ -159,7 +162,7 @@ def follow(sightings: Iterable[Sighting], person_score: float, rate: float) -> l
         for person in here:
             if person.number >= 0 and person.number not in seen:
                 seen.add(person.number)
-                # ByteTrack gives a number with the second box: the first is the nearest that waits.
+                # ByteTrack numbers a track at its second box: its first box is the waiting box with the highest IoU.
                 first = max(waiting, key=lambda other: iou(other.corners, person.corners), default=None)
                 if first is not None:
                     first.number = person.number
@@ -187,14 +190,15 @@ class _Seen:
 
 
 class Tracks:
-    """Where people are at any time.
+    """The positions of people at any time.
 
-    Between two boxes of a track, at most `gap` seconds apart, a box moves straight from one to the other; elsewhere it
-    stands for `hold` seconds. Actions are those of the nearest key frame of the track.
+    Between two boxes of a track that are at most 2 seconds or six times `hold` apart, the box is interpolated linearly.
+    Elsewhere a box is shown for `hold` seconds before and after its frame. The actions of a person are those of the
+    nearest key frame of the track.
 
     Args:
-        people: by time, with tracks.
-        hold: in seconds, half the distance of frames.
+        people: people with tracks, ordered by time.
+        hold: half the interval between frames, in seconds.
 
     Example:
         >>> people = [Person(0.5, (0, 0, 0.5, 1), track=0), Person(1.5, (0.1, 0, 0.6, 1), track=0)]
@@ -207,7 +211,7 @@ class Tracks:
         tracks = collections.defaultdict(list)
         for person in people:
             tracks[person.track].append(person)
-        self._during = collections.defaultdict(list)  # from whole seconds to the tracks that may be seen then
+        self._during = collections.defaultdict(list)  # from each whole second to the tracks that may be visible
         for track in (_Track(mine) for _, mine in sorted(tracks.items())):
             for second in range(int(track.times[0] - hold), int(track.times[-1] + hold) + 1):
                 self._during[second].append(track)
@@ -236,7 +240,7 @@ class _Track:
 
 
 def _around(people: Sequence[Person], times: Sequence[float], time: float) -> tuple[Person | None, Person | None]:
-    """Return the last of some people up to a time, and the first after it."""
+    """Return the last person up to a time and the first person after it, given the time of each person."""
     i = bisect.bisect_right(times, time)
     return people[i - 1] if i else None, people[i] if i < len(people) else None
 

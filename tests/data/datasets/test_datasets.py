@@ -105,13 +105,13 @@ def test_demo_layout(made):
 def test_demo_is_the_same_again(made, tmp_path):
     demo.make(tmp_path / "again", train=10, validation=8)
     assert digests(tmp_path / "again") == digests(made)
-    # A data set that is there is left alone.
+    # An existing data set is not changed.
     before = sorted(made.rglob("*"))
     demo.make(made, train=30, validation=1, seed=5)
     assert sorted(made.rglob("*")) == before
 
 
-def test_demo_videos_share_no_draw(made, tmp_path):
+def test_demo_videos_are_all_different(made, tmp_path):
     assert len(set(digests(made).values())) == 18
     # The first frame's background alone sets any two apart, also those of the same number in training and validation.
     frames = [decode(path)[0].astype(float) for path in made.rglob("*.mp4")]
@@ -294,13 +294,13 @@ def test_lists_with_a_header(tmp_path, header):
 
 
 def test_lists_with_a_header_that_is_guessed(tmp_path):
-    """Of words that are not known: told, since it may be a video with a typing mistake."""
+    """A first line of unknown words is reported, because it may be a video with a typing mistake."""
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     path = put(root / "train.csv", "a.mp4 playing guitar\nb.mp4 jumping\nc.mp4 running\n")
     data = datasets.load_split("lists", root, "train")
     assert data.labels == ("jumping", "running") and names(data) == ["b.mp4", "c.mp4"]
     assert faults(data, path) == {
-        1: "'a.mp4 playing' is no video, and 'guitar' no other's label: treated as the header"
+        1: "'a.mp4 playing' is no video, and no other line has label 'guitar': treated as the header"
     }
     with pytest.raises(InputError, match="treated as the header"):
         datasets.load_split("lists", root, "train", strict=True)
@@ -325,14 +325,14 @@ def test_lists_that_begin_with_a_negative_label(tmp_path):
     assert faults(data, path) == {1: "'-1' is none of the 11 classes, '0' to '10'"}
 
 
-def test_lists_with_a_quote_that_nothing_ends(tmp_path):
+def test_lists_with_an_unterminated_quote(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     put(root / "train.csv", 'path,labels\na.mp4,run\n"b.mp4,jump\nc.mp4,run\n')
-    with pytest.raises(InputError, match=r"train\.csv:3: a quote that nothing ends takes the 1 lines after it too"):
+    with pytest.raises(InputError, match=r"train\.csv:3: an unterminated quote, which includes the next 1 lines"):
         datasets.load_split("lists", root, "train")
 
 
-def test_lists_with_a_quote_that_another_line_ends(tmp_path):
+def test_lists_with_a_quote_that_ends_on_another_line(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4", "d.mp4")
     path = put(root / "train.csv", 'a.mp4,"run\nb.mp4,jump\nc.mp4,"walk\nd.mp4,jump\n')
     data = datasets.load_split("lists", root, "train")
@@ -363,7 +363,7 @@ def test_links_in_circles(tmp_path):
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path, monkeypatch):
-    """As root everything can be: the system is made to refuse."""
+    """Root can read everything, so the test makes the system call fail."""
     root = videos_of(tmp_path, "train/run/a.mp4")
 
     def refuse(path):
@@ -499,7 +499,7 @@ def test_charades_frames(tmp_path):
 
 
 def test_charades_problems(tmp_path):
-    """A third of the official spans end after the video, by up to 1.54 s; those are no mistakes."""
+    """A third of the official spans end up to 1.54 s after the video; they are not reported."""
     rows = [
         "AAAAA,c000 1.00 9.50;c001 2.00 3.00,8.00",
         "BBBBB,c000 1.00 11.00;c001 2.00 3.00,8.00",
@@ -533,7 +533,7 @@ def test_charades_problems(tmp_path):
 
 
 def test_charades_labels_past_the_end(configure, tmp_path):
-    """The list tells 60 seconds, the video lasts 2: what begins later is left out, or fatal if asked."""
+    """The list states 60 seconds, the video lasts 2. Later actions are left out, or are an error if this is set."""
     path = charades_lists(tmp_path, ["AAAAA,c000 0.00 1.00;c001 30.00 40.00;c002 1.00 3.90,60.0"])
     put(tmp_path / "Charades_v1_train.csv", path.read_text())
     (tmp_path / "Charades_v1_480").mkdir()
@@ -642,7 +642,7 @@ def expected_boxes(*boxes):
 
 
 def test_ava_predicted_boxes(tmp_path):
-    """All of them, of any score; also those of key frames that are not annotated."""
+    """All boxes with any score, also those of key frames without annotations."""
     root = ava(tmp_path, "v2.2", ANNOTATED, PREDICTED, excluded=[f"{FILM},0906"])
     put(root / "videos" / f"{FILM}.webm")
     data = datasets.load_split("ava", root, "train")
@@ -702,7 +702,7 @@ def test_ava_boxes_of_pyslowfast(tmp_path, split, files):
 
 
 def test_ava_predicted_boxes_of_an_empty_file(tmp_path):
-    """The annotated ones in their place would give another figure."""
+    """They are not replaced with the annotated boxes, which would give another mAP."""
     root = ava(tmp_path, "v2.2", ANNOTATED, split="val")
     path = put(root / "annotations/ava_val_predicted_boxes.csv", "")
     put(root / "videos" / f"{FILM}.webm")
@@ -760,14 +760,14 @@ def test_ava_problems(tmp_path):
     put(root / "videos" / f"{FILM}.mp4")
     data = datasets.load_split("ava", root, "train")
     assert [video.boxes for video in data.videos] == [(Box(corners(NEAR), (11,), 1.0),)]
-    words = dict.fromkeys((2, 3, 4), "do not rise from 0 to 1")
+    words = dict.fromkeys((2, 3, 4), "must be ascending fractions, from 0 to 1")
     words.update({5: "action 0", 6: "action 81", 7: "again", 8: "second 899", 9: "expected film", 10: "expected film"})
     found = faults(data, root / "annotations" / "ava_train_v2.2.csv")
     assert found.keys() == words.keys() and all(words[line] in found[line] for line in words), found
 
 
 def test_ava_label_maps(tmp_path):
-    """That of the benchmark names 60 of the 80 classes; the others have AVA's own names."""
+    """The benchmark's label map names 60 of the 80 classes; the others have AVA's own names."""
     root = ava(tmp_path, "v2.1", ANNOTATED)
     put(root / "videos" / f"{FILM}.mp4")
     (root / "annotations" / "ava_action_list_v2.1.pbtxt").unlink()
@@ -829,7 +829,7 @@ def test_ava_key_frames(tmp_path):
 
 @pytest.mark.parametrize("frames", [False, True])
 def test_ava_key_frames_past_the_end(configure, tmp_path, frames):
-    """A film that ends 2 s after second 900: second 902 is left, and 903 is told with its line."""
+    """The film ends 2 s after second 900: key frame 902 is kept, and 903 is reported with its line."""
     rows = [f"{FILM},0902,{NEAR},12,1", f"{FILM},0903,{NEAR},12,1"]
     for split in ("train", "val"):
         ava(tmp_path, "v2.2", rows, split=split)
@@ -856,7 +856,7 @@ def test_ava_key_frames_past_the_end(configure, tmp_path, frames):
 
 @pytest.mark.parametrize("rate", ["null", "25.0"])
 def test_ava_key_frames_go_by_time(configure, tmp_path, rate):
-    """A film of 50 frames a second and then 5: the middle of a clip is what is shown at 900 s and so many more."""
+    """The frame rate of the film changes from 50 to 5: the middle of a clip is the frame shown at its time."""
     times = [*range(0, 2000, 20), *range(2000, 10000, 200)]
     rows = [f"{FILM},{second:04d},{NEAR},12,1" for second in (902, 904, 907)]
     for split in ("train", "val"):

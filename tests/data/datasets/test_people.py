@@ -251,7 +251,7 @@ def test_labels_txt(root):
     assert found.labels == ("walk", "sit", "wave") and found.videos[0].boxes[0].labels == (0,)
     assert "train.csv:2: unknown action 'wavee'; did you mean 'wave'?" in found.problems[0]
     put(root, "labels.txt", "walk\nwalk\n")
-    with pytest.raises(InputError, match=r"labels.txt: class 'walk' is there twice"):
+    with pytest.raises(InputError, match=r"labels.txt: class 'walk' is listed twice"):
         datasets.load_split("people", root, "train")
 
 
@@ -271,9 +271,9 @@ def test_wrong_rows(root, videos):
     found = datasets.load_split("people", root, "train")
     expected = {
         2: "listed again",
-        3: "second -1 is not of a video",
-        4: "do not rise from 0 to 1",
-        5: "do not rise from 0 to 1",
+        3: "second -1 is not a time in a video",
+        4: "must be ascending fractions, from 0 to 1",
+        5: "must be ascending fractions, from 0 to 1",
         6: "expected video,second,x1,y1,x2,y2,action; received",
         7: "expected video,second",
         8: "no video",
@@ -343,9 +343,9 @@ def test_wrong_boxes_of_via(root):
     put(root, "train.json", json.dumps({**content, "metadata": some}))
     problems = datasets.load_split("people", root, "train").problems
     for name, text in {
-        "circle": "a shape that is no rectangle; received xy=[3.0, 50.0, 50.0, 10.0]",
+        "circle": "a shape that is not a rectangle; received xy=[3.0, 50.0, 50.0, 10.0]",
         "later": "nothing of the box is in the frame of 128 x 96 pixels",
-        "span": "which is no frame of a video",
+        "span": "which is not a frame of a video",
         "broken": "expected vid, z, xy and av of a video",
         "option": "unknown option '9' of 'Action'",
     }.items():

@@ -181,7 +181,7 @@ def test_mistakes(tmp_path):
         ("train", '[{"id": "1", ', "train.json: not JSON: Expecting property name"),
         ("train", "", "train.json: not JSON"),
         ("train", '{"1": {"template": "Holding [something]"}}', "train.json: expected entries such as"),
-        ("train", "[]", "train.json: names none"),
+        ("train", "[]", "train.json: lists no video"),
         ("labels", '["Holding something"]', "labels.json: expected an object of names and numbers from 0"),
         ("labels", "{}", "received 0 names, but no number 0"),
         ("labels", '{"a": "0", "b": "2"}', "received 2 names, but no number 1"),

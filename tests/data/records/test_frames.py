@@ -108,7 +108,7 @@ def test_folder_of_images(tmp_path):
     assert kept == [images[i] for i in (1, 1, 2, 2, 4, 5)]  # as they are; another stands in for a damaged one
     frames = Frames(video, config.Prepare())
     list(frames)
-    assert frames.problems == [f"{tmp_path}: 2 of 6 frames cannot be decoded; others stand in"]
+    assert frames.problems == [f"{tmp_path}: 2 of 6 frames cannot be decoded; other frames replace them"]
     found, frames = stored(video, short_side=32, frame_rate=12.0)
     assert found == [2, 2, 4]
     assert frames.size == (32, 42)

@@ -95,7 +95,7 @@ def test_files_that_are_gone_are_written_again(prepared, tmp_path, left_over):
 
 
 def test_an_index_of_an_earlier_version(prepared, tmp_path):
-    """It does not say what was skipped: nothing is prepared again."""
+    """It does not list the skipped videos, so nothing is prepared again."""
     settings, _, output = prepared
     there = tmp_path / "records"
     shutil.copytree(output, there)
@@ -107,14 +107,14 @@ def test_an_index_of_an_earlier_version(prepared, tmp_path):
     assert prepare(settings, str(there)).restored == 0
 
 
-def test_a_mended_video_is_taken(prepared, tmp_path):
-    """The broken one of `prepared` is replaced, by a copy that is older than the records."""
+def test_a_repaired_video_is_added(prepared, tmp_path):
+    """The broken video of `prepared` is replaced by a whole one, whose file is older than the records."""
     settings, root, _ = prepared
     shutil.copytree(root, tmp_path / "videos")
     settings = configuration(tmp_path / "videos", **settings.prepare.model_dump())
     prepare(settings, str(tmp_path / "records"))
     before = {path.name: path.stat().st_ino for path in (tmp_path / "records").glob("*.tfrecord")}
-    time.sleep(2)  # times are told in whole seconds
+    time.sleep(2)  # the index has times in whole seconds
     broken = tmp_path / "videos/train/ant/broken.mp4"
     shutil.copy2(root / "train/ant/00.mp4", broken)
     os.utime(broken, (0, 0))
@@ -125,7 +125,7 @@ def test_a_mended_video_is_taken(prepared, tmp_path):
     assert (index.videos, index.skipped) == (9, 0)
     after = {path.name: path.stat().st_ino for path in (tmp_path / "records").glob("*.tfrecord")}
     assert sum(after[name] != inode for name, inode in before.items()) == 1
-    # One that is still broken is tried once.
+    # A video that is still broken is read once.
     broken.write_bytes(broken.read_bytes()[:700])
     shutil.rmtree(tmp_path / "records")
     prepare(settings, str(tmp_path / "records"))
@@ -183,7 +183,7 @@ def test_full_disk_leaves_no_half_shard(prepared, tmp_path):
     assert checksums(tmp_path / "records") == whole
 
 
-def test_nothing_readable_is_said_and_can_be_mended(folder, tmp_path):
+def test_a_split_without_readable_videos_is_an_error(folder, tmp_path):
     root = tmp_path / "videos"
     shutil.copytree(folder, root)
     for path in (root / "val").rglob("*.mp4"):

@@ -15,7 +15,7 @@ from slowfast_tf.video.decode import read_frames
 
 
 class Disk:
-    """Decodes, but for one video fails as often as it is told to."""
+    """Decodes videos; for one of them, the first `failures` attempts fail."""
 
     def __init__(self, name, failures):
         self.name, self.failures, self.asked = name, failures, 0
@@ -34,11 +34,11 @@ def validation(configure, folder, disk):
 
 
 def passes(clips, count):
-    """How many videos each pass gives."""
+    """The number of videos in each pass."""
     return [sum(len(labels) for _, labels in clips.validation()) for _ in range(count)]
 
 
-def test_a_passing_error_costs_one_pass(configure, folder):
+def test_a_temporary_error_skips_a_video_in_one_pass(configure, folder):
     disk = Disk("09.mp4", failures=1)
     clips = validation(configure, folder, disk)
     assert passes(clips, 1) == [3]
@@ -54,18 +54,18 @@ def test_a_video_that_always_fails_is_given_up(configure, folder):
     assert disk.asked == MAX_FAILURES and len(clips.skipped) == 1
 
 
-def test_the_next_video_stands_in_once(configure, folder):
-    """A training batch stays whole, and the video is itself again in the next epoch."""
+def test_the_next_video_replaces_one_that_fails_once(configure, folder):
+    """The training batch keeps its size, and the video is back in the next epoch."""
     disk = Disk("ant/04.mp4", failures=1)
     source = Files(datasets.load_split("folder", folder, "train").videos, decode=disk)
     clips = Clips(configure("train.batch_size=8"), "train", source=source)
     counts = [labels.numpy().sum(0).tolist() for _, labels in clips.train(range(2))]
-    # The next video is the first bee.
+    # The next video is the first one of "bee".
     assert counts == [[1, 3, 2, 2], [2, 2, 2, 2]]
 
 
 def test_an_outage_gives_up_no_video(configure, folder):
-    """Each clip looks for a stand-in among all videos, so that one pass could use up the attempts of all."""
+    """Each clip tries all videos as a replacement, so that one pass could use up the attempts of all videos."""
     out = [True]
 
     def decode(path, frames, short_side=None):

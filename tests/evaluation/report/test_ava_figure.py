@@ -34,6 +34,6 @@ def test_figure(tmp_path):
     with pytest.raises(InputError, match="no category in common"):
         ava_figure.compare(first, {"mAP": 1.0, "dance": 1.0})
     (tmp_path / "list.json").write_text("[]")
-    for name, message in (("list.json", "no result of AVA's evaluation"), ("none.json", "cannot read the metrics")):
+    for name, message in (("list.json", "not a result of AVA's evaluation"), ("none.json", "cannot read the metrics")):
         with pytest.raises(InputError, match=message):
             ava_figure.compare(first, tmp_path / name)

@@ -29,7 +29,7 @@ class Film(collections.abc.Sequence):
 
 
 def test_memory_does_not_depend_on_the_length(detection_model, tmp_path):
-    """Another 72 frames of 6.2 MB would take 450 MB if all were held."""
+    """Another 72 frames of 6.2 MB each would take 450 MB if all were in memory."""
     save_detector(tmp_path / "detector")
     detection_model.save(tmp_path / "model.keras")
     most = []

@@ -12,8 +12,8 @@ from slowfast_tf.inference.people.boxes_file import read_boxes
 @pytest.mark.parametrize(
     "row, message",
     [
-        ("1,nan,0,1,1", "corners nan, 0, 1, 1 are not shares"),
-        ("1,-0.5,0,1,1", "corners -0.5, 0, 1, 1 are not shares"),
+        ("1,nan,0,1,1", "corners nan, 0, 1, 1 are not fractions"),
+        ("1,-0.5,0,1,1", "corners -0.5, 0, 1, 1 are not fractions"),
         ("1,0.5,0,0.4,1", "corners 0.5, 0, 0.4, 1 are swapped"),
         ("1,0.5,0,0.5,1", "the box has no area"),
         ("3.1,0,0,1,1", "second 3.1 is not in the video, which lasts 3.00 s"),
@@ -51,7 +51,7 @@ def test_boxes_of_both_kinds(tmp_path):
         ("empty.csv", "time,x1,y1,x2,y2\n", "empty.csv holds no box"),
         ("bad.json", "{", "bad.json is not JSON"),
         ("dict.json", "{}", "dict.json holds a dict; expected a list"),
-        ("track.json", '[{"time": 0, "box": [0, 0, 1, 1], "track": 0.5}]', "track 0.5 is no whole number"),
+        ("track.json", '[{"time": 0, "box": [0, 0, 1, 1], "track": 0.5}]', "track 0.5 is not a whole number"),
         (
             "some.json",
             json.dumps([tracked[0], entries[1]]),

@@ -14,7 +14,7 @@ from slowfast_tf.video.probe import VideoInfo, probe
 
 
 def test_memory_is_that_of_a_frame(tmp_path):
-    """Two minutes of frames of 0.9 MB: 110 MB if all were held."""
+    """Two minutes of frames of 0.9 MB each would take 110 MB if all were in memory."""
     images = []
     for t in range(120):
         image = np.full((480, 640, 3), 40, np.uint8)
@@ -39,7 +39,7 @@ def test_memory_is_that_of_a_frame(tmp_path):
 
 
 def test_times():
-    """Five a second or fewer; the middle of each second is among them."""
+    """At most five frames per second; the middle of each second is one of them."""
     for rate, length, expected in (
         (25.0, 3.0, 5),
         (6.0, 9.5, 5),

@@ -12,7 +12,7 @@ from slowfast_tf.video.decode import read_frames
 
 
 def test_memory_is_that_of_a_frame(tmp_path):
-    """A clip of 8 frames of 2.8 MB: 44 MB if all were held, and stacked; they are made smaller as they are decoded."""
+    """8 frames of 2.8 MB, in a list and stacked, would take 44 MB. Frames are reduced when they are decoded."""
     spec = {"depth": 10, "width": 8, "frames": 2, "stride": 8, "alpha": 4, "beta_inv": 4, "crop_size": 48}
     model = SlowFast("slowfast_4x16_r50_ava", **spec, num_classes=5)
     random = np.random.default_rng(0)

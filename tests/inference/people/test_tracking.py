@@ -29,14 +29,14 @@ def tracks(*frames, rate=1.0, scores=None, pictures=None):
 
 
 def test_tracks_of_key_frames():
-    """A second from one to the next, as in a file of boxes."""
+    """Key frames are one second apart, as in a file of boxes."""
     assert tracks([box(0), box(0.5)], [box(0.53), box(0.04)]) == [[0, 1], [1, 0]]
     assert tracks([box(0)], [box(0.5)], [box(0.7)]) == [[0], [1], [2]]  # each is seen once
-    assert tracks([box(0)], [box(0.02)], [], [box(0.02)]) == [[0], [0], [], [0]]  # away for one key frame
+    assert tracks([box(0)], [box(0.02)], [], [box(0.02)]) == [[0], [0], [], [0]]  # missing in one key frame
     # Each alone would take the same box; together they take two.
     assert tracks([box(0.1), box(0.2)], [box(0.14), box(0.23)]) == [[0, 1], [0, 1]]
     away = [[box(0)]] * 2 + [[box(0.7)]] * 5 + [[box(0)]] * 2
-    assert tracks(*away)[-1] == [2]  # too long
+    assert tracks(*away)[-1] == [2]  # missing for too long
 
 
 def test_two_people_pass_each_other():
@@ -50,21 +50,21 @@ def test_somebody_behind_a_tree():
     assert {number for numbers in tracks(*frames, rate=5.0) for number in numbers} == {0}
 
 
-def test_a_weak_box_goes_on_with_a_person_and_begins_none():
+def test_a_low_score_continues_a_track_and_starts_none():
     scores = [[0.9, 0.3], [0.3, 0.3], [0.9, 0.3], [0.2, 0.3]]
     found = tracks(*[[box(0.01 * t), box(0.6)] for t in range(4)], rate=5.0, scores=scores)
     assert found == [[0, -1], [0, -1], [0, -1], [-1, -1]]
 
 
 def test_cuts():
-    """Another shot has other people; after a return to the first, its people have their numbers again."""
+    """Another shot has other people. After a return to the first shot, its people get their numbers back."""
     frames = [[box(0.1), box(0.5)]] * 5 + [[box(0.1)]] * 20 + [[box(0.1), box(0.5)]] * 5
     pictures = [RED] * 5 + [BLUE] * 20 + [RED] * 5
     assert tracks(*frames, rate=5.0, pictures=pictures) == [[0, 1]] * 5 + [[2]] * 20 + [[0, 1]] * 5
-    assert tracks(*frames, rate=5.0)[-1] == [0, 2]  # without pictures: the second was away for four seconds
+    assert tracks(*frames, rate=5.0)[-1] == [0, 2]  # without pictures, the second person was missing for 4 s
     frames[5:25] = [[box(0.1)]] * 200
     pictures[5:25] = [BLUE] * 200
-    assert tracks(*frames, rate=5.0, pictures=pictures)[-1] == [3, 4]  # after 40 seconds they are strangers
+    assert tracks(*frames, rate=5.0, pictures=pictures)[-1] == [3, 4]  # after 40 s they are new people
 
 
 def test_between_frames():
@@ -80,5 +80,5 @@ def test_between_frames():
     (person,) = Tracks([people[0], between, people[1]], 0.5).at(0.8)
     assert person.corners == box(0.5) and person.actions is second
     assert Tracks([between], 0.5).at(0.8)[0].actions is None
-    people[1] = dataclasses.replace(people[1], time=3.1)  # no longer one after the other
+    people[1] = dataclasses.replace(people[1], time=3.1)  # too far apart for interpolation
     assert not Tracks(people, 0.5).at(1.5)

@@ -1,4 +1,4 @@
-"""People in your own videos and what they do: `root/videos/*.mp4`, and annotations as csv, or of CVAT or VIA.
+"""People in your own videos and their actions: `root/videos/*.mp4`, and annotations as csv or from CVAT or VIA.
 
 Each second of a video with boxes is a key frame.
 """
@@ -36,12 +36,13 @@ KeyFrames = dict[tuple[str, float], Boxes]
 class People(DataSet):
     """Your own videos with boxes of people and their actions.
 
-    `root/annotations` has one file a split: `train.csv` and `val.csv`, or `.xml` of CVAT ("CVAT for video 1.1"), or
-    `.json` of VIA 3 (a project); or a directory `train` or `val` of such files. The classes are the actions of "train"
-    in alphabetical order, or the lines of `labels.txt` if there is one.
+    `root/annotations` has one file per split: `train.csv` and `val.csv`, or `.xml` files of CVAT ("CVAT for video
+    1.1"), or `.json` files of VIA 3 (a project). Instead of a file, a split may have a directory `train` or `val` of
+    such files. The classes are the lines of `labels.txt`; without this file, the actions of "train" in alphabetical
+    order.
 
-    "train" has the annotated boxes. "val" has the boxes of `val_boxes.csv`, which take the labels of the annotated
-    boxes of the same people as in AVA; without this file it has the annotated boxes.
+    "train" has the annotated boxes. "val" has the boxes of `val_boxes.csv`, with the labels of the annotated boxes of
+    the same people, as in AVA. Without this file "val" has the annotated boxes.
 
     The `labels` of a video are empty, because labels belong to boxes. The `id` is "VIDEO,SECOND", such as
     "street.mp4,2.5".
@@ -83,7 +84,7 @@ class People(DataSet):
             (name, time, *((0.0,) * 4 if label < 0 else corners), label + 1)
             for (name, time), boxes in found.frames.items()
             for corners, box in boxes.items()
-            for label in box.labels or (-1,)  # nobody acts, but the frame counts
+            for label in box.labels or (-1,)  # a box without an action: its frame is evaluated all the same
         ]
         if not rows:
             raise InputError(f"{found.source}: no annotated box; {(found.problems or [ADVICE])[0]}")
@@ -117,11 +118,11 @@ class _Annotated:
     """The annotated boxes of a split.
 
     Attributes:
-        source: the file or directory that they are from.
+        source: file or directory of the annotations.
         frames: boxes by video and time.
         labels: the class names.
         problems: a message for each row that was left out.
-        missing: names of videos without which boxes cannot be read.
+        missing: names of missing videos whose boxes cannot be read without them.
         origins: for each key frame, "FILE:LINE" of the first box.
     """
 
@@ -157,7 +158,7 @@ def _annotated(root: pathlib.Path, split: str, videos: Videos) -> _Annotated:
 
 
 def _sources(lists: pathlib.Path, split: str) -> tuple[pathlib.Path, list[pathlib.Path]]:
-    """Return the file or directory of a split's annotations, and its files."""
+    """Return the file or directory of a split's annotations, and the list of its files."""
     names = [f"{split}{suffix}" for suffix in READERS]
     here = [lists / name for name in (*names, split) if (lists / name).exists()]
     if not here:
@@ -178,12 +179,12 @@ def _read_labels(path: pathlib.Path) -> list[str]:
         labels = [line.strip() for line in file if line.strip()]
     twice = [name for name, count in collections.Counter(labels).items() if count > 1]
     if twice or not labels:
-        raise InputError(f"{path}: {f'class {twice[0]!r} is there twice' if twice else 'no class; give one a line'}")
+        raise InputError(f"{path}: {f'class {twice[0]!r} is listed twice' if twice else 'no class; give one per line'}")
     return labels
 
 
 def _fill(found: _Annotated, rows: Iterable[Row], labels: Sequence[str]) -> None:
-    """Put rows into key frames; leave out those without an action, and unknown actions."""
+    """Add rows to the key frames; skip rows without an action, and unknown actions."""
     found.labels, numbers = labels, {name: i for i, name in enumerate(labels)}
     empty: dict[str, list[str]] = {}
     for row in rows:
@@ -216,7 +217,7 @@ def _fill(found: _Annotated, rows: Iterable[Row], labels: Sequence[str]) -> None
 
 
 def _predicted(path: pathlib.Path, videos: Videos, found: _Annotated) -> KeyFrames:
-    """Read predicted boxes, and give them the labels of the annotated boxes of the same people."""
+    """Read predicted boxes, with the labels of the annotated boxes of the same people."""
     frames: KeyFrames = {}
     for name, time, corners, score in read_predicted(path, videos, found.problems):
         frames.setdefault((name, time), {})[corners] = Box(corners, (), score)

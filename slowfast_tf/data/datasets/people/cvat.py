@@ -1,4 +1,4 @@
-"""Annotations of CVAT: an export as "CVAT for video 1.1" (XML)."""
+"""Read annotations of CVAT, exported as "CVAT for video 1.1" (XML)."""
 
 import collections
 import pathlib
@@ -13,8 +13,8 @@ from ....errors import InputError
 from .rows import Row, shares, split_actions
 from .videos import Videos, key_time
 
-LINE = "line"  # the attribute of an element that `_parse` adds
-UNDEFINED = "__undefined__"  # CVAT's word for a value that is not chosen
+LINE = "line"  # attribute that `_parse` adds to each element: its line in the file
+UNDEFINED = "__undefined__"  # CVAT's value of an attribute without a choice
 EXPORT = "export the task from CVAT as 'CVAT for video 1.1', and unpack annotations.xml"
 
 
@@ -22,9 +22,9 @@ class _Task(NamedTuple):
     """A task: the annotations of a video.
 
     Attributes:
-        video: file name.
-        size: width and height of its frames, if the file states them.
-        first: the frame number of the file at which the video begins.
+        video: file name of the video.
+        size: width and height of the frames in pixels; None if the file does not have them.
+        first: frame number in the file at which the video starts.
     """
 
     video: str
@@ -33,18 +33,18 @@ class _Task(NamedTuple):
 
 
 def read_cvat(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterator[Row]:
-    """Read one key frame a second: of the frames with boxes, the nearest to the middle of the second.
+    """Read one key frame per second: the frame with boxes that is nearest to the middle of the second.
 
-    The action of a person is the value of the attribute "action"; without it the names of the checkboxes that are
-    ticked; without checkboxes the label of the track.
+    The action of a person is the value of the attribute "action". Without this attribute, the actions are the names of
+    the checked checkboxes; without checkboxes, the action is the label of the track.
 
     Args:
-        path: of a task, a job, or a project with several tasks.
-        videos: of the data set; they have the time of each frame.
+        path: path of a task, a job, or a project with several tasks.
+        videos: videos of the data set; they have the time of each frame.
         problems: list to extend with a line for each box that is left out.
 
     Raises:
-        InputError: if the file cannot be read, or is of another form.
+        InputError: if the file cannot be read, or if its format is wrong.
     """
     root = _parse(path)
     tasks = _tasks(path, root, videos)
@@ -58,7 +58,7 @@ def read_cvat(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterat
             if number.isdecimal():
                 found[task].append((int(number) - task.first, box, track))
             else:
-                problems.append(f"{path}:{box.get(LINE)}: frame {number!r} is no whole number")
+                problems.append(f"{path}:{box.get(LINE)}: frame {number!r} is not a whole number")
     for task, boxes in found.items():
         yield from _rows(path, task, boxes, videos, problems)
 
@@ -72,7 +72,7 @@ def _rows(
 ) -> Iterator[Row]:
     times, size = videos.times(task.video), task.size or videos.size(task.video)
     if times is None or size is None:
-        # The classes do not depend on which videos are there.
+        # Yield the actions of a missing video as well: the classes must not depend on which videos exist.
         for actions in dict.fromkeys(_actions(box, track) for _, box, track in boxes):
             yield Row(task.video, None, None, actions, str(path))
         return
@@ -99,7 +99,7 @@ def _rows(
 
 
 def _one_a_second(frames: list[int], times: np.ndarray) -> set[int]:
-    """Return for each second with frames the one nearest to its middle."""
+    """Return for each second with frames the frame nearest to the middle of the second."""
     best: dict[int, int] = {}
     for frame in frames:
         second = int(times[frame] + 1e-6)
@@ -138,7 +138,7 @@ def _tasks(path: pathlib.Path, root: ET.Element, videos: Videos) -> dict[str, _T
             step = int((element.findtext("frame_filter") or "step=1").partition("=")[2])
         except ValueError as error:
             raise InputError(f"{path}:{element.get(LINE)}: a number of the task is wrong: {error}") from error
-        # In the export of a project the frames of a subset's tasks are counted on from task to task.
+        # In the export of a project, frame numbers continue from task to task within a subset.
         if subset != element.findtext("subset"):
             first, subset = 0, element.findtext("subset")
         number = element.findtext("id", "")
@@ -150,7 +150,7 @@ def _tasks(path: pathlib.Path, root: ET.Element, videos: Videos) -> dict[str, _T
 
 
 def _parse(path: pathlib.Path) -> ET.Element:
-    """Return the root of an XML file, each element with its line as an attribute. Entities are refused."""
+    """Return the root element of an XML file; each element has its line as an attribute. Entities are refused."""
     builder, parser = ET.TreeBuilder(), expat.ParserCreate()
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -160,7 +160,7 @@ def _parse(path: pathlib.Path) -> ET.Element:
         raise InputError(f"{path}:{parser.CurrentLineNumber}: a document type with entities, which CVAT never writes")
 
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = refuse  # before any entity could grow
+    parser.StartDoctypeDeclHandler = refuse  # before any entity is expanded
     parser.StartElementHandler, parser.EndElementHandler = start, builder.end
     parser.CharacterDataHandler = builder.data
     try:

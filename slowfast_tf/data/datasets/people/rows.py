@@ -1,11 +1,11 @@
-"""A person in a key frame, as the readers of annotations give it."""
+"""A person in a key frame, as the readers of annotations return it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..key_frames import Corners
 
-NONE = "none"  # in place of an action, for a person who does none of the classes
+NONE = "none"  # the action of a person who does none of the classes
 
 
 class Row(NamedTuple):
@@ -13,9 +13,9 @@ class Row(NamedTuple):
 
     Attributes:
         video: file name of the video.
-        time: in seconds from the first frame; None if it cannot be known without the video.
-        corners: x1, y1, x2, y2 as shares of width and height; None like `time`.
-        actions: names; empty for a person who does none of the classes, None if they are not filled in.
+        time: time in seconds from the first frame; None if the video is needed to compute it and is missing.
+        corners: x1, y1, x2, y2 as fractions of width and height; None like `time`.
+        actions: names of the actions; empty for a person with none of the classes, None if not filled in.
         place: "FILE:LINE".
     """
 
@@ -40,11 +40,11 @@ def split_actions(text: str) -> tuple[str, ...] | None:
 
 
 def shares(corners: Sequence[float], size: tuple[int, int]) -> Corners | None:
-    """Return corners in pixels as shares of width and height, within the frame; None if nothing is left.
+    """Convert corners from pixels to fractions of width and height, clipped to the frame; None without area.
 
     Args:
-        corners: x1, y1, x2, y2.
-        size: width and height.
+        corners: x1, y1, x2, y2, in pixels.
+        size: width and height, in pixels.
 
     Example:
         >>> shares((-3, 10, 50, 40), (100, 50))

@@ -1,4 +1,4 @@
-"""Boxes and actions in a csv file."""
+"""Read and write boxes and actions as csv files."""
 
 import csv
 import math
@@ -16,15 +16,15 @@ HEADER = ("video", "second", "x1", "y1", "x2", "y2", "action", "person")
 
 
 def read_table(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterator[Row]:
-    """Read rows of video, second, x1, y1, x2, y2, action and, if there is one, person.
+    """Read rows of video, second, x1, y1, x2, y2, action and, optionally, person.
 
     Args:
-        path: of a csv file; a first line may name the columns.
-        videos: of the data set.
+        path: path of a csv file; a first line may name the columns.
+        videos: videos of the data set.
         problems: list to extend with a line for each row that is left out.
 
     Raises:
-        InputError: if the file cannot be read, or other characters than commas divide its columns.
+        InputError: if the file cannot be read, or if its columns are not separated by commas.
     """
     for place, row in _rows(path):
         box = _box(place, row[:6], problems) if len(row) >= 7 else _refuse(place, row, "action", problems)
@@ -36,10 +36,10 @@ def read_table(path: pathlib.Path, videos: Videos, problems: list[str]) -> Itera
 def read_predicted(
     path: pathlib.Path, videos: Videos, problems: list[str]
 ) -> Iterator[tuple[str, float, Corners, float]]:
-    """Read rows of video, second, x1, y1, x2, y2 and, if there is one, score: 1 without it.
+    """Read rows of video, second, x1, y1, x2, y2 and, optionally, score; the default score is 1.
 
     Yields:
-        The file name of a video, time, corners and score.
+        The file name of a video, time in seconds, corners as fractions of width and height, and score.
 
     Raises:
         InputError: as `read_table`.
@@ -61,14 +61,14 @@ def read_predicted(
 
 
 def write_table(file: TextIO, rows: Iterable[Sequence[Any]], header: Sequence[str] = HEADER) -> None:
-    """Write rows of video, second, x1, y1, x2, y2 and further columns that `header` names, for `read_table`."""
+    """Write rows with the columns of `header` in the format of `read_table`."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
 
 
 def _rows(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield "FILE:LINE" and the values of each row but a header."""
+    """Yield "FILE:LINE" and the values of each row except a header."""
     for line, row in csv_files.lines(path):
         names = [value.strip().lower() for value in row[:2]]
         if line == 1 and any(other in row[0] and ",".join(row).count(other) > 4 for other in ";\t"):
@@ -78,7 +78,7 @@ def _rows(path: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _box(place: str, row: Sequence[str], problems: list[str]) -> tuple[str, float, Corners] | None:
-    """Return video, time and corners; None for a wrong row."""
+    """Return video, time and corners; for a wrong row, add a problem and return None."""
     video = row[0].strip()
     try:
         time, x1, y1, x2, y2 = (float(value) for value in row[1:6])
@@ -87,9 +87,9 @@ def _box(place: str, row: Sequence[str], problems: list[str]) -> tuple[str, floa
     if not video:
         problems.append(f"{place}: no video; received {','.join(row)}")
     elif not 0 <= time < math.inf:
-        problems.append(f"{place}: second {row[1]} is not of a video; it must be at least 0")
+        problems.append(f"{place}: second {row[1]} is not a time in a video; it must be at least 0")
     elif not (0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1):
-        problems.append(f"{place}: corners {(x1, y1, x2, y2)} do not rise from 0 to 1: shares of width and height")
+        problems.append(f"{place}: corners {(x1, y1, x2, y2)} must be ascending fractions, from 0 to 1")
     else:
         return video, round(time, 6), (x1, y1, x2, y2)
 

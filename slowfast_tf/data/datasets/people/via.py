@@ -1,4 +1,4 @@
-"""Annotations of VIA 3 (VGG Image Annotator): a project of videos (JSON)."""
+"""Read annotations of VIA 3 (VGG Image Annotator): a project of videos (JSON)."""
 
 import json
 import math
@@ -12,24 +12,25 @@ from ..key_frames import Corners
 from .rows import Row, shares, split_actions
 from .videos import Videos, key_time
 
-VIDEO = 4  # VIA's number of a file's type
-TEXT, CHECKBOX = 1, 2  # of an attribute's type; the others are one option
-RECTANGLE, EXTREME_RECTANGLE = 2, 8  # of a shape: x, y, width, height; and x, y of points on the four sides
+VIDEO = 4  # VIA's number for the file type "video"
+TEXT, CHECKBOX = 1, 2  # VIA's numbers for attribute types; attributes of other types have a single option
+RECTANGLE, EXTREME_RECTANGLE = 2, 8  # VIA's shapes: x, y, width, height; x, y of points on the four sides
 PARTS = ("attribute", "file", "view", "metadata")
 
 
 def read_via(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterator[Row]:
     """Read the rectangles in frames of videos; each frame is a key frame.
 
-    The action of a person is the attribute "action"; without one, all attributes with options.
+    The action of a person is the value of the attribute "action". Without this attribute, the actions are the values
+    of all attributes with options.
 
     Args:
-        path: of a project.
-        videos: of the data set; they have the size of frames.
+        path: path of a project.
+        videos: videos of the data set; they have the size of frames.
         problems: list to extend with a line for each box that is left out.
 
     Raises:
-        InputError: if the file cannot be read, or is of another form.
+        InputError: if the file cannot be read, or if its format is wrong.
     """
     project = _read(path)
     attributes = _attributes(project["attribute"])
@@ -44,13 +45,13 @@ def read_via(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterato
         except (KeyError, TypeError, ValueError, AttributeError):
             problems.append(f"{place}: expected vid, z, xy and av of a video; received {json.dumps(entry)[:100]}")
             continue
-        if not shape:  # of a whole file, or a span of time
+        if not shape:  # an annotation of a whole file or of a time span
             continue
         pixels = _rectangle(shape)
         if kind != VIDEO or len(second) != 1 or not 0 <= second[0] < math.inf:
-            problems.append(f"{place}: a region of {video}, at z={second}, which is no frame of a video")
+            problems.append(f"{place}: a region of {video}, at z={second}, which is not a frame of a video")
         elif pixels is None:
-            problems.append(f"{place}: a shape that is no rectangle; received xy={shape}")
+            problems.append(f"{place}: a shape that is not a rectangle; received xy={shape}")
         else:
             actions = _actions(values, attributes, place, problems)
             times, size = videos.times(video), videos.size(video)
@@ -75,7 +76,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _attributes(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the attributes that are actions, by id: those with the name "action", or else all with options."""
+    """Return the attributes that are actions, by id: those named "action", or, if there is none, all with options."""
     known: dict[str, Mapping[str, Any]] = {i: value for i, value in found.items() if isinstance(value, dict)}
     named = {i: value for i, value in known.items() if str(value.get("aname", "")).strip().lower() == "action"}
     return named or {i: value for i, value in known.items() if value.get("type") != TEXT and value.get("options")}

@@ -1,4 +1,4 @@
-"""The videos that annotations are about."""
+"""The videos that belong to annotations."""
 
 import os
 import pathlib
@@ -18,10 +18,10 @@ class Videos:
     """The videos of a directory, by file name.
 
     Args:
-        directory: of the videos; None or a missing one has none.
+        directory: directory of the videos; if None or missing, there are no videos.
 
     Attributes:
-        unreadable: the reason, by name, of each video that could not be read so far.
+        unreadable: the error of each video that could not be read so far, by name.
     """
 
     def __init__(self, directory: pathlib.Path | None):
@@ -38,9 +38,9 @@ class Videos:
             self._by_stem.setdefault(os.path.splitext(name)[0], []).append(name)
 
     def name(self, given: str) -> str:
-        """Return the file name of a video that is given with or without directories or suffix.
+        """Return the file name of a video, given with or without directories and with or without suffix.
 
-        A name that fits no video, or several without a suffix, stays as it is.
+        A name that matches no video, or several videos if it has no suffix, is returned unchanged.
         """
         name = re.split(r"[/\\]", given.strip())[-1]
         if name not in self._paths and len(there := self._by_stem.get(name, [])) == 1:
@@ -70,13 +70,13 @@ class Videos:
 
 
 def key_time(times: np.ndarray, second: float) -> float:
-    """Return the time that names a key frame: the middle of the second, if that has the same nearest frame.
+    """Return the time of a key frame: the middle of its second if the nearest frame is the same, else its own time.
 
-    Detectors look for people in the middle of each second, so the times of both agree.
+    Detected boxes are at the middle of each second, so annotated and detected boxes have equal times.
 
     Args:
-        times: of the video's frames.
-        second: of the key frame.
+        times: times of the video's frames, in seconds.
+        second: time of the key frame, in seconds.
 
     Example:
         >>> key_time(np.arange(100) / 29.97, 15 / 29.97)

@@ -1,8 +1,8 @@
-"""The built-in data set "demo_detection": films of several shapes, each with an action of its own, in AVA's form.
+"""The built-in data set "demo_detection": films of several shapes, each with its own action, in AVA's format.
 
-Every second of a film is another scene of three or four shapes. A shape has two labels, as people in AVA have a pose
-and an action: its form, which the Slow pathway sees, and its motion, which needs the Fast pathway (see `shapes`). Both
-are drawn for each shape alone, so that only the shape itself tells its labels.
+Every second of a film is a new scene of three or four shapes. A shape has two labels, as people in AVA have a pose
+and an action: its form, which the Slow pathway sees, and its motion, which needs the Fast pathway (see `shapes`). Form
+and motion are drawn independently for each shape, so its labels can only be predicted from the shape itself.
 """
 
 import concurrent.futures
@@ -19,13 +19,13 @@ from ..base import Split
 from . import shapes
 
 ACTIONS = (*shapes.SHAPES, *shapes.MOTIONS)  # ids 1 to 6
-SIZE, RATE = 96, 40  # height and width; frames a second, and so frames of a scene
-FIRST = 902
-KEY_FRAMES = 20  # of a film
+SIZE, RATE = 96, 40  # height and width in pixels; frames per second, which is also the frames per scene
+FIRST = 902  # second of the first key frame
+KEY_FRAMES = 20  # per film
 
 
 class DemoDetection(Ava):
-    """The demo data set for detection; its films are made on first use."""
+    """The demo data set for detection; its films are written on first use."""
 
     def read(self, split: str) -> Split:
         """See `DataSet.read`."""
@@ -36,19 +36,19 @@ class DemoDetection(Ava):
 def make(
     root: str | os.PathLike, train: int = 20, validation: int = 6, key_frames: int = KEY_FRAMES, seed: int = 0
 ) -> None:
-    """Write the data set in the form of AVA v2.2, unless `root` exists.
+    """Write the data set in the format of AVA v2.2, unless `root` exists.
 
-    The lists and the label map are in `root/annotations`. The films, from second 900 on, are
-    `root/videos_15min/FILM.mp4`: H.264, 96 x 96 pixels, 40 frames a second. For validation there are predicted boxes,
-    which networks are tested on: the annotated ones, slightly moved, with scores from 0.8 on, and wrong ones with
+    The lists and the label map are in `root/annotations`. The films start at second 900 and are
+    `root/videos_15min/FILM.mp4`: H.264, 96 x 96 pixels, 40 frames per second. For validation there are predicted boxes,
+    on which networks are tested: the annotated boxes, slightly moved, with scores of at least 0.8, and wrong boxes with
     lower scores.
 
     Args:
-        root: the directory to make; made whole or not at all.
+        root: the directory to write. After an interruption it does not exist.
         train: number of training films.
         validation: number of validation films.
-        key_frames: of each film, one a second from second 902 on.
-        seed: the same seed gives the same films. No two films share a draw.
+        key_frames: number of key frames in each film, one per second from second 902 on.
+        seed: the same seed gives the same films. Each film has its own random numbers.
     """
     root = pathlib.Path(root)
     if root.exists():
@@ -83,7 +83,7 @@ def _write(job: tuple[str, str, int, tuple[int, ...]]) -> tuple[str, str]:
     for second in range(FIRST, FIRST + key_frames):
         frames, drawn = render(random)
         if not images:
-            # The film is there from second 900 on, and the first key frame is the middle of the first scene.
+            # The film starts at second 900, and the first key frame (second 902) is the middle of the first scene.
             images += [frames[0]] * (2 * RATE - RATE // 2)
         images += list(frames)
         for person, (corners, labels) in enumerate(drawn):
@@ -101,11 +101,11 @@ def _write(job: tuple[str, str, int, tuple[int, ...]]) -> tuple[str, str]:
 
 
 def render(random: np.random.Generator) -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, int]]]]:
-    """Draw a scene of a second.
+    """Draw a scene of one second.
 
     Returns:
         The frames, uint8 `[40, 96, 96, 3]`; and for each shape its corners in the middle frame (x1, y1, x2, y2 as
-        shares of width and height, `[4]`) and its two labels, as indices in `ACTIONS`.
+        fractions of width and height, `[4]`) and its two labels, as indices in `ACTIONS`.
     """
     time = np.arange(RATE)
     shake = 0.6 * shapes.walk(random, RATE)
@@ -114,7 +114,7 @@ def render(random: np.random.Generator) -> tuple[np.ndarray, list[tuple[np.ndarr
     images = np.stack([shapes.window(background, 32 + drift[t] + shake[t], SIZE, SIZE) for t in time])
     rows, columns = np.mgrid[:SIZE, :SIZE].astype(float)
     drawn = []
-    # Each in a quarter of the frame of its own, so that none covers another.
+    # Each shape stays in its own quarter of the frame, so that shapes do not overlap.
     for quarter in random.permutation(4)[: random.integers(3, 5)]:
         shape, motion = random.integers(len(shapes.SHAPES)), random.integers(len(shapes.MOTIONS))
         color, radius = random.uniform(150, 255, 3), random.uniform(13, 18)

@@ -1,4 +1,4 @@
-"""The built-in data set "demo": synthetic videos whose classes are a shape times a motion that needs the Fast pathway.
+"""The built-in data set "demo": synthetic videos. A class is a shape with a motion that only the Fast pathway sees.
 
 Every motion repeats after 4, 8 or 16 frames. The Slow pathway, with a stride of 16 frames, sees a shape that does not
 move. The Fast pathway, with a stride of 2, sees the motion.
@@ -27,7 +27,7 @@ HEIGHT, WIDTH, FRAMES, RATE = 64, 80, 48, 30
 
 
 class Form(typing.NamedTuple):
-    """The form of the videos of a made data set: height and width in pixels, number of frames, frames a second."""
+    """The format of synthetic videos: height and width in pixels, number of frames, frames per second."""
 
     height: int
     width: int
@@ -39,7 +39,7 @@ FORM = Form(HEIGHT, WIDTH, FRAMES, RATE)
 
 
 class Demo(DataSet):
-    """The demo data set; its videos are made on first use."""
+    """The demo data set; its videos are written on first use."""
 
     def read(self, split: str) -> Split:
         """See `DataSet.read`."""
@@ -57,11 +57,11 @@ class Demo(DataSet):
 def make(root: str | os.PathLike, train: int = 720, validation: int = 240, seed: int = 0) -> None:
     """Write the data set as `root/train/CLASS/NUMBER.mp4` and `root/val/CLASS/NUMBER.mp4`, unless `root` exists.
 
-    The videos are H.264, 80 x 64 pixels, 48 frames at 30 a second.
+    The videos are H.264, 80 x 64 pixels, 48 frames at 30 frames per second.
 
     Args:
-        root: the directory to make; made whole or not at all.
-        train: number of training videos. Classes differ by one video at most.
+        root: the directory to write. After an interruption it does not exist.
+        train: number of training videos. The numbers of videos per class differ by at most one.
         validation: number of validation videos.
         seed: the same seed gives the same videos. Each video draws its own random numbers.
     """
@@ -77,16 +77,16 @@ def write(
     seed: int,
     form: Form = FORM,
 ) -> None:
-    """Write a made data set of any classes, in the layout of `make`.
+    """Write a synthetic data set with any classes, in the layout of `make`.
 
     Args:
         root: see `make`.
         classes: the class names.
-        render: draws a video, uint8 `[frames, height, width, 3]`, of a class name.
+        render: function that draws a video, uint8 `[frames, height, width, 3]`, for a class name and a generator.
         train: see `make`.
         validation: see `make`.
         seed: see `make`.
-        form: of the videos.
+        form: format of the videos.
     """
     root = pathlib.Path(root)
     if root.exists():
@@ -114,13 +114,13 @@ def encode(path: str, rate: int, size: tuple[int, int], images: Iterable[np.ndar
     """Write an H.264 video.
 
     Args:
-        path: of the file.
-        rate: frames a second.
-        size: height and width.
+        path: path of the file.
+        rate: frames per second.
+        size: height and width, in pixels.
         images: the frames, uint8 `[H, W, 3]` each.
     """
     with av.open(path, "w") as container:
-        # x264 writes different bytes each time with its macroblock tree, and with another number of threads.
+        # The same input must give the same bytes: x264's macroblock tree and the number of threads change them.
         options = {"crf": "23", "preset": "veryfast", "x264-params": "threads=1:mbtree=0"}
         stream = container.add_stream("libx264", rate, options=options)
         (stream.height, stream.width), stream.pix_fmt = size, "yuv420p"
@@ -166,14 +166,14 @@ def move(motion: str, random: np.random.Generator, frames: int) -> tuple[np.ndar
 
 
 def cover(shape: str, y: np.ndarray, x: np.ndarray, radius: float, angle: float) -> np.ndarray:
-    """Return how much of each pixel a shape covers, 0 to 1.
+    """Return the fraction of each pixel that a shape covers, 0 to 1.
 
     Args:
-        shape: its name.
-        y: distances of the pixels from the middle of the shape, downwards.
-        x: distances to the right.
-        radius: of the shape, in pixels.
-        angle: that the shape is turned by, in radians.
+        shape: name of the shape.
+        y: vertical distance of each pixel from the center of the shape, downwards, in pixels.
+        x: horizontal distance of each pixel from the center of the shape, to the right, in pixels.
+        radius: radius of the shape, in pixels.
+        angle: rotation of the shape, in radians.
     """
     u = (x * np.cos(angle) - y * np.sin(angle)) / radius
     v = (x * np.sin(angle) + y * np.cos(angle)) / radius
@@ -194,7 +194,7 @@ def texture(random: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def noise(random: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Return smooth noise with a standard deviation of 15, of a size (height, width)."""
+    """Return smooth noise of size (height, width), with mean 0 and a standard deviation of 15."""
     frequency = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.fftfreq(size[1])[None])
     spectrum = np.fft.fft2(random.normal(size=size)) * np.exp(-((frequency * random.uniform(5, 12)) ** 2))
     found = np.fft.ifft2(spectrum).real
@@ -212,7 +212,7 @@ def window(background: np.ndarray, offset: np.ndarray, height: int, width: int) 
 
 
 def walk(random: np.random.Generator, length: int) -> np.ndarray:
-    """Return the shake of a hand-held camera in pixels, `[length, 2]`: a random walk that returns to its start."""
+    """Return the shake of a hand-held camera in pixels, `[length, 2]`: a random walk that stays near its start."""
     position, walk = np.zeros(2), []
     for _ in range(length):
         position = 0.8 * position + random.normal(size=2)

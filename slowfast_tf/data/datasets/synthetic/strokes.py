@@ -1,8 +1,8 @@
-"""The built-in data set "strokes": an arm draws one of ten figures in the air, over a background that says nothing.
+"""The built-in data set "strokes": an arm draws one of ten figures in the air, in front of an unrelated background.
 
-The classes are those of the real gestures of `egogestar`, in the same order, so that a network can learn them here
-first. All but the figure is random: its place, size and tempo, the arm, the colors, the background, the light and the
-shake of the camera.
+The classes are those of the real gestures of `egogestar`, in the same order, so that a network can be pre-trained here.
+Everything except the figure is random: its position, size and speed, the arm, the colors, the background, the light and
+the shake of the camera.
 """
 
 import os
@@ -32,7 +32,7 @@ FORM = shapes.Form(height=72, width=96, frames=48, rate=16)
 
 
 class Strokes(DataSet):
-    """The data set of strokes; its videos are made on first use."""
+    """The data set of strokes; its videos are written on first use."""
 
     def read(self, split: str) -> Split:
         """See `DataSet.read`."""
@@ -43,7 +43,7 @@ class Strokes(DataSet):
 def make(root: str | os.PathLike, train: int = 3000, validation: int = 200, seed: int = 0) -> None:
     """Write the data set, unless `root` exists; the arguments are those of `shapes.make`.
 
-    The videos are H.264, 96 x 72 pixels, 48 frames at 16 a second.
+    The videos are H.264, 96 x 72 pixels, 48 frames at 16 frames per second.
     """
     shapes.write(root, tuple(FIGURES), render, train, validation, seed, FORM)
 
@@ -66,14 +66,14 @@ def render(name: str, random: np.random.Generator) -> np.ndarray:
 
 
 def trace(name: str, random: np.random.Generator) -> np.ndarray:
-    """Return the place of the fingertip in each frame, `[48, 2]`: x and y as shares of the frame, mostly 0 to 1."""
+    """Return the fingertip in each frame, `[48, 2]`: x and y as fractions of width and height, mostly 0 to 1."""
     corners = np.array(FIGURES[name], float) - 0.5
     corners += random.normal(0, 0.3 / len(corners) ** 0.9, corners.shape)
-    corners *= random.uniform((0.5, 0.45), (0.9, 0.8))  # width and height as shares of the frame
+    corners *= random.uniform((0.5, 0.45), (0.9, 0.8))  # width and height as fractions of the frame
     angle = random.normal(0, 0.12)
     corners = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     corners += (0.52, 0.5) + random.normal(0, 0.07, 2)
-    # The tempo of each stretch is random, and the hand rests before the first and after the last one.
+    # The speed on each segment is random, and the hand rests before the first and after the last segment.
     lengths = np.hypot(*np.diff(corners, axis=0).T) * random.uniform(0.7, 1.4, len(corners) - 1)
     ends = np.concatenate([[0.0], np.cumsum(lengths) / lengths.sum()])
     time = np.linspace(-random.uniform(0, 0.15), 1 + random.uniform(0, 0.15), FORM.frames).clip(0, 1)
@@ -87,18 +87,18 @@ def trace(name: str, random: np.random.Generator) -> np.ndarray:
 
 
 def arm(tips: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return how much of each pixel an arm covers, and its brightness, `[48, 72, 96, 1]` each.
+    """Return the fraction of each pixel that an arm covers (0 to 1), and its brightness, `[48, 72, 96, 1]` each.
 
     Args:
-        tips: of the finger in each frame, `[48, 2]`, x and y in pixels.
-        random: draws the arm.
+        tips: tips of the finger in each frame, `[48, 2]`, x and y in pixels.
+        random: random generator for the form of the arm.
     """
     size = random.uniform(0.7, 1.5)
     finger, fist, forearm = (size * random.uniform(*limits) for limits in ((1.2, 2.4), (4, 6.5), (4, 7)))
     middle = tips.mean(0)
     elbow = np.array([FORM.width * random.uniform(0.75, 1.5), FORM.height * random.uniform(1.1, 1.6)])
-    elbow = elbow + random.uniform(0.3, 0.8) * (tips - middle)  # the elbow follows in part
-    point = random.uniform(-0.9, 0.3)  # the direction of the finger, from straight up
+    elbow = elbow + random.uniform(0.3, 0.8) * (tips - middle)  # the elbow follows the fingertip in part
+    point = random.uniform(-0.9, 0.3)  # angle of the finger from vertical, in radians
     reach = size * random.uniform(7, 13) * np.array([np.sin(point), -np.cos(point)])
     knuckle = tips - reach
     wrist = knuckle + 0.9 * fist * (elbow - knuckle) / np.linalg.norm(elbow - knuckle, axis=1, keepdims=True)
@@ -107,7 +107,7 @@ def arm(tips: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.n
         _capsule(knuckle, wrist, 0.8 * fist, fist),
         _capsule(wrist, elbow, 0.8 * forearm, 1.5 * forearm),
     ]
-    if random.random() < 0.15:  # a spot without an arm: the motion alone
+    if random.random() < 0.15:  # draw only a spot without an arm, which shows the motion alone
         parts = [_capsule(tips, tips + 0.1, fist, fist)]
     distance = np.minimum.reduce(parts)
     cover = np.clip(0.5 - distance, 0, 1)
@@ -115,11 +115,11 @@ def arm(tips: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.n
 
 
 def _capsule(first: np.ndarray, second: np.ndarray, start: float, end: float) -> np.ndarray:
-    """Return how far pixels are outside of a stretched disk in each frame, `[48, 72, 96]`; below 0 inside.
+    """Return the distance of pixels to a capsule in each frame, in pixels, `[48, 72, 96]`; negative inside.
 
     Args:
-        first, second: its ends in each frame, `[48, 2]`, x and y in pixels.
-        start, end: its radius at both ends.
+        first, second: ends of the capsule in each frame, `[48, 2]`, x and y in pixels.
+        start, end: radius at these ends, in pixels.
     """
     y, x = np.mgrid[: FORM.height, : FORM.width].astype(float)
     along = second - first
