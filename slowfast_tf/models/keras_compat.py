@@ -98,7 +98,7 @@ class FitModel(Model):
                 build(self.optimizer, self.trainable_variables)
         if not (self.finish and self.jit_compile):
             return super().make_train_function(force)
-        # The windows differ in size, and XLA would compile `finish` for each size. It compiles only the rest of the step.
+        # Windows differ in size, and XLA would compile `finish` for each size. It compiles only the rest of the step.
         self._xla_after_finish, self.jit_compile = True, False
         try:
             return super().make_train_function(force)
