@@ -1,0 +1,148 @@
+"""The commands and the Python examples of the documentation run, on small networks and a few short videos.
+
+The blocks of a page run in order, in a directory that has the files that pages name: `runs/demo`, `holiday.mp4`, and so on.
+Training takes one epoch. `NOT_RUN` has the commands that are not run, with reasons.
+"""
+
+import glob
+import importlib
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from helpers.coded_video import write
+from helpers.detector import save_detector
+from helpers.pictures import picture
+
+pytestmark = pytest.mark.slow
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))]
+
+NOT_RUN = {
+    r"^(pip|git|make|cd|mkdir|ln|export|docker|libraries=)": "installs, downloads, or the system's own",
+    r"TF_CONFIG=|--part|--fuse|HOST|DispatchServer|s3://|grpc://": "several machines, which other tests have",
+    r"Runner": "clusters: Apache Beam's own runners",
+    r"--camera|slowfast_tf\.demo|docker": "runs until it is stopped; other tests have it",
+    r"benchmark": "takes minutes; tests/benchmarks runs each one",
+    r"cross_validate|ablate": "many runs; tests/commands has small ones",
+    r"kinetics400/|charades|ava/slowfast_4x16_r50.json": "published videos; tests/data has their layouts",
+    r"client\.py": "a server; tests/exporting has one",
+    r"configs/people\.json": "the people of a user; tests/commands has some",
+}
+SMALL = [
+    *["model.depth=10", "model.width=8", "model.crop_size=32", "data.crop_size=32", "data.short_sides=[32, 40]"],
+    *["train.epochs=1", "train.batch_size=2", "train.warmup_epochs=0", "train.init=null"],
+]
+NETWORKS = {  # published names, which would be downloaded, and runs of configurations that are not run
+    "runs/people": "runs/ava",
+    "slowfast_8x8_r101_nl_ava_pyslowfast": "runs/ava",
+    "slowfast_8x8_r50_k400": "runs/demo",
+    "--model NAME": "--model runs/demo",
+}
+
+
+def blocks(page):
+    """Return the languages and the texts of a page's blocks; for "shell", a list of lines."""
+    found = []
+    for language, text in re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S):
+        if language:
+            found.append((language, text))
+        else:
+            lines = re.findall(r"^(?:python |slowfast_tf )(?:\"[^\"]*\"|'[^']*'|\\\n|[^\n])*", text, re.M)
+            found.append(("shell", [re.sub(r"\\\n\s*", "", line) for line in lines]))
+    return [(language, block) for language, block in found if block]
+
+
+def replaced(text):
+    for name, replacement in NETWORKS.items():
+        text = text.replace(name, replacement)
+    return text
+
+
+def is_run(line):
+    return not any(re.search(pattern, line) for pattern in NOT_RUN)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """The directory that the pages are about."""
+    from slowfast_tf import evaluate, prepare, train
+    from slowfast_tf.data.datasets.synthetic import people, shapes, strokes
+
+    root = tmp_path_factory.mktemp("world")
+    (root / "configs").symlink_to(ROOT / "slowfast_tf" / "configs")
+    shutil.copytree(ROOT / "export", root / "export")
+    (root / "docs").mkdir()
+    shapes.make(root / "data" / "demo", train=16, validation=8)
+    strokes.make(root / "data" / "strokes", train=10, validation=10)
+    people.make(root / "data" / "demo_detection", train=1, validation=1, key_frames=3)
+    shutil.copytree(root / "data" / "demo", root / "videos")
+    for name in ("holiday.mp4", "long.mp4", "street.mp4", "films/a.mp4", "films/park.mp4", "films/hall.mp4"):
+        (root / name).parent.mkdir(exist_ok=True)
+        write(root / name, [picture(len(name), time, 64, 80) for time in range(58)], pix_fmt="yuv444p")
+    write(root / "dance.avi", [picture(3, time, 64, 80) for time in range(58)], codec="mpeg4")
+    clips = root / "data" / "egogestar" / "testvideo"
+    clips.mkdir(parents=True)
+    for label in strokes.FIGURES:
+        for scene in range(1, 6):
+            shutil.copy(root / "holiday.mp4", clips / f"testvideo_{label}_{scene}.mp4")
+    save_detector(root / "detector")
+    before = pathlib.Path.cwd()
+    os.chdir(root)
+    for config, workdir in (("demo", "runs/demo"), ("demo_detection", "runs/ava")):
+        overrides = [f"--set={change}" for change in SMALL]
+        train.main(["--config", f"configs/{config}.json", "--workdir", workdir, *overrides])
+    prepare.main(["--config", "configs/demo.json", "--output", "data/charades_256"])
+    tested = ["--config", "configs/demo.json", "--checkpoint", "runs/demo", "--scores", "scores.npz"]
+    evaluate.main(tested)
+    for name in ("ava_val_v2.2.csv", "ava_action_list_v2.2.pbtxt"):
+        shutil.copy(root / "data" / "demo_detection" / "annotations" / name, name)
+    for name in ("slow.json", "slowfast.json"):
+        evaluate.main(["--config", "configs/demo_detection.json", "--checkpoint", "runs/ava", "--output", name])
+    shutil.copy("runs/ava/detections.csv", "detections.csv")
+    os.chdir(before)
+    return root
+
+
+def run(line):
+    """Run a line as a shell would; the commands of the package in this process, which has imported TensorFlow."""
+    words = shlex.split(line, comments=True)
+    words = [path for word in words for path in (sorted(glob.glob(word)) if "*" in word else [word])]
+    if words[0] == "python" and words[1] != "-m":
+        path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", line], env={**os.environ, "PATH": path}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return
+    command = words[2].removeprefix("slowfast_tf.") if words[0] == "python" else words[1]
+    arguments = words[3:] if words[0] == "python" else words[2:]
+    if command in ("train", "prepare"):
+        arguments += [f"--set={change}" for change in SMALL]
+    if command == "predict" and "--model" not in arguments:
+        arguments += ["--model", "runs/demo"]  # by default, a network that is downloaded
+    if command == "find_people" or (command == "predict" and "runs/ava" in arguments):
+        arguments += ["--detector", "detector"]  # by default, one that is downloaded
+    importlib.import_module(f"slowfast_tf.{command}").main(arguments)
+    for option in ("--output", "--report", "--video", "--timeline", "--explain", "--detections", "--workdir"):
+        if option in arguments:
+            assert pathlib.Path(arguments[arguments.index(option) + 1]).exists(), (line, option)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)])
+def test_page(page, world, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(world, tmp_path / "here", symlinks=True))
+    for _, block in [found for found in blocks(page) if found[0] == "json"]:
+        pathlib.Path("mine.json").write_text(block)
+    for language, block in blocks(page):
+        if language == "python":
+            exec(compile(replaced(block).replace("runs/mine", "runs/demo"), page, "exec"), {})
+        elif language == "shell":
+            for line in filter(is_run, block):
+                run(replaced(line))
