@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 # By default TensorFlow enables oneDNN only on x86-64 CPUs with VNNI. Without oneDNN, training is several times slower.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -1,7 +1,7 @@
 """The commands and the Python examples of the documentation run, on small networks and a few short videos.
 
-The blocks of a page run in order, in a directory that has the files that pages name: `runs/demo`, `holiday.mp4`, and so on.
-Training takes one epoch. `NOT_RUN` has the commands that are not run, with reasons.
+The blocks of a page run in order, in a directory that has the files that pages name: `runs/demo`, `holiday.mp4` and so
+on. Training takes one epoch. `NOT_RUN` has the commands that are not run, with reasons.
 """
 
 import glob
