@@ -3,6 +3,7 @@
 Each function takes the path of a video and increasing frame indices, and returns uint8 `[N, H, W, 3]`, RGB.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Callable
 
@@ -20,7 +21,11 @@ def available() -> dict[str, Decode]:
     decoders = {"slowfast_tf": read_frames, "PyAV, plain loop": plain_loop}
     if importlib.util.find_spec("decord"):
         decoders["decord"] = with_decord
-    return decoders
+    try:
+        importlib.import_module("torchcodec")
+    except (ImportError, OSError, RuntimeError):  # not installed, or without the libraries of FFmpeg
+        return decoders
+    return {**decoders, "torchcodec": with_torchcodec}
 
 
 def plain_loop(path: str, frames: np.ndarray, short_side: int | None = None) -> np.ndarray:
@@ -41,6 +46,14 @@ def with_decord(path: str, frames: np.ndarray, short_side: int | None = None) ->
     import decord  # pyright: ignore[reportMissingImports]
 
     return decord.VideoReader(path, num_threads=1).get_batch(frames).asnumpy()
+
+
+def with_torchcodec(path: str, frames: np.ndarray, short_side: int | None = None) -> np.ndarray:
+    """Decode with torchcodec, in one thread."""
+    from torchcodec.decoders import VideoDecoder  # pyright: ignore[reportMissingImports]
+
+    decoder = VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=1)
+    return decoder.get_frames_at(indices=frames.tolist()).data.numpy()
 
 
 def without_rgb(path: str, frames: np.ndarray) -> None:

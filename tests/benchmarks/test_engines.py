@@ -1,6 +1,7 @@
 """Exported files in their runtimes."""
 
 import dataclasses
+import importlib.util
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ def test_exported_files_run_in_their_runtimes(tmp_path):
     for module in ("ai_edge_litert", "onnxruntime"):
         pytest.importorskip(module)
     keys = [("tflite", "int8"), *(("onnxruntime", p) for p in ("float32", "float16", "int8")), ("openvino", "float32")]
+    keys += [("openvino", "int8")] if importlib.util.find_spec("nncf") else []
     jobs = [job("inference", *key) for key in keys]
     jobs = [dataclasses.replace(one, file=benchmark_engines.file_of(one, tmp_path)) for one in jobs]
     assert list(benchmark_engines.export(jobs[:4])) == [None] * 4  # OpenVINO takes ONNX Runtime's file

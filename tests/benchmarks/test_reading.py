@@ -1,6 +1,5 @@
 """The benchmark of reading and preparing videos."""
 
-import importlib.util
 import re
 
 import numpy as np
@@ -9,6 +8,7 @@ from helpers.benchmarks import rows
 from helpers.coded_video import decode
 
 from slowfast_tf import config
+from slowfast_tf.benchmarks import decoders
 from slowfast_tf.benchmarks import reading as benchmark_input
 
 
@@ -31,14 +31,16 @@ def test_input(monkeypatch):
     text = benchmark_input.section(1)
     assert re.search(r"quality 85 and 95, 1\d and [23]\d kB each; H.264 of \d\.\d kB per frame", text)
     found = rows(text)
-    readers = ["slowfast_tf", "PyAV, plain loop", *(["decord"] if importlib.util.find_spec("decord") else [])]
+    readers = list(decoders.available())
+    assert readers[:2] == ["slowfast_tf", "PyAV, plain loop"]
     for kind in ("records, quality 85", "records, quality 95"):
         assert [row[1:3] for row in found if row[0] == kind] == [
-            ["training clips", "slowfast_tf"],
-            ["training clips", "slowfast_tf, images in memory"],
+            ["training clips, for a GPU", "slowfast_tf"],
+            ["training clips, for a GPU", "slowfast_tf, images in memory"],
+            ["training clips, for a CPU", "slowfast_tf"],
             ["decoding alone", "every image, whole (the limit)"],
         ]
-    for what in ("training clips", "decoding alone"):
+    for what in ("training clips, for a GPU", "decoding alone"):
         assert [row[2] for row in found if row[:2] == ["H.264", what] and "limit" not in row[2]] == readers
     assert all(float(row[3]) > 0 and float(row[4]) > 0 for row in found if row[0].startswith(("records", "H.264")))
     preparing = {row[0]: float(row[1]) for row in found if len(row) == 2 and row[1].isdigit()}
