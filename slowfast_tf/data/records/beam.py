@@ -1,6 +1,9 @@
 """Write shards with Apache Beam, on this machine or elsewhere."""
 
+import argparse
 import contextlib
+import importlib
+import importlib.util
 import io
 import logging
 import signal
@@ -18,9 +21,9 @@ from ... import plugins
 from ...errors import InputError, RunError
 from ...interrupts import handle_signals
 from ...machine import core_count
-from .output import cause
+from .output import Output, cause
 from .plan import Job, SourceSplit, load_source
-from .writing import Control, Stopped, write_shard
+from .writing import Control, Stopped, read_report, write_shard
 
 
 @contextlib.contextmanager
@@ -39,6 +42,8 @@ with _without_warnings():
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.utils.shared import Shared
 
+DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"  # Beam finds this runner only by its full name
+WATCH = 2.0  # seconds between two looks at the progress of workers elsewhere
 RESUME = "prepare again with the same settings to resume"
 
 # Beam pickles its functions even for threads of this process, and an event or a progress bar cannot be pickled. A
@@ -136,22 +141,22 @@ def run(
         InputError: if Beam rejects the options.
         RunError: if a shard cannot be written, or if the run is interrupted.
     """
+    videos = {shard: len(data[shard[0]].of_shard(shard[1], job.plan.shards[shard[0]])) for shard in shards}
     if beam_options:
-        _run_elsewhere(job, shards, beam_options)
+        _run_elsewhere(job, videos, beam_options)
     else:
-        _run_here(job, data, shards)
+        _run_here(job, data, videos)
 
 
-def _run_here(job: Job, data: Mapping[str, SourceSplit], shards: Sequence[tuple[str, int]]) -> None:
+def _run_here(job: Job, data: Mapping[str, SourceSplit], videos: Mapping[tuple[str, int], int]) -> None:
     # Threads are enough: decoding, scaling and compression release Python's lock. Without a named runner, Beam would
     # download a program on first use.
     options = PipelineOptions([], direct_running_mode="multi_threading", direct_num_workers=core_count())
-    videos = sum(len(data[split].of_shard(number, job.plan.shards[split])) for split, number in shards)
-    with tqdm.tqdm(total=videos, desc="preparing", unit="video", file=sys.stderr) as progress:
+    with _progress_bar(videos) as progress:
         local = LocalRun(data, progress)
         try:
             with handle_signals(local.interrupt, signal.SIGINT):
-                _build(apache_beam.Pipeline("FnApiRunner", options), job, local, shards).run().wait_until_finish()
+                _build(apache_beam.Pipeline("FnApiRunner", options), job, local, list(videos)).run().wait_until_finish()
         finally:
             stopped = local.control.stop.is_set()
             local.control.stop.set()
@@ -159,22 +164,80 @@ def _run_here(job: Job, data: Mapping[str, SourceSplit], shards: Sequence[tuple[
         raise RunError(f"{local.failure or 'interrupted'}; {RESUME}")
 
 
-def _run_elsewhere(job: Job, shards: Sequence[tuple[str, int]], beam_options: Sequence[str]) -> None:
+def _progress_bar(videos: Mapping[tuple[str, int], int]) -> tqdm.tqdm:
+    return tqdm.tqdm(total=sum(videos.values()), desc="preparing", unit="video", file=sys.stderr)
+
+
+def _run_elsewhere(job: Job, videos: Mapping[tuple[str, int], int], beam_options: Sequence[str]) -> None:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            options = PipelineOptions(list(beam_options))
+            options = PipelineOptions(_with_dask(beam_options))
             options.get_all_options()  # check the values here; otherwise only the workers check them
             pipeline = apache_beam.Pipeline(options=options)
+    except InputError:
+        raise
     # Each runner raises its own errors; a wrong value raises SystemExit after the usage of all options.
     except (Exception, SystemExit) as error:
         reason = _last_line(said.getvalue() if isinstance(error, SystemExit) else error)
         raise InputError(f"Apache Beam cannot take {' '.join(beam_options)}: {reason}") from error
     sys.stderr.write(said.getvalue())  # Beam lists unknown options
+    result = None
     try:
-        _build(pipeline, job, None, shards).run().wait_until_finish()
+        with _watched(job, videos):
+            result = _build(pipeline, job, None, list(videos)).run()
+            result.wait_until_finish()
     except Exception as error:  # each runner raises its own errors
         raise RunError(f"the runner has failed: {_last_line(error)}; {RESUME}") from error
+    finally:
+        if client := getattr(result, "client", None):
+            client.close()  # while it holds results, Dask computes those of a worker that ends again
+
+
+def _with_dask(beam_options: Sequence[str]) -> list[str]:
+    """Return Beam's options. With `--runner=DaskRunner`, name it as Beam does, and let each worker take one shard.
+
+    By default, Beam gives up to 128 shards to one worker of Dask. Do not use tagged outputs and text sinks in this
+    module: their results are wrong on this runner (Beam 2.77).
+
+    Raises:
+        InputError: if Dask is not installed.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--runner")
+    found, others = parser.parse_known_args(list(beam_options))
+    if found.runner not in ("DaskRunner", DASK):
+        return list(beam_options)
+    if not importlib.util.find_spec("distributed"):
+        raise InputError("the runner Dask is not installed: pip install 'slowfast_tf[dask]'")
+    importlib.import_module(DASK.rpartition(".")[0])  # Beam knows the runner's options from here on
+    sized = any(option.startswith(("--dask_partition_size", "--dask_npartitions")) for option in others)
+    return [f"--runner={DASK}", *others, *([] if sized else ["--dask_partition_size=1"])]
+
+
+@contextlib.contextmanager
+def _watched(job: Job, videos: Mapping[tuple[str, int], int]) -> Iterator[None]:
+    """Show the progress of workers elsewhere: the videos of the shards whose reports are there."""
+    output, left, done = Output(job.output), dict(videos), threading.Event()
+
+    def look() -> None:
+        for shard in [shard for shard in left if read_report(output, job.plan.shard_name(*shard))]:
+            progress.update(left.pop(shard))
+
+    def watch() -> None:
+        while not done.wait(WATCH):
+            with contextlib.suppress(tf.errors.OpError):  # the next look may succeed
+                look()
+
+    with _progress_bar(videos) as progress:
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+        look()
 
 
 def _build(

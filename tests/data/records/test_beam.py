@@ -1,6 +1,8 @@
 """Preparing with Apache Beam: stopped, on another runner, with wrong options."""
 
+import dataclasses
 import gc
+import logging
 import os
 import pathlib
 import re
@@ -9,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -18,6 +21,7 @@ from helpers.preparing import checksums, configuration
 
 from slowfast_tf.data.records import beam
 from slowfast_tf.data.records.prepare import prepare
+from slowfast_tf.errors import RunError
 
 
 @pytest.mark.slow
@@ -88,6 +92,52 @@ def test_on_another_runner(prepared, tmp_path, monkeypatch):
         for server in servers:
             server.terminate()
             server.wait(60)
+
+
+@pytest.fixture
+def cluster():
+    """Dask, with two workers: processes that start again when they are killed."""
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.CRITICAL}
+    with distributed.LocalCluster(**options) as cluster:
+        yield cluster
+
+
+@pytest.mark.slow
+def test_on_dask(prepared, tmp_path, cluster, capsys):
+    """Two workers write the same bytes as this process, although one of them is killed; the bar counts all videos."""
+    settings, _, output = prepared
+    records = tmp_path / "records"
+    options = ["--runner=DaskRunner", f"--dask_client_address={cluster.scheduler_address}"]
+
+    def kill():
+        while not list(records.glob("*.tfrecord")):
+            time.sleep(0.01)
+        os.kill(cluster.workers[0].pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    prepare(settings, str(records), beam_options=options)
+    killer.join()
+    assert checksums(records) == checksums(output)
+    said = capsys.readouterr().err
+    assert "preparing: 100%" in said and "Discarding" not in said
+
+
+@pytest.mark.slow
+def test_an_error_of_a_task_on_dask(prepared, tmp_path, cluster):
+    """The workers do not see the videos."""
+    settings, *_ = prepared
+    options = ["--runner=DaskRunner", f"--dask_client_address={cluster.scheduler_address}"]
+    run = beam.run
+
+    def elsewhere(job, *arguments):
+        run(dataclasses.replace(job, root=str(tmp_path / "nowhere")), *arguments)
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(RunError) as raised:
+        patched.setattr(beam, "run", elsewhere)
+        prepare(settings, str(tmp_path / "records"), beam_options=options)
+    assert re.fullmatch(r"the runner has failed: .*nowhere.*; prepare again with .* to resume", str(raised.value))
 
 
 @pytest.mark.parametrize(
