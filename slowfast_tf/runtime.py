@@ -1,9 +1,11 @@
-"""What a command does around its call: a quick start of TensorFlow, one clear line for a mistake, an exit code.
+"""Run a command: start TensorFlow quickly, report a user's mistake in one clear line, and set the exit code.
 
-This is the one place that changes the state of the process: commands and the benchmarks' worker processes own theirs.
-The library never imports this module. Each change is measured: a prediction of a tiny network with
-`python -m slowfast_tf.predict` (TensorFlow 2.21, 2 cores) takes 4.1 s of CPU time with all of them and 8.4 s with none
-(medians of 7 alternating runs). The figure at each change is how much longer the prediction takes without it.
+This is the only module that changes the state of the process. Commands and the benchmarks' worker processes own their
+process and may change it; the library never imports this module.
+
+Each change is measured. A prediction of a tiny network with `python -m slowfast_tf.predict` (TensorFlow 2.21, 2 cores)
+takes 4.1 s of CPU time with all changes and 8.4 s without them (medians of 7 alternating runs). The figure at each
+change is the time that it saves.
 """
 
 import contextlib
@@ -21,11 +23,11 @@ from .files.full_disk import REMEDY, full_disk
 
 
 def run(main: Callable[[], int | None], advice: Mapping[str, str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 on success, 1 on failure, 2 on a user's mistake, which is told in one line.
+    """Run a command and exit: 0 on success, 1 on failure, 2 on a user's mistake, which is reported in one line.
 
     Args:
         main: the command; it may return the exit code.
-        advice: what to tell a user of this command beside the library's message, by `InputError.argument`.
+        advice: for each `InputError.argument`, the text to append to the library's message for users of this command.
 
     Example:
         >>> run(main, {"output": "give another --output, or --overwrite to replace it"})
@@ -33,7 +35,7 @@ def run(main: Callable[[], int | None], advice: Mapping[str, str] | None = None)
     """
     try:
         code = main() or 0
-        print(end="", flush=True)  # what is left may not fit on the disk either
+        print(end="", flush=True)  # the rest of the output may not fit on the disk
     except (InputError, RunError) as error:
         extra = (advice or {}).get(getattr(error, "argument", ""))
         print(f"error: {error}; {extra}" if extra else f"error: {error}", file=sys.stderr)
@@ -41,7 +43,7 @@ def run(main: Callable[[], int | None], advice: Mapping[str, str] | None = None)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 1
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         _drop_output()
         code = 1
     except Exception as error:
@@ -62,25 +64,25 @@ def run(main: Callable[[], int | None], advice: Mapping[str, str] | None = None)
 
 
 def _drop_output() -> None:
-    """Let what is left of standard output go nowhere, or Python would report its failure at the end."""
+    """Redirect standard output to the null device; otherwise Python would report a failure to write it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow for a command: quickly, and without its remarks on this machine's devices."""
+    """Import TensorFlow for a command: quickly, and without its messages about this machine's devices."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _keep_memory()
     with without_remarks(), quick_start():
         import tensorflow as tf
 
-        # Several machines have to be made known before devices are; there the remarks come later.
+        # With several machines, the cluster must be set up before devices are listed, so the messages appear later.
         if "TF_CONFIG" not in os.environ and "SLURM_STEP_NUM_TASKS" not in os.environ:
             tf.config.list_logical_devices()
 
 
 @contextlib.contextmanager
 def quick_start() -> Iterator[None]:
-    """Import TensorFlow inside, in half the time.
+    """Halve the time of an import of TensorFlow in the `with` block.
 
     Example:
         >>> with quick_start():
@@ -89,11 +91,11 @@ def quick_start() -> Iterator[None]:
     if "tensorflow" in sys.modules:
         yield
         return
-    # 1.1 s: Keras imports these, if they are there, for helpers that no command uses. None has `import` raise
-    # ImportError, which Keras expects.
+    # 1.1 s: if these packages are installed, Keras imports them for helpers that no command uses. With None in
+    # `sys.modules`, `import` raises ImportError, which Keras handles.
     unused = [name for name in ("matplotlib", "pandas", "sklearn") if name not in sys.modules]
     sys.modules.update(dict.fromkeys(unused))  # pyright: ignore[reportArgumentType, reportCallIssue]
-    # 1.3 s, with the freeze: what an import makes stays until the end, and the end itself is sooner.
+    # 1.3 s, together with `gc.freeze`: the objects of an import live until the process exits. The exit is faster, too.
     gc.disable()
     try:
         yield
@@ -101,21 +103,21 @@ def quick_start() -> Iterator[None]:
         for name in unused:
             del sys.modules[name]
         gc.freeze()
-        # 0.4 s: tracing a graph makes many objects and little garbage. The default is (700, 10, 10).
+        # 0.4 s: tracing a graph creates many objects and little garbage. The default is (700, 10, 10).
         gc.set_threshold(50_000, 20, 20)
         gc.enable()
 
 
 @contextlib.contextmanager
 def without_remarks() -> Iterator[None]:
-    """Keep back what C++ code and Python write to standard error inside, unless it fails for no mistake of the user.
+    """Hide the standard error of C++ code and Python in the `with` block; show it after any exception but `InputError`.
 
-    TensorFlow 2.21 writes 7 lines at its start, 6 of them at any TF_CPP_MIN_LOG_LEVEL; they would bury the one line
-    of a command.
+    TensorFlow 2.21 writes 7 lines at start-up, 6 of them at any TF_CPP_MIN_LOG_LEVEL. They would hide the one line that
+    a command writes for a user's mistake.
     """
     try:
         stderr = os.dup(2)
-    except OSError:  # a process that has none
+    except OSError:  # the process has no standard error
         yield
         return
     with tempfile.TemporaryFile() as remarks:
@@ -134,9 +136,9 @@ def without_remarks() -> Iterator[None]:
 
 
 def _keep_memory() -> None:
-    """Have glibc keep freed memory for the next tensor.
+    """Make glibc keep freed memory for the next tensor.
 
-    0.5 s: by default large blocks go back to the system, and getting them again, page by page, takes longer than
+    0.5 s: by default, glibc returns large blocks to the system. Getting them again, page by page, takes longer than
     filling them.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
@@ -144,4 +146,4 @@ def _keep_memory() -> None:
         limit = 2**31 - 1
         mallopt(-1, limit)  # M_TRIM_THRESHOLD
         mallopt(-3, limit)  # M_MMAP_THRESHOLD
-        mallopt(-8, 1)  # M_ARENA_MAX: other arenas than the first have no room for a batch
+        mallopt(-8, 1)  # M_ARENA_MAX: only the first arena has room for a batch

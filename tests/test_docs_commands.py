@@ -1,7 +1,7 @@
-"""The commands and the Python examples of the documentation run, on small networks and a few short videos.
+"""The commands and the Python examples of the documentation run without errors on small networks and short videos.
 
-The blocks of a page run in order, in a directory that has the files that pages name: `runs/demo`, `holiday.mp4` and so
-on. Training takes one epoch. `NOT_RUN` has the commands that are not run, with reasons.
+The blocks of a page run in order, in a directory with the files that the pages mention, such as `runs/demo` and
+`holiday.mp4`. Training takes one epoch. `NOT_RUN` lists the commands that are not run, with reasons.
 """
 
 import glob
@@ -25,21 +25,21 @@ ROOT = pathlib.Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md"))]
 
 NOT_RUN = {
-    r"^(pip|git|make|cd|mkdir|ln|export|docker|libraries=)": "installs, downloads, or the system's own",
-    r"TF_CONFIG=|--part|--fuse|HOST|DispatchServer|s3://|grpc://": "several machines, which other tests have",
-    r"Runner": "clusters: Apache Beam's own runners",
-    r"--camera|slowfast_tf\.demo|docker": "runs until it is stopped; other tests have it",
-    r"benchmark": "takes minutes; tests/benchmarks runs each one",
-    r"cross_validate|ablate": "many runs; tests/commands has small ones",
-    r"kinetics400/|charades|ava/slowfast_4x16_r50.json": "published videos; tests/data has their layouts",
-    r"client\.py": "a server; tests/exporting has one",
-    r"configs/people\.json": "the people of a user; tests/commands has some",
+    r"^(pip|git|make|cd|mkdir|ln|export|docker|libraries=)": "installation, downloads and system commands",
+    r"TF_CONFIG=|--part|--fuse|HOST|DispatchServer|s3://|grpc://": "needs several machines; other tests cover this",
+    r"Runner": "needs a cluster for a runner of Apache Beam",
+    r"--camera|slowfast_tf\.demo|docker": "runs until it is stopped; other tests cover this",
+    r"benchmark": "takes minutes; tests/benchmarks runs each benchmark",
+    r"cross_validate|ablate": "needs many runs; tests/commands has small runs",
+    r"kinetics400/|charades|ava/slowfast_4x16_r50.json": "needs published videos; tests/data has their layouts",
+    r"client\.py": "needs a server; tests/exporting starts a server",
+    r"configs/people\.json": "needs a user's videos of people; tests/commands has such videos",
 }
 SMALL = [
     *["model.depth=10", "model.width=8", "model.crop_size=32", "data.crop_size=32", "data.short_sides=[32, 40]"],
     *["train.epochs=1", "train.batch_size=2", "train.warmup_epochs=0", "train.init=null"],
 ]
-NETWORKS = {  # published names, which would be downloaded, and runs of configurations that are not run
+NETWORKS = {  # replaces published networks, which would be downloaded, and runs that `NOT_RUN` leaves out
     "runs/people": "runs/ava",
     "slowfast_8x8_r101_nl_ava_pyslowfast": "runs/ava",
     "slowfast_8x8_r50_k400": "runs/demo",
@@ -71,7 +71,7 @@ def is_run(line):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """The directory that the pages are about."""
+    """Create the directory in which the pages run."""
     from slowfast_tf import evaluate, prepare, train
     from slowfast_tf.data.datasets.synthetic import people, shapes, strokes
 
@@ -111,7 +111,7 @@ def world(tmp_path_factory):
 
 
 def run(line):
-    """Run a line as a shell would; the commands of the package in this process, which has imported TensorFlow."""
+    """Run a line as a shell does. The package's commands run in this process, which has imported TensorFlow already."""
     words = shlex.split(line, comments=True)
     words = [path for word in words for path in (sorted(glob.glob(word)) if "*" in word else [word])]
     if words[0] == "python" and words[1] != "-m":
@@ -126,9 +126,9 @@ def run(line):
     if command in ("train", "prepare"):
         arguments += [f"--set={change}" for change in SMALL]
     if command == "predict" and "--model" not in arguments:
-        arguments += ["--model", "runs/demo"]  # by default, a network that is downloaded
+        arguments += ["--model", "runs/demo"]  # the default network would be downloaded
     if command == "find_people" or (command == "predict" and "runs/ava" in arguments):
-        arguments += ["--detector", "detector"]  # by default, one that is downloaded
+        arguments += ["--detector", "detector"]  # the default detector would be downloaded
     importlib.import_module(f"slowfast_tf.{command}").main(arguments)
     for option in ("--output", "--report", "--video", "--timeline", "--explain", "--detections", "--workdir"):
         if option in arguments:

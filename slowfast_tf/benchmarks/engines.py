@@ -108,7 +108,7 @@ def openvino(job: Job) -> Step:
         import nncf  # pyright: ignore[reportMissingImports]
 
         model = nncf.quantize(model, nncf.Dataset([inputs]))
-    hint = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[job.precision]  # of what is not int8
+    hint = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}[job.precision]  # for layers that are not int8
     settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": job.threads}
     function = core.compile_model(model, "CPU", settings)
     return lambda: function(inputs)[0]

@@ -1,4 +1,4 @@
-"""Convert a foreign checkpoint to a model: names, layouts and architecture. Every parameter must be used."""
+"""Convert a checkpoint of another library to a model: names, layouts and architecture. Every parameter must be used."""
 
 import dataclasses
 import os
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..models.slowfast import SlowFast
 
 FORMATS = (pyslowfast, caffe2, pytorchvideo, mmaction2)
-# What only the parameter names of another family have.
+# Patterns that occur only in the parameter names of another family.
 OTHERS = {
     r"roi_head\.shared_head\.(fbo|lfb)|\bfbo\.": "a network with a long-term feature bank (LFB)",
     r"roi_head\.shared_head\.": "ACRN",
@@ -38,16 +38,16 @@ OTHERS = {
 
 @dataclasses.dataclass
 class Checkpoint:
-    """A foreign checkpoint with this package's names and layouts.
+    """A checkpoint of another library, with this package's names and layouts.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         source: name of the format, for messages.
-        tensors: from our names, such as "slow_res2/block0/a/conv/kernel", to float32 arrays in our layout
-            (kernels `[T, H, W, in, out]`, the classifier's `[in, out]`).
-        leftover: from unused parameter names to their shapes.
+        tensors: dictionary from our names, such as "slow_res2/block0/a/conv/kernel", to float32 arrays in our layout
+            (kernels `[T, H, W, in, out]`; the kernel of the classifier `[in, out]`).
+        leftover: dictionary from the names of unused parameters to their shapes.
         spec: the `SlowFastSpec` of its network.
-        assumed: one line on values that the file lacks and that were assumed; or empty.
+        assumed: one line that lists the values that the file lacks and that were assumed; empty if there are none.
     """
 
     path: pathlib.Path
@@ -61,24 +61,25 @@ class Checkpoint:
 def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **changes: Any) -> Checkpoint:
     """Read a checkpoint of PySlowFast, its Caffe2 model zoo, PyTorchVideo or MMAction2.
 
-    The number of classes tells the data set, and so the class names: 400, 600, 700 or 710 are of Kinetics, 157 of
-    Charades, 174 of Something-Something V2; with boxes, 80 are of AVA and 66 of MultiSports. Other numbers give no
-    names.
+    The number of classes identifies the data set, which gives the class names. The data set is Kinetics for 400, 600,
+    700 or 710 classes, Charades for 157, and Something-Something V2 for 174. With boxes, it is AVA for 80 classes and
+    MultiSports for 66. For other numbers, there are no class names.
 
     Args:
         path: the file.
-        preset: name of a preset, for frames, stride and alpha, which parameters do not show; or of a published
-            network, for its views as well. What the file's configuration states counts before it, and so do the fields
-            in which the published networks of that form agree, such as the kind of non-local blocks.
+        preset: name of a preset, for frames, stride and alpha, which the parameters do not show; or name of a published
+            network, for its views as well. The configuration in the file takes precedence over the preset. So do the
+            fields in which all matching published networks agree, such as the kind of non-local blocks.
         **changes: fields of `SlowFastSpec` to override, such as `activation`.
 
     Returns:
         A `Checkpoint`.
 
     Raises:
-        InputError: if the file cannot be read or has another format, if `SlowFastSpec` cannot describe the network
-            (such as C2D or ACRN), if the preset is unknown or contradicts the file, or if more than one published
-            network fits and no preset is given (`argument` is "preset"), or the activation is unknown ("activation").
+        InputError: if the file cannot be read or has another format; if `SlowFastSpec` cannot describe the network
+            (such as C2D or ACRN); if the preset is unknown or contradicts the file; if several published networks match
+            and no preset is given (`argument` is "preset"); or if the activation is unknown (`argument` is
+            "activation").
 
     Example:
         >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"))  # doctest: +SKIP
@@ -97,20 +98,20 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
         raise
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
-    if not spec.lateral_norm:  # then no ConvNorm is around the lateral convolution
+    if not spec.lateral_norm:  # then the lateral convolution is not part of a ConvNorm
         tensors = {re.sub(r"^(lateral_\w+/conv)/conv", r"\1", name): value for name, value in tensors.items()}
     return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
 
 
 def _shown(arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source: ModuleType) -> dict[str, Any]:
-    """Return the fields of `SlowFastSpec` that parameters show; bring the classifier into our order."""
+    """Return the fields of `SlowFastSpec` that the parameters show; reorder the classifier in `tensors`."""
     fields: dict[str, Any] = {**architecture(tensors), **source.SPEC}
     names = {_bare(name) for name in arrays}
     if len(fields["pathways"]) == 2 and mmaction2.FAST_FIRST in names:
         fast = 32 * tensors["fast_stem/conv1/conv/kernel"].shape[-1]  # channels after res5
         tensors["head/classifier/kernel"] = np.roll(tensors["head/classifier/kernel"], -fast, axis=0)
     classes = np.size(tensors.get("head/classifier/bias", range(400)))
-    # In a Caffe2 file only AVA's 80 classes tell a detection network.
+    # In a Caffe2 file, only AVA's 80 classes identify a detection network.
     if any(re.match(r"detection_head\.|roi_head\.", name) for name in names) or (source is caffe2 and classes == 80):
         fields.update(head="roi", activation="sigmoid", **source.DETECTION, **head(tensors))
         if source is mmaction2 and classes == mmaction2.WITH_BACKGROUND:
@@ -122,8 +123,8 @@ def _shown(arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source
 
 
 def _configured(source: ModuleType, config: str | None) -> dict[str, Any]:
-    """Return the fields of `SlowFastSpec` that the configuration in a file states; none without one."""
-    # PySlowFast writes one beside PyTorchVideo's networks as well.
+    """Return the fields of `SlowFastSpec` in the configuration of a file; an empty dictionary if it is None."""
+    # PySlowFast also writes its configuration into checkpoints of PyTorchVideo's networks.
     return (mmaction2 if source is mmaction2 else pyslowfast).settings(config) if config else {}
 
 
@@ -138,7 +139,7 @@ def build_model(checkpoint: Checkpoint, num_classes: int | None = None) -> "Slow
         A `SlowFast`.
 
     Raises:
-        InputError: if a parameter is missing, left over or of another shape; it lists names and shapes.
+        InputError: if a parameter is missing, left over or of another shape; the message lists names and shapes.
 
     Example:
         >>> model = build_model(read_checkpoint("SLOWFAST_8x8_R50.pkl"), num_classes=10)  # doctest: +SKIP
@@ -158,7 +159,7 @@ def build_model(checkpoint: Checkpoint, num_classes: int | None = None) -> "Slow
 
 
 def _refuse_others(arrays: dict[str, np.ndarray], path: pathlib.Path) -> None:
-    """Refuse networks of other families by their names."""
+    """Raise an InputError if parameter names show a network of another family."""
     for pattern, family in OTHERS.items():
         if any(re.search(pattern, name) for name in arrays):
             raise InputError(
@@ -174,7 +175,7 @@ def _bare(name: str) -> str:
 def _translate(
     arrays: dict[str, np.ndarray], path: pathlib.Path
 ) -> tuple[ModuleType, dict[str, np.ndarray], dict[str, tuple[int, ...]]]:
-    """Return the format, the tensors by our names, and the shapes of parameters without a name here."""
+    """Return the format, the tensors by our names, and the shapes of parameters that have no name here."""
     tables = {source: names(source) for source in FORMATS}
     known = {source: sum(_bare(name) in table for name in arrays) for source, table in tables.items()}
     source = max(known, key=lambda source: known[source])

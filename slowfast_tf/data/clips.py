@@ -1,8 +1,8 @@
 """Turn clips into network inputs and labels: crop, augment, normalize. All functions are TensorFlow ops.
 
-A source returns a `Clip`. For training, `training_windows` cuts a window out of the clip, on the host, and
-`window_inputs` computes the inputs, on the host or on the device: uint8 windows are a fifth of the bytes. For a
-test, `test_frames` decodes the clip and `test_inputs` crops it. The same seed gives the same pixels.
+A source returns a `Clip`. For training, `training_windows` cuts a window out of the clip, on the host. Then
+`window_inputs` computes the inputs, on the host or on the device: uint8 windows have a fifth of the inputs' bytes. For
+a test, `test_frames` decodes the clip and `test_inputs` crops it. The same seed gives the same pixels.
 """
 
 import typing
@@ -60,16 +60,16 @@ class Crop(typing.NamedTuple):
 
 
 class Windows(typing.NamedTuple):
-    """The windows that training crops show, before anything is computed with their pixels; `[B, ...]` in a batch.
+    """The windows of training crops, before their pixels are processed; `[B, ...]` in a batch.
 
     Attributes:
-        frames: uint8 `[F, side, side, 3]`; in a batch padded to the largest side, at the bottom and at the right.
+        frames: uint8 `[F, side, side, 3]`; in a batch, padded at the bottom and at the right to the largest side.
         side: height and width of the window, in pixels, int32 `[]`.
         flip: whether the crop is mirrored, bool `[]`.
         size: height and width of the crop, in pixels, int32 `[]`.
-        seed: of the clip's augmentation, int64 `[2]`.
+        seed: seed of the clip's augmentation, int64 `[2]`.
         flow: images of optical flow, as `frames`; an empty tuple without optical flow.
-        boxes: in pixels of the crop, float32 `[N, 4]`; an empty tuple for a network without boxes.
+        boxes: boxes in pixels of the crop, float32 `[N, 4]`; an empty tuple for a network without boxes.
     """
 
     frames: typing.Any
@@ -94,7 +94,7 @@ class TestFrames(typing.NamedTuple):
 
 
 def training_windows(clip: Clip, spec: SlowFastSpec, data: Data, crop: Crop, seed: tf.Tensor) -> tuple:
-    """Cut the random window of a training crop out of a clip. `window_inputs` does the rest, for a batch.
+    """Cut the random window of a training crop out of a clip. `window_inputs` computes the inputs from the window.
 
     Args:
         clip: one clip, K = 1.
@@ -129,10 +129,10 @@ def window_inputs(windows: Windows, spec: SlowFastSpec, data: Data, size: int | 
     """Return the inputs of one clip's windows: mirrored, resized, augmented and normalized. It runs on any device.
 
     Args:
-        windows: of one clip.
+        windows: the windows of one clip.
         spec: the network, with the frames of this clip.
         data: the augmentation to apply.
-        size: height and width of the crop, in pixels; None if `windows.size` alone tells it.
+        size: height and width of the crop, in pixels; None to use `windows.size`.
     """
     crop = size or windows.size
     inputs = transforms.pathways(augmented(windows, crop, spec, data), spec, _motion(windows, crop))
@@ -141,7 +141,7 @@ def window_inputs(windows: Windows, spec: SlowFastSpec, data: Data, size: int | 
 
 
 def without_padding(windows: Windows) -> Windows:
-    """Return the windows of one clip of a batch in their own size."""
+    """Return the windows of one clip of a batch without padding."""
 
     def cut(frames: tf.Tensor) -> tf.Tensor:
         return frames[:, : windows.side, : windows.side]
@@ -166,7 +166,7 @@ def augmented(windows: Windows, size: int | tf.Tensor, spec: SlowFastSpec, data:
     """Resize the frames of one clip to a crop, augment and normalize them.
 
     Args:
-        windows: of one clip.
+        windows: the windows of one clip.
         size: height and width of the crop, in pixels.
         spec: the network to normalize for.
         data: the augmentation to apply.

@@ -151,7 +151,8 @@ class Clips:
             shard: number of the shard to read, and the number of shards. Shards have no video in common; each reads
                 its part of every batch.
             skip: steps already done in the resumed epoch.
-            finished: False leaves all computing with pixels to `finish`: batches are `clips.Windows` and labels.
+            finished: whether to compute the inputs here. If False, batches are `clips.Windows` and labels, and `finish`
+                computes the inputs.
         """
         phase = phase or self.phases[-1]
         steps = self.steps(phase)
@@ -214,7 +215,7 @@ class Clips:
         self, examples: tf.data.Dataset, draws: RandomClips, shapes: Sequence[multigrid.Shape], finished: bool
     ) -> tf.data.Dataset:
         """Return full batches; see `train`."""
-        # Padding takes another pass over the batch: windows need it, and boxes.
+        # Padding takes another pass over the batch, and only windows and boxes need it.
         padded = self.spec.head == "roi" or not finished
 
         def batched(examples: tf.data.Dataset, size: int | tf.Tensor) -> tf.data.Dataset:

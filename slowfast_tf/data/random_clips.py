@@ -53,7 +53,7 @@ class RandomClips:
         Args:
             clip: the clip that `sampling` selects.
             number: number of the clip in the run, int64 `[]`.
-            slot: index of its batch in `shapes`.
+            slot: index in `shapes` of the clip's batch.
         """
         seed = self.seeds(number) + 1  # `sampling` uses the seed itself
         return clips.training_windows(clip, self.clip_spec, self.data, self._crop(slot), seed)
@@ -63,10 +63,10 @@ class RandomClips:
         return clips.window_inputs(windows, self.clip_spec, self.data, self._size)
 
     def mix(self, seeds: tf.Tensor, inputs: clips.Inputs, labels: tf.Tensor) -> tuple[clips.Inputs, tf.Tensor]:
-        """Apply mixup and CutMix to a batch if configured; `seeds` are those of its windows, int64 `[B, 2]`."""
+        """Apply mixup and CutMix to a batch if configured; `seeds` are the seeds of its clips, int64 `[B, 2]`."""
         if not (self.data.mixup or self.data.cutmix):
             return inputs, labels
-        seed = seeds[0] + 4  # the clip's own augmentation uses those before
+        seed = seeds[0] + 4  # a clip's augmentation uses the seeds before this one
         return mixing.mix(inputs, labels, self.data.mixup, self.data.cutmix, seed)
 
     def finish(self, windows: Windows, labels: tf.Tensor, *weights: tf.Tensor) -> tuple:

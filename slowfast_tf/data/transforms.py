@@ -107,7 +107,7 @@ def draw_window(
 
 
 def cut(frames: tf.Tensor, window: Window) -> tf.Tensor:
-    """Cut a window out of frames, or out of JPEG images, of which only the window is decoded.
+    """Cut a window out of frames or JPEG images; only the window of a JPEG image is decoded.
 
     Args:
         frames: uint8 `[N, H, W, C]`, or JPEG images, string `[N]`.
@@ -133,7 +133,7 @@ def cut(frames: tf.Tensor, window: Window) -> tf.Tensor:
 def resize_window(
     frames: tf.Tensor, flip: bool | tf.Tensor, size: int | tf.Tensor, spec: SlowFastSpec | None = None
 ) -> tf.Tensor:
-    """Mirror and resize what `cut` returned, bilinear without antialiasing.
+    """Mirror and resize the result of `cut`, with bilinear interpolation and no antialiasing.
 
     Args:
         frames: uint8 or float32 `[N, H, W, C]`.

@@ -1,4 +1,4 @@
-"""Clips for the calibration of int8 quantization."""
+"""Read the clips that calibrate int8 quantization."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -14,16 +14,16 @@ from ..models.spec import SlowFastSpec
 
 
 def refuse_boxes(spec: SlowFastSpec) -> None:
-    """Raise `InputError` for a network that takes boxes, which int8 is too coarse for."""
+    """Raise `InputError` for a network that takes boxes: int8 is too coarse for their coordinates."""
     if spec.head == "roi":
         raise InputError(
-            "int8 would round the corners of boxes to a 256th of the picture, and this network has head roi:"
-            " export it without int8"
+            "int8 would round the corners of boxes to a 256th of the frame, and this network has head roi; export it"
+            " without int8"
         )
 
 
 def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> Iterator[dict[str, np.ndarray]]:
-    """Read the middle clip of each video, as the network's inputs, when it is asked for.
+    """Read the middle clip of each video as inputs of the network, one clip at a time.
 
     Args:
         paths: video files, and TFRecord files (`.tfrecord`) of SequenceExamples with JPEG frames in
@@ -31,7 +31,8 @@ def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpe
         spec: a `SlowFastSpec`.
 
     Yields:
-        Dictionaries of float32 arrays `[1, T, S, S, C]`, by input: 31 MB for 8x8 of 256x256.
+        Dictionaries from the name of each input to a float32 array `[1, T, S, S, C]`. A clip of an 8x8 network at
+        256x256 pixels takes 31 MB.
 
     Raises:
         InputError: if a file cannot be read or holds no video.

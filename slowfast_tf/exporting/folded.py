@@ -15,17 +15,19 @@ TOLERANCE = 1e-3
 
 
 class Network:
-    """A `SlowFast` without BatchNorm as one graph, called like the model: inputs to logits.
+    """A `SlowFast` without BatchNorm, as one graph. It is called like the model, with inputs, and returns logits.
 
-    The weights stay variables: TensorFlow copies constants about twenty times while it loads and optimizes a graph. One
-    clip of 8x8 R50 takes a SavedModel of variables 1.2 GiB, and one of constants 4.3 GiB. In exchange oneDNN lays the
-    kernels out at every call: 0 to 2 % of the time in float32, 5 % in bfloat16 (TensorFlow 2.21, 2 cores).
+    The weights stay variables, because TensorFlow copies constants about twenty times while it loads and optimizes a
+    graph. For one clip of 8x8 R50, a SavedModel needs 1.2 GiB with variables and 4.3 GiB with constants. In exchange,
+    oneDNN converts the kernels to its own layout in every call. This takes 0 to 2 % of the time in float32 and 5 % in
+    bfloat16 (TensorFlow 2.21, 2 cores).
 
     Args:
         model: a `SlowFast`; its dtype policy does not matter.
-        precision: "float32" or "bfloat16", of weights and convolutions; logits are float32 either way.
+        precision: "float32" or "bfloat16", for weights and convolutions. Logits are always float32.
         lowering: "conv3d" or "conv2d".
-        batch, size: of the inputs, if they are fixed.
+        batch: number of clips of the inputs; None if it varies.
+        size: height and width of the inputs' frames, in pixels; None if they vary.
 
     Attributes:
         spec: the `SlowFastSpec`.
@@ -33,7 +35,7 @@ class Network:
         weights: the `tf.Variable`s of `function`.
 
     Raises:
-        RunError: if the folded network's logits differ from `model`'s.
+        RunError: if the logits of the folded network differ from those of `model`.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Network:
         def logits(*inputs: tf.Tensor) -> tf.Tensor:
             return folded(dict(zip(self.spec.inputs, inputs)), training=False)
 
-        # XLA makes it slower on CPUs (see `models.base.Layer`), and TF Serving has none.
+        # With XLA the function is slower on CPUs (see `models.base.Layer`), and TF Serving does not include XLA.
         function = tf.function(
             logits, input_signature=input_specs(self.spec, batch, size), jit_compile=False, autograph=False
         )
@@ -70,8 +72,8 @@ class Network:
         """Write a SavedModel of functions that call this network.
 
         Args:
-            path: the directory to make.
-            signatures: `tf.function`s by name, or a single one, as `tf.saved_model.save` takes them.
+            path: the directory to create.
+            signatures: one `tf.function`, or a dictionary from names to `tf.function`s, for `tf.saved_model.save`.
         """
         module: Any = tf.Module()
         module.weights = self.weights
@@ -79,9 +81,9 @@ class Network:
 
 
 def input_specs(spec: SlowFastSpec, batch: int | None = None, size: int | None = None) -> list[tf.TensorSpec]:
-    """Return `tf.TensorSpec`s of a network's inputs, named, float32; `batch` and `size` None where they may vary.
+    """Return the named float32 `tf.TensorSpec`s of a network's inputs.
 
-    The number of boxes may vary.
+    `batch` and `size` are None if they vary. The number of boxes always varies.
     """
     frames = {"slow": spec.frames, "fast": spec.clip_frames}
     sides = {name: size and spec.input_size(name, size) for name in spec.pathways}
@@ -92,7 +94,10 @@ def input_specs(spec: SlowFastSpec, batch: int | None = None, size: int | None =
 
 
 def random_inputs(spec: SlowFastSpec, batch: int, size: int) -> dict[str, np.ndarray]:
-    """Return inputs of a network as if normalized, the same at every call: float32 arrays by name, with 4 boxes."""
+    """Return random inputs of a network, like normalized clips, as float32 arrays by name; the same in every call.
+
+    A clip of a detection network has 4 boxes.
+    """
     random = np.random.default_rng(0)
     inputs = {}
     s: Any
@@ -106,10 +111,10 @@ def random_inputs(spec: SlowFastSpec, batch: int, size: int) -> dict[str, np.nda
 
 
 def checked_fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
-    """Return `fold(model)` in float32, after checking its logits on a random clip to 1e-3 of the largest.
+    """Return `fold(model)` in float32, after checking its logits on a random clip.
 
     Raises:
-        RunError: if they differ.
+        RunError: if a logit differs by more than 1e-3 of the largest logit.
     """
     reference = model
     if model.get_config()["dtype"] != "float32":

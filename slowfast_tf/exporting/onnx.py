@@ -1,4 +1,4 @@
-"""ONNX: the network as Conv3D, for ONNX Runtime, OpenVINO and TensorRT; in int8 as Conv2D, for ONNX Runtime."""
+"""Export to ONNX: as Conv3D for ONNX Runtime, OpenVINO and TensorRT; in int8 as Conv2D for ONNX Runtime."""
 
 import json
 import os
@@ -21,23 +21,24 @@ def export(
     quantize: str = "none",
     clips: Iterable[dict[str, np.ndarray]] | None = None,
 ) -> None:
-    """Write an ONNX file: the model's own inputs, `slow` and `fast`, to `logits`, for a batch of any size.
+    """Write an ONNX file from the model's inputs, `slow` and `fast`, to `logits`, for a batch of any size.
 
-    Frames are of the spec's crop size. A detection network has `boxes` as well, any number of them, and takes frames of
-    any size; `logits` are `[B, N, classes]`. The file's metadata property "slowfast" holds `metadata.metadata` as JSON.
+    Frames have the spec's crop size. A detection network takes frames of any size and any number of `boxes`, and its
+    `logits` are `[B, N, classes]`. The file's metadata property "slowfast" holds `metadata.metadata` as JSON.
 
     Args:
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
         path: the file to write, whole or not at all. An existing file is replaced.
-        quantize: "none" (float32), or "int8" (weights per channel, and activations; not with boxes): ONNX Runtime's
-            static quantization, of the network as Conv2D, which runs three times as fast there as Conv3D in int8.
+        quantize: "none" (float32), or "int8" (weights per channel, and activations; not with boxes). "int8" is ONNX
+            Runtime's static quantization of the network as Conv2D. ONNX Runtime runs Conv2D in int8 three times as fast
+            as Conv3D in int8.
         clips: for "int8", an iterable of clips like those at inference: dictionaries of the model's inputs,
             float32 `[1, ...]`; one is in memory at a time.
 
     Raises:
-        InputError: if tf2onnx is missing, or ONNX Runtime for "int8"; if `path` cannot be written; for a
-            network with boxes in "int8".
-        RunError: if the folded network differs.
+        InputError: if tf2onnx is missing, if ONNX Runtime is missing for "int8", if `path` cannot be written, or if
+            `quantize` is "int8" for a detection network.
+        RunError: if the logits of the folded network differ from those of `model`.
 
     Example:
         >>> onnx.export(slowfast_tf.load("runs/demo"), "demo.onnx")  # doctest: +SKIP
@@ -47,10 +48,10 @@ def export(
         refuse_boxes(model.spec)
     try:
         import onnx
-        import tf2onnx  # noqa: F401, it converts
+        import tf2onnx  # noqa: F401, needed for the conversion
 
         if int8:
-            import onnxruntime  # noqa: F401, it quantizes
+            import onnxruntime  # noqa: F401, needed for the quantization
     except ImportError as error:
         raise InputError(f"ONNX needs {error.name}: pip install 'slowfast_tf[export]'") from error
     with atomic(path) as temporary:
@@ -63,5 +64,5 @@ def export(
             exported = onnx_int8.quantize(exported, clips or ())
         onnx_graph.number(exported.graph)
         onnx.helper.set_model_props(exported, {"slowfast": json.dumps(metadata(model.spec))})
-        onnx.checker.check_model(exported, full_check=True)  # shapes as well
+        onnx.checker.check_model(exported, full_check=True)  # also check the shapes
         temporary.write_bytes(exported.SerializeToString(deterministic=True))

@@ -13,8 +13,8 @@ OPSET = 17
 def convert(network: Network) -> Any:
     """Return an `onnx.ModelProto` of a network, from its own inputs to "logits".
 
-    tf2onnx copies constants dozens of times: 8x8 R50 takes 6.4 GiB and 36 s. It converts a graph whose kernels are
-    inputs here, which takes 1.8 GiB and 21 s, and the kernels are put in afterwards.
+    tf2onnx copies constants dozens of times: 8x8 R50 takes 6.4 GiB and 36 s. Therefore this function converts a graph
+    whose kernels are inputs, and inserts the kernels afterwards: 1.8 GiB and 21 s.
 
     Args:
         network: a `Network`.
@@ -39,9 +39,9 @@ def convert(network: Network) -> Any:
 
 
 def _make_inputs(graph: Any, network: Network) -> dict[str, tf.Variable]:
-    """Replace the nodes of a `GraphDef` that read kernels by inputs; return the kernels by the inputs' names.
+    """Replace each node of a `GraphDef` that reads a kernel by an input; return the kernels by the inputs' names.
 
-    Biases become constants: tf2onnx joins a convolution with a bias only if it knows it.
+    Biases become constants, because tf2onnx can merge only a constant bias into a convolution.
     """
     variables = {
         inner.op.name: variable
@@ -66,7 +66,7 @@ def _make_inputs(graph: Any, network: Network) -> dict[str, tf.Variable]:
 
 
 def _fill(graph: Any, values: dict[str, Any]) -> None:
-    """Replace inputs of a graph by constants, and compute the nodes that depend on constants alone."""
+    """Replace inputs of a graph by constants, and compute the nodes that depend only on constants."""
     import onnx
     from onnx.reference import ReferenceEvaluator
 
@@ -95,12 +95,12 @@ def _fill(graph: Any, values: dict[str, Any]) -> None:
 
 
 def number(graph: Any) -> None:
-    """Sort nodes in the order in which the output needs them, and name nodes and values by it.
+    """Sort the nodes in the order in which the output needs them, and number the nodes and the values in this order.
 
-    The converter's own order and names differ from run to run.
+    The order and the names that the converter gives differ from run to run.
     """
     makers = {value: i for i, node in enumerate(graph.node) for value in node.output}
-    order, waiting = {}, [makers[value.name] for value in graph.output]  # a dictionary: ordered, and fast to look up
+    order, waiting = {}, [makers[value.name] for value in graph.output]  # a dictionary is ordered and fast to search
     while waiting:
         inputs = graph.node[waiting[-1]].input
         missing = [makers[value] for value in inputs if value in makers and makers[value] not in order]
@@ -123,4 +123,4 @@ def number(graph: Any) -> None:
         tensor.name = names[tensor.name]
     del graph.initializer[:]
     graph.initializer.extend(constants)
-    del graph.value_info[:]  # by the old names; readers infer these
+    del graph.value_info[:]  # it has the old names, and readers infer its content

@@ -1,4 +1,4 @@
-"""Quantize an ONNX model to int8 by ONNX Runtime."""
+"""Quantize an ONNX model to int8 with ONNX Runtime."""
 
 import pathlib
 import tempfile
@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-MOVES = ("Reshape", "Squeeze", "Transpose", "Unsqueeze")  # the output has the range of the input
+MOVES = ("Reshape", "Squeeze", "Transpose", "Unsqueeze")  # operations that keep the range of their input
 
 
 def quantize(model: Any, clips: Iterable[dict[str, np.ndarray]]) -> Any:
     """Return an `onnx.ModelProto` in int8: weights per channel, and activations.
 
-    The result is that of ONNX Runtime's `quantize_static`. That function computes all activations of a clip before it
-    measures them: 8x8 R50 takes 7.2 GiB. Here each one is measured and freed as soon as it is computed: 0.8 GiB.
+    The result equals that of ONNX Runtime's `quantize_static`, which computes all activations of a clip before it
+    measures their ranges: 8x8 R50 takes 7.2 GiB. This function measures and frees each activation as soon as it is
+    computed: 0.8 GiB.
 
     Args:
         model: an `onnx.ModelProto` in float32.
@@ -36,8 +37,8 @@ def quantize(model: Any, clips: Iterable[dict[str, np.ndarray]]) -> Any:
         quantizer = QDQQuantizer(
             load_model_with_shape_infer(source),
             per_channel=True,
-            # Unsigned activations and signed weights are what VNNI multiplies. Weights of 7 bits: without VNNI the sum
-            # of two products is cut off at 16 bits.
+            # VNNI multiplies unsigned activations by signed weights. The weights have 7 bits, because without VNNI
+            # the sum of two products is cut off at 16 bits.
             reduce_range=True,
             weight_qType=quantization.QuantType.QInt8,
             activation_qType=quantization.QuantType.QUInt8,
@@ -76,7 +77,7 @@ def _ranges(source: pathlib.Path, types: list[str], clips: Iterable[dict[str, np
         def create_inference_session(self) -> None:
             options = onnxruntime.SessionOptions()
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-            options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED  # a node runs as soon as it can
+            options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED  # run a node as soon as possible
             self.infer_session = onnxruntime.InferenceSession(
                 self.augmented_model_path, options, providers=["CPUExecutionProvider"]
             )

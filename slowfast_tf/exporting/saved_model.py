@@ -1,4 +1,4 @@
-"""SavedModel for TF Serving: raw video in, labels out, TensorFlow's own ops only."""
+"""Export a SavedModel for TF Serving: from raw video to labels, with TensorFlow's own ops only."""
 
 import importlib.util
 import json
@@ -20,37 +20,37 @@ from .signatures import signatures
 
 
 def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32", views: Views | None = None) -> None:
-    """Write a SavedModel with these signatures, of a batch of any size.
+    """Write a SavedModel with these signatures, for a batch of any size.
 
-    `rated`: `video` uint8 `[B, frames, H, W, 3]`, any number of frames and any size (sides of at most 16 to 1), and
-    `rate` float32 `[B]`, the frames a second of each video; samples, resizes, crops and normalizes as
-    `slowfast_tf.predict` does. Gives `scores` float32 `[B, classes]`, and the top five (or fewer, if there are fewer
-    classes) `labels` (strings) and `label_scores` `[B, 5]`.
+    `rated`: takes `video`, uint8 `[B, frames, H, W, 3]`, and `rate`, float32 `[B]`, the frames per second of each
+    video. A video has any number of frames, and an aspect ratio of at most 16. The signature samples, resizes, crops
+    and normalizes as `slowfast_tf.predict` does. It returns `scores`, float32 `[B, classes]`, and the five best
+    `labels` (strings) and their `label_scores`, `[B, 5]` (fewer if there are fewer classes).
 
-    `serving_default`: `video` alone, at the frame rate that the network's stride counts.
+    `serving_default`: takes `video` alone, at the frame rate that the network's stride counts.
 
-    `rated_jpeg` and `jpeg`: the same with `frames` string `[B, frames]`, each a JPEG of any size, for `video`.
+    `rated_jpeg` and `jpeg`: the same with `frames` in place of `video`: string `[B, frames]`, JPEG images of any size.
 
-    `clips`: the model's own inputs, `slow` and `fast`; gives `scores`.
+    `clips`: takes the model's own inputs, `slow` and `fast`, and returns `scores`.
 
-    A detection network has no JPEG signatures, and `serving_default` and `rated` take `boxes` as well, float32
-    `[B, N, 4]`: x1, y1, x2, y2 as shares of width and height in frame `frames // 2` of `video`, which the clip lies
-    around; zeros are padding, whose scores are 0. They give `scores` `[B, N, classes]`, `labels` and `label_scores`
-    `[B, N, 5]`, as `slowfast_tf.predict` does for a key frame. `clips` has `boxes` in pixels.
+    A detection network has no JPEG signatures. Its `serving_default` and `rated` also take `boxes`, float32
+    `[B, N, 4]`: x1, y1, x2, y2 as fractions of width and height in frame `frames // 2` of `video`. The clip lies around
+    this frame. Boxes of zeros are padding, and their scores are 0. The results are those of `slowfast_tf.predict` for a
+    key frame: `scores` `[B, N, classes]`, `labels` and `label_scores` `[B, N, 5]`. `clips` takes `boxes` in pixels.
 
     If `tensorflow_serving` is installed, warm-up requests of `serving_default` and `rated_jpeg` are included.
 
     Args:
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
-        path: the directory to make; for TF Serving it ends in a version number. It appears whole, in one rename.
+        path: the directory to create, whole or not at all. TF Serving needs a version number as its name.
         precision: "float32", or "bfloat16" for CPUs and GPUs that have it.
         views: clips and crops of each video, and how their scores are fused; by default those of the model's own test.
-            Ten clips of three crops take thirty times as long as the middle one, `Views(1, 1)`.
+            Ten clips of three crops take thirty times as long as the middle clip and center crop, `Views(1, 1)`.
 
     Raises:
-        InputError: if `path` exists or cannot be written, the network does not take RGB video, or the views have whole
-            frames in place of crops.
-        RunError: if the folded network differs.
+        InputError: if `path` exists or cannot be written, if the network does not take RGB video, or if the views have
+            whole frames in place of crops.
+        RunError: if the logits of the folded network differ from those of `model`.
 
     Example:
         >>> saved_model.export(slowfast_tf.load("runs/demo"), "served/demo/1", views=Views(1, 1))  # doctest: +SKIP
@@ -58,7 +58,7 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
     if pathlib.Path(path).exists():
         raise InputError(f"{path} exists already; choose another place or remove it", argument="output")
     if not model.spec.takes_video:
-        raise InputError("a SavedModel takes video, and this network optical flow; export it as tflite or onnx")
+        raise InputError("a SavedModel takes video, and this network takes optical flow; export it as tflite or onnx")
     if model.spec.head == "pool" and not (views or model.spec.views).crops:
         raise InputError(
             f"a SavedModel scores crops, and the views are {views or model.spec.views}; give others, such as 10x3",
@@ -76,7 +76,7 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
 
 
 def _name_by_content(path: pathlib.Path) -> None:
-    """Replace TensorFlow's random number by the checksum, so that the same export gives the same bytes."""
+    """Replace TensorFlow's random number by the checksum of the SavedModel, so that equal exports have equal bytes."""
     from tensorflow.core.protobuf import fingerprint_pb2
 
     file = path / "fingerprint.pb"
@@ -87,7 +87,7 @@ def _name_by_content(path: pathlib.Path) -> None:
 
 
 def _write_warmup(path: pathlib.Path, spec: SlowFastSpec) -> None:
-    """Write requests that TF Serving sends itself before it calls a version ready: a first request takes seconds."""
+    """Write the requests that TF Serving runs before a version is ready, because the first request takes seconds."""
     from tensorflow_serving.apis import prediction_log_pb2
 
     # Small frames: the graph resizes them, so the network sees its usual size.

@@ -1,4 +1,4 @@
-"""The graph of a SavedModel: from raw video, JPEG frames or clips to scores and labels, TensorFlow's own ops only."""
+"""Build the graph of a SavedModel: from raw video, JPEG frames or clips to scores and labels, TensorFlow's ops only."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ from ..video.probe import MAX_ASPECT, MAX_PIXELS
 from .folded import Network, input_specs
 from .requests import checked_boxes, checked_inputs
 
-TOP = 5  # labels
+TOP = 5  # labels in a response
 _VIDEO = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "video")
 _JPEG = tf.TensorSpec([None, None], tf.string, "frames")
 _RATE = tf.TensorSpec([None], tf.float32, "rate")
@@ -26,12 +26,12 @@ def signatures(network: Network, views: Views | None = None) -> dict[str, Any]:
     """Return the signatures of a SavedModel by name, as `saved_model.export` describes them.
 
     Args:
-        network: of a model that takes video.
-        views: clips and crops of each video; the model's own by default.
+        network: the `Network` of a model that takes video.
+        views: clips and crops of each video; by default those of the model's own test.
 
     Returns:
-        `tf.function`s with input signatures: "serving_default", "rated", "clips", and "jpeg" and "rated_jpeg" unless
-        the network takes boxes.
+        `tf.function`s with input signatures: "serving_default", "rated" and "clips". If the network takes no boxes,
+        also "jpeg" and "rated_jpeg".
     """
     spec = dataclasses.replace(network.spec, views=views or network.spec.views)
     predictor = Predictor(network, spec)
@@ -67,13 +67,13 @@ def signatures(network: Network, views: Views | None = None) -> dict[str, Any]:
 def _answer(
     predictor: Predictor, video: tf.Tensor, rate: tf.Tensor | None, crops_of: Callable[[tf.Tensor, int], tf.Tensor]
 ) -> dict[str, tf.Tensor]:
-    """Return scores and best labels of videos.
+    """Return the scores and the best labels of each video.
 
     Args:
-        predictor: its `spec` says which views.
-        video: `[B, frames, ...]`.
-        rate: frames a second of each video, float32 `[B]`; None for the rate that the network's stride counts.
-        crops_of: crops clips as `Predictor.crop` does.
+        predictor: a `Predictor`, whose `spec` has the views.
+        video: decoded or encoded frames, `[B, frames, ...]`.
+        rate: frames per second of each video, float32 `[B]`; None for the rate that the network's stride counts.
+        crops_of: function that crops clips, as `Predictor.crop` does.
     """
     spec, frames = predictor.spec, tf.shape(video)[1]
     starts = sampling.test_starts(spec, spec.views)
@@ -81,7 +81,7 @@ def _answer(
     if (spec.views.clips, spec.views.crops) == (1, 1):
         scores = predictor.score_crops(crops_of(clips(0), 1)[0])
     else:
-        # One view at a time, so that memory is that of one.
+        # Compute one view at a time, so that memory is needed for only one.
         scores = tf.map_fn(
             lambda k: tf.map_fn(predictor.score_crops, crops_of(clips(k), spec.views.crops), parallel_iterations=1),
             tf.range(spec.views.clips),
@@ -102,10 +102,10 @@ def _clips(
     """Return a function from k to the k-th clip of each video, `[B, F, ...]`.
 
     Args:
-        video: `[B, frames, ...]`.
-        rate: as for `_answer`.
-        indices: from the raw frames that pass for one (see `sampling.rate_ratio`) to `[K, F]` frames of a video.
-        spec: of the network.
+        video, rate: as for `_answer`.
+        indices: function from the ratio of a video (see `sampling.rate_ratio`) to the frame indices of its clips,
+            int32 `[K, F]`.
+        spec: the network.
     """
     shape = tf.shape(video)
     with tf.control_dependencies([_check_full(shape)]):
@@ -120,7 +120,7 @@ def _clips(
 
 
 def _detection(predictor: Predictor) -> dict[str, Any]:
-    """Return the signatures of raw video with boxes, without and with a frame rate."""
+    """Return the signatures that take raw video and boxes, without and with a frame rate."""
 
     def answer(video: tf.Tensor, boxes: tf.Tensor, rate: tf.Tensor | None) -> dict[str, tf.Tensor]:
         video, spec = _sane(video), predictor.spec
@@ -141,7 +141,7 @@ def _detection(predictor: Predictor) -> dict[str, Any]:
 
 
 def _best(predictor: Predictor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Return scores, and the best labels with theirs."""
+    """Return the scores, the best labels and the scores of the best labels."""
     top = tf.math.top_k(scores, min(TOP, predictor.spec.num_classes))
     return {"scores": scores, "labels": tf.gather(predictor.labels, top.indices), "label_scores": top.values}
 
@@ -152,19 +152,19 @@ def _check_full(shape: tf.Tensor) -> tf.Operation:
 
 
 def _check_rate(rate: tf.Tensor, shape: tf.Tensor) -> tf.Operation:
-    """Return an operation that fails unless each video has one finite rate of at least 0 (0: not known)."""
+    """Return an operation that fails unless each video has one finite rate of at least 0 (0: unknown)."""
     good = tf.equal(tf.size(rate), shape[0]) & tf.reduce_all((rate >= 0) & (rate < 1e6))
     return tf.debugging.Assert(good, ["rate is one number for each video, frames a second; got", rate])
 
 
 def _sane(video: tf.Tensor) -> tf.Tensor:
-    """Return videos `[B, frames, H, W, 3]` whose frames are not too large."""
+    """Return the videos, `[B, frames, H, W, 3]`, with a check that their frames are not too large."""
     with tf.control_dependencies([_check_size(tf.shape(video)[2:4])]):
         return tf.identity(video)
 
 
 def _check_size(shape: tf.Tensor) -> tf.Operation:
-    """Return an operation that fails if frames of this height and width, once resized, would take all memory."""
+    """Return an operation that fails if frames of this height and width would fill the memory after resizing."""
     height, width = tf.unstack(tf.cast(shape, tf.int64))
     longer, shorter = tf.maximum(height, width), tf.minimum(height, width)
     good = (height * width <= MAX_PIXELS) & (longer <= MAX_ASPECT * shorter)
@@ -173,7 +173,7 @@ def _check_size(shape: tf.Tensor) -> tf.Operation:
 
 
 def _jpeg_crops(spec: SlowFastSpec, clips: tf.Tensor, crops: int) -> tf.Tensor:
-    """Crop encoded frames `[B, F]` as `Predictor.crop` does, each once it is decoded, so that sizes may differ."""
+    """Decode and crop JPEG frames `[B, F]` one by one, as their sizes may differ; crop as `Predictor.crop` does."""
     size = spec.crop_size
 
     def decode(frame):

@@ -75,10 +75,10 @@ def export(
 def convert(
     network: Network, quantize: str = "none", clips: Sequence[Clip] | None = None, int8_io: bool = False
 ) -> bytes:
-    """Return the bytes of the file.
+    """Return the bytes of a TFLite file.
 
     Args:
-        network: a `freeze.Network` for one clip, with lowering "conv2d".
+        network: a `folded.Network` for one clip, with lowering "conv2d".
         quantize, clips, int8_io: as for `export`.
 
     Example:
@@ -98,7 +98,7 @@ def _converter(
     def logits(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": network.function(*inputs)}
 
-    # Convert a SavedModel: the file of a concrete function would have no signature and no names of outputs.
+    # Convert a SavedModel: a file made from a concrete function would have no signature and no output names.
     with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="\\s*Warning: (tf.lite.Interpreter is|Enabling `experimental_pres)")
         network.save(directory, logits)
@@ -122,10 +122,10 @@ def layer_errors(network: Network, clips: Sequence[Clip]) -> list[dict[str, Any]
 
     Args:
         network: a `folded.Network`, as for `convert`.
-        clips: a list, as `export` has it; the first ten are measured, all calibrate.
+        clips: as for `export`, in a list. All clips calibrate; the error is measured on the first ten.
 
     Returns:
-        A dictionary for each layer that computes; layers that only move or pad values have no error.
+        A dictionary for each layer that computes values; layers that only move or pad values are left out.
 
         - "layer", "op": names.
         - "scale": size of one step of the int8 output.
@@ -176,5 +176,6 @@ def _archived(content: bytes, spec: SlowFastSpec) -> bytes:
     file.seek(0, io.SEEK_END)
     with zipfile.ZipFile(file, "a") as archive:
         for name, text in files.items():
-            archive.writestr(zipfile.ZipInfo(name), text)  # `ZipInfo` writes a fixed time, so equal models are equal
+            # `ZipInfo` has a fixed time, so equal models give equal files.
+            archive.writestr(zipfile.ZipInfo(name), text)
     return file.getvalue()

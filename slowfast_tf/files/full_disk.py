@@ -1,4 +1,4 @@
-"""One line for a full disk or quota, whichever library meets it."""
+"""Report a full disk or quota in one line, whichever library fails."""
 
 import contextlib
 import errno
@@ -14,10 +14,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def full_disk(error: BaseException) -> str:
-    """Return the message of a full disk or quota, from an exception or from one that it was raised after; or empty.
+    """Return the message of a full disk or quota from an exception and the exceptions before it; empty if none has it.
 
-    Python and PyAV give a number; TensorFlow and h5py only put the system's words into their messages. An archive or a
-    video that is closed after the failure raises another exception, so the chain counts.
+    Python and PyAV give an error number; TensorFlow and h5py only include the system's message in their own. Closing an
+    archive or a video after the failure raises another exception, so the whole chain is searched.
 
     Example:
         >>> full_disk(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
@@ -29,14 +29,14 @@ def full_disk(error: BaseException) -> str:
     while link:
         for line in str(link).splitlines():
             if any(os.strerror(number) in line for number in _FULL):
-                return re.sub(r"^{{.*?}} ", "", line.strip())  # TensorFlow's name of an operation
+                return re.sub(r"^{{.*?}} ", "", line.strip())  # without TensorFlow's name of the operation
         link = link.__cause__ or link.__context__
     return ""
 
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike) -> Iterator[None]:
-    """Turn a full disk into one line that names what was to be written; other exceptions pass.
+    """Turn the error of a full disk into one line that names the path; let other exceptions pass.
 
     Args:
         path: the file or directory that the block writes.

@@ -15,8 +15,8 @@ from .full_disk import full_disk, writing
 class Journal:
     """The results of a computation, one line of JSON each; the first line describes the computation.
 
-    If the file exists and is of the same computation, its results are loaded. An incomplete last line is dropped. A
-    file of another computation is replaced. The file is removed at the end of the `with` block; after an exception it
+    If the file exists and belongs to the same computation, its results are loaded. An incomplete last line is dropped.
+    A file of another computation is replaced. The file is removed at the end of the `with` block; after an exception it
     is kept.
 
     Args:
@@ -51,7 +51,7 @@ class Journal:
                 raise InputError(f"cannot write {self.path}: {error}; remove it, or choose another place") from error
 
     def _resume(self, first: bytes) -> None:
-        """Load the results of a file that begins with `first`, and drop all else that the file holds."""
+        """Load the results of a file that begins with `first`, and drop all other content of the file."""
         kept = 0
         self._file.seek(0)
         if self._file.readline() == first:
@@ -61,7 +61,7 @@ class Journal:
                     break
                 self.entries.append(json.loads(line))
                 kept += len(line)
-        self._file.truncate(kept)  # writing all again could fail on a full disk, and lose the results
+        self._file.truncate(kept)  # rewriting the file could fail on a full disk and lose the results
         if not kept:
             self._write(first)
 
@@ -79,7 +79,7 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        with contextlib.suppress(OSError):  # a full disk, which `add` has reported: what is left is written again here
+        with contextlib.suppress(OSError):  # a full disk, which `add` has reported: closing writes the rest again
             self._file.close()
         if kind is None:
             self.path.unlink()

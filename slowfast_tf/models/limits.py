@@ -1,8 +1,8 @@
-"""Largest values of a spec, so that a file that declares more is refused before anything is built."""
+"""Limits of a spec's fields. A file that exceeds them is rejected before a network is built."""
 
 from typing import Any
 
-# Far above published networks, which have up to 64 channels, 64 frames of 312 pixels and 710 classes.
+# The limits are far above published networks, which have up to 64 channels, 64 frames of 312 pixels and 710 classes.
 MOST = {
     "width": 1024,
     "frames": 1024,
@@ -15,19 +15,19 @@ MOST = {
     "roi_dilation": 64,
 }
 MOST_KERNEL = 99
-MOST_PIXELS = 2**27  # of a clip: 1.6 GB as float32 RGB
+MOST_PIXELS = 2**27  # in a clip: 1.6 GB as float32 RGB
 RATES = (1e-4, 1e4)
 MEANS, STDS = (-1000, 1000), (1e-4, 1000)
 
 
 def check_limits(values: Any) -> None:
-    """Check that the sizes of a spec are whole numbers within bounds.
+    """Check that the sizes in a spec are whole numbers within bounds.
 
     Args:
-        values: a `SlowFastSpec`, whose fields may hold anything.
+        values: a `SlowFastSpec`, whose fields may have values of any type.
 
     Raises:
-        ValueError: with the field, its bounds and its value.
+        ValueError: if a size is out of bounds; the message has the field, its bounds and its value.
     """
     for name, most in MOST.items():
         value = getattr(values, name)
@@ -45,7 +45,7 @@ def check_limits(values: Any) -> None:
 
 
 def within(values: Any, bounds: tuple[float, float]) -> bool:
-    """Return whether all values are numbers within bounds, both included. NaN is not.
+    """Return whether all values are numbers within bounds, both included; False for NaN and for booleans.
 
     Example:
         >>> within((0.45, 0.45), (0, 1)), within((0.45, float("nan")), (0, 1)), within((True,), (0, 1))

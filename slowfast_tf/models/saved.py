@@ -1,4 +1,4 @@
-"""Read the spec of a saved model, and check the file before anything in it is built. No TensorFlow here."""
+"""Read the spec of a saved model, and check the file before the model is built. Does not import TensorFlow."""
 
 import io
 import json
@@ -12,28 +12,28 @@ from .cost import total
 from .spec import SlowFastSpec, saved_spec
 
 REGISTERED = "slowfast_tf>SlowFast"
-# Arguments of `SlowFast` that a file holds beside the spec, and their values.
+# Arguments of `SlowFast` that a file holds in addition to the spec, and their allowed values.
 OPTIONS = {
     "lowering": ("conv3d", "conv2d"),
     "folded": (False, True),
     "synchronized": (False, True),
     "dtype": ("float32", "float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"),
 }
-MOST_UNPACKED = 20  # times the size of the file: weights hardly shrink, and a bomb grows a thousandfold
+MOST_UNPACKED = 20  # times the file size: weights hardly compress, and a zip bomb unpacks to a thousand times its size
 
 
 def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, ...]]:
-    """Read the spec of a saved model without TensorFlow, and check that the file holds the weights of such a network.
+    """Read the spec of a saved model without TensorFlow, and check that the file holds enough weights for it.
 
     Args:
         path: a `.keras` file, or the directory of a run that holds `model.keras`.
 
     Returns:
-        The spec, and the fields that the file of an earlier version does not state.
+        The spec, and the names of the fields that the file lacks because an earlier version wrote it.
 
     Raises:
-        InputError: if there is no such file, it holds no model of this package, its spec is out of bounds or asks for
-            far more parameters than the file holds, or a newer package wrote it.
+        InputError: if the file does not exist, holds no model of this package, or was written by a newer version; or if
+            its spec is out of bounds or has far more parameters than the file holds.
 
     Example:
         >>> read_saved_spec("runs/demo")[0].frames  # doctest: +SKIP
@@ -58,7 +58,7 @@ def read_saved_spec(path: str | os.PathLike) -> tuple[SlowFastSpec, tuple[str, .
         return spec, unstated
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except Exception as error:  # a file can hold anything
+    except Exception as error:  # a damaged file can raise any exception
         raise InputError(
             f"{path} holds no network of slowfast_tf ({first_line(error)}); give a .keras file that it saved"
         ) from error
@@ -70,7 +70,7 @@ def first_line(error: Exception) -> str:
 
 
 def _check_options(config: dict[str, Any]) -> None:
-    """Raise a ValueError for arguments of `SlowFast` that it does not have, or whose values it does not take."""
+    """Raise a ValueError if `SlowFast` does not have an argument, or does not accept its value."""
     others = set(config) - {"preset", "name", "frozen", *OPTIONS}
     if others:
         raise ValueError(f"it has {min(others)!r}, which no network has")
@@ -84,10 +84,10 @@ def _check_options(config: dict[str, Any]) -> None:
 
 
 def _check_weights(archive: zipfile.ZipFile, spec: SlowFastSpec) -> None:
-    """Raise a ValueError if the weights in a file are far fewer than the parameters of its spec.
+    """Raise a ValueError if a file holds far fewer weights than its spec has parameters.
 
-    Keras compares each shape, but only after it has built the network: width 1024 with the weights of width 8 would
-    first take 20 GB. A folded network has slightly fewer weights than parameters.
+    Keras compares the shapes only after it has built the network. A file with the weights of width 8 that declares
+    width 1024 would first take 20 GB. A folded network has slightly fewer weights than parameters.
     """
     import h5py
 
@@ -98,9 +98,9 @@ def _check_weights(archive: zipfile.ZipFile, spec: SlowFastSpec) -> None:
         if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
             if item.external or item.is_virtual:
                 raise ValueError(f"its {name} is in another file")
-            held += min(item.size or 0, item.id.get_storage_size())  # a shape may be declared without content
+            held += min(item.size or 0, item.id.get_storage_size())  # HDF5 can declare a shape without values
 
-    content = io.BytesIO(archive.read("model.weights.h5"))  # to seek in the archive takes 3 s for an R50
+    content = io.BytesIO(archive.read("model.weights.h5"))  # seeking in the archive itself takes 3 s for an R50
     with h5py.File(content, "r") as file:
         file.visititems(count)
     parameters = total(spec, spec.crop_size)["parameters"]

@@ -1,4 +1,4 @@
-"""What a network is: one frozen dataclass that every builder reads. No TensorFlow here."""
+"""The spec of a network: one frozen dataclass that every builder reads. This module does not import TensorFlow."""
 
 import dataclasses
 import math
@@ -11,39 +11,39 @@ from .views import MIDDLE, Views
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 CHANNELS = {"rgb": 3, "half": 3, "gray": 1, "difference": 1, "flow": 2}
 LATERAL = ("conv", "sample", "channel_concat", "channel_sum", "none")
-NONLOCAL = ("nonlocal_kind", "nonlocal_pool", "nonlocal_pool_last")  # of the blocks, without a trace in their weights
+NONLOCAL = ("nonlocal_kind", "nonlocal_pool", "nonlocal_pool_last")  # not visible in the blocks' weights
 
 
 @dataclasses.dataclass(frozen=True)
 class SlowFastSpec:
-    """A SlowFast, Slow-only or Fast-only network and its protocol: all that decides a score besides the pixels.
+    """A SlowFast, Slow-only or Fast-only network and its protocol: everything that affects a score except the pixels.
 
-    Notation is the paper's (arXiv 1812.03982, section 3): the Slow pathway sees `frames` = T frames at a
-    stride of `stride` = tau raw frames, the Fast pathway alpha * T frames at a stride of tau / alpha.
+    The notation is the paper's (arXiv 1812.03982, section 3). The Slow pathway sees `frames` = T frames at a stride of
+    `stride` = tau raw frames. The Fast pathway sees alpha * T frames at a stride of tau / alpha.
 
     The network:
         pathways: "slow", "fast" or both.
         depth: 10, 18, 50 or 101; bottleneck blocks at every depth (one in each of res2 to res5 at 10, two at 18).
-        fast_depth: depth of the Fast pathway; None: the same (MMAction2 has a network of 101 and 50).
+        fast_depth: depth of the Fast pathway; None for the same depth (MMAction2 has a network with depths 101 and 50).
         width: channels of the Slow pathway's first convolution (64 in the paper).
-        frames: T, the frames of the Slow pathway.
+        frames: T, the number of frames of the Slow pathway.
         stride: tau, the raw frames from one frame of the Slow pathway to the next.
         alpha: frames of the Fast pathway for each frame of the Slow one.
         beta_inv: 1 / beta; the Fast pathway has a `beta_inv`-th of the Slow one's channels, rounded.
-        lateral: Fast to Slow connection: time-strided convolution "conv" (the paper's choice), "sample",
+        lateral: connection from Fast to Slow: time-strided convolution "conv" (the paper's choice), "sample",
             "channel_concat" and "channel_sum" (time-to-channel), or "none".
         lateral_kernel: kernel size of "conv" in time (5; 7 in the published R50 models of alpha 4).
         lateral_norm: whether BatchNorm and ReLU follow "conv" (False: the bare form of MMAction2).
         slow_kernels, fast_kernels: kernel sizes in time of conv1 and res2 to res5 of the pathway (Table 1).
-        res4_temporal_blocks: number of res4's blocks with that kernel; the others have 1 (0: all; 6 in the paper's
-            R101).
-        fast_res4_temporal_blocks: the same number for the Fast pathway; None: as in the Slow one.
+        res4_temporal_blocks: number of the first blocks of res4 that have res4's kernel size in time; the other blocks
+            have size 1 (0: all blocks have res4's size; 6 in the paper's R101).
+        fast_res4_temporal_blocks: the same number for the Fast pathway; None for the number of the Slow pathway.
         nonlocal_kind: "none", "dot_product" or "softmax"; non-local blocks go into the Slow pathway.
-        nonlocal_blocks: the blocks of res2 to res5, from 0, that a non-local block follows.
+        nonlocal_blocks: for each of res2 to res5, the indices (from 0) of the blocks that a non-local block follows.
         nonlocal_pool: factors by which time, height and width of keys and values are max-pooled; 2, 2, 2 in
             PySlowFast's networks for AVA and Kinetics-600.
-        nonlocal_pool_last: whether keys and values are pooled after their convolutions (MMAction2), not before
-            (PySlowFast).
+        nonlocal_pool_last: whether keys and values are pooled after their convolutions (MMAction2) or before them
+            (False; PySlowFast).
         slow_input: input of the Slow pathway: "rgb" or, in a Slow-only network, "flow" (2 channels; MMAction2).
         fast_input: input of the Fast pathway (Table 5c): "rgb", "half" (RGB at half the height and width, rounded
             up), "gray" (1 channel), "difference" (between neighboring gray frames, 1 channel, as the published 34.2 G
@@ -60,24 +60,24 @@ class SlowFastSpec:
         dropout: dropout rate before the classifier.
         num_classes: outputs of the classifier.
 
-    The protocol (`slowfast_tf.load` gives it back, so that evaluation, prediction and export need nothing else):
-        frame_rate: frames per second that `stride` counts (30 for Kinetics): a clip spans the same time in videos of
-            all rates. None: `stride` counts the frames of each video, whatever its rate.
-        frame_index: which frames of T * tau raw ones a clip has: "strided" (the paper, MMAction2) or "linspace"
-            (PySlowFast, PyTorchVideo). "segments" has the middle one of each of alpha * T equal parts of the whole
-            video (PySlowFast on Something-Something).
-        views: see `Views`. A detection network has one view, the whole frame around each key frame, whatever is given.
-        person_score: least score of a person detector's box that counts, in training and testing (head "roi";
+    The protocol (a saved model contains it, so evaluation, prediction and export need no other settings):
+        frame_rate: frames per second that `stride` counts (30 for Kinetics), so that a clip spans the same time in
+            videos of all frame rates. If it is None, `stride` counts the frames of each video at the video's own rate.
+        frame_index: how a clip's frames are selected from T * tau raw frames: "strided" (the paper, MMAction2) or
+            "linspace" (PySlowFast, PyTorchVideo). "segments" selects the middle frame of each of alpha * T equal parts
+            of the whole video (PySlowFast on Something-Something).
+        views: see `Views`. A detection network always has one view, the whole frames around each key frame.
+        person_score: lowest score of a person detector's box that is used in training and testing (head "roi";
             PySlowFast: 0.8 for SlowFast, 0.9 for Slow-only).
         crop_size: height and width in pixels of a test crop; the shorter side is resized to it.
         mean: mean of each input channel, on a 0..1 scale.
         std: standard deviation of each input channel; the input is (x - mean) / std.
         channel_order: "rgb" or "bgr".
-        activation: "softmax" (one label a clip) or "sigmoid" (any number): from logits to scores.
+        activation: function from logits to scores: "softmax" (one label per clip) or "sigmoid" (any number of labels).
         labels: class names, or empty.
 
     Raises:
-        ValueError: where fields do not fit each other; the message says which and why.
+        ValueError: if a field has a wrong value, or if fields contradict each other; the message says which and why.
     """
 
     pathways: tuple[str, ...] = ("slow", "fast")
@@ -123,7 +123,7 @@ class SlowFastSpec:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):  # JSON has lists where a frozen spec wants tuples
+        for field in dataclasses.fields(self):  # JSON has lists, and a frozen spec needs tuples
             object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
         if isinstance(self.views, dict):
             object.__setattr__(self, "views", Views(**self.views))
@@ -186,7 +186,7 @@ class SlowFastSpec:
         rate = self.frame_rate
         if rate is not None and not within((rate,), RATES):
             raise ValueError(
-                f"frame_rate must be above 0, or null for each video's own, and {RATES[0]} to {RATES[1]}; got {rate!r}"
+                f"frame_rate must be from {RATES[0]} to {RATES[1]}, or null for each video's own rate; got {rate!r}"
             )
         if not 0 <= self.person_score <= 1:
             raise ValueError(f"person_score must be from 0 to 1; got {self.person_score!r}")
@@ -197,8 +197,8 @@ class SlowFastSpec:
             )
         if not self.views.crops and self.head == "pool" and "fast" in self.pathways and self.fast_input == "half":
             raise ValueError(
-                "features of fast_input half do not lie on those of the Slow pathway, as test.crops 0 (whole frames)"
-                " needs; use crops, such as test.crops 3"
+                "features of fast_input half do not align with those of the Slow pathway, and test.crops 0 (whole"
+                " frames) needs aligned features; use crops, such as test.crops 3"
             )
 
     def _check_fast(self) -> None:
@@ -215,7 +215,7 @@ class SlowFastSpec:
                 )
         unequal = self.alpha != self.beta_inv or self.width % self.beta_inv
         if self.slow_input == "flow" and self.pathways != ("slow",):
-            raise ValueError("slow_input flow is of a Slow-only network; a Fast pathway has fast_input")
+            raise ValueError("slow_input flow needs a Slow-only network; for a Fast pathway, set fast_input flow")
         if self.lateral == "channel_sum" and len(self.pathways) == 2 and unequal:
             raise ValueError(
                 "lateral channel_sum adds alpha * beta * C channels to C: alpha must equal beta_inv and divide"
@@ -231,7 +231,7 @@ class SlowFastSpec:
         if pool[0] > self.frames:
             raise ValueError(f"nonlocal_pool {pool} pools {pool[0]} frames, and the Slow pathway has {self.frames}")
         if "slow" not in self.pathways:
-            raise ValueError("non-local blocks stand in the Slow pathway, which a Fast-only network has not")
+            raise ValueError("non-local blocks are in the Slow pathway, which a Fast-only network does not have")
         for stage, (places, blocks) in enumerate(zip(self.nonlocal_blocks, self.blocks("slow")), 2):
             if any(place not in range(blocks) for place in places):
                 raise ValueError(
@@ -250,7 +250,7 @@ class SlowFastSpec:
 
     @property
     def takes_video(self) -> bool:
-        """Whether all inputs can be computed from a video's frames. Optical flow ("flow") has to be given."""
+        """Whether all inputs can be computed from a video's frames. Optical flow ("flow") must be given."""
         return "flow" not in (self.slow_input, self.fast_input if "fast" in self.pathways else None)
 
     @property
@@ -260,7 +260,7 @@ class SlowFastSpec:
 
     @property
     def clip_stride(self) -> int:
-        """Raw frames from one of these to the next: tau / alpha, or tau for Slow-only."""
+        """Raw frames from one frame of the densest pathway to the next: tau / alpha, or tau for Slow-only."""
         return self.stride // (self.alpha if "fast" in self.pathways else 1)
 
     @property
@@ -270,8 +270,8 @@ class SlowFastSpec:
 
     @property
     def slow_index(self) -> tuple[int, ...]:
-        """Which frames of the Fast clip the Slow pathway sees, a tuple of T indices."""
-        if self.frame_index == "strided" or self.frames == 1:  # "segments" is PySlowFast's, as "linspace"
+        """Indices of the clip's frames that the Slow pathway sees, a tuple of T."""
+        if self.frame_index == "strided" or self.frames == 1:  # "segments" is PySlowFast's, like "linspace"
             return tuple(range(0, self.clip_frames, self.clip_frames // self.frames))
         last = self.clip_frames - 1
         return tuple(math.floor(last * i / (self.frames - 1)) for i in range(self.frames))
@@ -281,19 +281,19 @@ class SlowFastSpec:
         return CHANNELS[self.fast_input if pathway == "fast" else self.slow_input]
 
     def input_size(self, pathway: str, size: int) -> int:
-        """Height (or width) of the input of `pathway`, where the Slow one's, or the only one's, is `size`."""
+        """Height (or width) of the input of `pathway`, for frames of height (or width) `size`."""
         return -(-size // 2) if pathway == "fast" and self.fast_input == "half" else size
 
     def pathway_width(self, pathway: str, stage: int = 1) -> int:
         """Channels of conv1 of `pathway` (stage 1), and inside the blocks of res2 to res5 (stages 2 to 5)."""
         width = self.width * 2 ** max(stage - 2, 0)
-        # Rounded to the nearest: of the ways to have beta 1/6, the one whose cost is the recomputed 41.2 G.
+        # Round to the nearest integer: only this rounding of beta 1/6 gives the recomputed cost of 41.2 G.
         return (2 * width + self.beta_inv) // (2 * self.beta_inv) if pathway == "fast" else width
 
     def feature_shape(self, pathway: str, stage: int, size: int) -> tuple[int, int, int, int]:
         """Time, height, width and channels of `pathway` after pool1 (stage 1) or res2 to res5 (stages 2 to 5).
 
-        Channels are those that the pathway computes itself, without what a lateral connection adds.
+        The channels are those that the pathway computes itself, without the channels that a lateral connection adds.
         """
         side = -(-self.input_size(pathway, size) // self.feature_stride(stage))
         frames = self.clip_frames if pathway == "fast" else self.frames
@@ -308,17 +308,17 @@ class SlowFastSpec:
         return self.roi_dilation if stage == 5 and self.head == "roi" else 1
 
     def feature_stride(self, stage: int) -> int:
-        """Pixels of a pathway's input for one of its feature after pool1 (stage 1) or res2 to res5."""
+        """Pixels of a pathway's input per pixel of its feature after pool1 (stage 1) or res2 to res5."""
         return math.prod([4, *(self.stage_stride(s) for s in range(2, stage + 1))])
 
     def nonlocal_places(self, pathway: str, stage: int) -> tuple[int, ...]:
-        """After which blocks of `stage` (2 to 5) of `pathway` a non-local block stands, from 0."""
+        """Indices (from 0) of the blocks of `stage` (2 to 5) of `pathway` that a non-local block follows."""
         return self.nonlocal_blocks[stage - 2] if pathway == "slow" and self.nonlocal_kind != "none" else ()
 
     def check_size(self, size: int) -> None:
-        """Raises a ValueError where an input of this height (or width) is too small for the network.
+        """Raise a ValueError if an input of this height (or width) is too small for the network.
 
-        Convolutions and pooling are padded, so that 1 pixel will do; a non-local block pools without.
+        Convolutions and pooling are padded, so 1 pixel is enough for them. A non-local block pools without padding.
         """
         if size < 1:
             raise ValueError(f"an input needs at least 1 pixel; got {size}")
@@ -354,19 +354,19 @@ class SlowFastSpec:
         return self.fast_res4_temporal_blocks if fast else self.res4_temporal_blocks  # pyright: ignore[reportReturnType]
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as a dictionary that JSON can hold and `SlowFastSpec(**...)` takes back."""
+        """The fields as a dictionary that JSON can hold and `SlowFastSpec(**...)` accepts."""
         return dataclasses.asdict(self)
 
 
-# The values of these fields in models that were saved without them: `predict` took the middle clip at any frame rate.
+# Values of the fields that earlier versions did not save: `predict` took the middle clip at any frame rate.
 EARLIER: dict[str, Any] = {"frame_rate": None, "views": MIDDLE, "person_score": 0.8}
 
 
 def saved_spec(fields: dict[str, Any]) -> tuple[SlowFastSpec, tuple[str, ...]]:
-    """Return the spec that a file holds, and the fields that it does not state since an earlier version wrote it.
+    """Return the spec that a file holds, and the fields that the file lacks because an earlier version wrote it.
 
     Args:
-        fields: what `SlowFastSpec.as_dict` gave, with "format" (see `files.formats`) if a file states it.
+        fields: the result of `SlowFastSpec.as_dict`, with "format" (see `files.formats`) if the file has it.
 
     Raises:
         InputError: if a newer package wrote the file.

@@ -31,7 +31,7 @@ def _step(model: Any, parts: int, data: Any) -> dict[str, tf.Tensor]:
     clips = tf.shape(tf.nest.flatten(data)[0])[0]
     tf.debugging.assert_equal(clips % parts, 0, f"a batch cannot be divided into {parts} equal parts")  # pyright: ignore[reportOperatorIssue]
     variables = model.trainable_variables
-    # A static size of the parts, if that of the batch is: XLA's BatchNorm takes the variance of as many values.
+    # If the batch has a static size, the parts have one as well: XLA's BatchNorm needs it for the variance.
     divided = tf.nest.map_structure(lambda x: x if x is None else _divide(x, parts), data)
 
     def add_part(

@@ -83,11 +83,12 @@ def _fit_phase(
             callbacks.append(ExampleClips(clips.train(epochs, phase), clips.spec, logs / "train"))
     callbacks += [checkpoints, early]  # last, because they stop the run: the other callbacks must see the epoch first
     if HAS_GPU:
-        # The host, which would be the slowest part, only decodes and cuts, and sends a fifth of the bytes. Without a
-        # GPU, this work is better done beside the step. With several GPUs, mixup and CutMix mix the clips of each one.
+        # The host, which would be the bottleneck, only decodes and cuts, and sends a fifth of the bytes. Without a
+        # GPU, the pipeline does this work in parallel with the step, which is faster. With several GPUs, mixup and
+        # CutMix mix only the clips of the same GPU.
         model.finish = clips.finish(phase)
-        model.make_train_function(force=True)  # the function of the phase before has its own `finish`
-    # A resumed epoch has fewer steps, and a call of `fit` has the same number of steps in all epochs.
+        model.make_train_function(force=True)  # the function of the previous phase has its own `finish`
+    # A resumed epoch has fewer steps, but all epochs of one call of `fit` have the same number of steps.
     for some in [epochs[:1], epochs[1:]] if skip else [epochs]:
         if some and not early.is_stopped:
             model.fit(

@@ -96,7 +96,7 @@ def test_defaults_are_the_papers(put):
         ("model.lateral_norm=1", ["lateral_norm", "true or false", "received 1"]),
         ("model.nonlocal_blocks=[1, 2]", ["nonlocal_blocks"]),
         ('model.std=["a", "b", "c"]', ["mean and std take 3 numbers", "'a'"]),
-        ("model.frame_rate=true", ["frame_rate", "above 0", "True"]),
+        ("model.frame_rate=true", ["frame_rate", "from 0.0001 to 10000.0", "True"]),
         ("model.activation=relu", ["activation", "softmax", "'relu'"]),
     ],
 )

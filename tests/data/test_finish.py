@@ -1,4 +1,4 @@
-"""Windows that are finished on the device give the batches that the host would finish."""
+"""Batches that are finished on the device equal batches that are finished on the host."""
 
 import pytest
 import tensorflow as tf
@@ -28,7 +28,7 @@ CASES = {
 
 
 def check(settings, batches):
-    """Compares the first batches of each phase, whose windows differ in size."""
+    """Compare the first batches of each phase; their windows must differ in size."""
     clips, sides = Clips(settings, "train"), set()
     for phase in [phase for phase in clips.phases if phase.steps(clips.count)]:
         finish = tf.function(clips.finish(phase))

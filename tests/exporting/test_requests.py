@@ -1,4 +1,4 @@
-"""Requests whose scores would have no meaning are an error that names the rule, and the next one is answered."""
+"""A request whose scores would be meaningless gives an error that names the rule; the next request is answered."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_boxes_of_a_video(detect, signature, name):
     with pytest.raises(tf.errors.InvalidArgumentError, match=RELATIVE) as error:
         detect[signature](**request, boxes=tf.constant([[GOOD, [0] * 4, WRONG[name]]], tf.float32))
     if name == "in pixels":
-        assert "[[10 20 50 90]]" in str(error.value)  # the box that is wrong, not the others
+        assert "[[10 20 50 90]]" in str(error.value)  # only the wrong box
     assert np.isfinite(detect[signature](**request, boxes=tf.constant([[GOOD, [0] * 4]], tf.float32))["scores"]).all()
 
 
@@ -57,7 +57,7 @@ def test_boxes_of_a_clip(detect, detection_model, name):
 
 
 def test_boxes_at_the_edge(detect, detection_model):
-    """Corners on the edge, and rounding beyond it; no box at all."""
+    """Corners may lie on the edge, or beyond it by rounding, and a request may have no box."""
     edge = np.array([[[0, 0, 1, 1], [-1e-5, -1e-5, 1 + 1e-5, 1 + 1e-5]]], np.float32)
     for boxes in (edge, np.zeros((1, 0, 4), np.float32), BOXES):
         inputs = {key: tf.constant(x) for key, x in clip_inputs(detection_model.spec, 40, 72, boxes).items()}
@@ -69,7 +69,7 @@ def test_boxes_at_the_edge(detect, detection_model):
 
 
 def test_boxes_of_a_fast_pathway_at_half_the_size():
-    """They are in pixels of the whole picture, which is twice as large as the only input."""
+    """Boxes are in pixels of the whole frame, which is twice as large as the only input."""
     changes = {"depth": 10, "width": 16, "frames": 2, "stride": 8, "alpha": 2, "crop_size": 48, "num_classes": 3}
     model = SlowFast("slowfast_8x8_r50_ava", pathways=("fast",), fast_input="half", labels=(), **changes)
     score = make_signatures(model)["clips"]

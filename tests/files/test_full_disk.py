@@ -1,4 +1,4 @@
-"""A full disk: one line, nothing half-written, and the same command works once there is room."""
+"""A full disk gives one line and no partial file, and the same command works once there is space."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ def disk(tmp_path):
         return subprocess.run(["mount", *where], capture_output=True).returncode
 
     if not shutil.which("mount") or mount(1 << 20):
-        pytest.skip("needs the right to mount a file system")
+        pytest.skip("needs the permission to mount a file system")
     place.chmod(0o755)
     yield place, lambda size: mount(size, "remount")
     subprocess.run(["umount", place], check=True)
@@ -37,7 +37,7 @@ def disk(tmp_path):
 
 @pytest.fixture
 def run(capfd):
-    """Runs a command in this process: exit code, lines out, lines of error."""
+    """Run a command in this process; return the exit code, the lines of standard output and the lines with errors."""
 
     def run(command, *arguments):
         with pytest.raises(SystemExit) as end:
@@ -57,9 +57,9 @@ def assert_full(done, path):
 
 @pytest.mark.legacy
 def test_a_run_resumes(disk, run, saved, values, put):
-    """There is room for the two files of the first epoch, not for a third."""
+    """There is space for the two files of the first epoch, but not for a third file."""
     place, resize = disk
-    resize(int(4.5 * saved.stat().st_size))  # with the optimizer's state a file is 1.8 times as large
+    resize(int(4.5 * saved.stat().st_size))  # a file with the optimizer's state is 1.8 times as large
     values = {**values, "train": {**values["train"], "epochs": 2}}
     command = train, "--config", put(values), "--workdir", place / "run"
     done = run(*command)
@@ -78,7 +78,7 @@ def test_a_run_resumes(disk, run, saved, values, put):
 
 
 def test_logs_of_a_run(disk, run, values, put):
-    """TensorBoard's files, which grow as the run goes."""
+    """TensorBoard's files grow during the run."""
     place, resize = disk
     resize(16 << 10)
     assert_full(run(train, "--config", put(values), "--workdir", place / "run"), place / "run")
@@ -119,7 +119,7 @@ def test_the_files_of_a_prediction(disk, run, saved, video, option, name):
 
 
 def test_a_video_is_never_cut_short(disk, tmp_path):
-    """Also if only its last page does not fit, which FFmpeg writes when the file is closed."""
+    """This holds even if only the last page does not fit. FFmpeg writes this page when it closes the file."""
     from slowfast_tf.video.write import open_writer
 
     def make(path):

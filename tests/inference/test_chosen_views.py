@@ -21,7 +21,7 @@ def test_views_are_fused_as_the_models():
         ({}, "10", "views are middle or KxC"),
         ({"frame_index": "segments", "views": Views(1, 1)}, "2x1", "it has one clip"),
         ({"head": "roi"}, "10x3", "a detection network has one view, the whole frames around a key frame"),
-        ({"fast_input": "half"}, "1xwhole", "fast_input half do not lie on those of the Slow pathway"),
+        ({"fast_input": "half"}, "1xwhole", "fast_input half do not align with those of the Slow pathway"),
     ],
 )
 def test_views_that_do_not_fit(changes, views, message):

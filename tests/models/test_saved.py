@@ -1,4 +1,4 @@
-"""Hostile and broken models: one line, before anything is built or executed."""
+"""Hostile and broken model files give one line before anything is built or executed."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from slowfast_tf.models.saved import read_saved_spec
 
 @pytest.fixture
 def changed(saved, tmp_path):
-    """Makes a copy of the model's file with another configuration, weights or packing: its path."""
+    """Copy the model's file with another configuration, weights or compression; return the path of the copy."""
 
     def changed(config=lambda whole, options, spec: None, weights=None, packing=zipfile.ZIP_STORED):
         path = tmp_path / "changed.keras"
@@ -48,7 +48,7 @@ NEVER_BUILT = {
     "views": (lambda w, o, s: s["views"].update(clips=10**9), "views: clips must be a whole number from 1 to 9999"),
     "mean": (lambda w, o, s: s.update(mean=[float("nan")] * 3), "mean and std take 3 numbers"),
     "tiny std": (lambda w, o, s: s.update(std=[1e-300] * 3), "mean and std take 3 numbers"),
-    "frame rate": (lambda w, o, s: s.update(frame_rate=1e-300), "frame_rate must be above 0"),
+    "frame rate": (lambda w, o, s: s.update(frame_rate=1e-300), "frame_rate must be from 0.0001"),
     "labels": (lambda w, o, s: s.update(labels=[1, [2], None, {}]), "labels must be class names"),
     "unknown field": (lambda w, o, s: s.update(memory=1), "unexpected keyword argument 'memory'"),
     "dtype": (lambda w, o, s: o.update(dtype="float99"), "dtype must be one of float32, .*; got 'float99'"),
@@ -123,7 +123,7 @@ def test_weights_in_another_file_are_not_read(changed, tmp_path):
 
 @pytest.mark.legacy
 def test_weights_that_do_not_fit(changed):
-    """Near enough to be built, so Keras compares the shapes."""
+    """The file holds enough weights for the network to be built, so Keras compares the shapes."""
     with pytest.raises(InputError, match="cannot be read as a Keras model: ") as error:
         slowfast_tf.load(changed(lambda w, o, s: s.update(lateral_kernel=7)))
     assert "\n" not in str(error.value)
@@ -148,7 +148,7 @@ def test_values_of_another_format_that_are_not_finite(model):
 
 @pytest.mark.legacy
 def test_other_networks_load(tmp_path):
-    """Folded ones have fewer weights than parameters; a packed file is smaller than its content."""
+    """A folded network has fewer weights than parameters; a compressed file is smaller than its content."""
     model = SlowFast("slowfast_2x16_demo", depth=10, width=8, folded=True, dtype="mixed_bfloat16", frozen=["fast_*"])
     model.save(tmp_path / "folded.keras")
     with zipfile.ZipFile(tmp_path / "folded.keras") as old:

@@ -254,7 +254,7 @@ def test_any_network(spec, places, size, dtype):
             "res4_temporal_blocks must be 0 .all. to 2, the blocks of res4 of the slow.*got 6",
         ),
         ({"nonlocal_kind": "softmax"}, "nonlocal_blocks of res3 must lie in 0 to 1.*got .1, 3."),
-        ({"nonlocal_kind": "softmax", "pathways": ("fast",)}, "which a Fast-only network has not"),
+        ({"nonlocal_kind": "softmax", "pathways": ("fast",)}, "which a Fast-only network does not have"),
         (
             {"nonlocal_kind": "softmax", "nonlocal_blocks": ((), (), (1,), ()), "crop_size": 16},
             "16 pixels is too small.*res4.*at least 17",

@@ -58,10 +58,10 @@ def test_views_that_are_none(changes, message):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"frame_rate": 0}, "frame_rate must be above 0, or null"),
-        ({"frame_rate": "30"}, "frame_rate must be above 0, or null"),
-        ({"frame_rate": True}, "frame_rate must be above 0, or null"),
-        ({"frame_rate": float("nan")}, "frame_rate must be above 0, or null"),
+        ({"frame_rate": 0}, "frame_rate must be from 0.0001 to 10000.0, or null"),
+        ({"frame_rate": "30"}, "frame_rate must be from 0.0001 to 10000.0, or null"),
+        ({"frame_rate": True}, "frame_rate must be from 0.0001 to 10000.0, or null"),
+        ({"frame_rate": float("nan")}, "frame_rate must be from 0.0001 to 10000.0, or null"),
         ({"mean": [0.1, "a", 0.3]}, r"mean and std take 3 numbers, .*; got \(0.1, 'a', 0.3\)"),
         ({"mean": [0.1, True, 0.3]}, "mean and std take 3 numbers"),
         ({"std": [0.1, float("inf"), 0.3]}, "mean and std take 3 numbers"),

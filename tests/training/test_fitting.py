@@ -1,4 +1,4 @@
-"""The clips from which precise BatchNorm computes its statistics, and training as on a GPU."""
+"""The clips for the statistics of precise BatchNorm, and training with the code for GPUs."""
 
 import pytest
 from helpers.training import compare
@@ -14,7 +14,7 @@ from slowfast_tf.training.history import read_history
 
 @pytest.mark.legacy
 def test_precise_batchnorm_has_the_clip_shape_of_tests(configure):
-    """Clips have the last shape of the short cycle, and as many are in a batch as BatchNorm sees in training."""
+    """Clips have the last shape of the short cycle. A batch has the number of clips that BatchNorm sees in training."""
     overrides = ["train.batch_size=4", "train.gradient_accumulation=2"]
     settings = configure(*overrides)
     data = Clips(settings, "train")
@@ -26,11 +26,11 @@ def test_precise_batchnorm_has_the_clip_shape_of_tests(configure):
     assert {len(y) for _, y in statistics_clips(together, data, cycle, 2)} == {2}
 
 
-SWITCHES = (base, layers, conv_workarounds, clips, fitting)  # the modules that do something else on a GPU
+SWITCHES = (base, layers, conv_workarounds, clips, fitting)  # the modules with separate code for GPUs
 
 
 def trained(settings, workdir, monkeypatch, on_gpu, xla=False):
-    """The history and the weights of a run that takes the road of a CPU or of a GPU."""
+    """Return the history and the weights of a run with the code for CPUs or for GPUs."""
     build = run.build
 
     def with_xla(*args):
@@ -55,7 +55,7 @@ PARTS = ["train.gradient_accumulation=2", "data.mixup=0.8"]
     ids=["whole", "parts", "XLA"],
 )
 def test_as_on_a_gpu(configure, tmp_path, monkeypatch, overrides, xla):
-    """Pixels computed in the training step, and all code for GPUs: the same run as on a CPU."""
+    """The code for GPUs, which computes pixels in the training step, gives the same run as the code for CPUs."""
     settings = configure('model.pathways=["slow"]', "model.dropout=0", "train.learning_rate=0.001", *overrides)
     history, weights = trained(settings, tmp_path / "cpu", monkeypatch, on_gpu=False)
     there, others = trained(settings, tmp_path / "gpu", monkeypatch, on_gpu=True, xla=xla)

@@ -43,7 +43,7 @@ with _without_warnings():
     from apache_beam.utils.shared import Shared
 
 DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"  # Beam finds this runner only by its full name
-WATCH = 2.0  # seconds between two looks at the progress of workers elsewhere
+WATCH = 2.0  # seconds between two checks of the progress of workers elsewhere
 RESUME = "prepare again with the same settings to resume"
 
 # Beam pickles its functions even for threads of this process, and an event or a progress bar cannot be pickled. A
@@ -191,11 +191,11 @@ def _run_elsewhere(job: Job, videos: Mapping[tuple[str, int], int], beam_options
         raise RunError(f"the runner has failed: {_last_line(error)}; {RESUME}") from error
     finally:
         if client := getattr(result, "client", None):
-            client.close()  # while it holds results, Dask computes those of a worker that ends again
+            client.close()  # while it holds results, Dask recomputes the results of a worker that exits
 
 
 def _with_dask(beam_options: Sequence[str]) -> list[str]:
-    """Return Beam's options. With `--runner=DaskRunner`, name it as Beam does, and let each worker take one shard.
+    """Return Beam's options. For `--runner=DaskRunner`, use the runner's full name and give each worker one shard.
 
     By default, Beam gives up to 128 shards to one worker of Dask. Do not use tagged outputs and text sinks in this
     module: their results are wrong on this runner (Beam 2.77).
@@ -210,14 +210,14 @@ def _with_dask(beam_options: Sequence[str]) -> list[str]:
         return list(beam_options)
     if not importlib.util.find_spec("distributed"):
         raise InputError("the runner Dask is not installed: pip install 'slowfast_tf[dask]'")
-    importlib.import_module(DASK.rpartition(".")[0])  # Beam knows the runner's options from here on
+    importlib.import_module(DASK.rpartition(".")[0])  # registers the runner's options with Beam
     sized = any(option.startswith(("--dask_partition_size", "--dask_npartitions")) for option in others)
     return [f"--runner={DASK}", *others, *([] if sized else ["--dask_partition_size=1"])]
 
 
 @contextlib.contextmanager
 def _watched(job: Job, videos: Mapping[tuple[str, int], int]) -> Iterator[None]:
-    """Show the progress of workers elsewhere: the videos of the shards whose reports are there."""
+    """Show the progress of workers elsewhere: the number of videos in the shards that have a report."""
     output, left, done = Output(job.output), dict(videos), threading.Event()
 
     def look() -> None:
@@ -226,7 +226,7 @@ def _watched(job: Job, videos: Mapping[tuple[str, int], int]) -> Iterator[None]:
 
     def watch() -> None:
         while not done.wait(WATCH):
-            with contextlib.suppress(tf.errors.OpError):  # the next look may succeed
+            with contextlib.suppress(tf.errors.OpError):  # the next check may succeed
                 look()
 
     with _progress_bar(videos) as progress:

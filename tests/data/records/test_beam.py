@@ -1,4 +1,4 @@
-"""Preparing with Apache Beam: stopped, on another runner, with wrong options."""
+"""Preparing with Apache Beam: interrupted runs, other runners and wrong options."""
 
 import dataclasses
 import gc
@@ -26,7 +26,7 @@ from slowfast_tf.errors import RunError
 
 @pytest.mark.slow
 def test_interrupted_and_killed(tmp_path):
-    """Stopped twice, once without a warning, it ends with the bytes of a run that nothing disturbed."""
+    """A run that is resumed after SIGINT and after SIGKILL writes the same bytes as an undisturbed run."""
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, (8, 240, 320, 3)).astype(np.uint8)
     first = write(tmp_path / "first.mp4", [noise[i % 8] for i in range(60)], crf=30)
@@ -39,7 +39,7 @@ def test_interrupted_and_killed(tmp_path):
     command = [sys.executable, "-m", "slowfast_tf.prepare", "--config", str(tmp_path / "config.json"), "--output"]
 
     def stop(number):
-        """Sends a signal once there is another shard."""
+        """Send a signal once a new shard is written; return the exit code and standard error."""
         output = tmp_path / "stopped"
         before = len(list(output.glob("*.tfrecord")))
         process = subprocess.Popen([*command, str(output)], stderr=subprocess.PIPE, text=True)
@@ -60,19 +60,19 @@ def test_interrupted_and_killed(tmp_path):
     prepare(settings, str(tmp_path / "undisturbed"))
     assert checksums(tmp_path / "stopped") == checksums(tmp_path / "undisturbed")
     assert sorted(os.listdir(tmp_path / "stopped")) == sorted(os.listdir(tmp_path / "undisturbed"))
-    # What was done was not done again (the last one may have lacked its report).
+    # Finished shards were not written again, except at most two (the last shards may have lacked their reports).
     kept = sum((tmp_path / "stopped" / name).stat().st_ino == inode for name, inode in done.items())
     assert kept >= len(done) - 2
 
 
 @pytest.mark.slow
 def test_on_another_runner(prepared, tmp_path, monkeypatch):
-    """As on Flink and Spark: a job server takes the pipeline, and workers are started by a pool of theirs.
+    """As on Flink and Spark, a job server receives the pipeline, and a worker pool starts the workers.
 
-    Beam's own job server stands for theirs.
+    The test uses Beam's own job server.
     """
     settings, _, output = prepared
-    monkeypatch.setenv("PATH", f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # the pool's
+    monkeypatch.setenv("PATH", f"{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # for the pool
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     commands = [
@@ -96,7 +96,7 @@ def test_on_another_runner(prepared, tmp_path, monkeypatch):
 
 @pytest.fixture
 def cluster():
-    """Dask, with two workers: processes that start again when they are killed."""
+    """A Dask cluster with two worker processes, which restart when they are killed."""
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.CRITICAL}
     with distributed.LocalCluster(**options) as cluster:
@@ -126,7 +126,7 @@ def test_on_dask(prepared, tmp_path, cluster, capsys):
 
 @pytest.mark.slow
 def test_an_error_of_a_task_on_dask(prepared, tmp_path, cluster):
-    """The workers do not see the videos."""
+    """The workers cannot find the videos."""
     settings, *_ = prepared
     options = ["--runner=DaskRunner", f"--dask_client_address={cluster.scheduler_address}"]
     run = beam.run
@@ -161,7 +161,7 @@ def test_a_mistyped_runner(prepared, tmp_path, options, reason):
 
 
 def test_local_runs_leave_nothing_behind(folder, tmp_path):
-    """What lets Beam's threads find their run is gone with it; one that fails says so and stops the others."""
+    """After a run, `_local_runs`, by which Beam's threads find the run, is empty."""
     prepare(configuration(folder, shards=2), str(tmp_path / "records"))
     gc.collect()
     assert not beam._local_runs
