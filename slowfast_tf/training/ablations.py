@@ -305,7 +305,8 @@ def page(
     settings = next(iter(plan.runs.values()))[0].settings
     spec, fold = settings.spec(), settings.data.fold
     units = "Student's t over folds, each the mean of its seeds" if fold else "Student's t over seeds"
-    times = f"{fold[1]} folds and {plan.seeds} seeds" if fold else f"{plan.seeds} seeds"
+    seeds = "1 seed" if plan.seeds == 1 else f"{plan.seeds} seeds"
+    times = f"{fold[1]} folds and {seeds}" if fold else seeds
     lines = [
         f"# Table {plan.table}: {TABLES[plan.table][0]}",
         "",

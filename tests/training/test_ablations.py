@@ -108,5 +108,5 @@ def test_page(tmp_path):
     assert "| beta 1/4 | 53.6 | 75.6 | 51.0 (38.3 to 63.7) |" in text
     # The same difference in both folds has no spread at all.
     assert "| beta 1/6 | beta 1/4 | 0.2 | 10.0 (10.0 to 10.0) | as published |" in text
-    assert "1.2 hours of computing" in text and "2 folds and 1 seeds" in text
+    assert "1.2 hours of computing" in text and "2 folds and 1 seed," in text
     assert json.dumps([result.top1 for result in results])

@@ -17,8 +17,8 @@ from slowfast_tf.training import losses
 def test_a_batch_without_boxes_has_no_loss(configure_detection):
     """A crop without people has one row of padding, with weight 0."""
     clips = Clips(configure_detection(), "val")
-    inputs, labels, weights = with_boxes({}, tf.zeros([2, 4]), tf.zeros([2, 1], tf.int64), 80)
-    assert inputs["boxes"].shape == (1, 4) and labels.shape == (1, 80) and weights.numpy().tolist() == [0]
+    boxes, labels, weights = with_boxes(tf.zeros([2, 4]), tf.zeros([2, 1], tf.int64), 80)
+    assert boxes.shape == (1, 4) and labels.shape == (1, 80) and weights.numpy().tolist() == [0]
     loss, _, _ = losses.from_config(clips.config.train, clips.spec)
     assert float(loss(labels[None], tf.ones([1, 1, 80]), weights[None])) == 0
 
