@@ -134,7 +134,7 @@ def test_a_killed_run_ends_as_one_that_was_not(whole, in_process, videos, tmp_pa
     for a, b in zip(there, here):
         assert a["learning_rate"] == b["learning_rate"]
         # Clips and weights are the same. Sums in another order differ in the last digits, and training amplifies this.
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
         assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-3)
     figures = [json.loads((w / "metrics.json").read_text()) for w in (undisturbed, workdir)]
     assert figures[0] == pytest.approx(figures[1])
