@@ -176,7 +176,7 @@ def test_context_and_a_hidden_layer(tmp_path):
 
 
 def test_multisports(tmp_path):
-    """66 classes without a background. Time stamps count frames, so the network has no frame rate of its own."""
+    """MultiSports has 66 classes and no background class. Its timestamps are frame numbers, so the spec has no rate."""
 
     def change(state):
         for end in ("weight", "bias"):
