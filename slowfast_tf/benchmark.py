@@ -1,4 +1,4 @@
-"""Time training, inference, the input pipeline and AVA's evaluation, compare with other libraries, and time scaling.
+"""Time training, inference, `predict`, input and AVA's evaluation beside other libraries, and time scaling.
 
 Compare training in Keras and PyTorch on the same clips, and measure the accuracy that exports in bfloat16 and int8
 lose.
@@ -59,7 +59,11 @@ def main(arguments: list[str] | None = None) -> int | None:
         if options.output:
             write(options.output, options.task, text, [])
         return 0
-    if options.task in ("input", "ava"):
+    if options.task == "predict":
+        from .benchmarks import predicting
+
+        results, text = [], predicting.section(options.preset, options.size, options.rounds, command)
+    elif options.task in ("input", "ava"):
         from .benchmarks import ava, reading
 
         module = {"input": reading, "ava": ava}[options.task]

@@ -61,10 +61,23 @@ def parser(description: str) -> argparse.ArgumentParser:
             command.add_argument("--batch", type=int, help="clips per step (default: %(default)s)")
         else:
             command.add_argument("--workdir", metavar="DIR", help="keep exported files here, and reuse existing ones")
+    _add_predict(commands)
     _add_learning(commands)
     _add_exports(commands)
     _add_scaling(commands)
     return parser
+
+
+def _add_predict(commands: "argparse._SubParsersAction") -> None:
+    about = "time `predict` from the shell's start to the scores, and a PyTorch program for comparison"
+    example = f"example: {PROGRAM} predict --rounds 3"
+    command = commands.add_parser("predict", help=about, description=about, epilog=example)
+    command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
+    command.add_argument("--size", type=int, default=256, help="height and width of a crop (default: %(default)s)")
+    command.add_argument("--rounds", type=int, default=3, help="measured rounds (default: %(default)s)")
+    command.add_argument(
+        "--output", metavar="FILE", help="also write the Markdown to this file, where it replaces the section"
+    )
 
 
 def _add_scaling(commands: "argparse._SubParsersAction") -> None:

@@ -253,10 +253,8 @@ def export(jobs: Sequence[Job]) -> Iterator[str | None]:
     from ..models.slowfast import SlowFast
 
     keras.utils.set_random_seed(0)  # a later run that reuses files of this one must have the same network
-    model, random = SlowFast(jobs[0].spec), np.random.default_rng(0)
-    for variable in model.variables:  # a new BatchNorm with gamma 0 folds to zero weights, which runtimes optimize away
-        if "/norm/" in variable.path:
-            variable.assign(random.uniform(0.5, 1.0, variable.shape))
+    model = SlowFast(jobs[0].spec)
+    randomize(model)
     frozen = functools.cache(lambda: Network(model, lowering="conv2d", batch=1, size=jobs[0].size))
     for job in jobs:
         try:
@@ -266,6 +264,14 @@ def export(jobs: Sequence[Job]) -> Iterator[str | None]:
             yield f"export: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
         else:
             yield None
+
+
+def randomize(model: typing.Any) -> None:
+    """Give BatchNorm random weights: a new one with gamma 0 folds to zero weights, which runtimes optimize away."""
+    random = np.random.default_rng(0)
+    for variable in model.variables:
+        if "/norm/" in variable.path:
+            variable.assign(random.uniform(0.5, 1.0, variable.shape))
 
 
 def _export_file(job: Job, model: typing.Any, frozen: Callable[[], typing.Any]) -> None:

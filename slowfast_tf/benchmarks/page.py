@@ -8,11 +8,13 @@ import os
 import pathlib
 import platform
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..errors import InputError
 from ..files.atomic import atomic, is_writable, write_text
 from ..machine import cpu_name
+from . import goals
+from .goals import Goal
 from .measure import PRECISIONS, Result
 
 
@@ -72,6 +74,40 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def reached(results: Sequence[Result]) -> list[Goal]:
+    """Return the goals of training or inference; a goal whose engines were left out has no figure."""
+    found = {(r.job.engine, r.job.precision): r for r in results if r.seconds}
+    peers: dict[str, list[Result]] = {}
+    for result in found.values():
+        if result.engine.peer:
+            peers.setdefault(result.job.precision, []).append(result)
+
+    def share(engine: str, precision: str, figure: Callable[[Result], float]) -> float | None:
+        if (engine, precision) not in found or precision not in peers:
+            return None
+        return figure(found[engine, precision]) / min(map(figure, peers[precision]))
+
+    def median(result: Result) -> float:
+        return result.median
+
+    def memory(result: Result) -> float:
+        return result.peak
+
+    if results[0].job.task == "training":
+        return [
+            Goal("time of a step in float32, of the best peer's", 0.75, share("tensorflow", "float32", median)),
+            Goal("time of a step in bfloat16, of the best peer's", 0.9, share("tensorflow", "bfloat16", median)),
+            Goal("memory in float32, of the smallest peer's", 1.0, share("tensorflow", "float32", memory)),
+        ]
+    saved = found.get(("saved_model", "float32"))
+    return [
+        Goal("time of SavedModel in float32, of the best peer's", 1.0, share("saved_model", "float32", median)),
+        Goal("time of SavedModel in bfloat16, of the best peer's", 1.0, share("saved_model", "bfloat16", median)),
+        Goal("time of TFLite in int8, of the best peer's", 1.0, share("tflite", "int8", median)),
+        Goal("memory of SavedModel in float32", 1.2, saved and saved.peak / 2**30, unit=" GiB"),
+    ]
+
+
 def chart(results: Sequence[Result]) -> bytes:
     """Return a PNG with a bar for each result that has a time."""
     from matplotlib.figure import Figure
@@ -121,6 +157,7 @@ def section(results: Sequence[Result], rounds: int, limit: float, command: str) 
             f"{job.threads} threads, {cpu_name()}; Python {platform.python_version()}, {versions}.",
             "",
             table(results),
+            *goals.table(reached(results)),
         ]
     )
 

@@ -45,17 +45,22 @@ def build(spec: SlowFastSpec) -> "torch.nn.Module":
 
     from .torch_slowfast import SlowFast
 
-    network = SlowFast(
-        spec.depth,
-        spec.width,
-        spec.alpha,
-        spec.beta_inv if "fast" in spec.pathways else None,
-        spec.lateral_kernel,
-        spec.num_classes,
-        spec.dropout,
-        spec.res4_temporal_blocks,
-    )
+    network = SlowFast(**arguments(spec))
     return network.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]: the fastest layout
+
+
+def arguments(spec: SlowFastSpec) -> dict[str, typing.Any]:
+    """Return the arguments of `torch_slowfast.SlowFast` for a spec that it supports."""
+    return {
+        "depth": spec.depth,
+        "width": spec.width,
+        "alpha": spec.alpha,
+        "beta_inv": spec.beta_inv if "fast" in spec.pathways else None,
+        "lateral_kernel": spec.lateral_kernel,
+        "classes": spec.num_classes,
+        "dropout": spec.dropout,
+        "res4_temporal_blocks": spec.res4_temporal_blocks,
+    }
 
 
 def our_names(network: "torch.nn.Module") -> dict[str, str]:

@@ -21,7 +21,7 @@ from ..data.datasets.synthetic import shapes
 from ..data.records import prepare
 from ..machine import core_count, cpu_name
 from ..runtime import import_tensorflow
-from . import preparing
+from . import goals, preparing
 
 if typing.TYPE_CHECKING:
     import tensorflow as tf
@@ -66,12 +66,13 @@ def make_videos(root: pathlib.Path) -> list[pathlib.Path]:
         (root / split / "all").mkdir(parents=True)
     paths = [root / "train" / "all" / f"{number:02d}.mp4" for number in range(VIDEOS)]
     for number, path in enumerate(paths):
-        _write_video(path, np.random.default_rng(number))
+        write_video(path, np.random.default_rng(number))
     (root / "val" / "all" / paths[0].name).write_bytes(paths[0].read_bytes())
     return paths
 
 
-def _write_video(path: pathlib.Path, random: np.random.Generator) -> None:
+def write_video(path: pathlib.Path, random: np.random.Generator) -> None:
+    """Write one video of `make_videos`."""
     texture = np.tile(np.stack([shapes.noise(random, (160, 176)) for _ in range(3)], -1), (3, 3, 1))
     picture = 110 + 0.6 * texture + random.normal(0, 1.5, texture.shape)
     noise = random.normal(0, 8.5, (2 * HEIGHT, 2 * WIDTH, 3))
@@ -252,6 +253,20 @@ def reader_table(speed: Mapping[Reader, float]) -> list[str]:
     return lines
 
 
+def reached(speed: Mapping[Reader, float]) -> list[goals.Goal]:
+    """Return the goals of reading."""
+    name = f"records, quality {QUALITIES[0]}"
+    windows, finished = (speed[Reader(name, work, "slowfast_tf")] for work in (WINDOWS, FINISHED))
+    limit = speed[Reader(name, DECODING, f"every image, whole {LIMIT}")]
+    others = [value for reader, value in speed.items() if reader[:2] == ("H.264", WINDOWS)]
+    ours = others.pop(0)
+    return [
+        goals.Goal(f"clips for a GPU from {name}, of decoding alone", 0.75, windows / limit, least=True),
+        goals.Goal("clips for a GPU, of clips for a CPU (the pipeline of 0.1)", 1.6, windows / finished, least=True),
+        goals.Goal("clips from H.264, of the best other decoder's", 1.0, ours / max(others), least=True),
+    ]
+
+
 def preparing_table(times: preparing.Times) -> list[str]:
     """Return the lines of a table of frames per second."""
     rows = {
@@ -307,4 +322,4 @@ def section(rounds: int) -> str:
         f"Median of {rounds} times {CLIPS} clips, and of preparing {len(videos)} videos {rounds} times, in turns."
         f" {core_count()} cores, {cpu_name()}; Python {platform.python_version()}, {versions}.",
     ]
-    return "\n".join([*lines, "", *reader_table(speed), "", *preparing_table(times)])
+    return "\n".join([*lines, "", *reader_table(speed), "", *preparing_table(times), *goals.table(reached(speed))])

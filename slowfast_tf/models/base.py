@@ -1,6 +1,8 @@
 """Base classes of all layers: they register with Keras, disable XLA on CPUs and have common options."""
 
-from collections.abc import Callable
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -28,6 +30,19 @@ def per_frame(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Te
     return tf.reshape(y, [batch, time, *sizes(y)[1:]])
 
 
+_zeros = contextvars.ContextVar("zeros", default=False)
+
+
+@contextlib.contextmanager
+def without_random_weights() -> Iterator[None]:
+    """Let new layers start with zeros, for weights that are read from a file: saves 0.7 of 1.8 s for 8x8 R50."""
+    token = _zeros.set(True)
+    try:
+        yield
+    finally:
+        _zeros.reset(token)
+
+
 class Layer(keras.layers.Layer):
     """A Keras layer that disables XLA on CPUs. Keras serializes the arguments of its constructor automatically.
 
@@ -38,6 +53,11 @@ class Layer(keras.layers.Layer):
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_jit = HAS_GPU
+
+    def add_weight(self, *args: Any, **kwargs: Any) -> Any:
+        if _zeros.get():
+            kwargs["initializer"] = "zeros"
+        return super().add_weight(*args, **kwargs)
 
 
 class Composite(Layer):

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import remote
 from ..files.formats import FORMAT
-from .base import register
+from .base import register, without_random_weights
 from .heads import ClassificationHead, RoIHead
 from .keras_compat import FitModel, dtype_policy
 from .lateral import Lateral
@@ -135,7 +135,8 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
         raise InputError(f"{path}: not a .keras file; `slowfast_tf.checkpoints` makes one of other checkpoints")
     read_saved_spec(path)
     try:
-        model: Any = keras.models.load_model(path, compile=compile)
+        with without_random_weights():
+            model: Any = keras.models.load_model(path, compile=compile)
     except Exception as error:  # what `read_saved_spec` has not checked, such as the optimizer, can be anything
         raise InputError(f"{path}: cannot be read as a Keras model: {first_line(error)}") from error
     for weight in model.weights:

@@ -140,6 +140,16 @@ def test_weights_that_are_not_finite(changed, saved, value):
     assert slowfast_tf.load(saved).spec == read_saved_spec(saved)[0]
 
 
+@pytest.mark.legacy
+def test_loading_draws_no_weights(saved, monkeypatch):
+    """Drawing takes a third of the time of building; a network that is built afterwards has random weights."""
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.initializers.VarianceScaling, "__call__", lambda *_, **__: pytest.fail("drew weights"))
+        spec = slowfast_tf.load(saved).spec
+    kernels = [weight.numpy() for weight in SlowFast(spec).weights if weight.name.startswith("kernel")]
+    assert all(kernel.std() > 0 for kernel in kernels)
+
+
 def test_values_of_another_format_that_are_not_finite(model):
     targets = {"bias": variables(model)["head/classifier/bias"]}
     with pytest.raises(InputError, match="weights.pth do not fit the network: 1 with NaN or infinite values: bias"):
