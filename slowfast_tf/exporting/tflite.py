@@ -46,7 +46,7 @@ def export(
         quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations quantized at run time) or
             "int8" (weights per channel, and activations; not with boxes).
         clips: for "int8", an iterable of clips like those at inference: dictionaries of the model's inputs,
-            float32 `[1, ...]`. All are in memory at once.
+            float32 `[1, ...]`. One is in memory at a time; with `report`, all are.
         int8_io: whether the inputs and logits of "int8" are int8 too; their scales are in the file.
         report: a CSV file to write `layer_errors` to, for "int8".
 
@@ -60,11 +60,12 @@ def export(
     """
     if quantize == "int8":
         refuse_boxes(model.spec)
-    clips = list(clips or ())
+    clips = list(clips or ()) if report else clips
     with atomic(path) as temporary:
         network = Network(model, lowering="conv2d", batch=1, size=model.spec.crop_size)
         temporary.write_bytes(convert(network, quantize, clips, int8_io))
         if report:
+            assert isinstance(clips, list)
             file, rows = io.StringIO(), layer_errors(network, clips)
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
@@ -73,7 +74,7 @@ def export(
 
 
 def convert(
-    network: Network, quantize: str = "none", clips: Sequence[Clip] | None = None, int8_io: bool = False
+    network: Network, quantize: str = "none", clips: Iterable[Clip] | None = None, int8_io: bool = False
 ) -> bytes:
     """Return the bytes of a TFLite file.
 
@@ -90,7 +91,7 @@ def convert(
 
 @contextlib.contextmanager
 def _converter(
-    network: Network, quantize: str, clips: Sequence[Clip] | None, int8_io: bool = False
+    network: Network, quantize: str, clips: Iterable[Clip] | None, int8_io: bool = False
 ) -> Iterator[tf.lite.TFLiteConverter]:
     specs = input_specs(network.spec, 1, network.spec.crop_size)
 

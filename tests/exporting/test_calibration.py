@@ -1,6 +1,7 @@
 """Calibration clips from records, and the networks that cannot have them."""
 
 import pathlib
+import weakref
 
 import numpy as np
 import pytest
@@ -28,6 +29,23 @@ def test_records_are_calibration_clips(model, videos, clips, tmp_path):
     # JPEG loses a little.
     np.testing.assert_allclose(found["fast"], clips[0]["fast"], atol=0.2)
     assert found["fast"].shape == clips[0]["fast"].shape and found["slow"].shape == clips[0]["slow"].shape
+
+
+def test_tflite_holds_few_clips(network, clips):
+    """All clips calibrate, and are freed on the way; a list of the same clips gives the same file."""
+    alive, most = [], 0
+
+    def one_by_one():
+        nonlocal most
+        for clip in clips * 3:
+            copies = {name: values.copy() for name, values in clip.items()}
+            alive.append(weakref.ref(copies["fast"]))
+            yield copies
+            del copies
+            most = max(most, sum(reference() is not None for reference in alive))
+
+    assert tflite.convert(network, "int8", one_by_one()) == tflite.convert(network, "int8", clips * 3)
+    assert len(alive) == 3 * len(clips) and most <= 2
 
 
 def test_boxes_do_not_go_with_int8(detection_model, tmp_path):
