@@ -27,6 +27,12 @@ from . import goals, peer, reading
 
 OURS, PEER = "slowfast_tf", "PyTorch eager"
 ONE, ALL, WHOLE = "1x1", "10x3", "10xwhole"  # views: the first answer, and the published tests
+STAGES = (
+    "starting Python, and importing",
+    "building the network, and loading its weights",
+    "reading and scoring the first clip",
+    "the same clip again",
+)
 TOLERANCE = 0.05  # of the standard deviation of the scores; the decoders round colors differently
 PROGRAMS = ((ONE, OURS), (ONE, PEER), (ALL, OURS), (ALL, PEER), (WHOLE, OURS))
 
@@ -37,12 +43,12 @@ class Run(typing.NamedTuple):
     Attributes:
         seconds: from its start to its end.
         peak: peak memory, in bytes.
-        scores: `[classes]`.
+        output: the list that it printed: scores `[classes]`, or the seconds of its stages.
     """
 
     seconds: float
     peak: int
-    scores: Sequence[float]
+    output: Sequence[float]
 
 
 def commands(preset: str, size: int, scratch: pathlib.Path) -> dict[tuple[str, str], list[str]]:
@@ -98,6 +104,55 @@ def _request(spec: SlowFastSpec, views: str, weights: str, video: str) -> typing
         mean=[255 * value for value in spec.mean],
         std=[255 * value for value in spec.std],
     )
+
+
+def time_stages(model: str, video: str, began: float) -> list[float]:
+    """Return the seconds of each of `STAGES` in this process.
+
+    Args:
+        model: a `.keras` file.
+        video: a video file.
+        began: when the process was started, in seconds of `time.time`.
+    """
+    import_tensorflow()
+    from ..checkpoints.names import load
+    from ..inference import Predictor
+    from ..inference.chosen_views import with_views
+    from ..inference.views import score_video
+
+    times = [began, time.time()]
+    network = load(model)
+    times.append(time.time())
+    predictor = Predictor(network, with_views(network.spec, ONE))
+    for _ in range(2):
+        score_video(predictor, video)
+        times.append(time.time())
+    return np.diff(times).tolist()
+
+
+def stages_table(programs: Mapping[tuple[str, str], Sequence[str]], scratch: pathlib.Path, rounds: int) -> list[str]:
+    """Time the stages of the first answer, and return the lines of a table of their medians.
+
+    Args:
+        programs: the commands of `commands`.
+        scratch: the directory of its files.
+        rounds: runs of each program.
+    """
+    found: dict[str, list[list[float]]] = {}
+    for _ in range(rounds):
+        for views, name in programs:
+            if views != ONE:
+                continue
+            if name == OURS:
+                arguments = json.dumps([str(scratch / "model.keras"), str(scratch / "video.mp4"), time.time()])
+                command = [sys.executable, "-m", "slowfast_tf.benchmarks.worker", "stages", arguments]
+            else:
+                command = [*programs[views, name], str(time.time())]
+            found.setdefault(name, []).append(list(run(command).output))
+    medians = {name: np.median(times, 0) for name, times in found.items()}
+    lines = [f"| stage | {' | '.join(f'{name}, seconds' for name in medians)} |", "|---" * (1 + len(medians)) + "|"]
+    rows = zip(STAGES, *medians.values())
+    return lines + [f"| {stage} | {' | '.join(f'{value:.2f}' for value in values)} |" for stage, *values in rows]
 
 
 def run(command: Sequence[str]) -> Run:
@@ -175,9 +230,10 @@ def section(preset: str, size: int, rounds: int, command: str) -> str:
             run(programs[views, name])  # fills the disk cache, and compiles Python's bytecode
         for program in tqdm.tqdm([*programs] * rounds, "predicting"):
             runs[program].append(run(programs[program]))
+        stages = stages_table(programs, pathlib.Path(scratch), rounds)
     for views in (ONE, ALL):
         if (views, PEER) in runs:
-            _check_scores(views, *(np.array(runs[views, name][0].scores) for name in (OURS, PEER)))
+            _check_scores(views, *(np.array(runs[views, name][0].output) for name in (OURS, PEER)))
     packages = ["tensorflow", *(name for name in ("torch", "torchcodec") if importlib.util.find_spec(name))]
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     lines = [
@@ -194,6 +250,8 @@ def section(preset: str, size: int, rounds: int, command: str) -> str:
         f" Python {platform.python_version()}, {versions}.",
         "",
         *table(runs),
+        "",
+        *stages,
         *goals.table(
             [
                 goals.Goal("time to the first answer, of PyTorch's", 1.0, _share(runs, ONE)),

@@ -2,11 +2,13 @@
 
 It loads saved weights into the network, decodes with torchcodec (or with PyAV, if torchcodec is not installed) and
 scores K clips of C crops with eager PyTorch. It imports nothing that it does not need, and no TensorFlow.
+With a second argument, the time when it was started, it prints the times of its stages in place of the scores.
 """
 
 import dataclasses
 import json
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -44,12 +46,16 @@ class Request:
     std: list[float]
 
 
-def score(request: Request) -> torch.Tensor:
-    """Return the mean of the views' scores, `[classes]`."""
+def load(request: Request) -> SlowFast:
+    """Return the network with its weights."""
     with torch.device("meta"):  # no random weights: those of the file take their place
         network = SlowFast(**request.network)
     network.load_state_dict(torch.load(request.weights, mmap=True, weights_only=True), assign=True)
-    network = network.eval().to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]
+    return network.eval().to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]
+
+
+def score(network: SlowFast, request: Request) -> torch.Tensor:
+    """Return the mean of the views' scores, `[classes]`."""
     mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (request.mean, request.std))
     scores = []
     with torch.inference_mode():
@@ -97,5 +103,17 @@ def crops(clip: torch.Tensor, size: int, count: int) -> list[torch.Tensor]:
     return [clip[..., y : y + size, x : x + size] for y, x in places]
 
 
+def main(content: str, began: str = "") -> None:
+    request, times = Request(**json.loads(content)), [time.time()]
+    network = load(request)
+    times.append(time.time())
+    scores = score(network, request)
+    if not began:
+        return print(json.dumps(scores.tolist()))
+    times.append(time.time())
+    score(network, request)
+    print(json.dumps(np.diff([float(began), *times, time.time()]).tolist()))
+
+
 if __name__ == "__main__":
-    print(json.dumps(score(Request(**json.loads(sys.argv[1]))).tolist()))
+    main(*sys.argv[1:])

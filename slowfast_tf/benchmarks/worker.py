@@ -15,15 +15,21 @@ def work(mode: str, request: str) -> None:
     """Answer a benchmark's requests with lines of JSON on stdout.
 
     Args:
-        mode: "worker", "export" or "scaling".
-        request: JSON: a `scaling.Request` for "scaling", a list of `Job`s otherwise.
+        mode: "worker", "export", "scaling" or "stages".
+        request: JSON: a `scaling.Request` for "scaling", the arguments of `predicting.time_stages` for "stages", a list
+            of `Job`s otherwise.
 
     Each mode has its answers:
 
     * "worker": "ready"; then, for each line on stdin, the duration of a step in seconds and the peak memory in bytes.
     * "export": for each file null, or the reason why it could not be written.
     * "scaling": a `scaling.Timing`.
+    * "stages": the seconds of each of `predicting.STAGES`.
     """
+    if mode == "stages":
+        from . import predicting
+
+        return print(json.dumps(predicting.time_stages(*json.loads(request))))
     if mode == "scaling":
         from . import scaling
 

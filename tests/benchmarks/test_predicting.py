@@ -19,10 +19,14 @@ def test_both_programs(tmp_path):
     options = ["--preset", "slowfast_2x16_demo", "--size", "32", "--rounds", "1", "--output", str(page)]
     assert benchmark.main(["predict", *options]) == 0
     text = page.read_text()
-    found = rows(text.split("| goal")[0])
+    programs, rest = text.split("| stage ")
+    stages, goals = rest.split("| goal ")
+    found = rows(programs)
     assert [tuple(row[:2]) for row in found] == list(predicting.PROGRAMS)
     assert all(float(row[2]) > 0 and row[5].endswith(" GiB") for row in found)
-    assert len(rows("|\n|\n" + text.split("| reached |\n|---|---|---|---|\n")[1])) == 2
+    times = rows("| stage " + stages)
+    assert [row[0] for row in times] == list(predicting.STAGES) and all(float(x) > 0 for row in times for x in row[1:])
+    assert len(rows("| goal " + goals)) == 2
 
 
 def test_scores_that_differ():
