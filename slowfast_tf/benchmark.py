@@ -1,7 +1,7 @@
 """Time training, inference, the input pipeline and AVA's evaluation, compare with other libraries, and time scaling.
 
 Compare training in Keras and PyTorch on the same clips, and measure the accuracy that exports in bfloat16 and int8
-lose.
+lose. Load a server of a SavedModel.
 """
 
 import pathlib
@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int | None:
     """Run the command and return its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser(__doc__ or "").parse_args(arguments)
-    for name in ("rounds", "batch", "size", "limit", "steps", *(["seeds"] if options.task == "exports" else [])):
+    names = ["rounds", "batch", "size", "limit", "steps", "seconds"]
+    for name in (*names, *(["seeds"] if options.task == "exports" else [])):
         if getattr(options, name, 1) <= 0:
             raise InputError(f"--{name} must be at least 1; got {getattr(options, name)}")
     if options.output:
@@ -59,7 +60,11 @@ def main(arguments: list[str] | None = None) -> int | None:
         if options.output:
             write(options.output, options.task, text, [])
         return 0
-    if options.task in ("input", "ava"):
+    if options.task == "serving":
+        from .benchmarks import serving
+
+        results, text = [], serving.section(options.preset, options.seconds, command)
+    elif options.task in ("input", "ava"):
         from .benchmarks import ava, reading
 
         module = {"input": reading, "ava": ava}[options.task]

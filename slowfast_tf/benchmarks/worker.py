@@ -15,19 +15,25 @@ def work(mode: str, request: str) -> None:
     """Answer a benchmark's requests with lines of JSON on stdout.
 
     Args:
-        mode: "worker", "export" or "scaling".
-        request: JSON: a `scaling.Request` for "scaling", a list of `Job`s otherwise.
+        mode: "worker", "export", "scaling" or "serving".
+        request: the directory of a SavedModel for "serving". JSON otherwise: a `scaling.Request` for "scaling", a list
+            of `Job`s for the others.
 
     Each mode has its answers:
 
     * "worker": "ready"; then, for each line on stdin, the duration of a step in seconds and the peak memory in bytes.
     * "export": for each file null, or the reason why it could not be written.
     * "scaling": a `scaling.Timing`.
+    * "serving": as `grpc_server.serve` says.
     """
     if mode == "scaling":
         from . import scaling
 
         return scaling.serve(scaling.Request(**json.loads(request)))
+    if mode == "serving":
+        from . import grpc_server
+
+        return grpc_server.serve(request)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # send the libraries' output to stderr: only answers may go to stdout
     jobs = [Job(**values) for values in json.loads(request)]
