@@ -31,7 +31,7 @@ NOT_RUN = {
     r"slowfast_tf\.benchmark": "takes minutes; tests/benchmarks runs each benchmark",
     r"cross_validate|ablate": "needs many runs; tests/commands has small runs",
     r"kinetics400/|charades|ava/slowfast_4x16_r50.json": "needs published videos; tests/data has their layouts",
-    r"client\.py": "needs a server; tests/exporting starts a server",
+    r"client\.py|triton\.py": "a server, or needs one; tests/exporting starts servers",
     r"configs/people\.json": "needs a user's videos of people; tests/commands has such videos",
 }
 SMALL = [

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .engines import ENGINES
 from .measure import PRECISIONS
 from .page import DEFAULTS
+from .serving import PRESETS
 
 PROGRAM = "python -m slowfast_tf.benchmark"
 OUTPUT = (
@@ -65,6 +66,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     _add_learning(commands)
     _add_exports(commands)
     _add_scaling(commands)
+    _add_serving(commands)
     return parser
 
 
@@ -89,6 +91,17 @@ def _add_scaling(commands: "argparse._SubParsersAction") -> None:
     command.add_argument("--size", type=int, default=112, help="height and width (default: %(default)s)")
     command.add_argument("--rounds", type=int, default=5, help="measured steps (default: %(default)s)")
     command.add_argument("--output", metavar="FILE", help="also write the Markdown to this file")
+
+
+def _add_serving(commands: "argparse._SubParsersAction") -> None:
+    about = "load a gRPC server with 1, 8 and 64 clients: latency, requests per second, refused requests and memory"
+    example = f"example: {PROGRAM} serving --output docs/benchmarks.md"
+    command = commands.add_parser("serving", help=about, description=about, epilog=example)
+    command.add_argument("--preset", nargs="+", default=list(PRESETS), help="networks (default: %(default)s)")
+    command.add_argument("--seconds", type=int, default=60, help="per number of clients (default: %(default)s)")
+    command.add_argument(
+        "--output", metavar="FILE", help="also write the Markdown to this file, where it replaces the section"
+    )
 
 
 def _add_learning(commands: "argparse._SubParsersAction") -> None:

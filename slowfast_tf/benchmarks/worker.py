@@ -15,15 +15,16 @@ def work(mode: str, request: str) -> None:
     """Answer a benchmark's requests with lines of JSON on stdout.
 
     Args:
-        mode: "worker", "export", "scaling" or "stages".
-        request: JSON: a `scaling.Request` for "scaling", the arguments of `predicting.time_stages` for "stages", a list
-            of `Job`s otherwise.
+        mode: "worker", "export", "scaling", "serving" or "stages".
+        request: the directory of a SavedModel for "serving". JSON otherwise: a `scaling.Request` for "scaling", the
+            arguments of `predicting.time_stages` for "stages", a list of `Job`s for the others.
 
     Each mode has its answers:
 
     * "worker": "ready"; then, for each line on stdin, the duration of a step in seconds and the peak memory in bytes.
     * "export": for each file null, or the reason why it could not be written.
     * "scaling": a `scaling.Timing`.
+    * "serving": as `grpc_server.serve` says.
     * "stages": the seconds of each of `predicting.STAGES`.
     """
     if mode == "stages":
@@ -34,6 +35,10 @@ def work(mode: str, request: str) -> None:
         from . import scaling
 
         return scaling.serve(scaling.Request(**json.loads(request)))
+    if mode == "serving":
+        from . import grpc_server
+
+        return grpc_server.serve(request)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # send the libraries' output to stderr: only answers may go to stdout
     jobs = [Job(**values) for values in json.loads(request)]

@@ -8,7 +8,7 @@ import pytest
 from helpers.benchmarks import TINY, rows
 
 from slowfast_tf import benchmark
-from slowfast_tf.benchmarks import ava, scaling
+from slowfast_tf.benchmarks import ava, scaling, serving
 from slowfast_tf.benchmarks import reading as benchmark_input
 from slowfast_tf.errors import InputError
 from slowfast_tf.runtime import run
@@ -45,15 +45,17 @@ def test_mistakes_are_named(arguments, message):
         benchmark.main(arguments)
 
 
-@pytest.mark.parametrize("task", ["training", "inference", "input", "ava", "scaling"])
+@pytest.mark.parametrize("task", ["training", "inference", "input", "ava", "scaling", "serving"])
 def test_output_is_checked_before_measuring(task, tmp_path, monkeypatch, capsys):
     """A directory, a path below a file, and (except for scaling) a file of the user's own."""
 
     def measure_nothing(*arguments, **options):
         raise AssertionError("measured before --output was checked")
 
-    for module, name in ((benchmark, "measure"), (benchmark_input, "section"), (ava, "section"), (scaling, "page")):
-        monkeypatch.setattr(module, name, measure_nothing)
+    monkeypatch.setattr(benchmark, "measure", measure_nothing)
+    monkeypatch.setattr(scaling, "page", measure_nothing)
+    for module in (benchmark_input, ava, serving):
+        monkeypatch.setattr(module, "section", measure_nothing)
     (tmp_path / "mine.md").write_text("# My diary\n")
     messages = {tmp_path: "cannot write", tmp_path / "mine.md" / "page.md": "cannot write"}
     if task != "scaling":

@@ -9,6 +9,8 @@ import runpy
 import subprocess
 import sys
 import threading
+import time
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -134,6 +136,30 @@ def test_what_goes_wrong_is_one_line(client, serve, video, tmp_path):
     code, lines, errors = client(video, "--server", "http://localhost:1", "--deadline", "0.5")
     assert code == 1 and len(errors) == 1 and "refused" in errors[0]
     assert client(video, "--deadline", "0")[0] == 2
+
+
+def test_overload_is_answered(client, signatures, video):
+    """While the queue is full, the client repeats the request until its deadline, and then prints one line."""
+    free = threading.Event()
+
+    def held(**inputs):
+        free.wait(60)
+        return signatures["rated_jpeg"](**inputs)
+
+    queue = 2
+    with serving({"rated_jpeg": held}, queue=queue) as (address, one), futures.ThreadPoolExecutor(queue) as others:
+        read, ask = (runpy.run_path(str(SERVING / "client.py"))[name] for name in ("read", "ask_grpc"))
+        waiting = [others.submit(ask, address, "slowfast", *read(video, 10, 256), False, 60) for _ in range(queue)]
+        while len(one.requests) < queue:
+            time.sleep(0.01)
+        began = time.monotonic()
+        code, lines, errors = client(video, "--server", address, "--deadline", "1")
+        assert code == 1 and lines == [] and len(errors) == 1 and "RESOURCE_EXHAUSTED: " in errors[0]
+        assert time.monotonic() - began < 10 and len(one.requests) == queue  # none of its requests was queued
+        threading.Timer(1, free.set).start()
+        code, lines, errors = client(video, "--server", address)
+        assert code == 0 and len(lines) == 1, errors
+        assert all(future.result() for future in waiting) and len(one.requests) == queue + 1
 
 
 @pytest.mark.slow
