@@ -13,6 +13,7 @@ from ..config import Config
 from ..errors import InputError
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
+from ..video.probe_index import probe_index
 from . import clips, datasets, folds, multigrid
 from .random_clips import RandomClips, shuffled
 from .sampling import Sampling, test_starts
@@ -326,12 +327,12 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
             " prepare.flow true, and set data.dataset to records"
         )
     found = datasets.load_split(data.dataset, data.root, split, strict)
+    decode = None
     if data.reader == "tensorflow_io":
         from ..video import tensorflow_io
 
-        files = Files(found.videos, tensorflow_io.reader())
-    else:
-        files = Files(found.videos)
+        decode = tensorflow_io.reader()
+    files = Files(found.videos, decode, probe_index(data.root).probe)
     return _Opened(files, found.labels, data.dataset, found.problems)
 
 
