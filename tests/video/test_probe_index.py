@@ -67,7 +67,7 @@ def values(info):
 
 def check(index, root):
     for path in files_of(root):
-        assert values(index.probe(path)) == values(probe.__wrapped__(path)), path
+        assert values(index.probe(path)) == values(probe(path)), path
 
 
 def test_the_same_with_and_without(root, probed):
@@ -134,7 +134,7 @@ def test_an_index_that_ends_anywhere(root):
     for path in files_of(root)[:3]:
         ProbeIndex(root).probe(path)
     whole = (root / FILE).read_bytes()
-    for length in range(0, len(whole), 3):
+    for length in range(0, len(whole), 5):
         (root / FILE).write_bytes(whole[:length])
         check(ProbeIndex(root), root)
         lines = (root / FILE).read_bytes().split(b"\n")
