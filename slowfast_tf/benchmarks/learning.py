@@ -90,8 +90,6 @@ def load(name: str, overrides: Sequence[str], seed: int | None = None) -> config
         raise InputError("the comparison is of top-1; give a configuration with model.activation softmax")
     if isinstance(settings.train.optimizer, dict):
         raise InputError('the PyTorch recipe has train.optimizer "sgd" and "adamw" only')
-    if settings.data.service:
-        raise InputError("a tf.data service gives no two trainings the same clips; set data.service to null")
     for field in WITHOUT:
         default = getattr(DEFAULTS, field)
         if getattr(settings.train, field) != default:

@@ -20,6 +20,11 @@ SHIPPED = pathlib.Path(__file__).parents[1] / "configs"
 
 # Keys of earlier versions, and the keys that replace them.
 _MOVED = {"data.frame_rate": "model.frame_rate"}
+# Removed keys, and what to do instead. Saved configurations have them with the value null, which is accepted.
+_REMOVED = {
+    "data.service": "a tf.data service is no longer supported; remove the key or set it to null, and each machine reads"
+    " the records that it trains on"
+}
 
 
 def shipped() -> list[str]:
@@ -83,6 +88,7 @@ def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Config:
     values = _read(find(path), ())
     for override in overrides:
         _apply(values, override)
+    _drop_removed(path, values)
     try:
         return Config.model_validate(values)
     except pydantic.ValidationError as error:
@@ -155,6 +161,16 @@ def _move(values: dict[str, Any]) -> None:
         sections = values.get(section), values.get(target, {})
         if all(isinstance(part, dict) for part in sections) and key in values[section]:
             values.setdefault(target, {}).setdefault(name, values[section].pop(key))
+
+
+def _drop_removed(path: str | os.PathLike, values: dict[str, Any]) -> None:
+    """Drop the removed keys of a configuration, in place; fail if one of them has a value."""
+    for removed, advice in _REMOVED.items():
+        section, key = removed.split(".")
+        part = values.get(section)
+        value = part.pop(key, None) if isinstance(part, dict) else None
+        if value is not None:
+            raise InputError(f"{path}: {removed}: {advice}; received {value!r}")
 
 
 def _merge(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

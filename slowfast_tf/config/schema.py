@@ -65,7 +65,6 @@ class Data(Section):
         "records" reads the output of `slowfast_tf.prepare` for any of them.
     root: directory of the data set, relative to the working directory.
     reader: decoder of video files: "pyav", or "tensorflow_io" (docs/stacks.md).
-    service: address of a tf.data service that reads the training records, such as "grpc://host:5000".
     fold: [K, N] for cross-validation: of N folds of the training videos, fold K (from 0) is "val" and the others are
         "train". The data set's own "val" is not read.
     groups: regular expression for the part of a video's id that names its group, such as a person or a scene. Folds
@@ -87,7 +86,6 @@ class Data(Section):
     dataset: Annotated[str, pydantic.AfterValidator(_is_dataset)]
     root: str
     reader: Literal["pyav", "tensorflow_io"] = "pyav"
-    service: str | None = None
     fold: Annotated[list[int], pydantic.Field(min_length=2, max_length=2)] | None = None
     groups: str | None = None
     crop_size: Positive = 224
@@ -108,19 +106,11 @@ class Data(Section):
         return self
 
     @pydantic.model_validator(mode="after")
-    def _service_reads_records(self):
-        if self.service and self.dataset != "records":
-            raise ValueError(f"service reads dataset 'records' only; got dataset {self.dataset!r}")
-        if self.service and not re.fullmatch(r"grpc://[^/]+:\d{1,5}", self.service):
-            raise ValueError(f"service is an address such as grpc://host:5000; got {self.service!r}")
-        return self
-
-    @pydantic.model_validator(mode="after")
     def _folds_fit(self):
         if self.fold and not 0 <= self.fold[0] < self.fold[1] >= 2:
             raise ValueError(f"fold is [K, N], with N at least 2 and K from 0 to N - 1; got {self.fold}")
-        if self.fold and (self.service or self.dataset in DATASETS and DATASETS[self.dataset].has_boxes):
-            raise ValueError("fold is not for a tf.data service or for boxes; set it to null")
+        if self.fold and self.dataset in DATASETS and DATASETS[self.dataset].has_boxes:
+            raise ValueError("fold is not for boxes; set it to null")
         try:
             re.compile(self.groups or "")
         except re.error as error:

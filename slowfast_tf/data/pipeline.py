@@ -13,11 +13,11 @@ from ..config import Config
 from ..errors import InputError
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
-from . import clips, datasets, folds, multigrid, service
+from ..video.probe_index import probe_index
+from . import clips, datasets, folds, multigrid
 from .random_clips import RandomClips, shuffled
 from .sampling import Sampling, test_starts
 from .sources import Files, Records, Source
-from .sources.records import any_number, without_seed
 
 # There is no data-dependent control flow here; skipping AutoGraph saves seconds at start-up.
 _without_autograph = tf.autograph.experimental.do_not_convert
@@ -93,8 +93,6 @@ class Clips:
         source: Source | None = None,
     ):
         self.config = config
-        if config.data.service and split == "train":
-            service.wait(config.data.service)
         opened = _open(config, split, strict, spec or config.spec())
         self.source = source or opened.source
         self.labels, self.dataset, self.problems = opened.labels, opened.dataset, opened.problems
@@ -164,17 +162,11 @@ class Clips:
             windows, *labels = draws.windows(clip, position * shard[1] + shard[0], slot)
             return slot, (windows.seed, draws.inputs(windows), *labels) if finished else (windows, *labels)
 
-        if self.config.data.service:
-            examples = self._served_clips(draws, shard).map(example, tf.data.AUTOTUNE).ignore_errors(log_warning=True)
-        else:
-            found = self._ordered_clips(draws, layout, shard, epochs, layout.clips(skip))
-            examples = found.map(example, tf.data.AUTOTUNE)
-        data = self._batches(examples, draws, shapes, finished)
-        if self.config.data.service:
-            data = service.distribute(data, self.config.data.service, forever=epochs is not None)
-        else:  # Keras needs the cardinality if several devices share the batches
-            count = (len(epochs) if epochs else 1) * steps - skip
-            data = data.apply(tf.data.experimental.assert_cardinality(count))
+        found = self._ordered_clips(draws, layout, shard, epochs, layout.clips(skip))
+        data = self._batches(found.map(example, tf.data.AUTOTUNE), draws, shapes, finished)
+        # Keras needs the cardinality if several devices share the batches.
+        count = (len(epochs) if epochs else 1) * steps - skip
+        data = data.apply(tf.data.experimental.assert_cardinality(count))
         options = tf.data.Options()
         options.threading.max_intra_op_parallelism = 1  # the cores are already busy with parallel clips
         return data.prefetch(2).with_options(options)
@@ -203,13 +195,6 @@ class Clips:
         data = _epoch_numbers(epochs, self.config.seed)
         data = data.flat_map(lambda epoch: tf.data.Dataset.range(epoch * per_epoch, (epoch + 1) * per_epoch))
         return data.skip(done).map(read, num_parallel_calls=self.source.at_once)
-
-    def _served_clips(self, draws: RandomClips, shard: tuple[int, int]) -> tf.data.Dataset:
-        """Return (clip, random position) of one epoch in arbitrary order, for the workers of a tf.data service."""
-        assert isinstance(self.source, Records)  # the configuration checks this
-        with without_seed():
-            data = self._with_boxes(self.source.serve(shard, draws))  # `draws.windows` drops boxes with a low score
-            return data.map(lambda clip: (clip, any_number()))
 
     def _batches(
         self, examples: tf.data.Dataset, draws: RandomClips, shapes: Sequence[multigrid.Shape], finished: bool
@@ -304,20 +289,16 @@ class Clips:
         """Return the clips of every readable video, in order."""
         data = tf.data.Dataset.from_tensor_slices(np.array(self._videos(shard, done), np.int64))
         data = data.map(lambda number: self.source.read(number, sampling), num_parallel_calls=self.source.at_once)
-        data = self._with_boxes(data.filter(lambda clip: tf.strings.length(clip.id) > 0))
+        data = data.filter(lambda clip: tf.strings.length(clip.id) > 0)
         if self.spec.head == "roi":
-            data = data.map(lambda clip: clips.boxes_from(clip, self.spec.person_score))
+            score = self.spec.person_score
+            data = data.filter(lambda clip: tf.reduce_any(clip.box_scores >= score))
+            data = data.map(lambda clip: clips.boxes_from(clip, score))
         return data
 
     def _videos(self, shard: tuple[int, int], done: Collection[str] = ()) -> list[int]:
         """Return the numbers of a shard's videos; see `Source.shard`."""
         return self.source.shard(shard, done, self.spec.person_score if self.spec.head == "roi" else 0.0)
-
-    def _with_boxes(self, data: tf.data.Dataset) -> tf.data.Dataset:
-        """Leave out the clips that have no box of at least `spec.person_score`."""
-        if self.spec.head != "roi":
-            return data
-        return data.filter(lambda clip: tf.reduce_any(clip.box_scores >= self.spec.person_score))
 
 
 class _Opened(typing.NamedTuple):
@@ -346,12 +327,12 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
             " prepare.flow true, and set data.dataset to records"
         )
     found = datasets.load_split(data.dataset, data.root, split, strict)
+    decode = None
     if data.reader == "tensorflow_io":
         from ..video import tensorflow_io
 
-        files = Files(found.videos, tensorflow_io.reader())
-    else:
-        files = Files(found.videos)
+        decode = tensorflow_io.reader()
+    files = Files(found.videos, decode, probe_index(data.root).probe)
     return _Opened(files, found.labels, data.dataset, found.problems)
 
 

@@ -3,17 +3,19 @@
 import dataclasses
 import os
 import typing
+from collections.abc import Callable
 
 import numpy as np
 
 from ..errors import OutsideError
 from ..video.images import list_images
-from ..video.probe import frame_times, probe
+from ..video.probe import VideoInfo, frame_times, probe
 
 # Seconds that a label may end after its video: a third of Charades' official labels do so, by up to 1.54 s.
 SLACK = 2.0
 
 Label: typing.TypeAlias = tuple[int, float, float]  # class index, start and end in seconds
+Probe: typing.TypeAlias = Callable[[str], VideoInfo]  # `video.probe.probe`, or `ProbeIndex.probe`
 
 
 @dataclasses.dataclass(frozen=True, slots=True)  # slots: AVA has a million predicted boxes
@@ -68,6 +70,7 @@ class ResolvedVideo(typing.NamedTuple):
 
     Attributes:
         images: paths of the JPEG images of a directory; None for a file.
+        info: what `probe` found; None for a directory.
         rate: mean frame rate, in frames per second.
         times: display time of each frame of the file, in seconds from the start, ascending, float64 `[N]`.
         first, last: indices of the first frame in the video's span, and of the first frame after it.
@@ -77,6 +80,7 @@ class ResolvedVideo(typing.NamedTuple):
     """
 
     images: list[str] | None
+    info: VideoInfo | None
     rate: float
     times: np.ndarray
     first: int
@@ -86,11 +90,12 @@ class ResolvedVideo(typing.NamedTuple):
     problems: tuple[str, ...]
 
 
-def resolve(source: Video) -> ResolvedVideo:
+def resolve(source: Video, probe: Probe = probe) -> ResolvedVideo:
     """Find the frames of a video on disk.
 
     Args:
         source: the reference.
+        probe: function that probes a file.
 
     Raises:
         VideoError: if the video cannot be read.
@@ -100,7 +105,7 @@ def resolve(source: Video) -> ResolvedVideo:
         >>> resolve(Video("a.mp4", ())).rate
         30.0
     """
-    problems = []
+    problems, images, info = [], None, None
     if os.path.isdir(source.path):
         assert source.rate is not None, "a directory of frames has a rate"
         images, numbers = list_images(source.path)
@@ -111,7 +116,7 @@ def resolve(source: Video) -> ResolvedVideo:
             problems.append(f"{source.path}: images are missing ({missing}), such as those after {after}")
     else:
         info = probe(source.path)
-        images, rate, times = None, info.rate, frame_times(info)
+        rate, times = info.rate, frame_times(info)
     end, origin = times[-1] + 1 / rate, source.origin or source.path
     lasts = f"{source.path if source.origin else 'it'} lasts {end:.2f} s"
     if source.key is not None and source.key > end:
@@ -124,4 +129,4 @@ def resolve(source: Video) -> ResolvedVideo:
     outside = [(i, a, b) for i, a, b in source.labels if a >= end or end + SLACK < b < np.inf]
     problems += [f"{origin}: a label from {a:g} to {b:g} s is not within the video; {lasts}" for _, a, b in outside]
     labels = [label for label in source.labels if label not in outside]
-    return ResolvedVideo(images, rate, times, first, last, key, tuple(labels), tuple(problems))
+    return ResolvedVideo(images, info, rate, times, first, last, key, tuple(labels), tuple(problems))

@@ -9,7 +9,6 @@ import keras
 import tensorflow as tf
 
 from ..config import Config
-from ..data import service
 from ..data.multigrid import Phase
 from ..data.pipeline import Clips
 from ..errors import InputError, RunError
@@ -43,7 +42,7 @@ def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, c
         model.input_spec = None  # otherwise Keras accepts only clips with the full number of frames
     with (
         writing(checkpoints.workdir),  # TensorBoard's files
-        _clear_errors(model, settings, clips),
+        _clear_errors(model, clips),
         handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM),
         warnings.catch_warnings(),
     ):
@@ -123,18 +122,13 @@ def statistics_clips(settings: Config, clips: Clips, phase: Phase, replicas: int
 
 
 @contextlib.contextmanager
-def _clear_errors(model: keras.Model, settings: Config, clips: Clips) -> Iterator[None]:
+def _clear_errors(model: keras.Model, clips: Clips) -> Iterator[None]:
     """Turn errors of `fit` into errors with one clear line; restart this process if another worker is lost."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as error:
         raise RunError(f"interrupted; {str(error) or 'the same command resumes after the last epoch'}") from error
     except tf.errors.InvalidArgumentError as error:
-        if service.NOTHING in str(error):
-            raise InputError(
-                f"{service.NOTHING}: each worker needs all of {settings.data.root} at the same path; the workers' logs"
-                " say what they could not read"
-            ) from error
         if len(clips.skipped) < clips.count:
             raise
         first = next(iter(clips.skipped.values()))

@@ -72,7 +72,7 @@ class Progress(keras.callbacks.Callback):
             self._warned = True
             tqdm.tqdm.write(
                 f"the device waits for the input {wait:.0%} of the time: prepare the videos as records (python -m"
-                " slowfast_tf.prepare), turn off costly augmentation, or read with a tf.data service (data.service)",
+                " slowfast_tf.prepare), or turn off costly augmentation",
                 file=sys.stderr,
             )
 

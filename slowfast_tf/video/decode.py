@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import VideoError
 from .log import log_damage
-from .probe import demux, open_video, probe
+from .probe import VideoInfo, demux, open_video, probe
 
 T = TypeVar("T")
 
@@ -35,7 +35,10 @@ def reduction(height: int, width: int, short_side: int | None) -> int:
 
 
 def read_frames(
-    path: str | os.PathLike, frames: Sequence[int] | np.ndarray, short_side: int | None = None
+    path: str | os.PathLike,
+    frames: Sequence[int] | np.ndarray,
+    short_side: int | None = None,
+    info: VideoInfo | None = None,
 ) -> np.ndarray:
     """Decode frames of a video, starting from the last key frame before them.
 
@@ -43,6 +46,7 @@ def read_frames(
         path: a file that FFmpeg can open.
         frames: indices in display order; repeats are allowed. Indices outside the video are clipped to it.
         short_side: see `reduction`.
+        info: the result of `probe`, if it is known.
 
     Returns:
         uint8 `[len(frames), height, width, 3]`, RGB, upright. A damaged frame is replaced by the last intact frame
@@ -55,19 +59,23 @@ def read_frames(
         >>> read_frames("a.mp4", [0, 15, 30]).shape  # doctest: +SKIP
         (3, 256, 340, 3)
     """
-    frames = np.clip(np.asarray(frames, np.int64), 0, probe(path).frames - 1)
+    info = info or probe(path)
+    frames = np.clip(np.asarray(frames, np.int64), 0, info.frames - 1)
     wanted, inverse = np.unique(frames, return_inverse=True)
-    decoded = list(iterate_frames(path, wanted, short_side))
+    decoded = list(iterate_frames(path, wanted, short_side, info))
     return np.stack([decoded[i] for i in inverse])
 
 
-def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int | None = None) -> Iterator[np.ndarray]:
+def iterate_frames(
+    path: str | os.PathLike, frames: np.ndarray, short_side: int | None = None, info: VideoInfo | None = None
+) -> Iterator[np.ndarray]:
     """Decode like `read_frames`, but yield one image at a time, so that memory does not depend on the length.
 
     Args:
         path: a file that FFmpeg can open.
         frames: ascending indices in display order, within the video; repeats are allowed.
         short_side: see `reduction`.
+        info: see `read_frames`.
 
     Yields:
         uint8 `[height, width, 3]`, RGB, upright; all images have the size of the first.
@@ -88,7 +96,7 @@ def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int 
         return image
 
     damaged = 0
-    for i, (image, exact) in enumerate(decode_frames(path, frames, convert), 1):
+    for i, (image, exact) in enumerate(decode_frames(path, frames, convert, info), 1):
         damaged += not exact
         if i == len(frames):  # not after the loop, because a caller may stop iterating after the last frame
             log_damage(path, damaged, i)
@@ -96,7 +104,10 @@ def iterate_frames(path: str | os.PathLike, frames: np.ndarray, short_side: int 
 
 
 def decode_frames(
-    path: str | os.PathLike, frames: Sequence[int] | np.ndarray, convert: Callable[[Any], T]
+    path: str | os.PathLike,
+    frames: Sequence[int] | np.ndarray,
+    convert: Callable[[Any], T],
+    info: VideoInfo | None = None,
 ) -> Iterator[tuple[T, bool]]:
     """Decode and convert frames, and yield for each whether it is intact.
 
@@ -104,6 +115,7 @@ def decode_frames(
         path: a file that FFmpeg can open.
         frames: ascending indices in display order, within the video; repeats are allowed.
         convert: function from an `av.VideoFrame` to the value to yield.
+        info: see `read_frames`.
 
     Yields:
         The converted frame and True; for a damaged frame, its converted replacement and False.
@@ -115,7 +127,7 @@ def decode_frames(
         >>> for kind, intact in decode_frames("a.mp4", [0, 15], lambda frame: frame.pict_type):  # doctest: +SKIP
         ...     print(kind, intact)
     """
-    info = probe(path)
+    info = info or probe(path)
     key = info.keys[max(np.searchsorted(info.keys, frames[0], "right") - 1, 0)]
     yield from _stream(path, info, frames, convert, key)
 

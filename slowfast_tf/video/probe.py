@@ -42,7 +42,7 @@ class VideoInfo:
     keys: np.ndarray
 
 
-@functools.lru_cache(maxsize=10_000)
+@functools.lru_cache(maxsize=1000)
 def probe(path: str | os.PathLike) -> VideoInfo:
     """Count the packets of a video and read their times, because headers are often wrong.
 

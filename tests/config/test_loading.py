@@ -37,6 +37,19 @@ def test_a_key_of_an_earlier_version(put):
     assert "data: " in mistake(put({**MINIMAL, "data": "videos"}))
 
 
+def test_a_key_that_was_removed(put):
+    """Earlier versions saved it as null. A value is a mistake, wherever it is given."""
+    without, null = put(MINIMAL, "without.json"), put({**MINIMAL, "data": {**MINIMAL["data"], "service": None}})
+    served = put({**MINIMAL, "data": {**MINIMAL["data"], "service": "grpc://host:5000"}}, "served.json")
+    assert config.load(null) == config.load(without) == config.load(without, ["data.service=null"])
+    assert config.load(put({"base": "served.json", "data": {"service": None}}, "child.json")) == config.load(without)
+    message = mistake(served)
+    assert message.startswith(f"{served}: data.service: a tf.data service is no longer supported; remove the key")
+    assert "received 'grpc://host:5000'" in message
+    with pytest.raises(InputError, match="data.service: .* received 'grpc://host:1'"):
+        config.load(null, ["data.service=grpc://host:1"])
+
+
 def test_a_cycle_of_bases(put, tmp_path):
     path = put({**MINIMAL, "base": "c.json"})
     assert "base" in mistake(path) and str(path) in mistake(path)

@@ -67,7 +67,7 @@ def test_mistakes_of_the_configuration(fold, message, configure):
 
 @pytest.mark.parametrize(
     "change, message",
-    [('data.groups="("', "groups is a regular expression"), ('data.dataset="demo_detection"', "fold is not for")],
+    [('data.groups="("', "groups is a regular expression"), ('data.dataset="demo_detection"', "fold is not for boxes")],
 )
 def test_more_mistakes_of_the_configuration(change, message, configure):
     with pytest.raises(InputError, match=message):

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from helpers import published
 from helpers.coded_video import write
 from helpers.published import FAR, FILM, NEAR
@@ -99,16 +98,3 @@ def test_records_of_an_earlier_version(root, configure, tmp_path):
     weights = [int(weights.numpy().sum()) for *_, weights in clips(0.9, "train").train(range(1))]
     assert sorted(weights) == [0, 1, 1]
     assert list(clips(0.96, "val").key_frames()) == []
-
-
-def test_service(root, configure):
-    dispatcher = tf.data.experimental.service.DispatchServer()
-    address = dispatcher.target.split("://")[1]
-    worker = tf.data.experimental.service.WorkerServer(
-        tf.data.experimental.service.WorkerConfig(dispatcher_address=address)
-    )
-    settings = ["data.dataset=records", f"data.root={root / 'records'}", f"data.service={dispatcher.target}", *SETTINGS]
-    clips = Clips(configure(*settings, "model.person_score=0.8"), "train")
-    weights = [int(weights.numpy().sum()) for *_, weights in clips.train()]
-    assert sorted(weights) == TRAIN[0.8]
-    del worker, dispatcher

@@ -3,10 +3,8 @@
 import collections
 import pathlib
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -20,7 +18,7 @@ from PIL import Image
 from scipy import ndimage
 
 import slowfast_tf
-from slowfast_tf.data import Clips, service
+from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.data.records.prepare import prepare
 from slowfast_tf.errors import InputError
@@ -277,23 +275,13 @@ def seeded():
 
 
 # CutMix has fewer different shares, because a rectangle has one of some hundreds of areas.
-@pytest.mark.parametrize(
-    "mixed, served, least",
-    [("data.mixup=0.8", False, 0.9), ("data.mixup=0.8", True, 0.9), ("data.cutmix=1", False, 0.7)],
-)
-def test_every_epoch_has_other_mixtures(forty, seeded, mixed, served, least):
+@pytest.mark.parametrize("mixed, least", [("data.mixup=0.8", 0.9), ("data.cutmix=1", 0.7)])
+def test_every_epoch_has_other_mixtures(forty, seeded, mixed, least):
     """The shares of the clips of a batch, which are the labels' values of its two classes."""
-    overrides = ["train.batch_size=2", mixed]
-    if served:
-        dispatcher = tf.data.experimental.service.DispatchServer()
-        workers = [worker_of(dispatcher) for _ in range(2)]
-        overrides.append(f"data.service={dispatcher.target}")
-    data = slowfast_tf.data.load(forty("records", *overrides), "train")
+    data = slowfast_tf.data.load(forty("records", "train.batch_size=2", mixed), "train")
     shares = [float(labels.numpy().max()) for _ in range(2) for _, labels in data]
     different = {round(share, 5) for share in shares if share < 1}
     assert len(different) > 10 and len(different) > least * sum(share < 1 for share in shares)
-    if served:
-        del workers, dispatcher
 
 
 def test_multigrid(forty):
@@ -340,83 +328,6 @@ def test_augmentation(forty, source):
         np.testing.assert_allclose(tf.reduce_sum(labels, 1), np.ones(10), atol=1e-5)
         mixed += np.sum((labels > 0.02) & (labels < 0.98))
     assert mixed > 10
-
-
-def worker_of(dispatcher):
-    made = tf.data.experimental.service
-    return made.WorkerServer(made.WorkerConfig(dispatcher_address=dispatcher.target.split("://")[1]))
-
-
-@pytest.mark.slow
-def test_service(forty, seeded):
-    """A tf.data service of one dispatcher and two workers: each record about once per epoch, in another order."""
-    dispatcher = tf.data.experimental.service.DispatchServer()
-    workers = [worker_of(dispatcher) for _ in range(2)]
-    config = forty("records", f"data.service={dispatcher.target}", "train.batch_size=2")
-    clips = Clips(config, "train")
-    numbers = []
-    for inputs, labels in clips.train():
-        assert inputs["slow"].shape == (2, 2, 32, 32, 3) and inputs["fast"].shape == (2, 16, 32, 32, 3)
-        found = number_of(inputs)
-        np.testing.assert_array_equal(labels, np.eye(4)[np.array(found) % 4])
-        numbers += found
-    assert len(numbers) == 40 and len(set(numbers)) == 40  # shards have whole batches
-    assert numbers != sum((number_of(inputs) for inputs, _ in clips.train()), [])
-    # Trainers of several machines share no video.
-    shares = [[n for inputs, _ in clips.train(shard=(i, 2)) for n in number_of(inputs)] for i in range(2)]
-    assert sorted(sum(shares, [])) == list(range(40))
-    # For a run of several epochs it goes on.
-    assert sum(1 for _ in clips.train(range(2)).take(45)) == 45
-    del workers, dispatcher
-
-
-def test_service_that_does_not_run(forty, monkeypatch, capsys):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(InputError, match=f"data.service grpc://localhost:{port}: no dispatcher answers .*prepare.md"):
-        Clips(forty("records", f"data.service=grpc://localhost:{port}"), "train")
-    for address in ("grpc://localhost:99999", "grpc://..:5000"):
-        with pytest.raises(InputError, match="no dispatcher answers"):
-            Clips(forty("records", f"data.service={address}"), "train")
-    for address in ("localhost:5000", "grpc://localhost", "http://localhost:5000"):
-        with pytest.raises(InputError, match="service is an address such as grpc://host:5000; got"):
-            forty("records", f"data.service={address}")
-
-    monkeypatch.setattr(service, "PATIENCE", 1.0)
-    dispatcher = tf.data.experimental.service.DispatchServer()
-    workers = []
-    later = threading.Timer(3, lambda: workers.append(worker_of(dispatcher)))
-    later.start()
-    clips = Clips(forty("records", f"data.service={dispatcher.target}"), "train")
-    assert capsys.readouterr().err == f"waiting for a worker of the tf.data service at {dispatcher.target}\n"
-    assert sum(1 for _ in clips.train()) == 10
-
-
-@pytest.mark.parametrize("hidden", [False, True])
-def test_service_that_cannot_read(some_damaged, tmp_path, monkeypatch, hidden):
-    """Its workers do not see the files, or all files are damaged. One whole file is enough for an epoch."""
-    dispatcher = tf.data.experimental.service.DispatchServer()
-    worker = worker_of(dispatcher)
-    config = some_damaged(3, f"data.service={dispatcher.target}", 'model.pathways=["slow"]', "train.batch_size=5")
-    assert sum(1 for _ in Clips(config, "train").train(range(2)).take(5)) == 5  # 10 of 40 records are whole
-    for path in pathlib.Path(config.data.root).glob("train*.tfrecord"):
-        path.unlink() if hidden else path.write_bytes(b"")
-    with pytest.raises(InputError, match=f"the workers of the tf.data service gave no batch: .*{config.data.root}"):
-        run.train(config, tmp_path / "run")
-    del worker, dispatcher
-
-
-def test_service_reads_paths_relative_to_our_directory(forty, monkeypatch):
-    """Its workers have another working directory; these one of a process that has left it since."""
-    dispatcher = tf.data.experimental.service.DispatchServer()
-    worker = worker_of(dispatcher)
-    config = forty("records", f"data.service={dispatcher.target}")
-    root = pathlib.Path(config.data.root)
-    monkeypatch.chdir(root.parent)
-    data = Clips(forty("records", f"data.service={dispatcher.target}", f"data.root={root.name}"), "train").train()
-    monkeypatch.chdir("/")
-    assert sum(1 for _ in data) == 10
-    del worker, dispatcher
 
 
 @pytest.fixture

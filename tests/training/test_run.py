@@ -218,9 +218,10 @@ def test_a_work_directory_of_another_configuration(configure, tmp_path):
 
 
 def test_a_work_directory_of_an_earlier_version(configure, tmp_path):
-    """A key that its configuration does not have yet gets the default value."""
+    """A key that its configuration does not have yet gets the default value; a removed key is null."""
     values = json.loads(configure().model_dump_json())
-    del values["data"]["service"]
+    del values["data"]["fold"]
+    values["data"]["service"] = None
     (tmp_path / "config.json").write_text(json.dumps(values))
     check_workdir(tmp_path, configure())
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ...errors import InputError, OutsideError, VideoError
+from ...video.probe_index import probe_index
 from ..reference import Video, resolve
 from .ava import Ava
 from .base import Annotations, DataSet, Split
@@ -75,27 +76,28 @@ def load_split(name: str, root: str | os.PathLike, split: str, strict: bool = Fa
             raise
         raise InputError(f"cannot read or write {error.filename}: {error.strerror}") from error
     if strict:
-        check(found.videos, found.problems)
+        check(found.videos, found.problems, root)
     return found
 
 
-def check(videos: Iterable[Video], problems: Iterable[str]) -> None:
+def check(videos: Iterable[Video], problems: Iterable[str], root: str | os.PathLike) -> None:
     """Raise an error for any problem, or for a label or a key frame past the end of its video.
 
     Args:
         videos: videos of a `Split`; videos whose lists have times are opened.
         problems: problems of a `Split`.
+        root: directory of the data set.
 
     Raises:
         InputError: with the first problem.
     """
-    problems = list(problems)
+    problems, probe = list(problems), probe_index(root).probe
     for video in videos:
         # Open only videos with times to check, and directories of images, which may be incomplete.
         times = video.key is not None or any(math.isfinite(end) for _, _, end in video.labels)
         if times or video.rate is not None:
             try:
-                problems += resolve(video).problems
+                problems += resolve(video, probe).problems
             except OutsideError as error:
                 problems.append(str(error))
             except VideoError:

@@ -88,7 +88,7 @@ def prepare(
     source = {split: load_source(settings.data.dataset, root, split) for split in splits}
     if strict:
         for data in source.values():
-            datasets.check(data.videos, data.problems)
+            datasets.check(data.videos, data.problems, root)
     digests = {split: data.digest for split, data in source.items()}
     contents = Contents(settings.data.dataset, source["train"].labels, settings.prepare.model_dump(), digests)
     if directory.is_file():

@@ -11,10 +11,10 @@ import tensorflow as tf
 from ...errors import VideoError
 from ...video.decode import read_frames, reduction
 from ...video.log import log_damage, log_once
-from ...video.probe import is_sane
+from ...video.probe import is_sane, probe
 from .. import transforms
 from ..clips import Clip
-from ..reference import Box, ResolvedVideo, Video, resolve
+from ..reference import Box, Probe, ResolvedVideo, Video, resolve
 from ..sampling import Sampling
 from .base import Reader, Source, clip_signature
 
@@ -30,16 +30,17 @@ class Files(Source):
 
     Args:
         videos: references to the videos.
-        decode: function that decodes video files.
+        decode: function that decodes video files; None for `read_frames`.
+        probe: function that probes video files.
 
     Example:
         >>> files = Files(load_split("folder", "data/mine", "val").videos)
         >>> clip = files.read(0, Sampling(spec, test_starts(spec)))
     """
 
-    def __init__(self, videos: Sequence[Video], decode: Decode = read_frames):
+    def __init__(self, videos: Sequence[Video], decode: Decode | None = None, probe: Probe = probe):
         super().__init__([video.id or video.path for video in videos], [video.box_score for video in videos])
-        self.videos, self.decode = videos, decode
+        self.videos, self.decode, self.probe = videos, decode, probe
 
     def signature(self, frames: int) -> Clip:
         return clip_signature(tf.TensorSpec([None, frames, None, None, 3], tf.uint8))
@@ -59,7 +60,7 @@ class Files(Source):
         self, indices_of: typing.Any, short_side: int | None, number: int, starts: np.ndarray, rate_ratio: float
     ) -> Clip:
         video = self.videos[number]
-        found = resolve(video)
+        found = resolve(video, self.probe)
         for problem in found.problems:
             log_once(problem, problem)
         indices = indices_of(starts, rate_ratio, found.last - found.first, found.rate, found.key).numpy() + found.first
@@ -82,7 +83,9 @@ class Files(Source):
         """Return frames of a file or a directory, uint8 `[N, H, W, 3]`."""
         if found.images:
             return read_images([found.images[i] for i in indices], short_side)
-        return self.decode(video.path, indices, short_side)
+        if self.decode:
+            return self.decode(video.path, indices, short_side)
+        return read_frames(video.path, indices, short_side, found.info)
 
 
 def _frame_indices(sampling: Sampling) -> typing.Any:

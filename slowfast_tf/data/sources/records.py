@@ -1,11 +1,9 @@
 """Read clips of the records that `slowfast_tf.data.records.prepare` writes."""
 
-import contextlib
 import functools
-import os
 import typing
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,14 +11,12 @@ import tensorflow as tf
 from ...errors import InputError, RunError, VideoError
 from ...files import remote
 from ..clips import Clip
-from ..random_clips import RandomClips
 from ..records import format
 from ..records.shards import RecordHead, read_index
 from ..sampling import Sampling
 from .base import Reader, Source, clip_signature
 
-AT_ONCE = 16  # parallel reads of shards in a tf.data service, and of videos in remote records (mostly latency)
-SHUFFLED_CLIPS = 256  # size of the shuffle buffer in a tf.data service
+AT_ONCE = 16  # parallel reads of remote records, which are mostly latency
 
 
 class _Place(typing.NamedTuple):
@@ -148,73 +144,6 @@ class Records(Source):
             _read_images(path, head.offset + head.size, table.numpy(), indices.numpy(), damaged) for table in tables
         ]
         return clip._replace(id=head.id, frames=images[0], flow=images[1] if self._flow else ())
-
-    def serve(self, shard: tuple[int, int], clips: RandomClips) -> tf.data.Dataset:
-        """Return clips of one epoch, in a new order each time, for the workers of a tf.data service.
-
-        The files are divided among the workers. They use only TensorFlow's own ops, which read whole records. Damaged
-        records are skipped and logged.
-
-        Args:
-            shard: number of the shard, and the number of shards. Shards have no file in common, unless there are fewer
-                files than shards.
-            clips: draws the clip of a video.
-
-        Returns:
-            A dataset of `Clip`s with K = 1.
-
-        Raises:
-            InputError: if TensorFlow cannot read the address of the records without fsspec.
-        """
-        if not all(map(remote.is_native, self._paths)):
-            raise InputError(
-                f"{self._paths[0]}: a tf.data service cannot read this address; copy the records to a shared disk"
-            )
-
-        def parse(record: tf.Tensor) -> Clip:
-            parsed = format.parse(record, self._flow)
-            clip, indices = self._located(parsed, clips.sampling(any_number()))
-            images = {kind: tf.gather(parsed[kind], indices) for kind in self._kinds}
-            return clip._replace(**images)
-
-        # Use absolute paths, because workers have other working directories.
-        paths = self._paths[shard[0] :: shard[1]] or self._paths
-        paths = [path if remote.is_remote(path) else os.path.abspath(path) for path in paths]
-        # For records of megabytes, a buffer is only another copy. For remote files, a buffer saves requests.
-        buffer = None if any(map(remote.is_remote, self._paths)) else 0
-        with without_seed():
-            files = tf.data.Dataset.from_tensor_slices(paths).shuffle(len(paths))
-            files = files.map(_readable).ignore_errors(log_warning=True)
-            data = files.interleave(
-                lambda path: tf.data.TFRecordDataset(path, buffer_size=buffer).ignore_errors(log_warning=True),
-                AT_ONCE,
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-            return data.map(parse, tf.data.AUTOTUNE).ignore_errors(log_warning=True).shuffle(SHUFFLED_CLIPS)
-
-
-def any_number() -> tf.Tensor:
-    """Return a random clip number for a worker of a tf.data service, int64."""
-    return tf.random.uniform([], maxval=tf.int64.max, dtype=tf.int64)
-
-
-@contextlib.contextmanager
-def without_seed() -> Iterator[None]:
-    """Unset the global seed inside the block: otherwise all workers of a service and all epochs draw the same."""
-    seed, _ = tf.compat.v1.get_seed(None)
-    tf.random.set_seed(None)  # pyright: ignore[reportArgumentType]
-    try:
-        yield
-    finally:
-        tf.random.set_seed(seed)
-
-
-def _readable(path: tf.Tensor) -> tf.Tensor:
-    """Return the path of a file; fail if it is unreadable, because TensorFlow would retry the file forever."""
-    byte = tf.data.FixedLengthRecordDataset(path, 1, buffer_size=1).take(1)
-    count = byte.reduce(0, lambda count, _: count + 1)
-    with tf.control_dependencies([tf.debugging.Assert(count > 0, [path, "is empty"])]):
-        return tf.identity(path)
 
 
 def _read_range(path: str, start: int, size: int) -> bytes:

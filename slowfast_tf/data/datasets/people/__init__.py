@@ -53,7 +53,7 @@ class People(DataSet):
     def read(self, split: str) -> Split:
         """See `DataSet.read`."""
         files.need("people", self.root, ("videos", "annotations"), ADVICE)
-        videos = Videos(self.root / "videos")
+        videos = Videos(self.root)
         found = _annotated(self.root, split, videos)
         frames, source = found.frames, found.source
         path = self.root / "annotations" / PREDICTED
@@ -79,7 +79,7 @@ class People(DataSet):
             labels = pathlib.Path(remote.fetch_file(f"{place}/{LABELS}"))
             _fill(found, read_table(found.source, Videos(None), found.problems), _read_labels(labels))
         else:
-            found = _annotated(pathlib.Path(root), "val", Videos(pathlib.Path(root) / "videos"))
+            found = _annotated(pathlib.Path(root), "val", Videos(pathlib.Path(root)))
         rows = [
             (name, time, *((0.0,) * 4 if label < 0 else corners), label + 1)
             for (name, time), boxes in found.frames.items()
@@ -96,7 +96,7 @@ class People(DataSet):
     @classmethod
     def annotation_texts(cls, root: str | os.PathLike) -> dict[str, bytes]:
         """See `DataSet.annotation_texts`: the annotated boxes of "val" as `val.csv`, and the classes."""
-        found = _annotated(pathlib.Path(root), "val", Videos(pathlib.Path(root) / "videos"))
+        found = _annotated(pathlib.Path(root), "val", Videos(pathlib.Path(root)))
         table = io.StringIO(newline="")
         write_table(
             table,

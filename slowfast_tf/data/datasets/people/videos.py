@@ -10,28 +10,31 @@ import numpy as np
 
 from ....errors import VideoError
 from ....video.decode import read_frames
-from ....video.probe import frame_times, nearest_frames, probe
+from ....video.probe import frame_times, nearest_frames
+from ....video.probe_index import probe_index
 from .. import files
 
 
 class Videos:
-    """The videos of a directory, by file name.
+    """The videos of a data set, by file name.
 
     Args:
-        directory: directory of the videos; if None or missing, there are no videos.
+        root: directory of the data set, with its videos in `videos`; if None or missing, there are no videos.
 
     Attributes:
+        directory: directory of the videos.
         unreadable: the error of each video that could not be read so far, by name.
     """
 
-    def __init__(self, directory: pathlib.Path | None):
-        self.directory = directory or pathlib.Path("videos")
+    def __init__(self, root: pathlib.Path | None):
+        place = root or pathlib.Path()
+        self.directory, self._probe = place / "videos", probe_index(place).probe
         self.unreadable: dict[str, str] = {}
         self._times: dict[str, np.ndarray | None] = {}
         self._sizes: dict[str, tuple[int, int] | None] = {}
         self._paths: dict[str, str] = {}
-        if directory is not None and directory.is_dir():
-            for path in files.walk(directory):
+        if root is not None and self.directory.is_dir():
+            for path in files.walk(self.directory):
                 self._paths.setdefault(os.path.basename(path), path)
         self._by_stem: dict[str, list[str]] = {}
         for name in self._paths:
@@ -53,11 +56,11 @@ class Videos:
 
     def times(self, name: str) -> np.ndarray | None:
         """Return the time of each frame in seconds; None if the video is missing or cannot be read."""
-        return self._read(name, self._times, lambda path: frame_times(probe(path)))
+        return self._read(name, self._times, lambda path: frame_times(self._probe(path)))
 
     def size(self, name: str) -> tuple[int, int] | None:
         """Return the width and height of a video; None if it is missing or cannot be read."""
-        return self._read(name, self._sizes, lambda path: read_frames(path, [0]).shape[2:0:-1])
+        return self._read(name, self._sizes, lambda path: read_frames(path, [0], info=self._probe(path)).shape[2:0:-1])
 
     def _read(self, name: str, known: dict[str, Any], read: Callable[[str], Any]) -> Any:
         if name not in known:
