@@ -221,8 +221,7 @@ Hours to prepare {VIDEOS:,} videos; the largest counts, because the parts overla
 |---|---|---|---|---|---|---|
 {preparing_table(videos, machine)}
 
-At quality {next(iter(videos))}, the cores of a machine read and write {disk:.0f} MB/s. If its disk is slower, the disk
-limits first.
+At quality {next(iter(videos))}, the cores of a machine read and write {disk:.0f} MB/s. A slower disk limits first.
 
 ### Training
 
@@ -233,6 +232,6 @@ TensorFlow overlaps a part of it. The hours are for {EPOCHS} epochs of {VIDEOS:,
 |---|---|---|---|---|---|---|---|---|---|
 {training_table(volumes, machine)}
 
-With {machine.cores} CPU cores per GPU, decoding limits GPUs that sustain more than {decoded:.1f} TFLOP/s. The storage
-limits {GPUS[-1]} GPUs that sustain more than {stored:.1f} TFLOP/s.
+With {machine.cores} CPU cores per GPU, decoding limits GPUs that sustain more than {decoded:.1f} TFLOP/s. The storage limits
+{GPUS[-1]} GPUs that sustain more than {stored:.1f} TFLOP/s.
 """
