@@ -232,6 +232,6 @@ TensorFlow overlaps a part of it. The hours are for {EPOCHS} epochs of {VIDEOS:,
 |---|---|---|---|---|---|---|---|---|---|
 {training_table(volumes, machine)}
 
-With {machine.cores} CPU cores per GPU, decoding limits GPUs that sustain more than {decoded:.1f} TFLOP/s. The storage limits
-{GPUS[-1]} GPUs that sustain more than {stored:.1f} TFLOP/s.
+With {machine.cores} CPU cores per GPU, decoding limits GPUs that sustain more than {decoded:.1f} TFLOP/s. The storage
+limits {GPUS[-1]} GPUs that sustain more than {stored:.1f} TFLOP/s.
 """
