@@ -1,8 +1,7 @@
-"""Time training with one and two workers on this machine, and estimate the throughput of many GPUs."""
+"""Time training with one and two workers on this machine, and measure the input for the estimates."""
 
 import dataclasses
 import json
-import math
 import os
 import pathlib
 import signal
@@ -13,7 +12,7 @@ import sys
 import tempfile
 import time
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .. import config
 from ..data.records import prepare
@@ -21,76 +20,13 @@ from ..errors import InputError, RunError
 from ..models.cost import total
 from ..models.presets import get_spec
 from ..runtime import import_tensorflow
+from .estimate import Machine, Video, Volumes, section
 
 if typing.TYPE_CHECKING:
     import tensorflow as tf
 
 WARM_UP = 2  # steps
 CLIPS = 32  # number of clips that are read to time the input
-GPUS = (8, 64, 128)
-
-
-@dataclasses.dataclass(frozen=True)
-class Machine:
-    """The hardware that `estimate` assumes; none of it is measured.
-
-    Attributes:
-        gpus: GPUs per machine.
-        tflops: multiplications and additions that a GPU sustains in a training step, 10^12 per second.
-        link: bandwidth between the GPUs of a machine, bytes per second and direction.
-        network: bandwidth between machines, bytes per second and direction.
-        latency: seconds of one of the 2 (N - 1) steps of a ring all-reduce.
-        cores: CPU cores per GPU.
-        clips: batch size per GPU (8 in the paper).
-    """
-
-    gpus: int = 8
-    tflops: float = 8.0
-    link: float = 100e9
-    network: float = 12.5e9
-    latency: float = 20e-6
-    cores: int = 6
-    clips: int = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class Volumes:
-    """The work of a training clip and of a training step, independent of the hardware.
-
-    Attributes:
-        operations: multiplications and additions per clip; the backward pass takes twice as many as the forward pass.
-        gradients: size of all gradients, in bytes.
-        record: bytes read per clip.
-        seconds: time of one CPU core to read and decode a clip, in seconds.
-    """
-
-    operations: float
-    gradients: float
-    record: float
-    seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-    """The estimated training step of a number of GPUs.
-
-    Attributes:
-        compute: seconds of the forward and backward pass.
-        all_reduce: seconds of the all-reduce of the gradients.
-        decode: seconds to decode the clips of a step.
-        read: seconds to read the clips of a step over the network.
-        clips_per_second: throughput of all GPUs.
-        efficiency: throughput relative to GPUs that wait for neither the all-reduce nor the input, from 0 to 1.
-        limit: the slowest part, as the table names it.
-    """
-
-    compute: float
-    all_reduce: float
-    decode: float
-    read: float
-    clips_per_second: float
-    efficiency: float
-    limit: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,44 +61,22 @@ class Timing:
     all_reduce: float
 
 
-def estimate(volumes: Volumes, gpus: int, machine: Machine) -> Estimate:
-    """Estimate the training step of `gpus` GPUs, assuming that only the input pipeline overlaps with the computation.
+def measure_input() -> tuple[float, float, dict[int, Video]]:
+    """Write records of synthetic videos, and read clips of SlowFast 8x8 from them.
 
-    Args:
-        volumes: the work of a clip and of a step.
-        gpus: number of GPUs, a multiple of `machine.gpus`.
-        machine: the assumed hardware.
-    """
-    machines = math.ceil(gpus / machine.gpus)
-    compute = machine.clips * volumes.operations / (machine.tflops * 1e12)
-    slowest = machine.network if machines > 1 else machine.link
-    all_reduce = 2 * (gpus - 1) * (volumes.gradients / gpus / slowest + machine.latency)
-    decode = machine.clips * volumes.seconds / machine.cores
-    read = machine.clips * min(gpus, machine.gpus) * volumes.record / machine.network
-    parts = {"compute": compute + all_reduce, "decoding": decode, "reading over the network": read}
-    limit = max(parts, key=lambda name: parts[name])
-    step = parts[limit]
-    if limit == "compute" and all_reduce > compute:
-        limit = "all-reduce"
-    return Estimate(compute, all_reduce, decode, read, gpus * machine.clips / step, compute / step, limit)
-
-
-def measure_input() -> tuple[float, float]:
-    """Return the bytes read per clip of SlowFast 8x8, and the time of one core to read and decode it, in seconds.
-
-    The records are written for this measurement, from synthetic videos.
+    Returns:
+        The bytes read per clip; the time of one core to read and decode it, in seconds; and the work of preparing a
+        video, by JPEG quality.
     """
     from ..data import Clips
     from . import reading
 
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        reading.make_videos(scratch / "videos")
-        prepare.prepare(reading.settings("folder", scratch / "videos"), str(scratch / "records"))
-        shards = (scratch / "records").glob("train-*")
-        videos = sum(path.stat().st_size for path in shards) / reading.VIDEOS
-        record = videos * reading.SPAN / reading.FRAMES  # only the part that a clip spans is read
-        clips = Clips(reading.settings("records", scratch / "records"), "train")
+        paths = reading.make_videos(scratch / "videos")
+        videos = _measure_preparing(scratch, paths)
+        record = videos[reading.QUALITIES[0]].record * reading.SPAN / reading.FRAMES  # only a clip's part is read
+        clips = Clips(reading.settings("records", scratch / f"records_{reading.QUALITIES[0]}"), "train")
         batches = iter(clips.train(range(10**6)))
         next(batches)
         began = time.process_time()
@@ -170,7 +84,23 @@ def measure_input() -> tuple[float, float]:
             next(batches)
         seconds = (time.process_time() - began) / CLIPS
         del batches  # a live iterator prefetches: it would warn about every record after the directory is deleted
-        return record, seconds
+        return record, seconds, videos
+
+
+def _measure_preparing(scratch: pathlib.Path, paths: Sequence[pathlib.Path]) -> dict[int, Video]:
+    """Prepare the videos of `reading.make_videos` in `scratch / "videos"`; return the work of a video by quality."""
+    from . import preparing, reading
+
+    preparing.time_prepare(paths[:1], config.Prepare(), scratch / "warm_up")  # imports, and Beam's first start
+    found = {}
+    for quality in reading.QUALITIES:
+        place = scratch / f"records_{quality}"
+        began = time.process_time()
+        prepare.prepare(reading.settings("folder", scratch / "videos", quality), str(place))
+        seconds = (time.process_time() - began) / (len(paths) + 1)  # and the only video of "val"
+        sizes = [sum(path.stat().st_size for path in files) for files in (paths, place.glob("train-*"))]
+        found[quality] = Video(seconds, *(size / len(paths) for size in sizes))
+    return found
 
 
 def cores_of(count: int) -> list[list[int]]:
@@ -307,18 +237,6 @@ def measured_table(timings: Mapping[int, Timing], batch: int) -> str:
     return "\n".join(rows)
 
 
-def estimated_table(volumes: Volumes, machine: Machine) -> str:
-    """Return the rows of the estimated table, one for each of `GPUS`."""
-    rows = []
-    for gpus in GPUS:
-        step = estimate(volumes, gpus, machine)
-        rows.append(
-            f"| {gpus} | {gpus * machine.clips} | {step.compute:.3f} | {step.all_reduce:.3f} | {step.decode:.3f}"
-            f" | {step.read:.3f} | {step.clips_per_second:.0f} | {step.efficiency:.2f} | {step.limit} |"
-        )
-    return "\n".join(rows)
-
-
 def page(preset: str, batch: int, size: int, rounds: int) -> str:
     """Time one and two workers, estimate many GPUs, and return a Markdown page.
 
@@ -332,7 +250,6 @@ def page(preset: str, batch: int, size: int, rounds: int) -> str:
         InputError: if the network does not take this size, or this machine has fewer than two CPU cores.
         RunError: if a worker fails.
     """
-    machine = Machine()
     try:
         spec = get_spec(preset)
         spec.check_size(size)
@@ -343,8 +260,8 @@ def page(preset: str, batch: int, size: int, rounds: int) -> str:
     timings = {count: measure(count, preset, batch, size, rounds) for count in (1, 2)}
     import_tensorflow()
     about = total(spec, 224)
-    volumes = Volumes(6 * about["multiply_adds"], 4 * about["parameters"], *measure_input())
-    balance = volumes.operations * machine.cores / volumes.seconds / 1e12
+    record, seconds, videos = measure_input()
+    volumes = Volumes(6 * about["multiply_adds"], 4 * about["parameters"], record, seconds)
     return f"""# Scaling
 
     python -m slowfast_tf.benchmark scaling --preset {preset} --batch {batch} --size {size} --rounds {rounds}
@@ -359,30 +276,4 @@ the measured steps ({rounds}, after {WARM_UP} to warm up). The all-reduce of all
 |---|---|---|---|---|
 {measured_table(timings, batch)}
 
-## Estimated: many GPUs
-
-The first four rows are counted, or measured on this machine. The others are assumptions.
-
-| quantity | value |
-|---|---|
-| `{preset}` at 224 x 224, forward and backward (3 x forward) | {volumes.operations / 1e9:.0f} GFLOP per clip |
-| records of a clip of SlowFast 8x8 (shorter side 256), measured | {volumes.record / 1e6:.1f} MB per clip |
-| reading and decoding that clip, measured | {1000 * volumes.seconds:.0f} ms of a core per clip |
-| gradients; a ring of N GPUs sends them 2 (N - 1) / N times | {volumes.gradients / 1e6:.0f} MB per step |
-| batch size per GPU (the paper's) | {machine.clips} |
-| GPUs per machine | {machine.gpus} |
-| CPU cores per machine, as fast as this machine's | {machine.gpus * machine.cores} |
-| sustained by a GPU | {machine.tflops:g} TFLOP/s |
-| bandwidth between the GPUs of a machine | {machine.link / 1e9:g} GB/s |
-| bandwidth between machines, and for reading records | {machine.network / 1e9:g} GB/s |
-| latency of a ring step | {1e6 * machine.latency:g} microseconds |
-
-The input pipeline prepares the next batch during a step. The estimate adds the all-reduce to the computation;
-TensorFlow overlaps a part of it.
-
-| GPUs | batch | compute, s | all-reduce, s | decoding, s | reading, s | clips/s | efficiency | limited by |
-|---|---|---|---|---|---|---|---|---|
-{estimated_table(volumes, machine)}
-
-With {machine.cores} CPU cores per GPU, decoding limits GPUs that sustain more than {balance:.1f} TFLOP/s.
-"""
+{section(preset, volumes, videos, Machine())}"""

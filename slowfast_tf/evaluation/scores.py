@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..files.atomic import atomic
 
+UNFINISHED = ".partial.npz"  # suffix of the scores of an unfinished test
 # The fields that must be equal in all shards of a test, and the message if they are not.
 SHARED = {
     "weights": "was scored with other weights",
@@ -148,12 +149,16 @@ def fuse_scores(paths: Sequence[str | os.PathLike]) -> Scores:
         paths: paths of the files, in any order. A single file of a whole test is returned unchanged.
 
     Raises:
-        InputError: if a file has no scores or is of another test, or if a shard is missing or given twice.
+        InputError: if a file has no scores, or is of an unfinished or another test, or if a shard is missing or given
+            twice.
 
     Example:
         >>> fuse_scores(["part1.npz", "part0.npz"]).about.shard
         (0, 1)
     """
+    for path in paths:
+        if os.fspath(path).endswith(UNFINISHED):
+            raise InputError(f"{path} is of an unfinished test; resume it with the command that began it")
     shards = [load_scores(path) for path in paths]
     _check_shards(paths, shards)
     shards.sort(key=lambda scores: scores.about.shard)
@@ -212,4 +217,4 @@ def partial_file(*files: str | os.PathLike | None) -> pathlib.Path | None:
         PosixPath('metrics.json.partial.npz')
     """
     first = next((file for file in files if file), None)
-    return pathlib.Path(f"{first}.partial.npz") if first else None
+    return pathlib.Path(f"{first}{UNFINISHED}") if first else None

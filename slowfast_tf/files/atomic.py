@@ -89,6 +89,8 @@ def sync(path: str | os.PathLike) -> None:
     # - a file of 100 MB: 0.15 to 0.35 s and 0.03 s;
     # - 1000 small files, one by one: 1.1 to 1.4 s and 0.6 to 1.0 s;
     # - 1000 small files, as one directory: 0.2 to 0.6 s and 0.1 to 0.4 s.
+    # In this call, `prepare` spends 0.3 to 0.4 s of 16 to 24 s (220 MB in 16 files), and saving a checkpoint (SlowFast
+    # 8x8 R50 with momentum, 278 MB) 0.08 s of 2.1 s.
     for directory, _, names in os.walk(path):
         for name in names:
             _sync_file(os.path.join(directory, name))

@@ -126,6 +126,9 @@ def test_ctrl_c_keeps_what_is_done(command, tmp_path):
     assert process.returncode == 1
     assert process.stderr.endswith("error: interrupted; the same command resumes after 2 of 4 videos\n")
     assert len(load_scores(tmp_path / "scores.npz.partial.npz").ids) == 2
+    # `--fuse part*.npz` finds this file, too; its metrics would be of two videos.
+    with pytest.raises(InputError, match="scores.npz.partial.npz is of an unfinished test; resume it"):
+        scores.fuse_scores([tmp_path / "scores.npz.partial.npz"])
 
 
 def test_parts_make_the_whole(command, run, whole, tmp_path):
