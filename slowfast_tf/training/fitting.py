@@ -43,7 +43,7 @@ def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, c
         model.input_spec = None  # otherwise Keras accepts only clips with the full number of frames
     with (
         writing(checkpoints.workdir),  # TensorBoard's files
-        _clear_errors(model, settings, clips),
+        _clear_errors(settings, clips, checkpoints),
         handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM),
         warnings.catch_warnings(),
     ):
@@ -97,7 +97,7 @@ def _fit_phase(
                 initial_epoch=some.start,
                 epochs=some.stop,
                 shuffle=False,  # the clips are shuffled already
-                validation_data=strategies.validation_data(validation),
+                validation_data=strategies.validation_data(strategy, validation),
                 callbacks=callbacks,
                 verbose=0,  # pyright: ignore[reportArgumentType]
             )
@@ -123,10 +123,11 @@ def statistics_clips(settings: Config, clips: Clips, phase: Phase, replicas: int
 
 
 @contextlib.contextmanager
-def _clear_errors(model: keras.Model, settings: Config, clips: Clips) -> Iterator[None]:
-    """Turn errors of `fit` into errors with one clear line; restart this process if another worker is lost."""
+def _clear_errors(settings: Config, clips: Clips, checkpoints: Checkpoints) -> Iterator[None]:
+    """Turn errors of `fit` into errors with one clear line."""
     try:
-        yield
+        with checkpoints.stopping():
+            yield
     except (Interrupted, KeyboardInterrupt) as error:
         raise RunError(f"interrupted; {str(error) or 'the same command resumes after the last epoch'}") from error
     except tf.errors.InvalidArgumentError as error:
@@ -139,7 +140,3 @@ def _clear_errors(model: keras.Model, settings: Config, clips: Clips) -> Iterato
             raise
         first = next(iter(clips.skipped.values()))
         raise InputError(f"none of the {clips.count} training videos can be read: {first}") from error
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-        if strategies.shard(model.distribute_strategy)[1] > 1:
-            strategies.restart_process(error)
-        raise
