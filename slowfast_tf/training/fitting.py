@@ -38,6 +38,9 @@ def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, c
         InputError: if no training video can be read.
         RunError: if the loss is not finite, the run was interrupted, or the disk is full.
     """
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        # XLA cannot compile a step that exchanges gradients (https://github.com/keras-team/keras/issues/20763).
+        model.jit_compile = False
     accumulation.in_parts(model, settings.train.gradient_accumulation)
     if settings.train.multigrid:
         model.input_spec = None  # otherwise Keras accepts only clips with the full number of frames

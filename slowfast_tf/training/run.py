@@ -82,7 +82,7 @@ def is_trained(workdir: pathlib.Path, settings: Config) -> bool:
         False
     """
     epoch = latest_checkpoint(workdir)[1].epoch
-    if not epoch or different(workdir, settings):
+    if not epoch or not (workdir / "config.json").exists() or different(workdir, settings):
         return False
     monitor = losses.monitored(settings.train, settings.spec())
     return epoch >= settings.train.epochs or is_stopped(read_history(workdir)[:epoch], monitor, settings.train.patience)
