@@ -238,11 +238,7 @@ class Clips:
 
     @_without_autograph
     def validation(self, shard: tuple[int, int] = (0, 1)) -> tf.data.Dataset:
-        """Return the middle clip and center crop of every video of a shard, in order, in batches (see `load`).
-
-        Args:
-            shard: number of the shard to read, and the number of shards. Each shard has its part of the batch size.
-        """
+        """Return the middle clip and center crop of each video of a shard (see `views`), in order, in batches."""
         data = self._test_clips(self._test_sampling(), shard)
         data = data.map(lambda clip: clips.middle_example(clip, self.spec), tf.data.AUTOTUNE)
         return data.padded_batch(self.config.train.batch_size // shard[1]).prefetch(2)

@@ -7,6 +7,7 @@ go on, all end with one line, so that none waits for a worker that has ended.
 import contextlib
 import json
 import pathlib
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from .. import __version__
 from ..config import Config
 from ..errors import InputError, RunError
 from . import strategies
@@ -35,7 +35,11 @@ def check_equal(strategy: tf.distribute.Strategy, settings: Config) -> None:
         InputError: on a worker that differs; the message has the differing values.
         RunError: on the other workers.
     """
-    versions = {"slowfast_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+    versions = {
+        "slowfast_tf": sys.modules["slowfast_tf"].__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
     facts = _gather(strategy, {"version": versions, "configuration": settings.model_dump(mode="json")})
     problems = [""] * len(facts)
     for number, fact in enumerate(facts):

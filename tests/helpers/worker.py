@@ -2,7 +2,7 @@
 
 After each save it writes `NOTES.npz`: the weights, and the number of validation videos that were read so far.
 `NOTES.txt` has a place, "EPOCH.STEP" or "test", where the worker kills itself, once; or the seconds that it waits for a
-checkpoint ("wait 1"); or a version to have ("version 0.9.0").
+checkpoint ("wait 1"); or a version to have ("version 0.9.0"); or "gpu", for the code for GPUs.
 """
 
 import os
@@ -25,8 +25,14 @@ if __name__ == "__main__":
     if place.startswith("version "):
         slowfast_tf.__version__ = place.split()[1]
     from slowfast_tf import train
+    from slowfast_tf.data import clips
     from slowfast_tf.data.sources import Source
-    from slowfast_tf.training import agreement, checkpointing, run
+    from slowfast_tf.models import base, conv_workarounds, layers
+    from slowfast_tf.training import agreement, checkpointing, fitting, run
+
+    if place == "gpu":
+        for module in (base, layers, conv_workarounds, clips, fitting):
+            module.HAS_GPU = True
 
     if place.startswith("wait "):
         agreement.PATIENCE = float(place.split()[1])

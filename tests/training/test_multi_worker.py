@@ -144,6 +144,20 @@ def test_two_workers_validate_as_one(undisturbed):
 
 
 @pytest.mark.slow
+def test_the_code_for_gpus(undisturbed, videos, tmp_path):
+    """It computes pixels in the training step, and gives the same run. XLA, on by default on GPUs, is turned off."""
+    with Pair(tmp_path, words(videos, tmp_path / "run", *TOGETHER)) as pair:
+        for number in range(2):
+            (tmp_path / f"{number}.txt").write_text("gpu")
+            pair.start(number)
+        pair.assert_ends(0, 0)
+    for row, expected in zip(read_history(tmp_path / "run"), read_history(undisturbed / "run"), strict=True):
+        assert [row[name] for name in ("loss", "val_loss")] == pytest.approx(
+            [expected[name] for name in ("loss", "val_loss")], rel=1e-3
+        )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "killed, where",
     [((1,), "2.1"), ((0,), "2.1"), ((0, 1), "2.1"), ((0,), "test")],
