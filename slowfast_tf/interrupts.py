@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def handle_signals(handler: Callable, *signals: int) -> Iterator[None]:
+def handle_signals(handler: Callable | signal.Handlers, *signals: int) -> Iterator[None]:
     """Call `handler(number, frame)` on these signals inside the block; restore the previous handlers at its end.
 
     Outside the main thread this does nothing, because only the main thread receives signals.
 
     Args:
-        handler: function to call on a signal; it may raise an exception.
+        handler: function to call on a signal; it may raise an exception. `signal.SIG_DFL` ends the process.
         *signals: signal numbers, such as `signal.SIGINT`.
 
     Example:

@@ -76,8 +76,13 @@ def import_tensorflow() -> None:
         import tensorflow as tf
 
         # With several machines, the cluster must be set up before devices are listed, so the messages appear later.
-        if "TF_CONFIG" not in os.environ and "SLURM_STEP_NUM_TASKS" not in os.environ:
+        if not has_cluster():
             tf.config.list_logical_devices()
+
+
+def has_cluster() -> bool:
+    """Return whether the environment may name other machines (TF_CONFIG, Slurm)."""
+    return "TF_CONFIG" in os.environ or "SLURM_STEP_NUM_TASKS" in os.environ
 
 
 @contextlib.contextmanager

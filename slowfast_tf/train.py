@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     settings = config.load(options.config, options.set)
     workdir = pathlib.Path(options.workdir or f"runs/{settings.name}")
-    check_workdir(workdir, settings)  # report errors before importing TensorFlow, which takes seconds
+    if not runtime.has_cluster():  # several workers first agree on the configuration
+        check_workdir(workdir, settings)  # report errors before importing TensorFlow, which takes seconds
     runtime.import_tensorflow()
     from .training.run import train
 

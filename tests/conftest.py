@@ -3,7 +3,9 @@
 import gc
 import json
 import os
+import shutil
 import signal
+import subprocess
 import warnings
 
 import numpy as np
@@ -162,6 +164,23 @@ def eager():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small file system, and a function that changes its size in bytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(size, *options):
+        where = ["-t", "tmpfs", "-o", ",".join([*options, f"size={size // 4096 * 4096}"]), "tmpfs", place]
+        return subprocess.run(["mount", *where], capture_output=True).returncode
+
+    if not shutil.which("mount") or mount(1 << 20):
+        pytest.skip("needs the permission to mount a file system")
+    place.chmod(0o755)
+    yield place, lambda size: mount(size, "remount")
+    subprocess.run(["umount", place], check=True)
 
 
 @pytest.fixture

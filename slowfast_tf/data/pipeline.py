@@ -222,11 +222,11 @@ class Clips:
         return batches.map(mixed, tf.data.AUTOTUNE) if finished else batches
 
     @_without_autograph
-    def validation(self) -> tf.data.Dataset:
-        """Return the middle clip and center crop of every video, in order, in batches (see `load`)."""
-        data = self._test_clips(self._test_sampling())
+    def validation(self, shard: tuple[int, int] = (0, 1)) -> tf.data.Dataset:
+        """Return the middle clip and center crop of each video of a shard (see `views`), in order, in batches."""
+        data = self._test_clips(self._test_sampling(), shard)
         data = data.map(lambda clip: clips.middle_example(clip, self.spec), tf.data.AUTOTUNE)
-        return data.padded_batch(self.config.train.batch_size).prefetch(2)
+        return data.padded_batch(self.config.train.batch_size // shard[1]).prefetch(2)
 
     def size(self, shard: tuple[int, int]) -> int:
         """Return the number of videos of a shard (see `views`)."""

@@ -85,10 +85,11 @@ class FitModel(Model):
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         if self._many_replicas and iterator is not None:
-            _, _, batches = next(iter(iterator))
-            local = self.distribute_strategy.experimental_local_results
-            data_batch = tf.nest.map_structure(lambda value: local(value)[0], next(batches))
-            iterator = None
+            if not all(part is None or part.built for part in (self._compile_metrics, self._compile_loss)):
+                _, _, batches = next(iter(iterator))
+                local = self.distribute_strategy.experimental_local_results
+                data_batch = tf.nest.map_structure(lambda value: local(value)[0], next(batches))
+            iterator = None  # Keras would read a batch before each validation
         super()._maybe_symbolic_build(iterator, data_batch)
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:

@@ -1,12 +1,15 @@
 """Save a run after each epoch and on a signal, so that the same command can resume it."""
 
+import contextlib
 import pathlib
 import re
 import signal
 import types
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import keras
+import tensorflow as tf
 
 from ..files.atomic import atomic, remove_stale
 from . import averaging, strategies
@@ -100,6 +103,16 @@ class Checkpoints(keras.callbacks.Callback):
         else:
             step = 0
         raise Interrupted(f"the same command resumes after epoch {epoch}" + (f" and {step} steps" if step else ""))
+
+    @contextlib.contextmanager
+    def stopping(self) -> Iterator[None]:
+        """If a signal has arrived, stop on the error of a worker that is gone: the same signal may have stopped it."""
+        try:
+            yield
+        except tf.errors.OpError:
+            if strategies.shard(self.saved.distribute_strategy)[1] > 1:
+                self.stop_if_asked()
+            raise
 
     def _save_position(self) -> None:
         epoch, step = self.position

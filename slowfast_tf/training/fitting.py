@@ -37,12 +37,15 @@ def fit(model: keras.Model, settings: Config, clips: Clips, validation: Clips, c
         InputError: if no training video can be read.
         RunError: if the loss is not finite, the run was interrupted, or the disk is full.
     """
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        # XLA cannot compile a step that exchanges gradients (https://github.com/keras-team/keras/issues/20763).
+        model.jit_compile = False
     accumulation.in_parts(model, settings.train.gradient_accumulation)
     if settings.train.multigrid:
         model.input_spec = None  # otherwise Keras accepts only clips with the full number of frames
     with (
         writing(checkpoints.workdir),  # TensorBoard's files
-        _clear_errors(model, clips),
+        _clear_errors(clips, checkpoints),
         handle_signals(checkpoints.on_signal, signal.SIGINT, signal.SIGTERM),
         warnings.catch_warnings(),
     ):
@@ -96,7 +99,7 @@ def _fit_phase(
                 initial_epoch=some.start,
                 epochs=some.stop,
                 shuffle=False,  # the clips are shuffled already
-                validation_data=strategies.validation_data(validation),
+                validation_data=strategies.validation_data(strategy, validation),
                 callbacks=callbacks,
                 verbose=0,  # pyright: ignore[reportArgumentType]
             )
@@ -122,10 +125,11 @@ def statistics_clips(settings: Config, clips: Clips, phase: Phase, replicas: int
 
 
 @contextlib.contextmanager
-def _clear_errors(model: keras.Model, clips: Clips) -> Iterator[None]:
-    """Turn errors of `fit` into errors with one clear line; restart this process if another worker is lost."""
+def _clear_errors(clips: Clips, checkpoints: Checkpoints) -> Iterator[None]:
+    """Turn errors of `fit` into errors with one clear line."""
     try:
-        yield
+        with checkpoints.stopping():
+            yield
     except (Interrupted, KeyboardInterrupt) as error:
         raise RunError(f"interrupted; {str(error) or 'the same command resumes after the last epoch'}") from error
     except tf.errors.InvalidArgumentError as error:
@@ -133,7 +137,3 @@ def _clear_errors(model: keras.Model, clips: Clips) -> Iterator[None]:
             raise
         first = next(iter(clips.skipped.values()))
         raise InputError(f"none of the {clips.count} training videos can be read: {first}") from error
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-        if strategies.shard(model.distribute_strategy)[1] > 1:
-            strategies.restart_process(error)
-        raise

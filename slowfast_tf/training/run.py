@@ -1,5 +1,6 @@
 """A run, from a configuration to a tested and exported model."""
 
+import contextlib
 import json
 import pathlib
 import sys
@@ -18,14 +19,14 @@ from ..exporting import saved_model
 from ..files.atomic import write_text
 from ..files.lock import hold
 from ..models.slowfast import SlowFast, load_model
-from . import losses, optimizers, schedules, strategies
+from . import agreement, losses, optimizers, schedules, strategies
 from .checkpointing import Checkpoints, latest_checkpoint
 from .fitting import fit
-from .history import best_epoch, read_history
+from .history import best_epoch, is_stopped, read_history
 from .initialization import initialize
 from .pictures import show_prediction
 from .results import Result
-from .workdir import check_workdir
+from .workdir import check_workdir, different
 
 
 def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Result | None:
@@ -51,24 +52,48 @@ def train(settings: Config, workdir: pathlib.Path, strict: bool = False) -> Resu
         >>> result = train(config.load("configs/demo.json"), pathlib.Path("runs/demo"))
         >>> result.metrics["top1"]
     """
-    check_workdir(workdir, settings)
-    strategy = strategies.from_environment()
-    if not strategies.is_chief(strategy):
-        return _train(settings, workdir, strict, strategy, chief=False)
-    with hold(workdir / ".lock", wait=False):
-        return _train(settings, workdir, strict, strategy, chief=True)
-
-
-def _train(
-    settings: Config, workdir: pathlib.Path, strict: bool, strategy: tf.distribute.Strategy, chief: bool
-) -> Result | None:
     started = time.time()
-    plugins.load_plugins(settings.plugins)
-    clips, validation = load_clips(settings, strict, quiet=not chief)
-    strategies.check_batch(strategy, settings.train)
+    resolver = strategies.cluster()
+    if resolver and is_trained(workdir, settings):  # the other workers may have ended, and the chief goes on alone
+        if strategies.rank(resolver):
+            return None
+        strategy = tf.distribute.get_strategy()
+    else:
+        strategy = strategies.from_environment()
+    chief = strategies.is_chief(strategy)
+    with strategies.restarting(strategy), contextlib.ExitStack() as held:
+        agreement.check_equal(strategy, settings)
+        with agreement.all_or_none(strategy):
+            check_workdir(workdir, settings)
+            if chief:
+                held.enter_context(hold(workdir / ".lock", wait=False))
+            plugins.load_plugins(settings.plugins)
+            clips, validation = load_clips(settings, strict, quiet=not chief)
+            strategies.check_batch(strategy, settings.train)
+        _fit(settings, workdir, strategy, clips, validation)
+        return _test(settings, workdir, clips, validation, started) if chief else None
 
+
+def is_trained(workdir: pathlib.Path, settings: Config) -> bool:
+    """Return whether a work directory holds a run of this configuration that has no epoch left to train.
+
+    Example:
+        >>> is_trained(pathlib.Path("runs/none"), config.load("demo"))
+        False
+    """
+    epoch = latest_checkpoint(workdir)[1].epoch
+    if not epoch or not (workdir / "config.json").exists() or different(workdir, settings):
+        return False
+    monitor = losses.monitored(settings.train, settings.spec())
+    return epoch >= settings.train.epochs or is_stopped(read_history(workdir)[:epoch], monitor, settings.train.patience)
+
+
+def _fit(
+    settings: Config, workdir: pathlib.Path, strategy: tf.distribute.Strategy, clips: Clips, validation: Clips
+) -> None:
+    """Train a new model, or resume from the newest checkpoint."""
     keras.utils.set_random_seed(settings.seed)
-    checkpoint, position = latest_checkpoint(workdir)
+    checkpoint, position = agreement.checkpoint(strategy, workdir)
     with strategy.scope():
         if checkpoint:
             print(f"resuming after epoch {position.epoch} of {clips.phases[-1].epochs.stop}, from {checkpoint}")
@@ -77,13 +102,15 @@ def _train(
             optimizers.bring_up_to_date(model.optimizer)
         else:
             model = build(settings, clips)
-    if chief:  # saved only now: after an error up to here, the user may still change the configuration
+    if strategies.is_chief(strategy):  # saved only now: after an error, the user may still change the configuration
         settings.save(workdir / "config.json")
     monitor = losses.monitored(settings.train, model.spec)
     fit(model, settings, clips, validation, Checkpoints(model, workdir, monitor, position))
-    if not chief:
-        return None
+    agreement.wait_for_all(strategy)  # a chief that is killed while it saves the last epoch needs the others again
 
+
+def _test(settings: Config, workdir: pathlib.Path, clips: Clips, validation: Clips, started: float) -> Result:
+    """Test the best model and write the files of the work directory."""
     history = read_history(workdir)
     plots.save_curves(history, workdir / "curves.png")
     best = load_model(workdir)
@@ -96,6 +123,7 @@ def _train(
     skipped = {**clips.skipped, **validation.skipped}
     if skipped:
         write_text(workdir / "skipped.txt", "".join(f"{cause}\n" for cause in skipped.values()))
+    monitor = losses.monitored(settings.train, best.spec)
     return Result(workdir, metrics, best_epoch(history, monitor), skipped, time.time() - started)
 
 

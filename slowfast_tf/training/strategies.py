@@ -3,17 +3,20 @@
 import contextlib
 import json
 import os
+import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any
 
 import tensorflow as tf
 
 from ..config import Train
 from ..data.multigrid import Phase
 from ..data.pipeline import Clips
-from ..errors import InputError
+from ..errors import InputError, RunError
+from ..interrupts import handle_signals
 
 JOBS = ("chief", "worker")  # of a cluster, in the order of their ranks
 
@@ -27,21 +30,43 @@ def from_environment() -> tf.distribute.Strategy:
     - One device: TensorFlow's default strategy, which gives the same result and starts faster.
 
     Raises:
+        InputError: see `cluster`.
+        RunError: if the other workers cannot be reached.
+    """
+    resolver = cluster()
+    if resolver:
+        return _join(resolver)
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+
+
+def cluster() -> Any:
+    """Return the `ClusterResolver` of the environment; None if it names no cluster.
+
+    Raises:
         InputError: if TF_CONFIG is not JSON or names jobs other than a chief and workers.
     """
     if "TF_CONFIG" in os.environ:
         _check_cluster(os.environ["TF_CONFIG"])
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return tf.distribute.cluster_resolver.TFConfigClusterResolver()
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
-    if tasks > 1:
-        # Only for the addresses: srun assigns the GPUs, and there may be none.
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
-        )
-        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    devices = [device.name for device in tf.config.list_logical_devices(kind)]
-    return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+    if tasks < 2:
+        return None
+    # Only for the addresses: srun assigns the GPUs, and there may be none.
+    return tf.distribute.cluster_resolver.SlurmClusterResolver(gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False)
+
+
+def _join(resolver: Any) -> tf.distribute.Strategy:
+    """Return the strategy of a cluster when all its workers are there. TensorFlow gives up after an hour."""
+    others = ", ".join(address for number, address in enumerate(_addresses(resolver)) if number != rank(resolver))
+    if others:
+        print(f"waiting for the other workers: {others}", file=sys.stderr, flush=True)
+    try:
+        with handle_signals(signal.SIG_DFL, signal.SIGINT):  # Python's own handler would not run before the end
+            return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    except tf.errors.OpError as error:
+        raise RunError(f"cannot join the other workers, {others} ({_first_line(error)})") from error
 
 
 def _check_cluster(text: str) -> None:
@@ -66,10 +91,24 @@ def shard(strategy: tf.distribute.Strategy) -> tuple[int, int]:
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
     resolver = strategy.cluster_resolver
-    cluster = resolver.cluster_spec().as_dict()
-    counts = {job: len(cluster.get(job, ())) for job in JOBS}
-    before = counts["chief"] if resolver.task_type == "worker" else 0
-    return before + (resolver.task_id or 0), max(1, sum(counts.values()))
+    return rank(resolver), max(1, len(_addresses(resolver)))
+
+
+def rank(resolver: Any) -> int:
+    """Return the number of this process in its cluster; the chief, or without a chief worker 0, has number 0."""
+    chiefs = len(resolver.cluster_spec().as_dict().get("chief", ())) if resolver.task_type == "worker" else 0
+    return chiefs + (resolver.task_id or 0)
+
+
+def addresses(strategy: tf.distribute.Strategy) -> list[str]:
+    """Return the addresses of all workers, in the order of their ranks; none if there is one process."""
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    return _addresses(strategy.cluster_resolver) if several else []
+
+
+def _addresses(resolver: Any) -> list[str]:
+    described = resolver.cluster_spec().as_dict()
+    return [address for job in JOBS for address in described.get(job, ())]
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
@@ -115,19 +154,38 @@ def training_data(
 
     def read(context: tf.distribute.InputContext) -> tf.data.Dataset:
         data = clips.train(epochs, phase, shard(strategy), skip, finished)
-        if strategy.num_replicas_in_sync == context.num_input_pipelines:
-            return data
-        size = context.get_per_replica_batch_size(phase.shapes[0].batch)
-        return data.unbatch().batch(size, drop_remainder=True)
+        return _for_each_replica(data, context, phase.shapes[0].batch, full=True)
 
     return strategy.distribute_datasets_from_function(read)
 
 
-def validation_data(clips: Clips) -> tf.data.Dataset:
-    """Return validation batches for `fit`. Every worker reads all batches, so that all take equally many steps."""
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return clips.validation().with_options(options)
+def validation_data(
+    strategy: tf.distribute.Strategy, clips: Clips
+) -> "tf.data.Dataset | tf.distribute.DistributedDataset":
+    """Return the batches of `clips.validation` for `fit`. Each worker reads its own shard; Keras adds up the metrics.
+
+    A shard may have fewer clips than another one. Its worker then gets empty batches from TensorFlow until all are
+    done, and `FitModel` skips them.
+    """
+    if shard(strategy)[1] == 1:
+        return clips.validation()  # TensorFlow divides each batch
+
+    def read(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return _for_each_replica(clips.validation(shard(strategy)), context, clips.config.train.batch_size, full=False)
+
+    return strategy.distribute_datasets_from_function(read)
+
+
+def _for_each_replica(
+    data: tf.data.Dataset, context: tf.distribute.InputContext, batch: int, full: bool
+) -> tf.data.Dataset:
+    """Divide the batches of a worker among its devices; `batch` is the batch size of all workers together.
+
+    If all batches are `full`, they keep their static size.
+    """
+    if context.num_replicas_in_sync == context.num_input_pipelines:
+        return data
+    return data.unbatch().batch(context.get_per_replica_batch_size(batch), drop_remainder=full)
 
 
 @contextlib.contextmanager
@@ -143,15 +201,25 @@ def writer(strategy: tf.distribute.Strategy, path: str | os.PathLike) -> Iterato
             yield os.path.join(scratch, os.path.basename(path))
 
 
-def restart_process(error: Exception) -> NoReturn:
-    """Restart this process with the same command; it waits for the other workers and resumes the run.
+@contextlib.contextmanager
+def restarting(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Restart this process with the same command if another worker is lost in the block.
 
-    A worker cannot continue after it has lost another worker. The lost worker must be restarted by the system that
-    started it. Only a run may call this function, because it replaces the whole process.
-
-    Args:
-        error: the exception that reported the lost worker.
+    A worker cannot continue after it has lost another worker. The new process waits for all workers and resumes the
+    run. The lost worker must be restarted by the system that started it. Only a run may use this block, because the
+    whole process is replaced.
     """
-    cause = str(error).splitlines()[0][:200]
-    print(f"lost another worker ({cause}); restarting", file=sys.stderr, flush=True)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        if shard(strategy)[1] == 1:
+            raise
+        print(f"lost another worker ({_first_line(error)}); restarting", file=sys.stderr, flush=True)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _first_line(error: Exception) -> str:
+    """Return the cause of an error of TensorFlow; the first line of a failed graph is "Graph execution error:"."""
+    text = str(error)
+    cause = re.search("aborted by: (.*)", text)
+    return (cause[1] if cause else text.splitlines()[0])[:200]

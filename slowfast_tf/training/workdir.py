@@ -31,15 +31,36 @@ def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
             except InputError as error:
                 raise InputError(f"train.init {error}") from error
         return
+    found = different(workdir, settings)
+    if found:
+        raise InputError(f"{workdir} holds a run of another configuration ({found})", argument="workdir")
+
+
+def different(workdir: pathlib.Path, settings: config.Config) -> str:
+    """Return the keys that differ between a run's configuration and `settings`; see `differences`."""
     # Load the file as a configuration, which fills in keys that earlier versions did not write.
-    there, here = (_flatten(c.model_dump(mode="json")) for c in (config.load(path), settings))
+    there = config.load(pathlib.Path(workdir) / "config.json")
+    return differences(there.model_dump(mode="json"), settings.model_dump(mode="json"))
+
+
+def differences(there: dict[str, Any], here: dict[str, Any], place: str = "there") -> str:
+    """Return the keys that differ between two nested dictionaries, with both values; empty if none differs.
+
+    Args:
+        there: the other dictionary.
+        here: the own dictionary.
+        place: where the other dictionary is.
+
+    Example:
+        >>> differences({"train": {"epochs": 1}}, {"train": {"epochs": 2}})
+        'train.epochs: 1 there, 2 here'
+    """
+    there, here = _flatten(there), _flatten(here)
     differing = [key for key in {**here, **there} if there.get(key) != here.get(key)]
-    if not differing:
-        return
-    shown = [f"{key}: {_text(there.get(key))} there, {_text(here.get(key))} here" for key in differing[:SHOWN]]
+    shown = [f"{key}: {_text(there.get(key))} {place}, {_text(here.get(key))} here" for key in differing[:SHOWN]]
     if len(differing) > SHOWN:
         shown.append(f"and {len(differing) - SHOWN} more")
-    raise InputError(f"{workdir} holds a run of another configuration ({'; '.join(shown)})", argument="workdir")
+    return "; ".join(shown)
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 
@@ -16,23 +15,6 @@ from slowfast_tf.errors import RunError
 from slowfast_tf.files.atomic import write_text
 from slowfast_tf.files.full_disk import full_disk, writing
 from slowfast_tf.files.journal import Journal
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A small file system, and a function that changes its size in bytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def mount(size, *options):
-        where = ["-t", "tmpfs", "-o", ",".join([*options, f"size={size // 4096 * 4096}"]), "tmpfs", place]
-        return subprocess.run(["mount", *where], capture_output=True).returncode
-
-    if not shutil.which("mount") or mount(1 << 20):
-        pytest.skip("needs the permission to mount a file system")
-    place.chmod(0o755)
-    yield place, lambda size: mount(size, "remount")
-    subprocess.run(["umount", place], check=True)
 
 
 @pytest.fixture

@@ -3,22 +3,26 @@
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.processes import QUICK_START
+from helpers.training import compare
 
+import slowfast_tf
+from slowfast_tf import config
+from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.errors import InputError
+from slowfast_tf.models.slowfast import load_model
 from slowfast_tf.training import strategies
+from slowfast_tf.training.history import read_history
 
 ROOT = pathlib.Path(__file__).parents[2]
 # One pathway; tests/benchmarks/test_scaling.py has two workers train both.
@@ -32,13 +36,13 @@ TINY = [
     "test.clips=1",
     "export=[]",
 ]
-TOGETHER = ["train.epochs=3", "train.synchronize_batchnorm=true"]
+TOGETHER = ["train.epochs=2", "train.synchronize_batchnorm=true"]
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "demo"
-    demo.make(root, train=24, validation=8, seed=3)
+    demo.make(root, train=24, validation=9, seed=3)
     return root
 
 
@@ -48,17 +52,6 @@ def words(videos, workdir, *more):
         *("--config", str(ROOT / "configs/demo.json"), "--workdir", str(workdir)),
         *(word for override in overrides for word in ("--set", override)),
     ]
-
-
-def start(number, ports, arguments, log, script=("-m", "slowfast_tf.train")):
-    """A worker of a cluster on this machine."""
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
-    environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}})
-    with open(log, "a") as file:
-        return subprocess.Popen(
-            [sys.executable, *script, *arguments], env=environment, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT
-        )
 
 
 WORKER = str(ROOT / "tests/helpers/worker.py")
@@ -72,65 +65,188 @@ def free_ports(count):
     return ports
 
 
-def weights(path):
-    import slowfast_tf
+class Pair:
+    """Two workers of a cluster on this machine, which write `NUMBER.log` and their notes in a directory."""
 
-    return slowfast_tf.load(path).get_weights()
+    def __init__(self, place, *arguments):
+        """`arguments`: of both workers, or of each."""
+        self.place, self.ports = place, free_ports(2)
+        self.arguments = [arguments[0], arguments[-1]]
+        self.processes = [None, None]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+    def start(self, number, place=ROOT, **variables):
+        cluster = {"worker": [f"127.0.0.1:{port}" for port in self.ports]}
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", **variables}
+        environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}})
+        command = [sys.executable, WORKER, str(self.place / str(number)), *self.arguments[number]]
+        with open(self.place / f"{number}.log", "a") as file:
+            self.processes[number] = subprocess.Popen(
+                command, env=environment, cwd=place, stdout=file, stderr=subprocess.STDOUT
+            )
+
+    def log(self, number):
+        return (self.place / f"{number}.log").read_text()
+
+    def lines(self, number, begin):
+        return [line for line in self.log(number).splitlines() if line.startswith(begin)]
+
+    def assert_ends(self, first, second):
+        """Wait for both, and compare their exit codes."""
+        codes = [process.wait(600) for process in self.processes]
+        assert codes == [first, second], self.log(0)[-3000:] + self.log(1)[-3000:]
+        assert "Traceback" not in self.log(0) + self.log(1)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(videos, tmp_path_factory):
-    """The work directory of a run of two workers, and the final weights of each."""
+    """The directory of two workers that trained undisturbed; their work directory is `run`."""
     place = tmp_path_factory.mktemp("two")
-    ports, arguments = free_ports(2), words(videos, place / "run", *TOGETHER)
-    workers = [start(i, ports, [str(place / f"{i}.npz"), *arguments], place / f"{i}.log", [WORKER]) for i in range(2)]
-    try:
-        codes = [worker.wait(900) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-    assert codes == [0, 0], (place / "0.log").read_text()[-3000:] + (place / "1.log").read_text()[-3000:]
-    return place / "run", [list(np.load(place / f"{i}.npz").values()) for i in range(2)]
+    with Pair(place, words(videos, place / "run", *TOGETHER)) as pair:
+        pair.start(0)
+        pair.start(1)
+        pair.assert_ends(0, 0)
+    return place
+
+
+def weights(path):
+    return load_model(path).get_weights()
 
 
 @pytest.mark.slow
 def test_two_workers_end_with_equal_weights(undisturbed):
-    workdir, (first, second) = undisturbed
+    first, second = (dict(np.load(undisturbed / f"{i}.npz")) for i in range(2))
+    reads = [int(noted.pop("reads")) for noted in (first, second)]
     assert len(first) > 80
-    for a, b in zip(first, second):
-        np.testing.assert_array_equal(a, b)
-    for a, b in zip(first, weights(workdir / "checkpoints/epoch_0003.keras")):
-        np.testing.assert_array_equal(a, b)
-    assert json.loads((workdir / "metrics.json").read_text())["videos"] == 8
-    assert not list(workdir.rglob(".*")), "temporary files are left"
+    compare(first.values(), second.values(), rtol=0)
+    compare(first.values(), weights(undisturbed / "run/checkpoints/epoch_0002.keras"), rtol=0)
+    assert reads == [2 * 5, 2 * 4], "in each epoch, each worker reads its part of the 9 validation videos"
+    assert json.loads((undisturbed / "run/metrics.json").read_text())["videos"] == 9
+    assert not list((undisturbed / "run").rglob(".*")), "temporary files are left"
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_waited_for(undisturbed, videos, tmp_path):
-    ports, arguments = free_ports(2), words(videos, tmp_path / "run", *TOGETHER)
-    workers = [start(i, ports, arguments, tmp_path / f"{i}.log") for i in range(2)]
-    try:
-        deadline = time.time() + 900
-        while not list((tmp_path / "run/checkpoints").glob("epoch_0001.keras")):
-            assert time.time() < deadline and workers[0].poll() is None, (tmp_path / "0.log").read_text()[-3000:]
-            time.sleep(0.2)
-        workers[1].send_signal(signal.SIGKILL)
-        workers[1].wait()
-        workers[1] = start(1, ports, arguments, tmp_path / "1.log")
-        codes = [worker.wait(900) for worker in workers]
-    finally:
-        for worker in workers:
-            worker.kill()
-    log = (tmp_path / "0.log").read_text()
-    assert codes == [0, 0], log[-3000:] + (tmp_path / "1.log").read_text()[-3000:]
-    assert "lost another worker" in log and re.search(r"resuming after epoch [12] of 3", log), log[-3000:]
-    for a, b in zip(weights(tmp_path / "run/checkpoints/epoch_0003.keras"), undisturbed[1][0]):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+def test_two_workers_validate_as_one(undisturbed):
+    """One worker has 5 videos, in two batches, and the other one has 4, in one batch."""
+    row = read_history(undisturbed / "run")[-1]
+    model = load_model(undisturbed / "run/checkpoints/epoch_0002.keras", compile=True)
+    clips = Clips(config.load(undisturbed / "run/config.json"), "val")
+    figures = model.evaluate(clips.validation(), return_dict=True, verbose=0)
+    assert set(figures) == {"loss", "top1", "top5"}
+    assert {name: row[f"val_{name}"] for name in figures} == pytest.approx(figures, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_the_code_for_gpus(undisturbed, videos, tmp_path):
+    """It computes pixels in the training step, and gives the same run. XLA, on by default on GPUs, is turned off."""
+    with Pair(tmp_path, words(videos, tmp_path / "run", *TOGETHER)) as pair:
+        for number in range(2):
+            (tmp_path / f"{number}.txt").write_text("gpu")
+            pair.start(number)
+        pair.assert_ends(0, 0)
+    for row, expected in zip(read_history(tmp_path / "run"), read_history(undisturbed / "run"), strict=True):
+        assert [row[name] for name in ("loss", "val_loss")] == pytest.approx(
+            [expected[name] for name in ("loss", "val_loss")], rel=1e-3
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "killed, where",
+    [((1,), "2.1"), ((0,), "2.1"), ((0, 1), "2.1"), ((0,), "test")],
+    ids=["worker", "chief", "both", "chief in the test"],
+)
+def test_killed_workers(undisturbed, videos, tmp_path, killed, where):
+    """A survivor waits until the others are started again. All resume after the last epoch, and the run ends equally.
+
+    Before its test, the chief has lost nobody, and needs nobody.
+    """
+    for number in killed:
+        (tmp_path / f"{number}.txt").write_text(where)
+    with Pair(tmp_path, words(videos, tmp_path / "run", *TOGETHER)) as pair:
+        pair.start(0)
+        pair.start(1)
+        for number in killed:
+            assert pair.processes[number].wait(600) == -signal.SIGKILL, pair.log(0)[-3000:] + pair.log(1)[-3000:]
+            pair.start(number)
+        pair.assert_ends(0, 0)
+        for number in {0, 1}.difference(killed):
+            assert len(pair.lines(number, "lost another worker (")) == (where != "test"), pair.log(number)
+        resumed = pair.lines(0, "resuming after epoch ")
+        assert [line[:27] for line in resumed] == [f"resuming after epoch {2 if where == 'test' else 1} of 2"]
+    rows, expected = read_history(tmp_path / "run"), read_history(undisturbed / "run")
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in expected], rel=1e-3)
+    assert (tmp_path / "run/metrics.json").exists()
+    final = "run/checkpoints/epoch_0002.keras"
+    compare(weights(tmp_path / final), weights(undisturbed / final), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["configuration", "version", "data", "work directory"])
+def test_a_worker_that_differs(videos, tmp_path, case):
+    """It says in one line what differs, and the other one ends, too."""
+    own, both, other, place = [], [], tmp_path / "run", ROOT
+    if case == "configuration":
+        own = ["train.epochs=3"]
+        expected = "another configuration than on the chief (train.epochs: 2 on the chief, 3 here); start all"
+    elif case == "version":
+        (tmp_path / "1.txt").write_text("version 0.9.0")
+        versions = f'slowfast_tf: "{slowfast_tf.__version__}" on the chief, "0.9.0" here'
+        expected = f"another version than on the chief ({versions}); start all"
+    elif case == "data":  # a relative path, in another directory
+        root = os.path.relpath(videos, ROOT)
+        both, place = ["data.dataset=folder", f"data.root={root}"], tmp_path
+        expected = f"{root}/train: no such directory"
+    else:
+        (tmp_path / "run/checkpoints").mkdir(parents=True)
+        (tmp_path / "run/checkpoints/epoch_0001.keras").touch()
+        (tmp_path / "1.txt").write_text("wait 1")
+        other = tmp_path / "other"
+        expected = f"{other} has no checkpoint after epoch 1, from which another worker resumes; all workers need"
+    first = words(videos, tmp_path / "run", *TOGETHER, *both)
+    with Pair(tmp_path, first, words(videos, other, *TOGETHER, *both, *own)) as pair:
+        pair.start(0)
+        pair.start(1, place)
+        pair.assert_ends(1, 2)
+        (there,), (here,) = (pair.lines(number, "error: ") for number in range(2))
+        assert here.startswith(f"error: {expected}")
+        assert there == f"error: worker 127.0.0.1:{pair.ports[1]} has ended: {here.removeprefix('error: ')}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1], ids=["chief", "worker"])
+def test_a_full_disk(undisturbed, videos, disk, tmp_path, number):
+    """The work directory of the chief, or the directory for temporary files of a worker, is full after an epoch."""
+    place, resize = disk
+    size = (undisturbed / "run/model.keras").stat().st_size
+    resize(int((0.5, 2.5)[number == 0] * size))
+    run = place / "run" if number == 0 else tmp_path / "run"
+    variables = {} if number == 0 else {"TMPDIR": str(place)}
+    with Pair(tmp_path, words(videos, run, *TOGETHER)) as pair:
+        pair.start(1 - number)
+        pair.start(number, **variables)
+        assert pair.processes[number].wait(600) == 1, pair.log(0)[-3000:] + pair.log(1)[-3000:]
+        (line,) = pair.lines(number, "error: ")
+        assert line.startswith(f"error: cannot write {place}") and "the disk is full" in line
+        resize(64 << 20)
+        pair.start(number, **variables)
+        pair.assert_ends(0, 0)
+        assert len(pair.lines(1 - number, "lost another worker (")) == 1
+    assert [row["epoch"] for row in read_history(run)] == [1, 2]
 
 
 REPLICAS = """
 import pathlib, sys
 import numpy as np
+import slowfast_tf
 from slowfast_tf import config
 import tensorflow as tf
 
