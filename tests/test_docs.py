@@ -49,6 +49,12 @@ def test_a_broken_link_is_told(tmp_path):
     assert done.returncode == 1 and "none.md" in done.stderr and "#none" in done.stderr
 
 
+def test_pages_are_short():
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    lengths = {str(page.relative_to(ROOT)): len(page.read_text().splitlines()) for page in pages}
+    assert not {page: length for page, length in lengths.items() if length > 150}
+
+
 def links_in(path):
     """Return the relative links of a page or a notebook, those of images included."""
     text = path.read_text()
