@@ -178,6 +178,8 @@ def test_camera_command(run_predict, infer, saved, stream, long, tmp_path):
     assert np.abs(ends - scores).max(1).min() < 1e-3
     code, lines, errors = run_predict("--camera", tmp_path / "none.ts", "--model", saved)
     assert code == 1 and not lines and errors == [f"error: {tmp_path / 'none.ts'}: No such file or directory"]
+    code, lines, errors = run_predict("--camera", 987, "--model", saved)
+    assert code == 1 and not lines and errors == ["error: camera 987 (/dev/video987): No such file or directory"]
 
 
 def test_mistakes_over_time(run_predict, saved, people, long, tmp_path):
