@@ -39,7 +39,7 @@ def test_site(tmp_path):
     assert '<span class="gp">&gt;&gt;&gt; </span>' in page and "<blockquote>" not in page
 
 
-def test_a_broken_link_is_told(tmp_path):
+def test_a_broken_link_is_reported(tmp_path):
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     config = (ROOT / "mkdocs.yml").read_text()
     # Without the API reference, which takes seconds.

@@ -103,7 +103,7 @@ def test_clips_of_a_fold(configure, tmp_path):
     assert prepare(settings, tmp_path / "records").restored == 0
 
 
-def test_an_unreadable_video_is_not_replaced_by_one_of_the_fold(configure, folder, tmp_path):
+def test_an_unreadable_video_is_not_replaced_by_a_validation_video(configure, folder, tmp_path):
     """Batches stay whole by another training video; a validation video would leak."""
     root = tmp_path / "folder"
     shutil.copytree(folder, root)

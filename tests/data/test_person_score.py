@@ -72,7 +72,7 @@ def test_testing(make, score):
     assert {name.numpy().decode()[-4:] for *_, name in other.key_frames()} == set(VAL[score])
 
 
-def test_no_box_counts(make):
+def test_no_box_with_a_sufficient_score(make):
     with pytest.raises(InputError, match=r"no box of val has a score of at least 0\.96; lower model\.person_score"):
         Clips(make(0.96), "val")
     assert Clips(make(0.96), "train").count == 1  # that with the annotated box

@@ -238,7 +238,7 @@ def test_each_video_is_in_one_part(forty, source, parts):
 
 
 @pytest.mark.parametrize("source, part", [("files", (1, 2)), ("records", (0, 1))])
-def test_a_run_goes_on_where_it_stopped(forty, source, part):
+def test_a_run_resumes_where_it_stopped(forty, source, part):
     augmented = ["data.color_jitter=0.4", "data.mixup=0.8", "data.cutmix=1", "data.random_erasing=0.3"]
     config = forty(source, "train.batch_size=12", *augmented)
     whole = list(Clips(config, "train").train(range(0, 4), shard=part))
@@ -505,7 +505,7 @@ def test_flow_in_tests(moving):
         np.testing.assert_allclose(median[..., 1], 0, atol=0.005)
 
 
-def test_flow_that_is_not_there(configure, forty, folder):
+def test_flow_is_missing(configure, forty, folder):
     with pytest.raises(InputError, match="needs records with optical flow, not dataset 'folder'"):
         Clips(configure("model.fast_input=flow"), "train")
     with pytest.raises(InputError, match="flow"):

@@ -88,7 +88,7 @@ def test_no_box_counts_in_records_of_an_earlier_version(detection_model, configu
 
 
 @pytest.mark.legacy
-def test_many_labels_end_to_end(configure, model, tmp_path):
+def test_several_labels_end_to_end(configure, model, tmp_path):
     sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
     sigmoid.set_weights(model.get_weights())
     clips = Clips(configure("test.fuse=max", "test.clips=1"), "val")

@@ -30,7 +30,7 @@ def test_records_are_calibration_clips(model, videos, clips, tmp_path):
     assert found["fast"].shape == clips[0]["fast"].shape and found["slow"].shape == clips[0]["slow"].shape
 
 
-def test_boxes_do_not_go_with_int8(detection_model, tmp_path):
+def test_boxes_are_refused_with_int8(detection_model, tmp_path):
     for form in (tflite, onnx):
         with pytest.raises(InputError, match="corners of boxes"):
             form.export(detection_model, tmp_path / "model", "int8", [])

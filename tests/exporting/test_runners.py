@@ -130,7 +130,7 @@ def test_layer_errors(network, files, clips):
 
 
 @pytest.mark.legacy
-def test_a_runner_skips_what_is_no_video_and_refuses_what_is_no_model(files, videos, tmp_path):
+def test_a_runner_skips_unreadable_videos_and_refuses_unreadable_models(files, videos, tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     (tmp_path / "bad.onnx").write_text("no model")
     for kind, good in (("tflite", "none.tflite"), ("onnx", "tiny.onnx")):
@@ -160,7 +160,7 @@ def operators(path):
 
 
 @pytest.mark.legacy
-def test_tflite_holds_what_litert_accelerates(files):
+def test_tflite_has_only_accelerated_operations(files):
     for path in files.glob("*.tflite"):
         names, _ = operators(path)
         assert not [n for n in names if "3D" in n or n.startswith("Flex") or n == "PADV2"], path

@@ -87,7 +87,7 @@ def test_narrow_frames_in_bfloat16(kernel, lowering):
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("kernel, strides, dilation", CONVOLUTIONS)
-def test_convolution_is_pytorchs(kernel, strides, dilation):
+def test_convolution_equals_pytorchs(kernel, strides, dilation):
     torch = pytest.importorskip("torch")
     x, weights = noise(2, 9, 7, 11, 3), noise(*kernel, 3, 4, seed=1)
     layer = Conv3D(4, kernel, strides, dilation)

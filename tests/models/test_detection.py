@@ -102,7 +102,7 @@ def noise(*shape, seed=0):
 @pytest.mark.legacy
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_roi_align_is_onnx_runtimes(kind, aligned):
+def test_roi_align_equals_onnx_runtimes(kind, aligned):
     features, boxes = noise(2, H, W, 3), some_boxes(kind).reshape(2, -1, 4)
     expected = onnx_roi_align(features, boxes, aligned)
     found = RoIAlign(7, STRIDE, aligned)([features, boxes]).numpy()
@@ -114,7 +114,7 @@ def test_roi_align_is_onnx_runtimes(kind, aligned):
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("kind", ["random", "over the edge", "tiny"])
-def test_roi_align_gradients_are_finite_differences(kind):
+def test_roi_align_gradients_equal_finite_differences(kind):
     """In the features, where it is linear, and in the boxes, where samples cross no pixel's border."""
     features, boxes, seen = noise(1, 5, 6, 2), some_boxes(kind, 4)[None] * 0.4, noise(1, 4, 7, 7, 2, seed=1)
     align = RoIAlign(7, STRIDE)
@@ -243,7 +243,7 @@ def test_boxes_decide():
         {},
     ],
 )
-def test_saved_models_come_back(changes, tmp_path):
+def test_saved_models_are_loaded(changes, tmp_path):
     spec = dataclasses.replace(TINY, roi_aligned=not changes, **changes)
     model, x = network(spec, lowering="conv2d"), clip(spec, 35, 52, boxes=2)
     expected = model(x)
@@ -402,7 +402,7 @@ def test_describe(capsys):
         ),
     ],
 )
-def test_misfits_are_named(changes, message):
+def test_invalid_settings_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         get_spec(TINY, **changes)
 
@@ -462,7 +462,7 @@ def test_golden(file, tmp_path):
 
 
 @needs_golden
-def test_caffe2_does_not_say_how_keys_are_pooled(tmp_path):
+def test_caffe2_files_do_not_state_how_keys_are_pooled(tmp_path):
     """The same weights in the form of the model zoo, which has networks of 8x8 and 16x8, on two versions of AVA."""
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'slowfast_tf[convert]'")
     name, path = "pyslowfast_ava_slowfast_32x2_r101_nl_w8", tmp_path / "made.pkl"

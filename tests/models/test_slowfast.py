@@ -141,7 +141,7 @@ def test_mixed_bfloat16():
         {"pathways": ("fast",), "fast_input": "flow"},
     ],
 )
-def test_saved_models_come_back(tmp_path, changes):
+def test_saved_models_are_loaded(tmp_path, changes):
     spec = dataclasses.replace(TINY, **changes)
     model, x = network(spec, dtype="mixed_bfloat16", lowering="conv2d"), clip(spec, 35, 20)
     expected = model(x)
@@ -263,7 +263,7 @@ def test_any_network(spec, places, size, dtype):
         ({"widht": 32}, "unknown field 'widht' of a network; did you mean 'width'"),
     ],
 )
-def test_misfits_are_named(changes, message):
+def test_invalid_settings_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         get_spec(TINY, **changes)
 

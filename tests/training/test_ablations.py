@@ -27,7 +27,7 @@ def test_rows_cost_what_the_paper_says(table):
         assert row.estimate == repeats.Estimate(50, None, None)
 
 
-def test_a_row_changes_the_small_network_as_the_large_one():
+def test_a_row_changes_small_and_large_networks_alike():
     for table in GFLOPS:
         for row in ablations.choose_rows(table, None):
             run = ablations.change("gestures", table, row, ["train.epochs=6", "model.beta_inv=8", "model.width=24"])
@@ -38,7 +38,7 @@ def test_a_row_changes_the_small_network_as_the_large_one():
             assert here.width == 24 and here.depth == 18
 
 
-def test_a_table_sets_its_own_fields_alone():
+def test_a_table_sets_only_its_own_fields():
     """Of a network with beta 1/4 the rows of 5a keep it, and those of 5b have their own, 1/8 among them."""
     for table, found in (("5a", {4}), ("5b", {4, 6, 8, 12, 16, 32})):
         rows = [row for row in ablations.choose_rows(table, None) if row.name != "TtoC, sum"]

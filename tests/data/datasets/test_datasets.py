@@ -102,7 +102,7 @@ def test_demo_layout(made):
         assert pathlib.Path(video.path).parent.name == data.labels[video.labels[0][0]]
 
 
-def test_demo_is_the_same_again(made, tmp_path):
+def test_demo_is_reproducible(made, tmp_path):
     demo.make(tmp_path / "again", train=10, validation=8)
     assert digests(tmp_path / "again") == digests(made)
     # An existing data set is not changed.
@@ -347,7 +347,7 @@ def test_lists_above_a_symbolic_link(tmp_path):
     assert video.path == str(tmp_path / "disk/videos/a.mp4")
 
 
-def test_a_refused_line_does_not_hide_a_good_one(tmp_path):
+def test_a_refused_line_does_not_hide_a_valid_one(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4")
     put(root / "train.csv", "b.mp4 0\na.mp4 x\na.mp4 1\n")
     assert classes(datasets.load_split("lists", root, "train")) == [(0,), (1,)]
@@ -855,7 +855,7 @@ def test_ava_key_frames_past_the_end(configure, tmp_path, frames):
 
 
 @pytest.mark.parametrize("rate", ["null", "25.0"])
-def test_ava_key_frames_go_by_time(configure, tmp_path, rate):
+def test_ava_key_frames_are_selected_by_time(configure, tmp_path, rate):
     """The frame rate of the film changes from 50 to 5: the middle of a clip is the frame shown at its time."""
     times = [*range(0, 2000, 20), *range(2000, 10000, 200)]
     rows = [f"{FILM},{second:04d},{NEAR},12,1" for second in (902, 904, 907)]

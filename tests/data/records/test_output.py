@@ -32,7 +32,7 @@ def synced(monkeypatch):
     return calls
 
 
-def test_a_power_cut_leaves_no_part_of_a_file(folder, tmp_path, synced):
+def test_a_power_cut_leaves_no_partial_file(folder, tmp_path, synced):
     """Each file is on the disk before it gets its name, and the name is before `prepare` goes on."""
     output = tmp_path / "records"
     prepare(configuration(folder, shards=2), str(output))
