@@ -56,7 +56,7 @@ def test_pages_are_short():
 
 
 def links_in(path):
-    """Return the relative links of a page or a notebook, those of images included."""
+    """Return the relative links of a page or a notebook, including links of images."""
     text = path.read_text()
     if path.suffix == ".ipynb":
         text = "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
@@ -85,7 +85,7 @@ def test_links_outside_of_the_site():
 
 
 def names_in(text):
-    """Return what a text calls `slowfast_tf.X.Y` or imports `from slowfast_tf.X import Y`."""
+    """Return the names `slowfast_tf.X.Y` in a text, and its imports `from slowfast_tf.X import Y`."""
     found = set(re.findall(r"\bslowfast_tf(?:\.(?!X\b)[A-Za-z]\w*)+", text))
     for module, names in re.findall(r"\bfrom (slowfast_tf[\w.]*) import (\w+(?: as \w+)?(?:, \w+(?: as \w+)?)*)", text):
         found |= {f"{module}.{name.split()[0]}" for name in names.split(", ")}
@@ -93,7 +93,7 @@ def names_in(text):
 
 
 def test_names_exist():
-    """What pages, notebooks and docstrings call `slowfast_tf.X.Y` can be imported by that name."""
+    """Every name `slowfast_tf.X.Y` in pages, notebooks and docstrings can be imported."""
     pages = [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
@@ -167,7 +167,7 @@ def test_commands_exist(capsys):
 
 
 def test_pyslowfast_options_have_equivalents(capsys):
-    """What the page calls an option's equivalent here is a key of a configuration, or an option of a command."""
+    """Every equivalent that the page names is a key of a configuration or an option of a command."""
     text = (ROOT / "docs" / "pyslowfast.md").read_text()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
     rows = [row for row in rows if len(row) == 3 and row[0].startswith("`")]

@@ -1,4 +1,4 @@
-"""Files that an earlier version wrote (`earlier/make.py`) load, and mean what they meant."""
+"""Files that an earlier version wrote (`earlier/make.py`) load with the same meaning."""
 
 import json
 import pathlib
@@ -87,7 +87,7 @@ def test_a_saved_model():
 
 
 def test_saved_alone_it_has_no_protocol(alone, tmp_path):
-    """Saving adds no values for the missing fields, so that the configuration still counts."""
+    """Saving adds no values for the missing fields, so the configuration still applies."""
     slowfast_tf.load(alone).save(tmp_path / "again.keras")
     again = slowfast_tf.load(tmp_path / "again.keras")
     assert again.unstated == slowfast_tf.load(alone).unstated != ()

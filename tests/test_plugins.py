@@ -1,4 +1,4 @@
-"""Modules that a configuration names, and what they register: optimizers by name, tensorflow-io's reader."""
+"""Modules that a configuration names, and their registrations: optimizers by name, tensorflow-io's reader."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""The wheel is whole: installed in a fresh environment, it trains from a shipped configuration by its name."""
+"""The wheel is complete: in a fresh environment, it trains from a shipped configuration by its name."""
 
 import importlib.metadata
 import json
@@ -35,7 +35,7 @@ def _has_setuptools():
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """A copy of what the repository holds, named as a clone: building leaves files behind."""
+    """Copy the files of the repository, because building leaves files behind. The directory has a clone's name."""
     source = tmp_path_factory.mktemp("source") / "slowfast_tf"
     source.mkdir()
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):

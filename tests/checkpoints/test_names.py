@@ -56,7 +56,7 @@ def published(address, fields=None):
 
 
 def run(*command, **environment):
-    """What `subprocess.run` gives for Python with these arguments."""
+    """Run Python with these arguments; return the result of `subprocess.run`."""
     environment = {key: str(value) for key, value in environment.items()}
     return subprocess.run(
         [sys.executable, *map(str, command)],

@@ -1,4 +1,4 @@
-"""Who does what in a video, from the command line."""
+"""The command that scores the actions of each person in a video."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""How files, bases and overrides make a configuration, and what a mistake is answered with."""
+"""How files, bases and overrides are merged into a configuration, and the messages for mistakes."""
 
 import pathlib
 

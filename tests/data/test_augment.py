@@ -114,7 +114,7 @@ def test_affine_equals_pils(matrix):
 
 
 def check_moved(moved, pil):
-    """Compares with PIL, but not along the border of the moved picture, where PIL does not blend with the fill."""
+    """Compare with PIL, except along the border of the moved picture, where PIL does not blend with the fill."""
     expected = by_pil(lambda image: pil(image, (128, 128, 128)))
     # Pixels whose neighborhood of 3 x 3 is partly from outside the picture.
     mask = by_pil(lambda image: pil(image, (0, 0, 0)), np.full_like(FRAMES, 255))[..., 0]
@@ -292,7 +292,7 @@ def test_boxes_by_hand():
 @pytest.mark.parametrize("height, width", [(48, 80), (80, 48), (50, 71)])
 @pytest.mark.parametrize("draw", ["uniform", "inverse"])
 def test_boxes_follow_frames(height, width, draw):
-    """A bright rectangle lies in the crop where its box says, to half a pixel and what resizing blurs."""
+    """A bright rectangle is at its box in the crop, to half a pixel plus the blur of resizing."""
     x1, y1, x2, y2 = 20, 14, 36, 38
     frames = np.zeros((1, height, width, 1), np.uint8)
     frames[:, y1:y2, x1:x2] = 255

@@ -79,7 +79,7 @@ def test_no_box_with_a_sufficient_score(make):
 
 
 def test_records_of_an_earlier_version(root, configure, tmp_path):
-    """Their index does not tell scores: key frames of which no box counts are left out when they are read."""
+    """Their index has no scores, so key frames without a sufficient score are left out when they are read."""
     for path in (root / "records").rglob("*.*"):
         (tmp_path / path.relative_to(root / "records")).parent.mkdir(exist_ok=True)
         (tmp_path / path.relative_to(root / "records")).write_bytes(path.read_bytes())

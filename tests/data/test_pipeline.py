@@ -30,7 +30,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def write_picture(path, number, count=40, rate=30):
-    """A video of `picture`s; its container need not be that of its suffix."""
+    """Write a video of `picture`s; its container may differ from its suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path.parent / "made.mp4", [picture(number, t) for t in range(count)], pix_fmt="yuv444p", qp=1, rate=rate)
     (path.parent / "made.mp4").rename(path)
@@ -152,7 +152,7 @@ def test_demo(both, tmp_path):
 
 @pytest.mark.parametrize("overrides", [(), ("data.color_jitter=0.4", "data.random_erasing=0.5")])
 def test_the_same_clips_from_files_and_records(both, tmp_path, overrides):
-    """There is one video, so that its position is the same: the same random numbers give the same clips."""
+    """There is one video, so its position is the same, and the same random numbers give the same clips."""
     for split in ("train", "val"):
         write_picture(tmp_path / "data" / split / "ant" / "0.mp4", 3, 58)
     settings = both("folder", tmp_path / "data", "train.batch_size=1", *overrides)
@@ -394,7 +394,7 @@ def test_service_that_does_not_run(forty, monkeypatch, capsys):
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_service_that_cannot_read(some_damaged, tmp_path, monkeypatch, hidden):
-    """Its workers do not see the files, or all files are damaged. One whole file is enough for an epoch."""
+    """Its workers do not see the files, or all files are damaged. One intact file is enough for an epoch."""
     dispatcher = tf.data.experimental.service.DispatchServer()
     worker = worker_of(dispatcher)
     config = some_damaged(3, f"data.service={dispatcher.target}", 'model.pathways=["slow"]', "train.batch_size=5")
@@ -525,7 +525,7 @@ FILMS = (FILM, "zlVkeKC6Ha8")
 
 
 def write_film(root, film, frames):
-    """Five seconds, from second 900 on: people stand where their boxes are. Green tells the time around second 902."""
+    """Write five seconds, from second 900 on, with people at their boxes. Green encodes the time around second 902."""
     images = []
     for time in range(150):
         image = np.full((80, 100, 3), 40, np.uint8)

@@ -157,7 +157,7 @@ def test_a_single_test_clip_lies_in_the_middle():
 @needs_golden
 @pytest.mark.parametrize("frames", [10, 30, 48, 64, 100, 215])
 def test_segments_equal_pyslowfasts(frames):
-    """Something-Something: a frame of each of 64 parts of the whole video, and those of the Slow pathway."""
+    """Something-Something: one frame from each of 64 parts of the video, and the frames of the Slow pathway."""
     golden = json.loads((GOLDEN / "ssv2_frames.json").read_text())
     spec = get_spec("slowfast_16x8_r50", frame_index="segments", views=Views(1, 3))
     found = sampling.clip_frames(sampling.test_starts(spec, spec.views), frames, spec).numpy()

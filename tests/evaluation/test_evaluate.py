@@ -1,4 +1,4 @@
-"""The test of a model as a command: parts, interruptions, what it writes, and mistakes."""
+"""The command that tests a model: parts, interruptions, written files, and mistakes."""
 
 import html.parser
 import json

@@ -28,7 +28,7 @@ def test_swapped_uses_the_scores_of_the_next_box(tested_detection, detection_mod
 
 
 def test_perfect_scores_and_swapped_scores(tested_detection):
-    """With the truth for scores mAP is 1; what is left of it with the scores of others is about chance."""
+    """If the scores are the ground truth, mAP is 1; with the scores of other boxes it is near chance."""
     _, _, found = tested_detection
     known = found.labels.any(1)
     assert known.mean() > 0.5  # predicted boxes close to annotated ones have their labels

@@ -100,7 +100,7 @@ def operations(graph):
 
 @pytest.mark.legacy
 def test_tensorflows_own_operations_only(exported):
-    """What is written on the disk: nothing that needs Python."""
+    """The files on the disk need no Python."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     content = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())

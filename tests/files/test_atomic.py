@@ -1,4 +1,4 @@
-"""Files and directories that are written whole or not at all, also when a process is killed in the middle."""
+"""Files and directories are written completely or not at all, even if a process is killed in between."""
 
 import os
 import platform
@@ -69,7 +69,7 @@ def test_what_others_are_writing_stays(tmp_path):
 
 
 def test_what_killed_processes_left_can_be_removed_at_once(tmp_path):
-    """Also of a target that is never written again; not what a process that runs, or another machine, is writing."""
+    """This includes targets that are never written again, but not the files of running processes or other machines."""
     remove_stale(tmp_path / "missing")
     (tmp_path / ".hidden").mkdir()
     (tmp_path / f".model.keras.not-{platform.node()}.999999999.5.abcdefgh").mkdir()

@@ -1,4 +1,4 @@
-"""Long computations that go on after an interruption."""
+"""Long computations resume after an interruption."""
 
 import pytest
 

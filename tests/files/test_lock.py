@@ -1,4 +1,4 @@
-"""Only one process holds a lock. Another process waits, or gets an error that names the holder."""
+"""Only one process has a lock. Another process waits, or gets an error that names the owner."""
 
 import os
 import platform

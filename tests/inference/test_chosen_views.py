@@ -1,4 +1,4 @@
-"""Views in place of those of the model's own test."""
+"""Views that replace the views of the model's own test."""
 
 import pytest
 

@@ -55,7 +55,7 @@ def test_a_slow_network_does_not_lag(model, stream, monkeypatch):
 
 
 def test_a_late_decoder_continues_at_a_key_frame(model, stream, monkeypatch):
-    """If decoding is slower than the stream, frames are skipped, so that the newest ones are not late."""
+    """If decoding is slower than the stream, frames are skipped, and the newest ones are not late."""
     upright = to_rgb
 
     def slow(*arguments):

@@ -1,4 +1,4 @@
-"""What `describe` says, against the paper's Table 1."""
+"""The output of `describe` agrees with the paper's Table 1."""
 
 import json
 import math

@@ -259,7 +259,7 @@ def test_saved_models_are_loaded(changes, tmp_path):
 
 @pytest.mark.legacy
 def test_half_resolution_boxes():
-    """Boxes are in pixels of the whole picture: those of a Fast pathway that sees half of them are halved."""
+    """Boxes are in pixels of the whole picture, and are halved for a Fast pathway at half resolution."""
     spec = dataclasses.replace(TINY, fast_input="half", lateral="none")
     model, x = network(spec), clip(spec, 64, 64, boxes=3)
     features = np.asarray(keras.Model(model.inputs, model.get_layer("fast_res5").output)(x)).mean(1)
@@ -427,7 +427,7 @@ needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden vector
 
 
 def golden(name):
-    """Inputs, with the boxes of each clip padded to as many, which rows are real, their logits, and their scores."""
+    """Return inputs, with boxes padded to the same number in each clip, the mask of real rows, logits, and scores."""
     data = np.load(GOLDEN / f"{name}.npz")
     clip, rows = data["clip"].astype("float32"), data["boxes"]
     clips = rows[:, 0].astype(int)

@@ -1,4 +1,4 @@
-"""What a spec says of itself."""
+"""Specifications and their derived values."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The rows of the ablations: what each one changes and costs, and how results compare with the published ones."""
+"""The rows of the ablations: changes, costs, and the comparison of results with the published ones."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def test_a_row_changes_small_and_large_networks_alike():
 
 
 def test_a_table_sets_only_its_own_fields():
-    """Of a network with beta 1/4 the rows of 5a keep it, and those of 5b have their own, 1/8 among them."""
+    """For a network with beta 1/4, the rows of 5a keep it; the rows of 5b have their own, including 1/8."""
     for table, found in (("5a", {4}), ("5b", {4, 6, 8, 12, 16, 32})):
         rows = [row for row in ablations.choose_rows(table, None) if row.name != "TtoC, sum"]
         changes = ["model.beta_inv=4", "model.lateral_kernel=5"]

@@ -1,4 +1,4 @@
-"""Several devices and several machines do what one device does."""
+"""Several devices and several machines give the results of one device."""
 
 import json
 import os

@@ -48,7 +48,7 @@ def command(videos, workdir, *more):
 
 @pytest.fixture
 def in_process(capfd):
-    """Runs the command in this process: exit code, what it says and its errors."""
+    """Run the command in this process; return the exit code, the output and the errors."""
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:

@@ -84,7 +84,7 @@ def first_batch():
 
 
 def configuration(path):
-    """A parameter; of the published configurations the older stack runs those of Charades and AVA only."""
+    """Return a parameter. The older stack runs only the published configurations of Charades and AVA."""
     name = str(path.relative_to(ROOT / "configs"))[:-5]
     return pytest.param(path, id=name, marks=() if name.startswith(("ablations", "kinetics")) else pytest.mark.legacy)
 

@@ -338,7 +338,7 @@ def test_footage(tmp_path):
 
 
 def test_images_are_ordered_by_number(tmp_path):
-    """Unpadded numbers in order, and a gap that moves what follows it; not where numbers are of another step."""
+    """Numbers without padding are in order; a gap moves the later frames, unless the numbers have another step."""
 
     def footage(*numbers):
         folder = tmp_path / "-".join(map(str, numbers))

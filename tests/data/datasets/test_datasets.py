@@ -1,4 +1,4 @@
-"""Data sets as their owners publish them: labels, times and boxes worked out by hand, mistakes told by line."""
+"""Data sets as their owners publish them: labels, times and boxes computed by hand, and mistakes by line."""
 
 import collections
 import csv
@@ -28,7 +28,7 @@ ALWAYS = (0.0, float("inf"))
 
 
 def faults(data, path):
-    """The problems of a file by their line; 0 for those of the whole file."""
+    """Return the problems of a file by line; line 0 is the whole file."""
     found = {}
     for problem in data.problems:
         line, text = re.fullmatch(rf"{re.escape(str(path))}(?::(\d+))?: (.*)", problem).groups()
@@ -433,7 +433,7 @@ def test_lists_mistakes(tmp_path):
 
 
 def test_lists_to_batches(configure, folder, tmp_path):
-    """Videos of `folder`, labelled by a list: what a batch's frames tell is what the list says."""
+    """Videos of `folder`, labeled by a list: the labels of a batch are the list's labels of its frames."""
     wanted = {f"{n:02d}": sorted({n % 3, n % 2}) for n in range(8)}
     lines = [f"{path},{';'.join(map(str, wanted[path.stem]))}" for path in (folder / "train").rglob("*.mp4")]
     put(tmp_path / "train.csv", "\n".join(lines))
@@ -800,7 +800,7 @@ def test_ava_mistakes(tmp_path):
 
 
 def test_ava_key_frames(tmp_path):
-    """Frames, cuts and films hold the same picture at the key frame's time: that of second 902, which is number 60."""
+    """Frames, cuts and films have the same picture at the key frame's time: second 902, number 60."""
     root = ava(tmp_path, "v2.2", [f"{FILM},0902,{NEAR},12,1"])
     (root / "videos").mkdir()
     # A film at one frame a second; every picture before second 902 and after it is another.

@@ -1,4 +1,4 @@
-"""People of a user's own videos: the same content as csv, of CVAT and of VIA, and what is wrong in such files."""
+"""People in a user's own videos: the same content as csv, from CVAT and from VIA, and mistakes in these files."""
 
 import json
 import re

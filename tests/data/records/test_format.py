@@ -1,4 +1,4 @@
-"""What a record holds, as TensorFlow and the package read it."""
+"""The content of a record, as TensorFlow and the package read it."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""Which frames records hold, and of which size, rate and color; their optical flow."""
+"""The frames in records, with their size, rate and color, and their optical flow."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from slowfast_tf.errors import VideoError
 
 
 def stored(video, **settings):
-    """What a video's frames tell (see `coded_video`), and the `Frames`."""
+    """Return the numbers that a video's frames encode (see `coded_video`), and the `Frames`."""
     frames = Frames(video, config.Prepare(**settings))
     return numbers([pixels(image) for image, _ in frames]), frames
 

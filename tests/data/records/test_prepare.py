@@ -1,4 +1,4 @@
-"""Preparing a data set: what is stored, that it is whole and the same every time, and what is done again."""
+"""Preparing a data set: the stored content, its completeness, the same bytes every time, and repairs."""
 
 import csv
 import json
@@ -108,7 +108,7 @@ def test_an_index_of_an_earlier_version(prepared, tmp_path):
 
 
 def test_a_repaired_video_is_added(prepared, tmp_path):
-    """The broken video of `prepared` is replaced by a whole one, whose file is older than the records."""
+    """The broken video of `prepared` is replaced by an intact one, whose file is older than the records."""
     settings, root, _ = prepared
     shutil.copytree(root, tmp_path / "videos")
     settings = configuration(tmp_path / "videos", **settings.prepare.model_dump())

@@ -65,7 +65,7 @@ def test_the_next_video_replaces_a_failed_one(configure, folder):
 
 
 def test_an_outage_skips_no_video(configure, folder):
-    """Each clip tries all videos as a replacement, so that one pass could use up the attempts of all videos."""
+    """Each clip tries all videos as a replacement, so one pass could use up the attempts of all videos."""
     out = [True]
 
     def decode(path, frames, short_side=None):
