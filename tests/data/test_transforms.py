@@ -170,7 +170,7 @@ def test_normalize(mean, std, dtype):
         np.testing.assert_allclose(found, (expected - mean) / std, atol=2e-6)
 
 
-def test_a_normalised_crop_is_the_crop_normalised():
+def test_a_crop_of_normalized_frames_is_the_normalized_crop():
     frames = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
     spec = get_spec("slowfast_8x8_r50", mean=(0.1, 0.2, 0.3))
     window = transforms.draw_window((40, 60), (32, 48), 32, (0, 1))

@@ -10,7 +10,7 @@ from helpers.variables import watched
 from slowfast_tf.checkpoints.loading import variables
 from slowfast_tf.models.layers import BatchNorm, NonLocal
 
-# Batch normalisation
+# Batch normalization
 
 
 @pytest.mark.legacy

@@ -38,6 +38,13 @@ def test_a_row_changes_small_and_large_networks_alike():
             assert here.width == 24 and here.depth == 18
 
 
+def test_every_row_changes_the_shipped_small_network():
+    """Such as "TtoC, sum", which needs alpha equal to 1 / beta."""
+    for table in GFLOPS:
+        for row in ablations.choose_rows(table, None):
+            assert ablations.change("ablations/gestures", table, row, []).spec().crop_size == 56
+
+
 def test_a_table_sets_only_its_own_fields():
     """For a network with beta 1/4, the rows of 5a keep it; the rows of 5b have their own, including 1/8."""
     for table, found in (("5a", {4}), ("5b", {4, 6, 8, 12, 16, 32})):

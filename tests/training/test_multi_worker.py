@@ -161,7 +161,7 @@ for name, strategy, synchronize in ("one", one, "true"), ("two", two, "true"), (
 
 @pytest.mark.slow
 def test_replicas_equal_one_device(videos, tmp_path):
-    """With synchronised BatchNorm one step gives the same weights, statistics and figures of a test, to 1e-4; without,
+    """With synchronized BatchNorm one step gives the same weights, statistics and metrics, to 1e-4; without,
     others."""
     overrides = [*TINY, f"data.root={videos}", "train.learning_rate=0.01"]
     process = subprocess.run(
