@@ -170,7 +170,7 @@ def test_a_published_detector(tmp_path, monkeypatch):
     def model_download(handle):
         asked.append(handle)
         if handle.endswith("d7/1"):
-            raise OSError("no connection\nmore")
+            raise OSError("Max retries exceeded with url: /v1 (Caused by ...)") from OSError("no connection\nmore")
         return str(tmp_path / "model")
 
     module = types.ModuleType("kagglehub")
