@@ -51,7 +51,7 @@ def check(options: argparse.Namespace) -> None:
     refuse((options.limit < 1, f"--limit must be at least 1; received {options.limit}"))
     check_people(options)
     if not importlib.util.find_spec("gradio"):
-        raise InputError("the page needs Gradio: pip install '.[demo]'")
+        raise InputError("the page needs Gradio: pip install 'slowfast_tf[demo]'")
     try:
         socket.create_server((options.host, options.port)).close()
     except (OSError, OverflowError) as error:

@@ -4,10 +4,11 @@ lists the published networks. Needs no TensorFlow.
 
 import argparse
 import json
+import pathlib
 
 from .checkpoints.catalog import catalog, catalog_page, catalog_text
 from .checkpoints.names import FORMS, read_spec
-from .config.comparison import configurations_page
+from .config.comparison import configurations_pages
 from .config.reference import keys_page
 from .errors import InputError
 from .files.atomic import write_text
@@ -35,20 +36,22 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--table", metavar="FILE", help="write the cost table of the paper's networks as Markdown")
     parser.add_argument("--networks", metavar="FILE", help="write the table of published networks as Markdown")
     parser.add_argument(
-        "--configurations", metavar="FILE", help="write a comparison of the published configurations with ours"
+        "--configurations", metavar="DIRECTORY", help="write comparisons of the published configurations with ours"
     )
     parser.add_argument("--keys", metavar="FILE", help="write the keys of a configuration as Markdown")
     args = parser.parse_args(argv)
     pages = [
         (args.table, table),
         (args.networks, catalog_page),
-        (args.configurations, configurations_page),
         (args.keys, keys_page),
     ]
     for path, page in pages:
         if path:
             write_text(path, page())
-    if any(path for path, _ in pages):
+    if args.configurations:
+        for name, text in configurations_pages().items():
+            write_text(pathlib.Path(args.configurations) / name, text)
+    if args.configurations or any(path for path, _ in pages):
         return
     if args.source is None:
         if args.figure:

@@ -61,7 +61,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def values(folder):
-    """A configuration for `folder`, as JSON would hold it: 2 Slow and 16 Fast frames out of 32, crops of 32 pixels."""
+    """Return a configuration for `folder` as in JSON: 2 Slow and 16 Fast frames out of 32, crops of 32 pixels."""
     return {
         "name": "tiny",
         "model": {"preset": "slowfast_2x16_demo", "depth": 10, "width": 8, "crop_size": 32},

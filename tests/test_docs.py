@@ -39,7 +39,7 @@ def test_site(tmp_path):
     assert '<span class="gp">&gt;&gt;&gt; </span>' in page and "<blockquote>" not in page
 
 
-def test_a_broken_link_is_told(tmp_path):
+def test_a_broken_link_is_reported(tmp_path):
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     config = (ROOT / "mkdocs.yml").read_text()
     # Without the API reference, which takes seconds.
@@ -49,8 +49,14 @@ def test_a_broken_link_is_told(tmp_path):
     assert done.returncode == 1 and "none.md" in done.stderr and "#none" in done.stderr
 
 
+def test_pages_are_short():
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    lengths = {str(page.relative_to(ROOT)): len(page.read_text().splitlines()) for page in pages}
+    assert not {page: length for page, length in lengths.items() if length > 150}
+
+
 def links_in(path):
-    """Return the relative links of a page or a notebook, those of images included."""
+    """Return the relative links of a page or a notebook, including links of images."""
     text = path.read_text()
     if path.suffix == ".ipynb":
         text = "\n\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
@@ -79,7 +85,7 @@ def test_links_outside_of_the_site():
 
 
 def names_in(text):
-    """Return what a text calls `slowfast_tf.X.Y` or imports `from slowfast_tf.X import Y`."""
+    """Return the names `slowfast_tf.X.Y` in a text, and its imports `from slowfast_tf.X import Y`."""
     found = set(re.findall(r"\bslowfast_tf(?:\.(?!X\b)[A-Za-z]\w*)+", text))
     for module, names in re.findall(r"\bfrom (slowfast_tf[\w.]*) import (\w+(?: as \w+)?(?:, \w+(?: as \w+)?)*)", text):
         found |= {f"{module}.{name.split()[0]}" for name in names.split(", ")}
@@ -87,7 +93,7 @@ def names_in(text):
 
 
 def test_names_exist():
-    """What pages, notebooks and docstrings call `slowfast_tf.X.Y` can be imported by that name."""
+    """Every name `slowfast_tf.X.Y` in pages, notebooks and docstrings can be imported."""
     pages = [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
@@ -161,7 +167,7 @@ def test_commands_exist(capsys):
 
 
 def test_pyslowfast_options_have_equivalents(capsys):
-    """What the page calls an option's equivalent here is a key of a configuration, or an option of a command."""
+    """Every equivalent that the page names is a key of a configuration or an option of a command."""
     text = (ROOT / "docs" / "pyslowfast.md").read_text()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
     rows = [row for row in rows if len(row) == 3 and row[0].startswith("`")]

@@ -1,4 +1,4 @@
-"""Files that an earlier version wrote (`earlier/make.py`) load, and mean what they meant."""
+"""Files that an earlier version wrote (`earlier/make.py`) load with the same meaning."""
 
 import json
 import pathlib
@@ -50,14 +50,14 @@ def test_a_run_has_the_protocol_of_its_configuration():
     np.testing.assert_allclose(score_video(Predictor(model), VIDEO), EXPECTED["evaluate"], atol=1e-4)
 
 
-def test_saved_again_it_states_its_protocol(tmp_path):
+def test_saved_again_it_has_its_protocol(tmp_path):
     model = slowfast_tf.load(HERE / "run")
     model.save(tmp_path / "again.keras")
     again = slowfast_tf.load(tmp_path / "again.keras")
     assert again.spec == model.spec and not again.unstated
 
 
-def test_evaluation_takes_from_the_configuration_what_the_model_does_not_state(alone, tmp_path, capsys):
+def test_evaluation_takes_missing_fields_from_the_configuration(alone, tmp_path, capsys):
     for split in ("train", "val"):
         for label in ("bend", "jump", "turn"):
             (tmp_path / "data" / split / label).mkdir(parents=True)
@@ -86,8 +86,8 @@ def test_a_saved_model():
     np.testing.assert_allclose(scores, EXPECTED["serving_default"], atol=1e-4)
 
 
-def test_saved_alone_it_still_states_nothing(alone, tmp_path):
-    """Saving adds no values for the missing fields, so that the configuration still counts."""
+def test_saved_alone_it_has_no_protocol(alone, tmp_path):
+    """Saving adds no values for the missing fields, so the configuration still applies."""
     slowfast_tf.load(alone).save(tmp_path / "again.keras")
     again = slowfast_tf.load(tmp_path / "again.keras")
     assert again.unstated == slowfast_tf.load(alone).unstated != ()
@@ -99,7 +99,7 @@ def test_described_as_loaded(alone):
     assert read_spec(alone).frame_rate is None and read_spec(HERE / "run").frame_rate == 25
 
 
-def test_a_run_goes_on(eager, tmp_path):
+def test_a_run_resumes(eager, tmp_path):
     """A run of an earlier version, resumed, is tested by its configuration."""
     for split in ("train", "val"):
         for label in ("bend", "jump", "turn"):

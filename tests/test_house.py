@@ -87,7 +87,7 @@ def is_command(module):
     return module in (*COMMANDS, "__main__")
 
 
-def test_the_graph_is_of_modules_that_are_there():
+def test_the_graph_has_existing_modules():
     assert set(COMMANDS) <= set(MODULES) and len(EDGES) > 100
     nothing([(module, used) for module, used in EDGES if used not in MODULES])
     # A new module's floor has to be added to FLOORS.

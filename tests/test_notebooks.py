@@ -1,4 +1,4 @@
-"""The notebooks run from a clean kernel, and what is saved in them reads well."""
+"""The notebooks run from a clean kernel, and their saved outputs are readable."""
 
 import pathlib
 import re
@@ -27,12 +27,12 @@ SHORTER = {
 
 
 def outputs(notebook):
-    """All outputs of code cells."""
+    """Return all outputs of code cells."""
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
 def texts(notebook):
-    """All that code cells say in words."""
+    """Return all text outputs of code cells."""
     found = []
     for output in outputs(notebook):
         data = output.get("data", {})
@@ -41,7 +41,7 @@ def texts(notebook):
 
 
 def final(notebook):
-    """The figure that a notebook ends with."""
+    """Return the number that a notebook ends with."""
     (found,) = re.findall(r"^final [\w ]+: (\d\.\d+)", texts(notebook), re.M)
     return float(found)
 
@@ -62,7 +62,7 @@ def test_there_are_five():
 
 @pytest.mark.slow
 def test_runs_from_a_clean_kernel(saved, path, tmp_path, monkeypatch):
-    """Every cell, on fewer videos and for fewer epochs than what is saved."""
+    """Every cell runs, on fewer videos and for fewer epochs than in the saved outputs."""
     for cell in saved.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -79,7 +79,7 @@ def test_runs_from_a_clean_kernel(saved, path, tmp_path, monkeypatch):
 
 
 def test_outputs_are_saved(saved, path):
-    """In order, of one run from the top, without errors; each figure and each `print` of a cell is there."""
+    """The outputs are from one run from the top, without errors; each figure and each `print` of a cell has one."""
     nbformat.validate(saved)
     code = [cell for cell in saved.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))

@@ -1,4 +1,4 @@
-"""Modules that a configuration names, and what they register: optimizers by name, tensorflow-io's reader."""
+"""Modules that a configuration names, and their registrations: optimizers by name, tensorflow-io's reader."""
 
 import importlib.util
 import json
@@ -137,7 +137,7 @@ def test_reader_tensorflow_io(tmp_path):
 
 
 @pytest.mark.skipif(bool(IO), reason="tensorflow-io is installed")
-def test_reader_tensorflow_io_that_is_not_there(configure):
+def test_reader_tensorflow_io_is_missing(configure):
     with pytest.raises(InputError, match="TensorFlow before 2.18"):
         tensorflow_io.reader()
     with pytest.raises(InputError, match="is for video files"):

@@ -287,7 +287,7 @@ def doubled(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def strided(unusual):
-    """The network with frames that do not move if every frame comes twice, unlike those of "linspace"."""
+    """Return the network with "strided" frames, which do not move if every frame is doubled, unlike "linspace"."""
     model = SlowFast(dataclasses.replace(unusual.spec, frame_index="strided"))
     model.set_weights(unusual.get_weights())
     return model
@@ -345,7 +345,7 @@ def test_a_camera_of_twice_the_rate(strided, doubled):
 
 
 def test_every_frame_twice_evenly_spread(unusual):
-    """PySlowFast's "linspace" ends a raw frame before the span, so that frames move by up to one."""
+    """PySlowFast's "linspace" ends a raw frame before the span, so frames move by up to one."""
     starts = sampling.test_starts(unusual.spec, unusual.spec.views)
     once, twice = (
         sampling.clip_frames(starts, frames, unusual.spec, ratio).numpy() for frames, ratio in ((72, 1.0), (144, 2.0))

@@ -1,4 +1,4 @@
-"""What a command does around its call, what importing the package gives, and the one command for all."""
+"""What a command does around its call, the imports of the package, and the console command."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The wheel is whole: installed in a fresh environment, it trains from a shipped configuration by its name."""
+"""The wheel is complete: in a fresh environment, it trains from a shipped configuration by its name."""
 
 import importlib.metadata
 import json
@@ -26,27 +26,37 @@ def run(*command, directory):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A wheel of what the repository holds, built from a copy: building leaves files behind."""
-    source, output = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for name in ("slowfast_tf", "configs"):
-        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", output, source]
-    if _has_setuptools():  # an environment for building need not be downloaded
-        pip.append("--no-build-isolation")
-    run(*pip, directory=source)
-    (wheel,) = output.glob("slowfast_tf-*.whl")
-    return wheel
-
-
 def _has_setuptools():
     try:
         return int(importlib.metadata.version("setuptools").partition(".")[0]) >= 77
     except importlib.metadata.PackageNotFoundError:
         return False
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """Copy the files of the repository, because building leaves files behind. The directory has a clone's name."""
+    source = tmp_path_factory.mktemp("source") / "slowfast_tf"
+    source.mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("slowfast_tf", "configs"):
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return source
+
+
+# An environment for building need not be downloaded.
+ISOLATION = ["--no-build-isolation"] if _has_setuptools() else []
+
+
+@pytest.fixture(scope="module")
+def built(source, tmp_path_factory):
+    """The wheel of the copy."""
+    output = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "--wheel-dir", output, *ISOLATION]
+    run(*pip, source, directory=source)
+    (wheel,) = output.glob("slowfast_tf-*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +82,16 @@ def test_the_package_is_the_wheels(python, tmp_path):
 def test_the_wheel_has_the_class_names(python, tmp_path):
     script = "from slowfast_tf import labels; print(*(len(labels.dataset_labels(n)) for n in labels.DATASETS))"
     assert run(python, "-c", AS_COMMAND + script, directory=tmp_path).split() == "400 600 700 710 157 80 174 66".split()
+
+
+def test_an_editable_install_beside_its_clone(source, tmp_path):
+    """In the directory that contains the clone, Python finds the package, not the folder with the package's name."""
+    venv.create(tmp_path, with_pip=False)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--prefix", tmp_path, *ISOLATION]
+    run(*pip, "--editable", source, directory=tmp_path)
+    script = "import importlib.util; print(importlib.util.find_spec('slowfast_tf').origin)"
+    found = run(tmp_path / "bin" / "python", "-c", script, directory=source.parent)
+    assert found.strip() == str(source / "slowfast_tf" / "__init__.py")
 
 
 def test_describe_by_the_console_command(python, tmp_path):

@@ -145,20 +145,39 @@ def _reason(path: str, field: str) -> str:
     raise LookupError(f"{path}: {field} differs from ours without a reason; add it to REASONS")
 
 
-def configurations_page() -> str:
-    """Return the comparison of the published configurations with ours, as Markdown."""
+def configurations_pages() -> dict[str, str]:
+    """Return the comparisons of the published configurations with ours: file name to Markdown, one page a publisher."""
     sources = published()
+    own = ["", "## The paper's own", "", "Neither publisher has a file for these:", ""]
+    own += [f"- `{name}`" for name in unpublished(sources)]
+    return {
+        "published_configurations.md": _page(
+            "Published configurations",
+            sources,
+            "PySlowFast",
+            "For fields that a file does not set, PySlowFast's defaults count. Its files in `c2` only test",
+            "networks, so their training fields are not compared. [Another",
+            "page](published_configurations_mmaction2.md) compares those of MMAction2.",
+        )
+        + "\n".join([*own, ""]),
+        "published_configurations_mmaction2.md": _page("Configurations of MMAction2", sources, "MMAction2"),
+    }
+
+
+def _page(title: str, sources: dict[str, dict[str, dict[str, Any]]], publisher: str, *notes: str) -> str:
+    """Return the page of one publisher, which ends with a newline."""
     lines = [
-        "# Published configurations",
+        f"# {title}",
         "",
-        "Written by `python -m slowfast_tf.describe --configurations docs/published_configurations.md`; do not edit.",
+        "Written by `python -m slowfast_tf.describe --configurations docs`; do not edit.",
         "",
-        "Each configuration that PySlowFast and MMAction2 publish for SlowFast and Slow-only networks is compared with",
-        "ours. The table lists each field that differs, by its name here: the published value, then ours. For fields",
-        "that a file does not set, PySlowFast's defaults count. Its files in `c2` only test networks, so their",
-        "training fields are not compared.",
+        f"Each configuration that {publisher} publishes for SlowFast and Slow-only networks is compared with ours. The",
+        "tables list each field that differs, by its name here: the published value, then ours.",
+        *notes,
     ]
     for source, files in sources.items():
+        if not source.startswith(publisher):
+            continue
         lines += ["", f"## {source}", "", "| published | ours | field: published, ours | why |", "|---|---|---|---|"]
         found = {file: differences(source, file, values) for file, values in files.items() if values["ours"]}
         shared = [one for one in next(iter(found.values())) if all(one in other for other in found.values())]
@@ -169,9 +188,7 @@ def configurations_page() -> str:
                 lines += _rows(f"`{file}`", f"`{values['ours']}`", own) or [f"| `{file}` | `{values['ours']}` | | |"]
             else:
                 lines.append(f"| `{file}` | none | | {values['why']} |")
-    lines += ["", "## The paper's own", "", "Neither publishes a file for these:", ""]
-    lines += [f"- `{name}`" for name in unpublished(sources)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, ""])
 
 
 def unpublished(sources: dict[str, dict[str, dict[str, Any]]]) -> list[str]:

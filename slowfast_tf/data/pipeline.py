@@ -126,8 +126,9 @@ class Clips:
         """
         steps = phase.steps(self.count)
         if not steps:
+            items = "key frames" if self.spec.head == "roi" else "videos"
             raise InputError(
-                f"train.batch_size {phase.shapes[0].batch} is larger than the {self.count} training videos; lower it"
+                f"train.batch_size {phase.shapes[0].batch} is larger than the {self.count} training {items}; lower it"
             )
         return steps
 

@@ -169,6 +169,7 @@ def open_stream(source: str) -> Iterator[Stream]:
         if sys.platform != "linux":
             raise VideoError(f"{path}: cameras have numbers on Linux only; give the address of a stream")
         path, form, is_file = f"/dev/video{path}", "v4l2", False
+        source = f"camera {source} ({path})"
     elif is_file:
         path = f"file:{path}"  # "file:" stops FFmpeg from parsing a colon in the name as a protocol
     recording = is_file or path.startswith(("http://", "https://"))

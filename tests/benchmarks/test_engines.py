@@ -31,7 +31,7 @@ def test_exported_files_run_in_their_runtimes(tmp_path):
         assert 0 < np.abs(answers["onnxruntime", precision] - exact).max() < most * np.ptp(exact), precision
 
 
-def test_pytorch_has_no_other_networks():
+def test_networks_without_a_pytorch_counterpart():
     pytest.importorskip("torch")
     for preset in ("slowfast_2x16_demo", "slow_8x8_r50", "slowfast_8x8_r101"):
         assert benchmark_engines.unavailable(job("training", "pytorch", preset=preset)) is None

@@ -10,7 +10,7 @@ from slowfast_tf.benchmarks.engines import ENGINES
 
 
 def test_an_engine_that_cannot_run_is_a_row_with_the_reason(tmp_path, monkeypatch):
-    """A broken file, a package that is not there, a step beyond the limit: the others go on."""
+    """A broken file, a missing package, a step beyond the limit: the other engines are still measured."""
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("torch")
     broken = tmp_path / "broken.tflite"

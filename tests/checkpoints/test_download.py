@@ -58,7 +58,7 @@ def test_several_downloads_of_one_file(server, tmp_path):
     assert path.read_bytes() == CONTENT and [p.name for p in tmp_path.iterdir()] == ["a.pkl"]
 
 
-def test_a_partial_file_that_is_complete_or_too_long(server, tmp_path):
+def test_a_partial_download_that_is_complete_or_too_long(server, tmp_path):
     path, part = tmp_path / "a.pkl", tmp_path / "a.pkl.part"
     part.write_bytes(CONTENT)
     download(f"{server.address}/a.pkl", path)

@@ -112,7 +112,7 @@ def test_golden(file, tmp_path, record_property):
 @pytest.mark.legacy
 @needs_torch
 @needs_golden
-def test_caffe2_files_hold_the_same_network(capsys):
+def test_caffe2_files_contain_the_same_network(capsys):
     files = (GOLDEN / f"{SLOWFAST}{end}" for end in (".pkl", ".pyth"))
     caffe2, pyslowfast = (checkpoints.read_checkpoint(file, activation="softmax") for file in files)
     assert caffe2.tensors.keys() == pyslowfast.tensors.keys() and not caffe2.leftover

@@ -113,7 +113,7 @@ def test_fields_that_do_not_follow_from_the_weights(tmp_path):
     assert (spec.frames, spec.roi_time, spec.roi_bins, spec.num_classes, spec.lateral_norm) == (4, "mean", 8, 80, False)
 
 
-def test_the_configuration_counts_before_a_name():
+def test_the_configuration_has_priority_over_a_name():
     """The name of another network is refused. The name of the same one, published or not, changes nothing."""
     for name, preset, match in (
         (DETECTION, "slowfast_8x8_r50_ava", 'states roi_time "max" in its configuration, and slowfast_8x8_r50_ava has'),
@@ -132,7 +132,7 @@ def test_the_configuration_counts_before_a_name():
         assert checkpoint.spec == checkpoints.read_checkpoint(GOLDEN / f"{name}.pth").spec and not checkpoint.assumed
 
 
-def test_the_publishers_networks_count_before_a_preset(tmp_path):
+def test_published_networks_have_priority_over_presets(tmp_path):
     """A preset has PySlowFast's non-local block, but the file gets that of MMAction2's published network."""
     path = written(tmp_path, NONLOCAL, lambda state: None)
     checkpoint = checkpoints.read_checkpoint(path, "slow_4x16_r50_nl", activation="softmax")

@@ -56,7 +56,7 @@ def published(address, fields=None):
 
 
 def run(*command, **environment):
-    """What `subprocess.run` gives for Python with these arguments."""
+    """Run Python with these arguments; return the result of `subprocess.run`."""
     environment = {key: str(value) for key, value in environment.items()}
     return subprocess.run(
         [sys.executable, *map(str, command)],
@@ -150,7 +150,7 @@ def test_golden_by_name(file, cache, monkeypatch):
 @pytest.mark.slow
 @needs_torch
 @needs_golden
-def test_a_name_is_converted_once_and_predicted_with(video, cache, tmp_path, monkeypatch):
+def test_a_named_network_is_converted_once_and_predicts(video, cache, tmp_path, monkeypatch):
     file = next(iter(FILES))
     name = pathlib.Path(file).stem
     inputs, expected, _ = golden(name)
@@ -251,7 +251,7 @@ def test_names_similar_to_models(tmp_path):
         names.check_name("slowfast_8x8_r5", presets=True)
 
 
-def test_a_path_goes_before_a_name(saved, tmp_path, monkeypatch):
+def test_a_path_has_priority_over_a_name(saved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pathlib.Path(names.DEFAULT).mkdir()
     pathlib.Path(names.DEFAULT, "model.keras").write_bytes(saved.read_bytes())
@@ -379,7 +379,7 @@ def test_hub_without_its_library(monkeypatch):
             call("hf://me/slowfast@v1")
 
 
-def test_a_published_network_comes_before_a_preset(tmp_path, monkeypatch):
+def test_a_published_network_has_priority_over_a_preset(tmp_path, monkeypatch):
     """`slow_4x16_r50_ava` is both. Every command loads the published weights; none takes random ones."""
     monkeypatch.chdir(tmp_path)
     assert not names.is_preset("slow_4x16_r50_ava") and names.is_preset("slow_4x16_r50")

@@ -1,4 +1,4 @@
-"""The table of published networks, against what the publishers' pages and configurations say."""
+"""The table of published networks agrees with the publishers' pages and configurations."""
 
 import collections
 import pathlib

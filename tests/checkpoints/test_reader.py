@@ -28,7 +28,7 @@ class Call:
 @pytest.mark.legacy
 @pytest.mark.parametrize("end", [".pkl", ".pyth"])
 @pytest.mark.parametrize("function, name", [(os.system, "system"), (eval, "eval"), (getattr, "getattr")])
-def test_pickles_run_nothing(function, name, end, tmp_path):
+def test_pickles_execute_nothing(function, name, end, tmp_path):
     mark = tmp_path / "ran"
     arguments = {"eval": (f"open({str(mark)!r}, 'w')",), "getattr": (str, "join")}
     bad = Call(function, *arguments.get(name, (f"echo > {mark}",)))

@@ -89,7 +89,7 @@ def test_gradient_step(tmp_path):
 @pytest.mark.legacy
 @needs_torch
 def test_optimizer():
-    """Momentum and weight decay over several steps, as PyTorch has them, but not on gamma and beta."""
+    """Momentum and weight decay over several steps equal PyTorch's, but gamma and beta do not decay."""
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()])
     optimizer = SGD(0.5, momentum=0.9, nesterov=True, weight_decay=0.1, clipnorm=1.0)
     optimizer = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))

@@ -113,7 +113,7 @@ def test_folds_and_rows(tmp_path, configure, eager, capsys, monkeypatch):
     "command, place", [("ablate", "table5a_slow_only/fold0_seed0"), ("cross_validate", "fold0_seed0")]
 )
 def test_another_run_is_reported_before_tensorflow_is_imported(command, place, tmp_path):
-    """The work directory holds a run of another configuration."""
+    """The work directory contains a run of another configuration."""
     (tmp_path / place).mkdir(parents=True)
     config.load("demo").save(tmp_path / place / "config.json")
     words = ["--config", "gestures", "--seeds", "1", "--workdir", str(tmp_path)]

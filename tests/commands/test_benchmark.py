@@ -1,4 +1,4 @@
-"""The benchmark command at a tiny size. What it measures is not tested: timings belong to benchmarks."""
+"""The benchmark command at a tiny size. Timings are not tested."""
 
 import json
 import subprocess

@@ -111,7 +111,7 @@ def test_mistakes(run_predict, saved, videos, tmp_path):
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
-    """90 frames with sound: the picture of one video, then that of another."""
+    """Write 90 frames with sound: the picture of one video, then of another."""
     path = tmp_path_factory.mktemp("long") / "long.mp4"
     images = [picture(0 if t < 45 else 9, t % 45) for t in range(90)]
     return write(path, images, audio=True, pix_fmt="yuv444p", qp=1, g=12, bf=2)
@@ -178,6 +178,8 @@ def test_camera_command(run_predict, infer, saved, stream, long, tmp_path):
     assert np.abs(ends - scores).max(1).min() < 1e-3
     code, lines, errors = run_predict("--camera", tmp_path / "none.ts", "--model", saved)
     assert code == 1 and not lines and errors == [f"error: {tmp_path / 'none.ts'}: No such file or directory"]
+    code, lines, errors = run_predict("--camera", 987, "--model", saved)
+    assert code == 1 and not lines and errors == ["error: camera 987 (/dev/video987): No such file or directory"]
 
 
 def test_mistakes_over_time(run_predict, saved, people, long, tmp_path):
@@ -210,7 +212,7 @@ def test_mistakes_over_time(run_predict, saved, people, long, tmp_path):
 
 
 def test_a_tag_that_is_not_utf8(run_predict, saved, videos, long, tmp_path):
-    """The scores are those of the same file without it, also where the file is written again, and read as a stream."""
+    """The scores equal those of the same file without the tag, also if the file is rewritten or read as a stream."""
     plain = run_predict(videos[0], "--model", saved)[1][0].removeprefix(videos[0])
     code, lines, errors = run_predict(copy_with_latin_title(videos[0], tmp_path / "tag.mp4"), "--model", saved)
     assert code == 0 and not errors and lines[0].removeprefix(str(tmp_path / "tag.mp4")) == plain

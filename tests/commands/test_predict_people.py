@@ -1,4 +1,4 @@
-"""Who does what in a video, from the command line."""
+"""The command that scores the actions of each person in a video."""
 
 import json
 import pathlib
@@ -241,7 +241,7 @@ def test_a_camera(run_predict, model, tmp_path):
     assert code == 1 and not lines and "none.ts: No such file" in errors[0] and film.exists()
 
 
-def test_no_box_counts(run_predict, model, source, tmp_path):
+def test_no_box_with_a_sufficient_score(run_predict, model, source, tmp_path):
     (tmp_path / "unsure.csv").write_text("1,0,0,1,1,0.5\n")
     words = [source, "--model", model[1], "--boxes", tmp_path / "unsure.csv", "--output", tmp_path / "out"]
     code, lines, errors = run_predict(*words)

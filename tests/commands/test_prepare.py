@@ -18,7 +18,7 @@ def test_a_mistyped_option(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("output", ["", "/"])
-def test_an_output_that_is_no_directory_of_its_own(tmp_path, capsys, output):
+def test_an_output_that_cannot_be_used(tmp_path, capsys, output):
     with pytest.raises(SystemExit):
         prepare_command.main(["--config", str(tmp_path / "config.json"), "--output", output])
     assert "cannot be used" in capsys.readouterr().err

@@ -46,7 +46,7 @@ def test_a_mistyped_command_is_answered_without_tensorflow(put, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["c.json"]  # nothing was begun
 
 
-def test_charades_that_is_not_there(tmp_path, monkeypatch):
+def test_charades_is_missing(tmp_path, monkeypatch):
     line, _ = command("--config", ROOT / "configs/charades.json", directory=tmp_path)
     for text in (
         "data/charades/Charades_v1_train.csv",

@@ -1,4 +1,4 @@
-"""The page that sets published configurations beside ours."""
+"""The pages that compare published configurations with ours."""
 
 import dataclasses
 import pathlib
@@ -9,7 +9,7 @@ from slowfast_tf import config, describe
 from slowfast_tf.checkpoints.published import MODELS
 from slowfast_tf.config import comparison
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "published_configurations.md"
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
 # Networks of the paper that neither PySlowFast nor MMAction2 has a configuration for.
 PAPER = """ava/slowfast_8x8_r101 ava/slowfast_8x8_r101_k600 charades/slowfast_16x8_r101 charades/slowfast_16x8_r101_nl
     charades/slowfast_16x8_r101_nl_k600 kinetics600/slowfast_16x8_r101 kinetics600/slowfast_16x8_r101_nl
@@ -61,9 +61,12 @@ def values_of(path):
     return comparison.published()[source][name + suffix]
 
 
-def test_page_is_up_to_date(tmp_path):
-    describe.main(["--configurations", str(tmp_path / "page.md")])
-    assert (tmp_path / "page.md").read_text() == PAGE.read_text()
+def test_pages_are_up_to_date(tmp_path):
+    describe.main(["--configurations", str(tmp_path)])
+    pages = sorted(page.name for page in tmp_path.iterdir())
+    assert pages == sorted(page.name for page in DOCS.glob("published_configurations*.md")) and len(pages) == 2
+    for page in pages:
+        assert (tmp_path / page).read_text() == (DOCS / page).read_text()
 
 
 def test_every_published_file_is_listed():
@@ -90,15 +93,15 @@ def test_a_difference_needs_a_reason():
 
 
 def test_every_reason_is_used(monkeypatch):
-    page = comparison.configurations_page()
+    text = "".join(comparison.configurations_pages().values())
     for start, fields, reason in comparison.REASONS:
-        assert reason in page
+        assert reason in text
         for field in fields.split():
             rows = [row for row in comparison.REASONS if row != (start, fields, reason)]
             rows += [(start, fields.replace(field, "").strip(), reason)]
             monkeypatch.setattr(comparison, "REASONS", rows)
             with pytest.raises(LookupError):
-                comparison.configurations_page()
+                comparison.configurations_pages()
 
 
 @pytest.mark.parametrize("path", TRAINED)

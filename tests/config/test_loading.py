@@ -1,4 +1,4 @@
-"""How files, bases and overrides make a configuration, and what a mistake is answered with."""
+"""How files, bases and overrides are merged into a configuration, and the messages for mistakes."""
 
 import pathlib
 
@@ -112,7 +112,7 @@ LION = {"class_name": "Lion", "config": {"beta_2": 0.9}}
         ("adamw", "adamw"),
     ],
 )
-def test_an_optimizer_inherits_the_config_of_its_own_class_only(put, child, expected):
+def test_an_optimizer_inherits_only_the_config_of_its_class(put, child, expected):
     put({**MINIMAL, "train": {**MINIMAL["train"], "optimizer": LION}}, "base.json")
     path = put({"base": "base.json", "train": {"optimizer": child}})
     assert config.load(path).train.optimizer == expected
@@ -121,7 +121,7 @@ def test_an_optimizer_inherits_the_config_of_its_own_class_only(put, child, expe
         assert config.load(base, ["train.optimizer.class_name=Lamb"]).train.optimizer == child
 
 
-def test_an_override_that_cannot_be_applied_is_told_apart(put):
+def test_an_override_that_cannot_be_applied_is_reported_separately(put):
     with pytest.raises(InputError) as error:
         config.load(put(MINIMAL), ["train.epochs"])
     assert error.value.argument == "overrides" and "--" not in str(error.value)
@@ -151,7 +151,7 @@ def test_a_name_that_is_not_shipped(name, near, tmp_path, monkeypatch):
     assert name in message and near in message.partition("nearest: ")[2].split(", ")
 
 
-def test_a_name_that_no_file_can_have():
+def test_a_name_that_is_no_valid_file_name():
     assert "no such file" in mistake("x" * 5000)
 
 

@@ -26,7 +26,7 @@ def test_the_page_is_current(tmp_path):
 
 
 def test_keys_and_defaults_are_those_of_a_configuration(tmp_path):
-    """Of one that sets only what the page calls required. Its `model` is the preset, so that there are no others."""
+    """The defaults of a configuration with only the required keys. Its `model` is the preset alone."""
     page = dict(re.findall(r"^\| `([\w.]+)` \|[^|]*\| `([^`]*)` \|", PAGE.read_text(), re.MULTILINE))
     required = {"name": "x", "model": {"preset": "slow_4x16_r50"}, "data": {"dataset": "demo", "root": "x"}}
     required["train"] = {"epochs": 40, "batch_size": 1, "learning_rate": 0.1}

@@ -26,14 +26,14 @@ ROOT = pathlib.Path(__file__).parents[2]
         (["model.head=pool"], "dataset 'demo_detection' has labels of boxes only, which need head 'roi'"),
     ],
 )
-def test_misfits_are_named(configure_detection, overrides, message):
+def test_invalid_settings_are_named(configure_detection, overrides, message):
     with pytest.raises(InputError, match=message) as error:
         configure_detection(*overrides)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs" / "ava").glob("*.json")), ids=lambda path: path.stem)
-def test_ava_has_pyslowfasts_thresholds_and_scale_jitter(path):
+def test_ava_uses_pyslowfasts_thresholds_and_scale_jitter(path):
     """AVA.DETECTION_SCORE_THRESH of its configurations, and 1 / uniform(1 / 320, 1 / 256) of its cv2_transform.py."""
     settings = config.load(path)
     assert settings.spec().person_score == (0.9 if path.stem.startswith("slow_") else 0.8)

@@ -38,7 +38,7 @@ def seeds(count, fixed=5):
         (augment.sharpness, ImageEnhance.Sharpness),
     ],
 )
-def test_enhancements_are_pils(function, pil, factor):
+def test_enhancements_equal_pils(function, pil, factor):
     """PIL rounds the gray (or smooth) picture and the result to whole numbers."""
     expected = by_pil(lambda image: pil(image).enhance(factor))
     np.testing.assert_allclose(function(FRAMES, factor), expected, atol=2.0)
@@ -49,12 +49,12 @@ def test_enhancements_are_pils(function, pil, factor):
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
-def test_posterize_is_pils(bits):
+def test_posterize_equals_pils(bits):
     np.testing.assert_array_equal(augment.posterize(FRAMES, bits), by_pil(lambda i: ImageOps.posterize(i, bits)))
 
 
 @pytest.mark.parametrize("threshold", [0, 26, 128, 255, 256])
-def test_solarize_is_pils(threshold):
+def test_solarize_equals_pils(threshold):
     expected = by_pil(lambda image: ImageOps.solarize(image, threshold))
     np.testing.assert_array_equal(augment.solarize(FRAMES, threshold), expected)
 
@@ -64,12 +64,12 @@ def test_solarize_add():
     np.testing.assert_array_equal(augment.solarize_add(clip, 110)[0, 0, :, 0], [110, 210, 237, 128, 255])
 
 
-def test_auto_contrast_is_pils():
+def test_auto_contrast_equals_pils():
     np.testing.assert_allclose(augment.auto_contrast(FRAMES), by_pil(ImageOps.autocontrast), atol=1.01)
     np.testing.assert_array_equal(augment.auto_contrast(FRAMES)[2], FRAMES[2])
 
 
-def test_equalize_is_pils():
+def test_equalize_equals_pils():
     random = np.random.default_rng(0)
     pictures = [
         FRAMES,
@@ -96,7 +96,7 @@ def test_whole_shifts_are_exact():
 
 
 @pytest.mark.parametrize("degrees", [-30, -7.5, 12, 30])
-def test_rotation_is_pils(degrees):
+def test_rotation_equals_pils(degrees):
     check_moved(
         augment.rotate(FRAMES, degrees),
         lambda image, fill: image.rotate(degrees, Image.Resampling.BILINEAR, fillcolor=fill),
@@ -104,7 +104,7 @@ def test_rotation_is_pils(degrees):
 
 
 @pytest.mark.parametrize("matrix", [(1, 0.3, 0, 0, 1, 0), (1, 0, 0, -0.2, 1, 0), (1, 0, 4.6, 0, 1, 0)])
-def test_affine_is_pils(matrix):
+def test_affine_equals_pils(matrix):
     check_moved(
         augment.affine(FRAMES, matrix),
         lambda image, fill: image.transform(
@@ -114,7 +114,7 @@ def test_affine_is_pils(matrix):
 
 
 def check_moved(moved, pil):
-    """Compares with PIL, but not along the border of the moved picture, where PIL does not blend with the fill."""
+    """Compare with PIL, except along the border of the moved picture, where PIL does not blend with the fill."""
     expected = by_pil(lambda image: pil(image, (128, 128, 128)))
     # Pixels whose neighborhood of 3 x 3 is partly from outside the picture.
     mask = by_pil(lambda image: pil(image, (0, 0, 0)), np.full_like(FRAMES, 255))[..., 0]
@@ -160,7 +160,7 @@ def candidates(clip, strength):
     yield tf.constant(clip)
 
 
-def test_rand_augment_operations_are_pyslowfasts():
+def test_rand_augment_operations_equal_pyslowfasts():
     """Strengths at magnitude 9, as in slowfast/datasets/rand_augment.py for increasing severity."""
 
     def affine(*matrix):
@@ -292,7 +292,7 @@ def test_boxes_by_hand():
 @pytest.mark.parametrize("height, width", [(48, 80), (80, 48), (50, 71)])
 @pytest.mark.parametrize("draw", ["uniform", "inverse"])
 def test_boxes_follow_frames(height, width, draw):
-    """A bright rectangle lies in the crop where its box says, to half a pixel and what resizing blurs."""
+    """A bright rectangle is at its box in the crop, to half a pixel plus the blur of resizing."""
     x1, y1, x2, y2 = 20, 14, 36, 38
     frames = np.zeros((1, height, width, 1), np.uint8)
     frames[:, y1:y2, x1:x2] = 255

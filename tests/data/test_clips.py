@@ -1,4 +1,4 @@
-"""The steps of a clip, each alone, on cases worked by hand."""
+"""Each step of a clip separately, on cases computed by hand."""
 
 import numpy as np
 import tensorflow as tf

@@ -79,7 +79,7 @@ def classes_of(clips):
 
 
 def test_clips_of_a_fold(configure, tmp_path):
-    """The training videos alone are divided: those of `val` are in no fold. Records of them have the same folds."""
+    """Only the training videos are divided; videos of `val` are in no fold. Their records have the same folds."""
     parts = []
     for number in range(2):
         settings = configure(f"data.fold=[{number},2]")
@@ -103,8 +103,8 @@ def test_clips_of_a_fold(configure, tmp_path):
     assert prepare(settings, tmp_path / "records").restored == 0
 
 
-def test_an_unreadable_video_is_not_replaced_by_one_of_the_fold(configure, folder, tmp_path):
-    """Batches stay whole by another training video; a validation video would leak."""
+def test_an_unreadable_video_is_not_replaced_by_a_validation_video(configure, folder, tmp_path):
+    """Another training video completes the batch; a validation video would leak."""
     root = tmp_path / "folder"
     shutil.copytree(folder, root)
     settings = configure("data.fold=[0,2]", f"data.root={root}", "train.batch_size=4")

@@ -105,7 +105,7 @@ def test_mix_draws_mixup_or_cutmix():
     assert kinds(0.8, 0.0) == 0 and kinds(0.0, 1.0) == 100 and 30 < kinds(0.8, 1.0) < 70
 
 
-def test_tiny_alphas_give_numbers():
+def test_tiny_alphas_give_finite_numbers():
     inputs, labels = batch()
     for s in seeds(50):
         assert np.isfinite(mixing.mixup(inputs, labels, 1e-3, s)[1]).all()

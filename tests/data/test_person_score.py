@@ -71,14 +71,14 @@ def test_testing(make, score):
     assert {name.numpy().decode()[-4:] for *_, name in other.key_frames()} == set(VAL[score])
 
 
-def test_no_box_counts(make):
+def test_no_box_with_a_sufficient_score(make):
     with pytest.raises(InputError, match=r"no box of val has a score of at least 0\.96; lower model\.person_score"):
         Clips(make(0.96), "val")
     assert Clips(make(0.96), "train").count == 1  # that with the annotated box
 
 
 def test_records_of_an_earlier_version(root, configure, tmp_path):
-    """Their index does not tell scores: key frames of which no box counts are left out when they are read."""
+    """Their index has no scores, so key frames without a sufficient score are left out when they are read."""
     for path in (root / "records").rglob("*.*"):
         (tmp_path / path.relative_to(root / "records")).parent.mkdir(exist_ok=True)
         (tmp_path / path.relative_to(root / "records")).write_bytes(path.read_bytes())

@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 def write_picture(path, number, count=40, rate=30):
-    """A video of `picture`s; its container need not be that of its suffix."""
+    """Write a video of `picture`s; its container may differ from its suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path.parent / "made.mp4", [picture(number, t) for t in range(count)], pix_fmt="yuv444p", qp=1, rate=rate)
     (path.parent / "made.mp4").rename(path)
@@ -150,7 +150,7 @@ def test_demo(both, tmp_path):
 
 @pytest.mark.parametrize("overrides", [(), ("data.color_jitter=0.4", "data.random_erasing=0.5")])
 def test_the_same_clips_from_files_and_records(both, tmp_path, overrides):
-    """There is one video, so that its position is the same: the same random numbers give the same clips."""
+    """There is one video, so its position is the same, and the same random numbers give the same clips."""
     for split in ("train", "val"):
         write_picture(tmp_path / "data" / split / "ant" / "0.mp4", 3, 58)
     settings = both("folder", tmp_path / "data", "train.batch_size=1", *overrides)
@@ -236,7 +236,7 @@ def test_each_video_is_in_one_part(forty, source, parts):
 
 
 @pytest.mark.parametrize("source, part", [("files", (1, 2)), ("records", (0, 1))])
-def test_a_run_goes_on_where_it_stopped(forty, source, part):
+def test_a_run_resumes_where_it_stopped(forty, source, part):
     augmented = ["data.color_jitter=0.4", "data.mixup=0.8", "data.cutmix=1", "data.random_erasing=0.3"]
     config = forty(source, "train.batch_size=12", *augmented)
     whole = list(Clips(config, "train").train(range(0, 4), shard=part))
@@ -416,7 +416,7 @@ def test_flow_in_tests(moving):
         np.testing.assert_allclose(median[..., 1], 0, atol=0.005)
 
 
-def test_flow_that_is_not_there(configure, forty, folder):
+def test_flow_is_missing(configure, forty, folder):
     with pytest.raises(InputError, match="needs records with optical flow, not dataset 'folder'"):
         Clips(configure("model.fast_input=flow"), "train")
     with pytest.raises(InputError, match="flow"):
@@ -436,7 +436,7 @@ FILMS = (FILM, "zlVkeKC6Ha8")
 
 
 def write_film(root, film, frames):
-    """Five seconds, from second 900 on: people stand where their boxes are. Green tells the time around second 902."""
+    """Write five seconds, from second 900 on, with people at their boxes. Green encodes the time around second 902."""
     images = []
     for time in range(150):
         image = np.full((80, 100, 3), 40, np.uint8)

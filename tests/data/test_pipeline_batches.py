@@ -93,7 +93,7 @@ def test_the_last_part_of_a_batch_is_left_out(configure):
         Clips(configure("train.batch_size=9"), "train").train()
 
 
-def test_mirroring_can_be_left_out(configure):
+def test_mirroring_can_be_turned_off(configure):
     """Blue rises to the right, and falls in a mirrored clip."""
     rises = {}
     for flip in ("true", "false"):

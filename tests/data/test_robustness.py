@@ -202,7 +202,7 @@ def absurd_mkv(path, side):
         (absurd_mkv, "a.mkv", 65_000, "no frame can be decoded"),
     ],
 )
-def test_absurd_sizes(tmp_path, make, name, side, said):
+def test_implausible_sizes(tmp_path, make, name, side, said):
     path = tmp_path / name
     make(path, side)
     with pytest.raises(VideoError) as error:
@@ -210,7 +210,7 @@ def test_absurd_sizes(tmp_path, make, name, side, said):
     assert str(error.value).startswith(f"{path}: {said}") and "\n" not in str(error.value)
 
 
-def test_absurd_images(configure, tmp_path):
+def test_images_of_implausible_size(configure, tmp_path):
     """One JPEG image states a size of 20,000 x 20,000. The image before it is repeated instead."""
     paths = []
     for i in range(3):
@@ -260,7 +260,7 @@ def test_large_frames_are_made_smaller(configure, tmp_path, monkeypatch, frames)
     np.testing.assert_allclose(tested.mean((2, 3, 4)) / 6, expected, atol=0.5)
 
 
-def test_a_video_of_no_key_frame(tmp_path):
+def test_a_video_without_key_frames(tmp_path):
     """A file without flags of key frames is read from its start."""
     path = write(tmp_path / "a.mkv", [coded(i) for i in range(12)], codec="mjpeg", pix_fmt="yuvj420p")
     data = bytearray(pathlib.Path(path).read_bytes())

@@ -70,7 +70,7 @@ def test_rates_in_exact_arithmetic(frame_index, rate):
 
 @pytest.mark.parametrize("frames", [64, 71, 100, 233, 300, 1799])
 @pytest.mark.parametrize("clips", [2, 3, 10])
-def test_test_clips_start_where_pyslowfast_has_them(frames, clips):
+def test_test_clips_start_as_in_pyslowfast(frames, clips):
     spec = get_spec("slowfast_8x8_r50")
     index = sampling.clip_frames(sampling.test_starts(spec, Views(clips)), frames, spec)
     assert index.shape == (clips, 32)
@@ -156,8 +156,8 @@ def test_a_single_test_clip_lies_in_the_middle():
 
 @needs_golden
 @pytest.mark.parametrize("frames", [10, 30, 48, 64, 100, 215])
-def test_segments_as_pyslowfast_has_them(frames):
-    """Something-Something: a frame of each of 64 parts of the whole video, and those of the Slow pathway."""
+def test_segments_equal_pyslowfasts(frames):
+    """Something-Something: one frame from each of 64 parts of the video, and the frames of the Slow pathway."""
     golden = json.loads((GOLDEN / "ssv2_frames.json").read_text())
     spec = get_spec("slowfast_16x8_r50", frame_index="segments", views=Views(1, 3))
     found = sampling.clip_frames(sampling.test_starts(spec, spec.views), frames, spec).numpy()

@@ -27,7 +27,7 @@ def test_boxes_follow_the_middle_crop():
         )
 
 
-def test_resized_shape_is_pyslowfasts():
+def test_resized_shape_equals_pyslowfasts():
     """Also where float32 would round a whole number down to the one before, such as 39 / 25 * 300 = 468."""
     random = np.random.default_rng(0)
     shapes = [(25, 39, 300), (130, 25, 340), (256, 340, 256), (7, 7, 9), *random.integers(16, 500, (300, 3)).tolist()]
@@ -41,7 +41,7 @@ def test_resized_shape_is_pyslowfasts():
 
 
 @pytest.mark.parametrize("height, width", [(40, 71), (71, 40), (40, 40), (50, 61)])
-def test_test_crops_lie_where_pyslowfast_has_them(height, width):
+def test_test_crops_lie_as_in_pyslowfast(height, width):
     frames = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), np.uint8)
     size = 32
     shape = (size, width * size // height) if height <= width else (height * size // width, size)
@@ -94,7 +94,7 @@ def test_windows_lie_within(draws):
             assert 0.47 < share.mean() < 0.53  # 5 standard errors
 
 
-def test_short_sides_are_drawn_as_asked(draws):
+def test_short_sides_follow_their_distribution(draws):
     """Uniform from 48 to 64, or its inverse is: then the window's side, 12800 / short side, is uniform itself."""
     assert abs((12800 / draws["uniform"][2]).mean() - 56) < 0.42  # 5 standard errors
     inverse = draws["inverse"][2]
@@ -130,7 +130,7 @@ WINDOWS = [(0, 0, 40, False), (3, 17, 25, True), (39, 59, 1, False), (8, 28, 32,
 
 @pytest.mark.parametrize("top, left, side, flip", WINDOWS)
 @pytest.mark.parametrize("kind", ["uint8", "float32", "jpeg"])
-def test_crops_are_scipys(kind, top, left, side, flip):
+def test_crops_equal_scipys(kind, top, left, side, flip):
     random = np.random.default_rng(0)
     if kind == "float32":
         shown = frames = random.normal(0, 40, (2, 40, 60, 2)).astype(np.float32)
@@ -170,7 +170,7 @@ def test_normalize(mean, std, dtype):
         np.testing.assert_allclose(found, (expected - mean) / std, atol=2e-6)
 
 
-def test_a_normalised_crop_is_the_crop_normalised():
+def test_a_crop_of_normalized_frames_is_the_normalized_crop():
     frames = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
     spec = get_spec("slowfast_8x8_r50", mean=(0.1, 0.2, 0.3))
     window = transforms.draw_window((40, 60), (32, 48), 32, (0, 1))

@@ -45,7 +45,7 @@ def test_official_numbers(name):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_plain_loop_gives_the_same(seed):
+def test_a_plain_loop_gives_the_same_result(seed):
     names = {i: str(i) for i in range(1, 13)}
     truth, detections = ava_benchmark.make_boxes(50, people=3, classes=12, seed=seed)
     detections.scores[:] = detections.scores.round(1 + seed)  # with ties
@@ -82,7 +82,7 @@ def test_ties(evaluate):
     assert evaluate(truth, [right, f"a,1,{AWAY},1,0.5"])["sit"] == 0.5
 
 
-def test_the_best_50_rows_of_a_frame_count(evaluate):
+def test_only_the_50_best_rows_of_a_frame_count(evaluate):
     """The right detection has the lowest score, and is the first row of the file."""
     truth = [f"a,1,{BOX},1,0", f"b,1,{BOX},1,0"]
     right = f"a,1,{BOX},1,0.2"
@@ -173,7 +173,7 @@ def test_other_mistakes(evaluate, tmp_path):
         ava.mean_average_precision(tmp_path / "truth.csv", tmp_path / "detections.csv", tmp_path / "none.pbtxt")
 
 
-def test_csv_comes_back(tmp_path):
+def test_csv_is_read_back(tmp_path):
     truth, detections = ava_benchmark.make_boxes(40, people=2, classes=5)
     for path, boxes in ((tmp_path / "t.csv", truth), (tmp_path / "d.csv", detections)):
         ava_csv.write_csv(path, boxes)

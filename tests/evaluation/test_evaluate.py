@@ -1,4 +1,4 @@
-"""The test of a model as a command: parts, interruptions, what it writes, and mistakes."""
+"""The command that tests a model: parts, interruptions, written files, and mistakes."""
 
 import html.parser
 import json
@@ -99,7 +99,7 @@ def end(number, words):
     )
 
 
-def test_a_killed_test_goes_on(command, run, whole, folder, tmp_path):
+def test_a_killed_test_resumes(command, run, whole, folder, tmp_path):
     root = tmp_path / "data"
     shutil.copytree(folder, root)
     files = ["--output", str(tmp_path / "figures.json"), "--scores", str(tmp_path / "scores.npz")]
@@ -121,7 +121,7 @@ def test_a_killed_test_goes_on(command, run, whole, folder, tmp_path):
     assert not list(tmp_path.glob("*.partial.npz"))
 
 
-def test_ctrl_c_keeps_what_is_done(command, tmp_path):
+def test_ctrl_c_keeps_finished_work(command, tmp_path):
     process = end(signal.SIGINT, [*command(), "--scores", str(tmp_path / "scores.npz")])
     assert process.returncode == 1
     assert process.stderr.endswith("error: interrupted; the same command resumes after 2 of 4 videos\n")
@@ -131,7 +131,7 @@ def test_ctrl_c_keeps_what_is_done(command, tmp_path):
         scores.fuse_scores([tmp_path / "scores.npz.partial.npz"])
 
 
-def test_parts_make_the_whole(command, run, whole, tmp_path):
+def test_parts_add_up_to_the_whole_test(command, run, whole, tmp_path):
     parts = [tmp_path / f"part{i}.npz" for i in range(2)]
     for i, path in enumerate(parts):
         code, out, _ = run(*command(), "--part", f"{i}/2", "--scores", path)
@@ -185,7 +185,7 @@ def made(ids, shard=(0, 1), classes=("ant", "bee"), activation="softmax", skippe
     return Scores(list(ids), labels, values, {name: f"{name}: is broken" for name in skipped}, about)
 
 
-def test_fuse_says_what_does_not_fit(tmp_path):
+def test_fuse_names_the_difference(tmp_path):
     def fuse(*parts):
         paths = [tmp_path / f"{i}.npz" for i in range(len(parts))]
         for path, part in zip(paths, parts):
@@ -241,7 +241,7 @@ def test_mistakes(run, words, message):
     assert code == 2 and not out and message in error
 
 
-def test_nothing_is_overwritten_unasked(command, run, tmp_path):
+def test_nothing_is_overwritten_without_overwrite(command, run, tmp_path):
     path = tmp_path / "figures.json"
     path.write_text("mine")
     code, _, error = run(*command(), "--output", path)

@@ -13,9 +13,7 @@ from slowfast_tf.evaluation import ava, metrics, scores
 from slowfast_tf.inference.predictor import Predictor
 
 
-def test_swapped_is_what_the_network_says_of_the_next_box(
-    tested_detection, detection_model, configure_detection, films
-):
+def test_swapped_uses_the_scores_of_the_next_box(tested_detection, detection_model, configure_detection, films):
     _, figures, found = tested_detection
     swapped = []
     for inputs, _, _, _ in Clips(configure_detection(), "val").key_frames():
@@ -29,8 +27,8 @@ def test_swapped_is_what_the_network_says_of_the_next_box(
     assert metrics._next_in_frame(["a", "a", "a", "b", "c", "c"]).tolist() == [1, 2, 0, 3, 5, 4]
 
 
-def test_perfect_scores_and_swapped_ones(tested_detection):
-    """With the truth for scores mAP is 1; what is left of it with the scores of others is about chance."""
+def test_perfect_scores_and_swapped_scores(tested_detection):
+    """If the scores are the ground truth, mAP is 1; with the scores of other boxes it is near chance."""
     _, _, found = tested_detection
     known = found.labels.any(1)
     assert known.mean() > 0.5  # predicted boxes close to annotated ones have their labels
@@ -66,7 +64,7 @@ def test_classification_of_two_classes_and_of_one():
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("classes", [6, 20])
-def test_classification_is_what_keras_has(classes):
+def test_classification_equals_keras(classes):
     random = np.random.default_rng(classes)
     truth, scores = random.integers(0, classes, 200), random.random((200, classes), np.float32)
     scores[np.arange(0, 200, 3), truth[::3]] = 1.5

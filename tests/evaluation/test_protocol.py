@@ -13,14 +13,14 @@ MODEL = get_spec("slowfast_8x8_r50", frame_rate=30.0, views=Views(4, 1), crop_si
 OTHER = get_spec("slowfast_8x8_r50", frame_rate=25.0, channel_order="bgr", depth=101)
 
 
-def test_equal_protocols_are_not_worth_a_line():
+def test_equal_protocols_print_nothing():
     assert choose(MODEL, MODEL) == (MODEL, [])
     # What does not decide a score may differ: dropout, class names, the number of classes.
     other = get_spec(MODEL, dropout=0.1, num_classes=3, labels=("a", "b", "c"))
     assert choose(MODEL, other) == (MODEL, [])
 
 
-def test_the_model_counts_and_one_line_says_so():
+def test_the_model_has_priority_and_one_line_says_so():
     spec, lines = choose(MODEL, OTHER)
     assert spec == MODEL
     assert lines == [
@@ -97,7 +97,7 @@ def test_what_an_earlier_version_did_not_state():
     )
 
 
-def test_person_score_counts_for_boxes_alone():
+def test_person_score_applies_only_to_boxes():
     ava = get_spec("slowfast_4x16_r50_ava")
     assert choose(MODEL, get_spec(MODEL, person_score=0.9)) == (MODEL, [])
     assert "person_score 0.8, not 0.9" in choose(ava, get_spec(ava, person_score=0.9))[1][0]

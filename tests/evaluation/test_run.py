@@ -52,7 +52,7 @@ def test_records_give_the_same(detection_model, configure_detection, tested_dete
 
 
 def test_annotations_are_checked_before_scoring(detection_model, configure_detection, films, tmp_path, monkeypatch):
-    """And read from where `annotation_files` says, such as local copies of files at an address."""
+    """They are read from the paths of `annotation_files`, such as local copies of files at an address."""
     clips, paths = Clips(configure_detection(), "val"), ava_lists.annotation_files(films)
     monkeypatch.setattr(views, "score_videos", lambda *arguments: pytest.fail("scored before the check"))
     asked = []
@@ -79,7 +79,7 @@ def test_no_box_that_counts(detection_model, configure_detection):
 
 
 def test_no_box_counts_in_records_of_an_earlier_version(detection_model, configure_detection):
-    """Their index holds no scores, so that this is found while they are read."""
+    """Their index has no scores, so this is found only when they are read."""
     clips = Clips(configure_detection(), "val")
     clips.source.box_scores = [1.0] * clips.count
     spec = dataclasses.replace(detection_model.spec, person_score=1.0)
@@ -88,7 +88,7 @@ def test_no_box_counts_in_records_of_an_earlier_version(detection_model, configu
 
 
 @pytest.mark.legacy
-def test_many_labels_end_to_end(configure, model, tmp_path):
+def test_several_labels_end_to_end(configure, model, tmp_path):
     sigmoid = SlowFast(dataclasses.replace(model.spec, activation="sigmoid"))
     sigmoid.set_weights(model.get_weights())
     clips = Clips(configure("test.fuse=max", "test.clips=1"), "val")

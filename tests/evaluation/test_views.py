@@ -88,7 +88,7 @@ def test_the_whole_width_in_one_pass(configure, model, folder, fuse):
 
 
 @pytest.mark.legacy
-def test_the_whole_of_a_square_video_is_its_crop(configure, model, tmp_path):
+def test_the_crop_of_a_square_video_is_the_whole_frame(configure, model, tmp_path):
     for split in ("train", "val"):
         for number, name in enumerate(CLASSES):
             (tmp_path / split / name).mkdir(parents=True)
@@ -102,7 +102,7 @@ def test_the_whole_of_a_square_video_is_its_crop(configure, model, tmp_path):
     np.testing.assert_allclose(whole, crop, atol=1e-5)
 
 
-def test_scores_that_are_no_numbers_stop_a_test(configure, saved):
+def test_scores_that_are_nan_stop_a_test(configure, saved):
     broken = load(saved)
     broken.set_weights([np.full_like(w, np.nan) for w in broken.get_weights()])
     with pytest.raises(RunError, match="the scores of ant/08.mp4 are not finite"):

@@ -48,7 +48,7 @@ def test_tflite_holds_few_clips(network, clips):
     assert len(alive) == 3 * len(clips) and most <= 2
 
 
-def test_boxes_do_not_go_with_int8(detection_model, tmp_path):
+def test_boxes_are_refused_with_int8(detection_model, tmp_path):
     for form in (tflite, onnx):
         with pytest.raises(InputError, match="corners of boxes"):
             form.export(detection_model, tmp_path / "model", "int8", [])

@@ -149,7 +149,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(saved, tmp_path):
     assert done.returncode == 2 and done.stdout == "" and done.stderr.count("\n") == 1
 
 
-def test_signal_handlers_are_as_before(saved, tmp_path):
+def test_signal_handlers_are_restored(saved, tmp_path):
     def handler(*_):
         raise AssertionError
 

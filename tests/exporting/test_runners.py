@@ -25,12 +25,12 @@ def scores_of(model, clips):
 
 
 def alike(found, expected, tolerance):
-    """Whether logits are equal, but for a share of the largest."""
+    """Return whether logits are equal to within a share of the largest one."""
     return np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
 
 
 def ran(kind, file, *videos, python=sys.executable):
-    """What a runner prints of videos."""
+    """Return the lines that a runner prints for videos."""
     done = subprocess.run(
         [python, RUNNERS[kind], file, *videos, "--json", "--threads", "2"],
         capture_output=True,
@@ -52,7 +52,7 @@ def ran(kind, file, *videos, python=sys.executable):
     ],
 )
 def test_a_runner_gives_the_networks_scores(model, clips, videos, files, file, tolerance):
-    """What int8 loses is tested below, by its logits."""
+    """The loss of int8 is tested below, by its logits."""
     kind = "onnx" if file.endswith(".onnx") else "tflite"
     code, lines, errors = ran(kind, files / (file if kind == "onnx" else f"{file}.tflite"), *videos)
     assert code == 0, errors
@@ -130,7 +130,7 @@ def test_layer_errors(network, files, clips):
 
 
 @pytest.mark.legacy
-def test_a_runner_skips_what_is_no_video_and_refuses_what_is_no_model(files, videos, tmp_path):
+def test_a_runner_skips_unreadable_videos_and_refuses_unreadable_models(files, videos, tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     (tmp_path / "bad.onnx").write_text("no model")
     for kind, good in (("tflite", "none.tflite"), ("onnx", "tiny.onnx")):
@@ -160,7 +160,7 @@ def operators(path):
 
 
 @pytest.mark.legacy
-def test_tflite_holds_what_litert_accelerates(files):
+def test_tflite_has_only_accelerated_operations(files):
     for path in files.glob("*.tflite"):
         names, _ = operators(path)
         assert not [n for n in names if "3D" in n or n.startswith("Flex") or n == "PADV2"], path
@@ -240,7 +240,7 @@ def test_other_inputs(fast_input, pathways, videos, tmp_path):
 
 @pytest.mark.parametrize("pathways", [("slow",), ("fast",)])
 def test_optical_flow_is_refused_before_anything_is_read(pathways, tmp_path, monkeypatch, capsys):
-    """A video holds none: one line, with the kind of the input."""
+    """A video has no optical flow: one line names the kind of the input."""
     monkeypatch.syspath_prepend(ROOT / "export")
     runner = importlib.import_module("runner")
     about = metadata(get_spec("slowfast_2x16_demo", pathways=pathways, **{f"{pathways[0]}_input": "flow"}))

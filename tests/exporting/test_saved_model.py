@@ -136,7 +136,7 @@ def test_a_picture_that_claims_to_be_huge_is_not_decoded(signatures):
 
 @pytest.mark.legacy
 def test_a_million_frames_and_a_single_pixel_are_answered(signatures):
-    """Any number of frames and any size are what the signature promises."""
+    """The signature promises to accept any number of frames and any size."""
     for shape in ((1, 1_000_000, 1, 1, 3), (1, 1, 1, 1, 3), (1, 3, 4, 64, 3)):
         scores = signatures["serving_default"](video=tf.zeros(shape, tf.uint8))["scores"]
         assert scores.shape == (1, 4) and np.isfinite(scores).all()
@@ -208,7 +208,7 @@ print(json.dumps(found))
 
 @pytest.mark.legacy
 def test_tensorflows_c_library_runs_it_without_python(served, signatures):
-    """As TF Serving does: session and graph from the directory, by the library alone."""
+    """As in TF Serving, only the library loads session and graph from the directory."""
     libraries = sorted(pathlib.Path(tf.sysconfig.get_lib()).glob("libtensorflow_cc.*"))
     if not libraries:
         pytest.skip("this TensorFlow has no libtensorflow_cc")

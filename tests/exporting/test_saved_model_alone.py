@@ -100,7 +100,7 @@ def operations(graph):
 
 @pytest.mark.legacy
 def test_tensorflows_own_operations_only(exported):
-    """What is written on the disk: nothing that needs Python."""
+    """The files on the disk need no Python."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     content = saved_model_pb2.SavedModel.FromString((exported / "saved_model.pb").read_bytes())
@@ -128,7 +128,7 @@ def test_batches_and_clips(exported, model, videos):
 
 
 @pytest.mark.legacy
-def test_a_network_of_many_classes_and_independent_scores(tmp_path, videos):
+def test_a_network_with_many_classes_and_sigmoid(tmp_path, videos):
     """Sigmoid, seven unnamed classes, Slow-only, frames as PySlowFast takes them."""
     changes = {"depth": 10, "width": 8, "crop_size": 32, "num_classes": 7, "frame_index": "linspace"}
     model = SlowFast("slow_8x8_r50", **changes, activation="sigmoid", views=MIDDLE)

@@ -119,7 +119,7 @@ def test_the_client_sends_seconds(read, tmp_path, capsys):
     assert len(read(once, 1e-6, 256)[0]) == 2  # an even number has two in the middle
 
 
-def test_a_full_server_is_asked_again(client, serve, video):
+def test_a_request_to_a_full_server_is_repeated(client, serve, video):
     address, one = serve(busy=2)
     code, lines, errors = client(video, "--server", address)
     assert code == 0 and len(lines) == 1 and len(one.requests) == 3, errors
@@ -254,7 +254,7 @@ def test_batching_and_monitoring_config():
     assert monitoring.prometheus_config.path in (SERVING / "config" / "prometheus.yaml").read_text()
 
 
-def test_compose_names_files_that_are_there():
+def test_compose_names_existing_files():
     yaml = pytest.importorskip("yaml")
     serving = yaml.safe_load((SERVING / "docker-compose.yaml").read_text())["services"]["serving"]
     files = [word.split("=")[1] for word in serving["command"] if "=/config/" in word]

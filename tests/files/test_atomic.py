@@ -1,4 +1,4 @@
-"""Files and directories that are written whole or not at all, also when a process is killed in the middle."""
+"""Files and directories are written completely or not at all, even if a process is killed in between."""
 
 import os
 import platform
@@ -36,7 +36,7 @@ def start_half(target, kind="file"):
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])
-def test_a_later_write_removes_what_a_killed_process_left(tmp_path, kind):
+def test_a_later_write_removes_files_of_a_killed_process(tmp_path, kind):
     target = tmp_path / "model.keras"
     write_text(target, "old")
     process = start_half(target, kind)
@@ -69,7 +69,7 @@ def test_what_others_are_writing_stays(tmp_path):
 
 
 def test_what_killed_processes_left_can_be_removed_at_once(tmp_path):
-    """Also of a target that is never written again; not what a process that runs, or another machine, is writing."""
+    """This includes targets that are never written again, but not the files of running processes or other machines."""
     remove_stale(tmp_path / "missing")
     (tmp_path / ".hidden").mkdir()
     (tmp_path / f".model.keras.not-{platform.node()}.999999999.5.abcdefgh").mkdir()
@@ -90,7 +90,7 @@ def test_what_killed_processes_left_can_be_removed_at_once(tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc to tell when a process started")
-def test_a_process_number_that_comes_again(tmp_path):
+def test_a_reused_process_number(tmp_path):
     """As in a container that restarts, whose main process is always number 1."""
     left = tmp_path / f".model.keras.{platform.node()}.{os.getpid()}.5.abcdefgh"
     left.mkdir()
@@ -98,7 +98,7 @@ def test_a_process_number_that_comes_again(tmp_path):
     assert os.listdir(tmp_path) == ["model.keras"]
 
 
-def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+def test_content_is_synced_before_the_rename(tmp_path, monkeypatch):
     calls = []
     fsync, replace, rename = os.fsync, os.replace, os.rename
 
@@ -120,7 +120,7 @@ def test_content_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])
-def test_a_failure_leaves_what_was_there(tmp_path, kind):
+def test_a_failure_keeps_the_old_file(tmp_path, kind):
     target = tmp_path / "target"
     with atomic(target) as temporary:
         temporary.mkdir() if kind == "directory" else temporary.write_text("old")

@@ -124,7 +124,7 @@ def test_a_video_is_never_cut_short(disk, tmp_path):
     assert written[0] == 0 and written[-1] == size and set(written) == {0, size}
 
 
-def test_a_journal_keeps_what_it_has(disk):
+def test_a_journal_keeps_its_entries(disk):
     place, resize = disk
     resize(8 << 10)
     with (

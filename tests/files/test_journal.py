@@ -1,4 +1,4 @@
-"""Long computations that go on after an interruption."""
+"""Long computations resume after an interruption."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_resumes(tmp_path):
     assert not path.exists()
 
 
-def test_another_computation_starts_from_the_beginning(tmp_path):
+def test_another_computation_starts_over(tmp_path):
     path = tmp_path / "a.jsonl"
     with pytest.raises(ValueError), Journal(path, {"of": 1}) as journal:
         journal.add(1)

@@ -1,4 +1,4 @@
-"""Only one process holds a lock. Another process waits, or gets an error that names the holder."""
+"""Only one process has a lock. Another process waits, or gets an error that names the owner."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ from slowfast_tf.files.lock import hold
 pytest.importorskip("fcntl")
 
 
-def test_the_holder_is_named(tmp_path):
+def test_the_process_with_the_lock_is_named(tmp_path):
     path = tmp_path / "runs" / "demo" / ".lock"
     with hold(path, wait=False):
         holder = f"{path.parent} is in use by process {os.getpid()} on {platform.node()}; wait until it ends"
@@ -46,7 +46,7 @@ def test_waiting(tmp_path):
     assert order == [1, 2] and not os.listdir(tmp_path)
 
 
-def test_a_killed_process_holds_nothing(tmp_path):
+def test_a_killed_process_releases_its_lock(tmp_path):
     code = (
         "import pathlib, sys, time\nfrom slowfast_tf.files.lock import hold\n"
         "with hold(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(600)\n"

@@ -16,7 +16,7 @@ def jpegs(frames):
 
 
 def fresh_environment(path, runner):
-    """The Python of a new environment that holds what a runner's first lines say, and nothing else."""
+    """Return the Python of a new environment with only the packages that a runner's first lines name."""
     (command,) = [line.split() for line in runner.read_text().splitlines() if line.startswith("pip install ")]
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", path], check=True, timeout=100)
     # With the pip that is here and without bytecode, which both take longer than the packages.

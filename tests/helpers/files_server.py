@@ -1,4 +1,4 @@
-"""A web server for files in memory, with ranges, which notes what is asked of it."""
+"""A web server for files in memory, with ranges, which records its requests."""
 
 import contextlib
 import http.server

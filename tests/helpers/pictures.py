@@ -16,6 +16,6 @@ def picture(number, time, height=40, width=48):
 
 
 def told(frames):
-    """What frames of `picture` tell, from the network's input: video and frame, int `[...]`."""
+    """Return the video and frame numbers, int `[...]`, that `picture` encoded, from the network's input."""
     means = (np.asarray(frames)[..., :2].mean((-3, -2)) * 0.225 + 0.45) * 255 - 20
     return np.round(means[..., 0] / 15).astype(int), np.round(means[..., 1] / 4).astype(int)

@@ -1,4 +1,4 @@
-"""Prepared data sets: a configuration, the checksums of what it gives, and JPEG images without the package."""
+"""Prepared data sets: a configuration, the checksums of its records, and JPEG images without the package."""
 
 import hashlib
 import io

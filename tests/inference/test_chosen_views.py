@@ -1,4 +1,4 @@
-"""Views in place of those of the model's own test."""
+"""Views that replace the views of the model's own test."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from slowfast_tf.models.presets import get_spec
 from slowfast_tf.models.spec import Views
 
 
-def test_views_are_fused_as_the_models():
+def test_views_are_fused_like_the_models():
     spec = get_spec("slowfast_8x8_r50", views=Views(10, 3, to_the_end=True, fuse="max"))
     assert with_views(spec, "4x1").views == Views(4, 1, to_the_end=True, fuse="max")
     assert with_views(spec, None) == with_views(spec, SLIDING) == spec
@@ -24,7 +24,7 @@ def test_views_are_fused_as_the_models():
         ({"fast_input": "half"}, "1xwhole", "fast_input half do not align with those of the Slow pathway"),
     ],
 )
-def test_views_that_do_not_fit(changes, views, message):
+def test_views_that_the_network_cannot_have(changes, views, message):
     with pytest.raises(InputError, match=message) as error:
         with_views(get_spec("slowfast_8x8_r50", **changes), views)
     assert error.value.argument == "views"

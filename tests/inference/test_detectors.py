@@ -20,7 +20,7 @@ CORNERS = 20 / 160, 30 / 90, 100 / 160, 60 / 90
 
 
 def bright(image):
-    """The corners x1, y1, x2, y2 of what is bright in an image `[H, W, 3]` of values up to 1, in its pixels."""
+    """Return the corners x1, y1, x2, y2, in pixels, of the bright area of an image `[H, W, 3]` of values up to 1."""
     places = tf.where(image[:, :, 0] > 0.7)
     low, high = tf.reduce_min(places, 0), tf.reduce_max(places, 0) + 1
     return tf.cast(tf.stack([low[1], low[0], high[1], high[0]]), tf.float32)
@@ -170,7 +170,7 @@ def test_a_published_detector(tmp_path, monkeypatch):
     def model_download(handle):
         asked.append(handle)
         if handle.endswith("d7/1"):
-            raise OSError("no connection\nmore")
+            raise OSError("Max retries exceeded with url: /v1 (Caused by ...)") from OSError("no connection\nmore")
         return str(tmp_path / "model")
 
     module = types.ModuleType("kagglehub")

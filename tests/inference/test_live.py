@@ -54,8 +54,8 @@ def test_a_slow_network_does_not_lag(model, stream, monkeypatch):
     assert lasts == sorted(set(lasts)) and lasts[-1] >= 87  # also frames that arrived during the last forward pass
 
 
-def test_a_decoder_that_lags_goes_on_at_a_key_frame(model, stream, monkeypatch):
-    """If decoding is slower than the stream, frames are skipped, so that the newest ones are not late."""
+def test_a_late_decoder_continues_at_a_key_frame(model, stream, monkeypatch):
+    """If decoding is slower than the stream, frames are skipped, and the newest ones are not late."""
     upright = to_rgb
 
     def slow(*arguments):

@@ -1,4 +1,4 @@
-"""What the page shows of a video."""
+"""What the page shows for a video."""
 
 import json
 import pathlib
@@ -73,7 +73,7 @@ def test_windows_if_they_are_asked_for(model, infer, tmp_path):
 
 
 def test_a_tag_that_is_not_utf8(model, tmp_path):
-    """The answer is that of the same video without the tag."""
+    """The answer equals that for the same video without the tag."""
     plain = write(tmp_path / "plain.mp4", [picture(2, t % 50) for t in range(40)], qp=10, pix_fmt="yuv420p")
     answers = Answers(model, tmp_path)
     expected, scores = (answers(path)[0] for path in (plain, copy_with_latin_title(plain, tmp_path / "tagged.mp4")))

@@ -7,7 +7,7 @@ from slowfast_tf.inference import Predictor
 
 
 @pytest.mark.legacy
-def test_a_predictor_need_not_be_kept(model, infer):
+def test_a_temporary_predictor(model, infer):
     clips = np.random.default_rng(0).integers(0, 256, (2, 16, 32, 32, 3), np.uint8)
     found = Predictor(model).score_clips(clips)  # of an object that nothing else holds
     np.testing.assert_allclose(found, infer(((clips / 255 - 0.45) / 0.225).astype(np.float32)), atol=1e-5)

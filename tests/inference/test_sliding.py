@@ -14,7 +14,7 @@ from slowfast_tf.inference import Predictor, sliding
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
-    """90 frames with sound: the picture of one video, then that of another."""
+    """Write 90 frames with sound: the picture of one video, then of another."""
     path = tmp_path_factory.mktemp("long") / "long.mp4"
     images = [picture(0 if t < 45 else 9, t % 45) for t in range(90)]
     return write(path, images, audio=True, pix_fmt="yuv444p", qp=1, g=12, bf=2)

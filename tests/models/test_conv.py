@@ -74,7 +74,7 @@ def test_convolution_gradients_in_bfloat16(kernel, strides, dilation, lowering, 
 @pytest.mark.parametrize("lowering", ["conv3d", "conv2d"])
 @pytest.mark.parametrize("kernel", [(1, 3, 3), (5, 7, 7)])
 def test_narrow_frames_in_bfloat16(kernel, lowering):
-    """Frames of two columns give one column; bfloat16 differs from float32 by its rounding alone."""
+    """Frames of two columns give one column; bfloat16 differs from float32 only by rounding."""
     x = noise(2, 4, 18, 2, 16)
     exact, rounded = (Conv3D(8, kernel, (1, 2, 2), lowering=lowering, dtype=dtype) for dtype in ("float32", "bfloat16"))
     for layer in (exact, rounded):
@@ -87,7 +87,7 @@ def test_narrow_frames_in_bfloat16(kernel, lowering):
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("kernel, strides, dilation", CONVOLUTIONS)
-def test_convolution_is_pytorchs(kernel, strides, dilation):
+def test_convolution_equals_pytorchs(kernel, strides, dilation):
     torch = pytest.importorskip("torch")
     x, weights = noise(2, 9, 7, 11, 3), noise(*kernel, 3, 4, seed=1)
     layer = Conv3D(4, kernel, strides, dilation)
@@ -119,7 +119,7 @@ def test_convolution_by_hand(lowering):
 
 @pytest.mark.parametrize("height, width", [(5, 5), (6, 7), (2, 3)])
 def test_dilation_is_a_kernel_with_holes(height, width):
-    """Forward and gradient, in a graph: those of a dense 5 x 5 kernel with every second row and column zero."""
+    """Forward and gradient, in a graph, equal those of a dense 5 x 5 kernel with every second row and column zero."""
     random = np.random.default_rng(0)
     layer, x = Conv3D(4, (1, 3, 3), dilation=2), tf.constant(random.normal(size=(2, 3, height, width, 5)), tf.float32)
     layer.build(x.shape)

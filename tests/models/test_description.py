@@ -1,4 +1,4 @@
-"""What `describe` says, against the paper's Table 1."""
+"""The output of `describe` agrees with the paper's Table 1."""
 
 import json
 import math
@@ -76,7 +76,7 @@ def test_describe_command():
         (["slowfast_8x8_r50_k40"], "nor a preset; did you mean 'slowfast_8x8_r50_k400'?"),
     ],
 )
-def test_describe_command_says_what_was_wrong(arguments, message):
+def test_describe_command_reports_mistakes(arguments, message):
     result = command(*arguments)
     assert result.returncode == 2 and not result.stdout
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1

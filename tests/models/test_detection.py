@@ -102,7 +102,7 @@ def noise(*shape, seed=0):
 @pytest.mark.legacy
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_roi_align_is_onnx_runtimes(kind, aligned):
+def test_roi_align_equals_onnx_runtimes(kind, aligned):
     features, boxes = noise(2, H, W, 3), some_boxes(kind).reshape(2, -1, 4)
     expected = onnx_roi_align(features, boxes, aligned)
     found = RoIAlign(7, STRIDE, aligned)([features, boxes]).numpy()
@@ -114,7 +114,7 @@ def test_roi_align_is_onnx_runtimes(kind, aligned):
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("kind", ["random", "over the edge", "tiny"])
-def test_roi_align_gradients_are_finite_differences(kind):
+def test_roi_align_gradients_equal_finite_differences(kind):
     """In the features, where it is linear, and in the boxes, where samples cross no pixel's border."""
     features, boxes, seen = noise(1, 5, 6, 2), some_boxes(kind, 4)[None] * 0.4, noise(1, 4, 7, 7, 2, seed=1)
     align = RoIAlign(7, STRIDE)
@@ -243,7 +243,7 @@ def test_boxes_decide():
         {},
     ],
 )
-def test_saved_models_come_back(changes, tmp_path):
+def test_saved_models_are_loaded(changes, tmp_path):
     spec = dataclasses.replace(TINY, roi_aligned=not changes, **changes)
     model, x = network(spec, lowering="conv2d"), clip(spec, 35, 52, boxes=2)
     expected = model(x)
@@ -259,7 +259,7 @@ def test_saved_models_come_back(changes, tmp_path):
 
 @pytest.mark.legacy
 def test_half_resolution_boxes():
-    """Boxes are in pixels of the whole picture: those of a Fast pathway that sees half of them are halved."""
+    """Boxes are in pixels of the whole picture, and are halved for a Fast pathway at half resolution."""
     spec = dataclasses.replace(TINY, fast_input="half", lateral="none")
     model, x = network(spec), clip(spec, 64, 64, boxes=3)
     features = np.asarray(keras.Model(model.inputs, model.get_layer("fast_res5").output)(x)).mean(1)
@@ -402,7 +402,7 @@ def test_describe(capsys):
         ),
     ],
 )
-def test_misfits_are_named(changes, message):
+def test_invalid_settings_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         get_spec(TINY, **changes)
 
@@ -427,7 +427,7 @@ needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden vector
 
 
 def golden(name):
-    """Inputs, with the boxes of each clip padded to as many, which rows are real, their logits, and their scores."""
+    """Return inputs, with boxes padded to the same number in each clip, the mask of real rows, logits, and scores."""
     data = np.load(GOLDEN / f"{name}.npz")
     clip, rows = data["clip"].astype("float32"), data["boxes"]
     clips = rows[:, 0].astype(int)
@@ -462,7 +462,7 @@ def test_golden(file, tmp_path):
 
 
 @needs_golden
-def test_caffe2_does_not_say_how_keys_are_pooled(tmp_path):
+def test_caffe2_files_do_not_state_how_keys_are_pooled(tmp_path):
     """The same weights in the form of the model zoo, which has networks of 8x8 and 16x8, on two versions of AVA."""
     pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'slowfast_tf[convert]'")
     name, path = "pyslowfast_ava_slowfast_32x2_r101_nl_w8", tmp_path / "made.pkl"

@@ -35,7 +35,7 @@ def test_the_sizes_of_table_1():
 
 @pytest.mark.parametrize("frame_index", ["strided", "linspace"])
 @pytest.mark.parametrize("pathways", [("slow", "fast"), ("slow",)])
-def test_frames_are_those_of_a_clip(pathways, frame_index):
+def test_frames_equal_those_of_a_clip(pathways, frame_index):
     spec = get_spec("slowfast_8x8_r50", frame_index=frame_index, pathways=pathways)
     times = clip_frames([0.0], spec.clip_span, spec)[0].numpy()
     frames, _ = drawn(spec, 224)
@@ -44,7 +44,7 @@ def test_frames_are_those_of_a_clip(pathways, frame_index):
 
 
 @pytest.mark.parametrize("lateral", ["conv", "channel_concat"])
-def test_channels_are_those_of_the_network(lateral):
+def test_channels_equal_those_of_the_network(lateral):
     spec = get_spec("slowfast_2x16_demo", lateral=lateral)
     model = SlowFast(spec)
     _, texts = drawn(spec, 48)

@@ -10,13 +10,13 @@ from helpers.variables import watched
 from slowfast_tf.checkpoints.loading import variables
 from slowfast_tf.models.layers import BatchNorm, NonLocal
 
-# Batch normalisation
+# Batch normalization
 
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("mixed_bfloat16", 2e-2)])
 @pytest.mark.parametrize("mode", ["training", "inference", "frozen"])
-def test_batch_norm_is_keras_own(mode, dtype, tolerance):
+def test_batch_norm_equals_keras(mode, dtype, tolerance):
     x = 3 * noise(2, 3, 5, 4, 6) + 1
     layers = [BatchNorm(dtype=dtype), keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype)]
     start = [noise(6, seed=i) ** 2 + 0.5 for i in range(4)]

@@ -73,7 +73,7 @@ def test_a_hostile_spec_is_never_built(changed, monkeypatch, name):
         assert str(error.value).startswith(str(path)) and "\n" not in str(error.value) and len(str(error.value)) < 600
 
 
-def test_a_spec_that_nests_without_end(changed):
+def test_a_deeply_nested_spec(changed):
     path = changed()
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", "[" * 10**6)
@@ -100,7 +100,7 @@ def with_h5(change):
     return weights
 
 
-def test_shapes_without_content_count_nothing(changed):
+def test_empty_shapes_have_no_cost(changed):
     """HDF5 stores a declared array of terabytes in a few bytes."""
 
     def declare(store, names):
@@ -150,7 +150,7 @@ def test_loading_draws_no_weights(saved, monkeypatch):
     assert all(kernel.std() > 0 for kernel in kernels)
 
 
-def test_values_of_another_format_that_are_not_finite(model):
+def test_values_of_foreign_checkpoints_that_are_not_finite(model):
     targets = {"bias": variables(model)["head/classifier/bias"]}
     with pytest.raises(InputError, match="weights.pth do not fit the network: 1 with NaN or infinite values: bias"):
         assign(targets, {"bias": np.array([1, np.nan, 1, 1], np.float32)}, {}, "weights.pth")

@@ -50,7 +50,7 @@ def clip(spec, height, width, batch=2):
 
 @pytest.mark.legacy
 def test_logits_follow_the_definition():
-    """The whole of a small network, step by step from its weights in NumPy."""
+    """A small network equals a computation step by step from its weights in NumPy."""
     spec = dataclasses.replace(TINY, lateral="sample", slow_kernels=(1, 1, 3, 3, 3))
     model = network(spec)
     x = clip(spec, 37, 30)
@@ -141,7 +141,7 @@ def test_mixed_bfloat16():
         {"pathways": ("fast",), "fast_input": "flow"},
     ],
 )
-def test_saved_models_come_back(tmp_path, changes):
+def test_saved_models_are_loaded(tmp_path, changes):
     spec = dataclasses.replace(TINY, **changes)
     model, x = network(spec, dtype="mixed_bfloat16", lowering="conv2d"), clip(spec, 35, 20)
     expected = model(x)
@@ -176,7 +176,7 @@ def test_sub_model_is_saved(tmp_path):
 
 @pytest.mark.legacy
 def test_start():
-    """Zero gamma at the end of each block, BatchNorm at identity, He initialisation."""
+    """Zero gamma at the end of each block, BatchNorm at identity, He initialization."""
     model = SlowFast(dataclasses.replace(TINY, nonlocal_kind="softmax", nonlocal_blocks=((), (1,), (), ())))
     zeros = {path.split("/")[-3] for path, v in variables(model).items() if path.endswith("gamma") and not np.any(v)}
     assert zeros == {"c", "out"}
@@ -263,7 +263,7 @@ def test_any_network(spec, places, size, dtype):
         ({"widht": 32}, "unknown field 'widht' of a network; did you mean 'width'"),
     ],
 )
-def test_misfits_are_named(changes, message):
+def test_invalid_settings_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         get_spec(TINY, **changes)
 

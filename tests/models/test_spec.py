@@ -1,4 +1,4 @@
-"""What a spec says of itself."""
+"""Specifications and their derived values."""
 
 import json
 
@@ -19,7 +19,7 @@ from slowfast_tf.models.views import Views
         ("slow_4x16_r50", "flow", True),  # there is no Fast pathway that would see it
     ],
 )
-def test_optical_flow_is_no_video(preset, fast_input, takes_video):
+def test_optical_flow_is_not_a_video(preset, fast_input, takes_video):
     assert get_spec(preset, fast_input=fast_input).takes_video is takes_video
 
 
@@ -50,7 +50,7 @@ def test_views_by_name():
         ({"fuse": "sum"}, "fuse must be mean or max; got 'sum'"),
     ],
 )
-def test_views_that_are_none(changes, message):
+def test_invalid_views(changes, message):
     with pytest.raises(ValueError, match=message):
         Views(**changes)
 
@@ -72,7 +72,7 @@ def test_views_that_are_none(changes, message):
         ({"frame_index": "segments"}, "it has one clip"),
     ],
 )
-def test_protocols_that_are_none(changes, message):
+def test_invalid_protocols(changes, message):
     with pytest.raises(ValueError, match=message):
         get_spec("slowfast_8x8_r50", **changes)
 
@@ -83,7 +83,7 @@ def test_whole_frames_fit_other_networks():
     assert get_spec("slowfast_8x8_r50_ava", fast_input="half").views.crops == 0  # its head takes boxes
 
 
-def test_a_spec_comes_back_from_json():
+def test_a_spec_survives_json():
     spec = get_spec("slowfast_8x8_r50", frame_rate=29.97, views=Views(2, 0, True, "max"), labels=("a",), num_classes=1)
     assert saved_spec(json.loads(json.dumps(spec.as_dict()))) == (spec, ())
 

@@ -1,4 +1,4 @@
-"""The rows of the ablations: what each one changes and costs, and how results compare with the published ones."""
+"""The rows of the ablations: changes, costs, and the comparison of results with the published ones."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def test_rows_cost_what_the_paper_says(table):
         assert row.estimate == repeats.Estimate(50, None, None)
 
 
-def test_a_row_changes_the_small_network_as_the_large_one():
+def test_a_row_changes_small_and_large_networks_alike():
     for table in GFLOPS:
         for row in ablations.choose_rows(table, None):
             run = ablations.change("gestures", table, row, ["train.epochs=6", "model.beta_inv=8", "model.width=24"])
@@ -38,8 +38,15 @@ def test_a_row_changes_the_small_network_as_the_large_one():
             assert here.width == 24 and here.depth == 18
 
 
-def test_a_table_sets_its_own_fields_alone():
-    """Of a network with beta 1/4 the rows of 5a keep it, and those of 5b have their own, 1/8 among them."""
+def test_every_row_changes_the_shipped_small_network():
+    """Such as "TtoC, sum", which needs alpha equal to 1 / beta."""
+    for table in GFLOPS:
+        for row in ablations.choose_rows(table, None):
+            assert ablations.change("ablations/gestures", table, row, []).spec().crop_size == 56
+
+
+def test_a_table_sets_only_its_own_fields():
+    """For a network with beta 1/4, the rows of 5a keep it; the rows of 5b have their own, including 1/8."""
     for table, found in (("5a", {4}), ("5b", {4, 6, 8, 12, 16, 32})):
         rows = [row for row in ablations.choose_rows(table, None) if row.name != "TtoC, sum"]
         changes = ["model.beta_inv=4", "model.lateral_kernel=5"]

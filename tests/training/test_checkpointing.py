@@ -49,7 +49,7 @@ def test_an_interrupted_run_saves_and_resumes(number, tmp_path):
 
 
 @pytest.mark.legacy
-def test_after_the_last_step_of_an_epoch_its_test_is_finished(tmp_path):
+def test_an_interrupt_after_the_last_step_waits_for_the_validation(tmp_path):
     with pytest.raises(checkpointing.Interrupted, match="^the same command resumes after epoch 1$"):
         fit(linear(), tmp_path, 3, more=[Signal(signal.SIGTERM, STEPS - 1)])
     assert [row["epoch"] for row in history.read_history(tmp_path)] == [1]

@@ -81,7 +81,7 @@ def test_class_weights():
     [(None, "softmax", "val_top1"), ("loss", "softmax", "val_loss"), ("last", "softmax", "epoch")]
     + [("macro_f1", "softmax", "val_macro_f1"), (None, "sigmoid", "val_pr_auc")],
 )
-def test_the_deciding_column_is_logged(keep, activation, column):
+def test_the_metric_of_keep_is_logged(keep, activation, column):
     train, spec = train_section(keep=keep), SlowFastSpec(num_classes=4, activation=activation)
     assert losses.monitored(train, spec) == column
     logged = {"epoch", "val_loss", *(f"val_{metric.name}" for metric in losses.from_config(train, spec)[1])}

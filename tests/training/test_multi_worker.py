@@ -1,4 +1,4 @@
-"""Several devices and several machines do what one device does."""
+"""Several devices and several machines give the results of one device."""
 
 import json
 import os
@@ -276,8 +276,8 @@ for name, strategy, synchronize in ("one", one, "true"), ("two", two, "true"), (
 
 
 @pytest.mark.slow
-def test_replicas_do_what_one_device_does(videos, tmp_path):
-    """With synchronised BatchNorm one step gives the same weights, statistics and figures of a test, to 1e-4; without,
+def test_replicas_equal_one_device(videos, tmp_path):
+    """With synchronized BatchNorm one step gives the same weights, statistics and metrics, to 1e-4; without,
     others."""
     overrides = [*TINY, f"data.root={videos}", "train.learning_rate=0.01"]
     process = subprocess.run(
@@ -318,7 +318,7 @@ def strategy_of(monkeypatch):
     return strategy_of
 
 
-def test_slurm_tells_each_task_its_part(strategy_of):
+def test_slurm_assigns_each_task_its_part(strategy_of):
     """Two nodes, one with two tasks: the variables that srun sets."""
     slurm = {
         "NTASKS": "3",
@@ -363,7 +363,7 @@ def as_task(cluster, task):
         ({"worker": ["b:1", "c:1"]}, ("worker", 1), (1, 2, False)),
     ],
 )
-def test_the_chief_comes_before_the_workers(strategy_of, cluster, task, expected):
+def test_the_chief_precedes_the_workers(strategy_of, cluster, task, expected):
     """As on Vertex AI. In a cluster without a chief, worker 0 writes the files."""
     found = strategy_of(TF_CONFIG=as_task(cluster, task))
     assert (*strategies.shard(found), strategies.is_chief(found)) == expected

@@ -14,7 +14,7 @@ from slowfast_tf.training import optimizers
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("scale", [1.0, 1e-6])  # small gradients show where epsilon is added
-def test_adamw_is_pytorchs_but_for_batchnorm(scale):
+def test_adamw_equals_pytorchs_except_for_batchnorm(scale):
     torch = pytest.importorskip("torch")
     names = ("kernel", "gamma")
     starts = [np.array([1.0, -2.0, 3.0], np.float32), np.array([0.5, 0.25], np.float32)]
@@ -47,7 +47,7 @@ class Steps(keras.optimizers.schedules.LearningRateSchedule):
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("nesterov", [True, False])
-def test_sgd_is_pytorchs_when_the_rate_changes(nesterov):
+def test_sgd_equals_pytorchs_when_the_rate_changes(nesterov):
     torch = pytest.importorskip("torch")
     start = np.array([1.0, -2.0, 3.0], np.float32)
     variable, tensor = VARIABLE(start, name="kernel"), torch.tensor(start, requires_grad=True)
@@ -66,7 +66,7 @@ def test_sgd_is_pytorchs_when_the_rate_changes(nesterov):
     assert np.abs(values([own])[0] - values([variable])[0]).max() > 0.01  # Keras' own SGD would fail
 
 
-def test_a_velocity_of_an_earlier_version(tmp_path):
+def test_the_optimizer_state_of_an_earlier_version(tmp_path):
     """A file without `velocity` has Keras' velocity, a sum of steps. Loading converts it to a sum of gradients."""
     variable = VARIABLE([1.0], name="kernel")
     keras_own = keras.optimizers.SGD(Steps(), momentum=0.9, nesterov=True)

@@ -10,7 +10,7 @@ from slowfast_tf.training import progress
 
 @pytest.mark.legacy
 @pytest.mark.parametrize("wait, step", [(1.0, 1.0), (0.25, 1.0)])
-def test_an_input_that_is_slower_than_the_device_is_told_once(wait, step, monkeypatch, capsys):
+def test_an_input_slower_than_the_device_is_reported_once(wait, step, monkeypatch, capsys):
     """With a fake clock: reading a batch takes `wait` seconds, and a step takes `step` seconds."""
     now = [0.0]
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])

@@ -48,7 +48,7 @@ def command(videos, workdir, *more):
 
 @pytest.fixture
 def in_process(capfd):
-    """Runs the command in this process: exit code, what it says and its errors."""
+    """Run the command in this process; return the exit code, the output and the errors."""
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
@@ -71,7 +71,7 @@ def whole(videos, tmp_path_factory):
 
 
 @pytest.mark.legacy
-def test_a_run_leaves_what_the_contract_says(whole, videos):
+def test_a_run_writes_all_promised_files(whole, videos):
     process, workdir = whole
     assert process.returncode == 0, process.stderr
     figures = json.loads((workdir / "metrics.json").read_text())
@@ -113,7 +113,7 @@ def test_the_best_epoch_is_kept(whole, videos):
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_one_that_was_not(whole, in_process, videos, tmp_path):
+def test_a_killed_run_ends_like_an_uninterrupted_one(whole, in_process, videos, tmp_path):
     _, undisturbed = whole
     workdir = tmp_path / "run"
     words = command(videos, workdir, "export=[]")

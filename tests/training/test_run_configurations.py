@@ -84,7 +84,7 @@ def first_batch():
 
 
 def configuration(path):
-    """A parameter; of the published configurations the older stack runs those of Charades and AVA only."""
+    """Return a parameter. The older stack runs only the published configurations of Charades and AVA."""
     name = str(path.relative_to(ROOT / "configs"))[:-5]
     return pytest.param(path, id=name, marks=() if name.startswith(("ablations", "kinetics")) else pytest.mark.legacy)
 
@@ -113,7 +113,7 @@ def test_a_step_of_every_configuration(path, videos, film, first_batch, request)
     "pathways, inputs", [(("slow",), {"slow_input": "flow"}), (("fast",), {"fast_input": "difference"})]
 )
 @pytest.mark.parametrize("head", ["roi", "pool"])
-def test_the_picture_of_what_is_no_image(head, pathways, inputs, tmp_path):
+def test_the_prediction_picture_of_other_inputs(head, pathways, inputs, tmp_path):
     changes = {"depth": 10, "width": 8, "head": head, "activation": "sigmoid", "channel_order": "bgr"}
     spec = get_spec("slowfast_2x16_demo", pathways=pathways, **inputs, **changes, labels=tuple("abcdefgh"))
     (name,) = pathways

@@ -82,11 +82,11 @@ def test_any_frames_in_any_order(path):
         check(path, random.integers(0, COUNT + 5, random.integers(1, 9)))
 
 
-def test_pixels_are_those_of_a_plain_loop(path):
+def test_pixels_equal_those_of_a_plain_loop(path):
     np.testing.assert_array_equal(read_frames(path, range(3, COUNT, 7)), decode(path)[3::7])
 
 
-def test_the_files_are_as_hard_as_they_should_be(directory):
+def test_the_test_files_are_damaged_as_intended(directory):
     """Files have B-frames and several key frames: otherwise, the tests above would be too easy."""
     for name in ("h264.mp4", "mpeg4.avi", "neighbours.mp4"):
         with av.open(write_coded(directory / f"hard_{name}", **FORMATS[name])) as container:
@@ -188,7 +188,7 @@ def test_sound_alone(tmp_path):
     assert "no video stream" in refused(tmp_path / "sound.mp4")
 
 
-def test_absurd_size(tmp_path, monkeypatch):
+def test_an_implausible_size(tmp_path, monkeypatch):
     path = write_coded(tmp_path / "v.mp4", 2)
     monkeypatch.setattr("slowfast_tf.video.probe.MAX_PIXELS", 32 * 64)
     check(path, [1], 2)
@@ -289,11 +289,11 @@ def test_real_clips(name):
         ((1080, 1920), None, 1),
     ],
 )
-def test_reduction_leaves_what_is_needed(size, short_side, expected):
+def test_reduction_keeps_the_needed_size(size, short_side, expected):
     assert reduction(*size, short_side) == expected
 
 
-def test_frames_made_smaller_are_means(tmp_path):
+def test_downscaled_frames_are_means(tmp_path):
     """Compares smooth pictures with NumPy's means over 4 x 4 pixels."""
     rows, columns = np.mgrid[:96, :160]
     images = [
@@ -337,8 +337,8 @@ def test_footage(tmp_path):
     ]
 
 
-def test_images_go_by_their_numbers(tmp_path):
-    """Unpadded numbers in order, and a gap that moves what follows it; not where numbers are of another step."""
+def test_images_are_ordered_by_number(tmp_path):
+    """Numbers without padding are in order; a gap moves the later frames, unless the numbers have another step."""
 
     def footage(*numbers):
         folder = tmp_path / "-".join(map(str, numbers))
@@ -402,7 +402,7 @@ def test_a_colon_in_a_name_is_not_a_protocol(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("scale, rate, expected", [(1, 2**31 - 1, 30), (2**31 - 1, 1, 25), (1, 24, 24)])
-def test_an_absurd_rate_is_ignored(tmp_path, scale, rate, expected):
+def test_an_implausible_rate_is_ignored(tmp_path, scale, rate, expected):
     """The rate in the stream's own headers counts instead, or else 25."""
     path = pathlib.Path(write_coded(tmp_path / "v.avi", 8, codec="mpeg4", qscale=2))
     content = bytearray(path.read_bytes())

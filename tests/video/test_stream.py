@@ -26,7 +26,7 @@ def read(source, stride=1.0):
         return list(stream.frames(stride))
 
 
-def test_a_file_is_a_stream_that_comes_at_once(take):
+def test_a_file_is_a_stream_that_arrives_at_once(take):
     frames = read(take)
     assert numbers([frame.image for frame in frames]) == list(range(75))
     np.testing.assert_allclose([frame.time for frame in frames], np.arange(75) / 30, atol=1e-4)
@@ -54,7 +54,7 @@ def test_a_clock_that_goes_back(take, tmp_path):
         ("raw.h264", {"bf": 0}),
     ],
 )
-def test_a_file_is_read_whole(tmp_path, monkeypatch, name, options):
+def test_a_file_is_read_completely(tmp_path, monkeypatch, name, options):
     """Every frame, at its time from the first, also if decoding is slow and if the container stores no times."""
     monkeypatch.setattr(streams, "DELAY", -1.0)  # with a decoder for live streams, every frame would be late
     path = write(tmp_path / name, [coded(t, 64, 64) for t in range(75)], **{"qp": 10, "g": 15, **options})
@@ -66,7 +66,7 @@ def test_a_file_is_read_whole(tmp_path, monkeypatch, name, options):
     assert not any(frame.restarted for frame in frames)
 
 
-def test_a_recording_at_an_address_is_read_whole(tmp_path):
+def test_a_recording_at_an_address_is_read_completely(tmp_path):
     path = write(tmp_path / "plain.mp4", [coded(t, 64, 64) for t in range(75)], qp=10, g=15)
     with serve_files() as server:
         server.files["/plain.mp4"] = pathlib.Path(path).read_bytes()
@@ -90,7 +90,7 @@ def test_a_tag_that_is_not_utf8(tmp_path):
     assert numbers([frame.image for frame in frames]) == list(range(75))
 
 
-def test_what_cannot_be_opened(tmp_path):
+def test_sources_that_cannot_be_opened(tmp_path):
     (tmp_path / "bad.ts").write_text("nothing")
     for name in ("bad.ts", "none.ts"):
         with pytest.raises(VideoError, match=name):

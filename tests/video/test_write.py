@@ -48,7 +48,7 @@ def test_sound_of_other_kinds(codec, kept, tmp_path):
     assert start == pytest.approx(1.0, abs=0.1) and len(heard) / rate == pytest.approx(2.0, abs=0.2)
 
 
-def test_frames_that_are_not_even_in_time(tmp_path):
+def test_frames_at_irregular_times(tmp_path):
     times = [0, 40, 80, 400, 440, 1000]
     path = write(tmp_path / "uneven.mkv", [square(t) for t in range(6)], times=times)
     assert frame_times(probe(path)) == pytest.approx(np.array(times) / 1000)

@@ -121,7 +121,10 @@ def _download(name: str, handle: str) -> str:
     try:
         return kagglehub.model_download(handle)
     except Exception as error:  # kagglehub's exceptions and its HTTP library's have no common base class
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        cause: BaseException = error
+        while inner := cause.__cause__ or cause.__context__:  # the outer errors repeat addresses and class names
+            cause = inner
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise InputError(
             f"cannot download the detector {name} ({reason}); check the connection, or download"
             f" https://www.kaggle.com/models/{handle} yourself and give its directory"

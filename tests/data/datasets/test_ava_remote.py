@@ -28,6 +28,6 @@ def test_annotation_files_at_an_address(cache):
     assert all(path.is_relative_to(cache) for path in found)
 
 
-def test_annotation_files_that_are_not_there(cache):
+def test_missing_annotation_files(cache):
     with pytest.raises(InputError, match=r"memory://bucket/none/annotations/ava_val_v2\.2\.csv: cannot be read"):
         annotation_files("memory://bucket/none")

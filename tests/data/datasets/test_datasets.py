@@ -1,4 +1,4 @@
-"""Data sets as their owners publish them: labels, times and boxes worked out by hand, mistakes told by line."""
+"""Data sets as their owners publish them: labels, times and boxes computed by hand, and mistakes by line."""
 
 import collections
 import csv
@@ -28,7 +28,7 @@ ALWAYS = (0.0, float("inf"))
 
 
 def faults(data, path):
-    """The problems of a file by their line; 0 for those of the whole file."""
+    """Return the problems of a file by line; line 0 is the whole file."""
     found = {}
     for problem in data.problems:
         line, text = re.fullmatch(rf"{re.escape(str(path))}(?::(\d+))?: (.*)", problem).groups()
@@ -102,7 +102,7 @@ def test_demo_layout(made):
         assert pathlib.Path(video.path).parent.name == data.labels[video.labels[0][0]]
 
 
-def test_demo_is_the_same_again(made, tmp_path):
+def test_demo_is_reproducible(made, tmp_path):
     demo.make(tmp_path / "again", train=10, validation=8)
     assert digests(tmp_path / "again") == digests(made)
     # An existing data set is not changed.
@@ -347,7 +347,7 @@ def test_lists_above_a_symbolic_link(tmp_path):
     assert video.path == str(tmp_path / "disk/videos/a.mp4")
 
 
-def test_a_refused_line_does_not_hide_a_good_one(tmp_path):
+def test_a_refused_line_does_not_hide_a_valid_one(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4")
     put(root / "train.csv", "b.mp4 0\na.mp4 x\na.mp4 1\n")
     assert classes(datasets.load_split("lists", root, "train")) == [(0,), (1,)]
@@ -433,7 +433,7 @@ def test_lists_mistakes(tmp_path):
 
 
 def test_lists_to_batches(configure, folder, tmp_path):
-    """Videos of `folder`, labelled by a list: what a batch's frames tell is what the list says."""
+    """Videos of `folder`, labeled by a list: the labels of a batch are the list's labels of its frames."""
     wanted = {f"{n:02d}": sorted({n % 3, n % 2}) for n in range(8)}
     lines = [f"{path},{';'.join(map(str, wanted[path.stem]))}" for path in (folder / "train").rglob("*.mp4")]
     put(tmp_path / "train.csv", "\n".join(lines))
@@ -800,7 +800,7 @@ def test_ava_mistakes(tmp_path):
 
 
 def test_ava_key_frames(tmp_path):
-    """Frames, cuts and films hold the same picture at the key frame's time: that of second 902, which is number 60."""
+    """Frames, cuts and films have the same picture at the key frame's time: second 902, number 60."""
     root = ava(tmp_path, "v2.2", [f"{FILM},0902,{NEAR},12,1"])
     (root / "videos").mkdir()
     # A film at one frame a second; every picture before second 902 and after it is another.
@@ -855,7 +855,7 @@ def test_ava_key_frames_past_the_end(configure, tmp_path, frames):
 
 
 @pytest.mark.parametrize("rate", ["null", "25.0"])
-def test_ava_key_frames_go_by_time(configure, tmp_path, rate):
+def test_ava_key_frames_are_selected_by_time(configure, tmp_path, rate):
     """The frame rate of the film changes from 50 to 5: the middle of a clip is the frame shown at its time."""
     times = [*range(0, 2000, 20), *range(2000, 10000, 200)]
     rows = [f"{FILM},{second:04d},{NEAR},12,1" for second in (902, 904, 907)]

@@ -1,4 +1,4 @@
-"""People of a user's own videos: the same content as csv, of CVAT and of VIA, and what is wrong in such files."""
+"""People in a user's own videos: the same content as csv, from CVAT and from VIA, and mistakes in these files."""
 
 import json
 import re
@@ -192,7 +192,7 @@ def test_cvat_checkboxes_and_labels(root):
     assert [x.boxes for x in found.videos] == [(Box(LEFT, (2, 1)), Box(RIGHT, (0,)))]
 
 
-def test_cvat_off_the_middle(root):
+def test_cvat_boxes_beside_the_middle_frame(root):
     """Only some frames of a video may have boxes; a box may leave the frame."""
     tracks = [("run", "", box(2, (-9, 24, 64, 72)) + box(12, LEFT_PIXELS) + box(19, MOVED) + box(44, MOVED))]
     path = put(root, "train.xml", cvat(task(1, "films/street.mp4", 20), tracks))

@@ -202,7 +202,7 @@ def test_videos_are_vp9(root):
 
 @pytest.mark.parametrize("source", ["files", "records"])
 def test_frames_of_segments(settings, source):
-    """Each test clip spans the whole video, short or long; each training frame lies in its own part."""
+    """Each test clip spans the whole video, short or long; each training frame is in its own part."""
     clips = Clips(settings(source), "val")
     assert clips.dataset == "ssv2" and len(clips.labels) == 4
     numbers = {"74225": 4, "116154": 5}

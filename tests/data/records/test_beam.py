@@ -160,7 +160,7 @@ def test_a_mistyped_runner(prepared, tmp_path, options, reason):
     assert re.match(f"error: Apache Beam cannot take {' '.join(options)}: {reason}", line), line
 
 
-def test_local_runs_leave_nothing_behind(folder, tmp_path):
+def test_local_runs_leave_no_temporary_files(folder, tmp_path):
     """After a run, `_local_runs`, by which Beam's threads find the run, is empty."""
     prepare(configuration(folder, shards=2), str(tmp_path / "records"))
     gc.collect()

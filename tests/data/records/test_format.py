@@ -1,4 +1,4 @@
-"""What a record holds, as TensorFlow and the package read it."""
+"""The content of a record, as TensorFlow and the package read it."""
 
 import zlib
 
@@ -26,7 +26,7 @@ def detection():
     return b"".join(records.encode(video, LABELS, images, times, 2.0, (256, 340), dataset="ava"))
 
 
-def test_the_names_of_media_sequence_are_enough(detection):
+def test_the_names_of_media_sequence_suffice(detection):
     context, lists = tf.io.parse_single_sequence_example(
         detection,
         {
@@ -100,7 +100,7 @@ def test_parse_boxes(detection):
 
 
 @pytest.mark.parametrize("length", [1, 200, 40_000])  # of an image; lengths take one byte, two or three
-def test_a_head_tells_where_images_are(length):
+def test_a_head_has_the_positions_of_images(length):
     random = np.random.default_rng(0)
     frames, flows = ([random.bytes(length + i) for i in range(5)] for _ in range(2))
     video = Video("a.mp4", ((1, 0.0, 2.0),), id="a")

@@ -1,4 +1,4 @@
-"""Which frames records hold, and of which size, rate and color; their optical flow."""
+"""The frames in records, with their size, rate and color, and their optical flow."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from slowfast_tf.errors import VideoError
 
 
 def stored(video, **settings):
-    """What a video's frames tell (see `coded_video`), and the `Frames`."""
+    """Return the numbers that a video's frames encode (see `coded_video`), and the `Frames`."""
     frames = Frames(video, config.Prepare(**settings))
     return numbers([pixels(image) for image, _ in frames]), frames
 
@@ -115,7 +115,7 @@ def test_folder_of_images(tmp_path):
     assert frames.times.tolist() == [0, 1 / 12, 2 / 12]
 
 
-def test_a_video_of_which_less_than_half_is_whole(tmp_path):
+def test_a_video_with_less_than_half_of_its_frames(tmp_path):
     for i in range(5):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(coded(i)) if i % 3 == 0 else b"")
     with pytest.raises(VideoError, match="3 of 5 frames cannot be decoded"):

@@ -1,4 +1,4 @@
-"""The directory that records are written to: files that are whole, on the disk, and the same at an address."""
+"""The output directory of records: files are complete, synced to the disk, and the same at an address."""
 
 import os
 import pathlib
@@ -32,8 +32,8 @@ def synced(monkeypatch):
     return calls
 
 
-def test_a_power_cut_leaves_no_part_of_a_file(folder, tmp_path, synced):
-    """Each file is on the disk before it gets its name, and the name is before `prepare` goes on."""
+def test_a_power_cut_leaves_no_partial_file(folder, tmp_path, synced):
+    """Each file is synced before it gets its name, and the name is synced before `prepare` continues."""
     output = tmp_path / "records"
     prepare(configuration(folder, shards=2), str(output))
     for path in output.iterdir():

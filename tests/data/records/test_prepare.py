@@ -1,4 +1,4 @@
-"""Preparing a data set: what is stored, that it is whole and the same every time, and what is done again."""
+"""Preparing a data set: the stored content, its completeness, the same bytes every time, and repairs."""
 
 import csv
 import json
@@ -29,7 +29,7 @@ def test_skipped_videos_are_listed(prepared):
     assert row[3].startswith(f"{root}/train/ant/broken.mp4: cannot be read as a video")
 
 
-def test_records_hold_the_videos(prepared):
+def test_records_contain_the_videos(prepared):
     _, root, output = prepared
     seen = {}
     for split in ("train", "val"):
@@ -67,7 +67,7 @@ def test_problems_of_a_list_are_listed_or_fatal(folder, tmp_path):
     assert records.read_index(str(tmp_path / "records")).splits["train"].videos == 2
 
 
-def test_twice_changes_nothing(prepared):
+def test_running_twice_changes_nothing(prepared):
     settings, _, output = prepared
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in output.iterdir()}
     assert prepare(settings, str(output)).restored == 0
@@ -75,7 +75,7 @@ def test_twice_changes_nothing(prepared):
 
 
 @pytest.mark.parametrize("left_over", [False, True])
-def test_files_that_are_gone_are_written_again(prepared, tmp_path, left_over):
+def test_deleted_files_are_written_again(prepared, tmp_path, left_over):
     """One is removed, one is cut off, and the list of skipped videos is removed; the others stay as they are, also
     beside what a stopped run has left."""
     settings, _, output = prepared
@@ -108,7 +108,7 @@ def test_an_index_of_an_earlier_version(prepared, tmp_path):
 
 
 def test_a_repaired_video_is_added(prepared, tmp_path):
-    """The broken video of `prepared` is replaced by a whole one, whose file is older than the records."""
+    """The broken video of `prepared` is replaced by an intact one, whose file is older than the records."""
     settings, root, _ = prepared
     shutil.copytree(root, tmp_path / "videos")
     settings = configuration(tmp_path / "videos", **settings.prepare.model_dump())

@@ -68,7 +68,7 @@ def test_a_damaged_index(prepared, tmp_path, damage):
         records.read_index(str(tmp_path))
 
 
-def test_read_index_gives_what_the_file_holds(prepared):
+def test_read_index_returns_the_file_content(prepared):
     index = records.read_index(str(prepared[2]))
     there = json.loads((prepared[2] / "index.json").read_text())
     assert (list(index.labels), index.dataset, index.flow) == (there["labels"], "folder", True)
@@ -85,7 +85,7 @@ def test_read_index_gives_what_the_file_holds(prepared):
 
 
 def test_read_records(prepared, folder):
-    """All videos of a split, once each, with as many frames and images of flow as the files have."""
+    """All videos of a split occur once, with the frames and images of flow of the files."""
     found = {
         video["id"].numpy().decode(): (len(video["frames"]), len(video["flow"]))
         for video in records.read_records(str(prepared[2]), "val", flow=True)

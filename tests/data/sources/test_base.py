@@ -47,14 +47,14 @@ def test_a_temporary_error_skips_a_video_in_one_pass(configure, folder):
     assert passes(clips, 2) == [4, 4] and not clips.skipped
 
 
-def test_a_video_that_always_fails_is_given_up(configure, folder):
+def test_a_video_that_always_fails_is_skipped(configure, folder):
     disk = Disk("09.mp4", failures=10**6)
     clips = validation(configure, folder, disk)
     assert passes(clips, MAX_FAILURES + 2) == [3] * (MAX_FAILURES + 2)
     assert disk.asked == MAX_FAILURES and len(clips.skipped) == 1
 
 
-def test_the_next_video_replaces_one_that_fails_once(configure, folder):
+def test_the_next_video_replaces_a_failed_one(configure, folder):
     """The training batch keeps its size, and the video is back in the next epoch."""
     disk = Disk("ant/04.mp4", failures=1)
     source = Files(datasets.load_split("folder", folder, "train").videos, decode=disk)
@@ -64,8 +64,8 @@ def test_the_next_video_replaces_one_that_fails_once(configure, folder):
     assert counts == [[1, 3, 2, 2], [2, 2, 2, 2]]
 
 
-def test_an_outage_gives_up_no_video(configure, folder):
-    """Each clip tries all videos as a replacement, so that one pass could use up the attempts of all videos."""
+def test_an_outage_skips_no_video(configure, folder):
+    """Each clip tries all videos as a replacement, so one pass could use up the attempts of all videos."""
     out = [True]
 
     def decode(path, frames, short_side=None):
@@ -89,7 +89,7 @@ def test_an_outage_gives_up_no_video(configure, folder):
 
 
 @pytest.mark.parametrize("frames", [[0], [5, 6]])
-def test_a_tag_that_is_not_utf8_is_no_obstacle(folder, tmp_path, frames):
+def test_a_tag_that_is_not_utf8_is_ignored(folder, tmp_path, frames):
     path = folder / "val" / CLASSES[0] / "08.mp4"
     tagged = copy_with_latin_title(path, tmp_path / "tagged.mp4")
     np.testing.assert_array_equal(read_frames(tagged, frames), read_frames(str(path), frames))

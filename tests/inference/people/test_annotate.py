@@ -1,4 +1,4 @@
-"""Who does what in a video file."""
+"""A video file with people and their actions."""
 
 import collections.abc
 import json

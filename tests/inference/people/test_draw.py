@@ -9,7 +9,7 @@ from slowfast_tf.inference.people.draw import draw
 
 @pytest.mark.parametrize("height, width", [(256, 340), (1080, 1920), (60, 40)])
 def test_words_are_readable(height, width):
-    """White on dark, of a height that follows the picture's; what is outside boxes and words stays."""
+    """Words are white on dark, their height follows the picture's, and all other pixels stay."""
     image = np.full((height, width, 3), 128, np.uint8)
     person = Person(0, (0.4, 0.5, 0.6, 0.9), track=3, actions=np.array([0.871, 0.5]))
     drawn = draw(image, [person], ["talk to (e.g., a person)", "sit"])

@@ -50,7 +50,7 @@ def test_somebody_behind_a_tree():
     assert {number for numbers in tracks(*frames, rate=5.0) for number in numbers} == {0}
 
 
-def test_a_low_score_continues_a_track_and_starts_none():
+def test_a_low_score_continues_a_track_but_starts_none():
     scores = [[0.9, 0.3], [0.3, 0.3], [0.9, 0.3], [0.2, 0.3]]
     found = tracks(*[[box(0.01 * t), box(0.6)] for t in range(4)], rate=5.0, scores=scores)
     assert found == [[0, -1], [0, -1], [0, -1], [-1, -1]]

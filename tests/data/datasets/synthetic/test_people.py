@@ -8,7 +8,7 @@ from slowfast_tf.video.probe import probe
 
 
 def test_shapes_are_in_their_boxes():
-    """Shapes are bright and backgrounds dark: what is ever bright lies in boxes, and each box has some of it."""
+    """Shapes are bright and backgrounds dark: all bright pixels are inside boxes, and each box has some."""
     images, shapes = demo_detection.render(np.random.default_rng(3))
     middle = images[10:31].min(-1).max(0) > 135
     assert images.shape == (40, 96, 96, 3) and 3 <= len(shapes) <= 4

@@ -1,4 +1,4 @@
-"""Made strokes: the fingertip draws the figure of the class, and the picture alone does not say which."""
+"""Synthetic strokes: the fingertip draws the figure of the class, and a single picture does not show which."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_opposite_figures_are_the_same_pictures():
 
 
 def test_the_arm_is_where_the_finger_is():
-    """What moves over a still background covers the tip in nearly every frame that shows it."""
+    """The moving pixels before a still background cover the fingertip in nearly every frame."""
     random = np.random.default_rng(0)
     tips = strokes.trace("square", random) * (strokes.FORM.width, strokes.FORM.height)
     cover, _ = strokes.arm(tips, random)
