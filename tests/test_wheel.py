@@ -87,8 +87,9 @@ def test_the_wheel_has_the_class_names(python, tmp_path):
 def test_an_editable_install_beside_its_clone(source, tmp_path):
     """In the directory that contains the clone, Python finds the package, not the folder with the package's name."""
     venv.create(tmp_path, with_pip=False)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--prefix", tmp_path, *ISOLATION]
-    run(*pip, "--editable", source, directory=tmp_path)
+    # Without --ignore-installed, pip would uninstall the package of this environment.
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--ignore-installed", *ISOLATION]
+    run(*pip, "--prefix", tmp_path, "--editable", source, directory=tmp_path)
     script = "import importlib.util; print(importlib.util.find_spec('slowfast_tf').origin)"
     found = run(tmp_path / "bin" / "python", "-c", script, directory=source.parent)
     assert found.strip() == str(source / "slowfast_tf" / "__init__.py")

@@ -157,5 +157,5 @@ def test_mistakes(saved, address, monkeypatch):
         with pytest.raises(InputError, match=message):
             demo.main([str(a) for a in arguments])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install '\.\[demo\]'"):
+    with pytest.raises(InputError, match=r"pip install 'slowfast_tf\[demo\]'"):
         demo.main(["--model", "none.keras"])

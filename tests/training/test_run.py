@@ -133,9 +133,10 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(whole, in_process, videos, 
     assert len(there) == len(here)
     for a, b in zip(there, here):
         assert a["learning_rate"] == b["learning_rate"]
-        # Clips and weights are the same. Sums in another order differ in the last digits, and training amplifies this.
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
-        assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-3)
+        # Clips and weights are the same. Sums in another order differ in the last digits, and training amplifies this:
+        # by up to 0.13%. Without the state of the optimizer, the losses differ by 2%.
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-2)
+        assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-2)
     figures = [json.loads((w / "metrics.json").read_text()) for w in (undisturbed, workdir)]
     assert figures[0] == pytest.approx(figures[1])
 

@@ -35,5 +35,5 @@ def test_made_data_set(films, tmp_path):
     # Frame 80 is the first key frame, and scenes end 20 frames after theirs.
     assert probe(train.videos[0].path).frames == 60 + 3 * 40
     demo_detection.make(tmp_path / "again", train=1, validation=2, key_frames=3)
-    for path in films.rglob("*.*"):
+    for path in films.rglob("[!.]*.*"):  # without the frame times, which reading has added
         assert (tmp_path / "again" / path.relative_to(films)).read_bytes() == path.read_bytes()
