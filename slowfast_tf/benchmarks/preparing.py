@@ -102,8 +102,9 @@ def take(path: pathlib.Path, settings: config.Prepare) -> Taken:
     from ..data.reference import Video
 
     frames = Frames(Video(str(path), ()), settings)
-    frames.middle()  # the size is known once a frame is decoded
-    return Taken(path, len(frames), frames.size)
+    count = len(frames)
+    frames.middle()  # the size is known once a frame is decoded; afterwards, `frames` is that frame alone
+    return Taken(path, count, frames.size)
 
 
 def run_ffmpeg(video: Taken, *target: str) -> None:

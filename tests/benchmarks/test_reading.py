@@ -8,7 +8,7 @@ from helpers.benchmarks import rows
 from helpers.coded_video import decode
 
 from slowfast_tf import config
-from slowfast_tf.benchmarks import decoders
+from slowfast_tf.benchmarks import decoders, preparing
 from slowfast_tf.benchmarks import reading as benchmark_input
 
 
@@ -43,5 +43,12 @@ def test_input(monkeypatch):
     for what in ("training clips, for a GPU", "decoding alone"):
         assert [row[2] for row in found if row[:2] == ["H.264", what] and "limit" not in row[2]] == readers
     assert all(float(row[3]) > 0 and float(row[4]) > 0 for row in found if row[0].startswith(("records", "H.264")))
-    preparing = {row[0]: float(row[1]) for row in found if len(row) == 2 and row[1].isdigit()}
-    assert len(preparing) == 3 and all(speed > 0 for speed in preparing.values())
+    speeds = {row[0]: float(row[1]) for row in found if len(row) == 2 and row[1].isdigit()}
+    assert len(speeds) == 3 and all(speed > 0 for speed in speeds.values())
+
+
+def test_all_frames_of_a_video_are_prepared(monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark_input, "VIDEOS", 1)
+    monkeypatch.setattr(benchmark_input, "FRAMES", 12)
+    (path,) = benchmark_input.make_videos(tmp_path)
+    assert preparing.take(path, config.Prepare()) == (path, 12, (256, 340))
