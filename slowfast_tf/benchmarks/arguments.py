@@ -95,7 +95,7 @@ def _add_scaling(commands: "argparse._SubParsersAction") -> None:
 
 def _add_serving(commands: "argparse._SubParsersAction") -> None:
     about = "load a gRPC server with 1, 8 and 64 clients: latency, requests per second, refused requests and memory"
-    example = f"example: {PROGRAM} serving --output docs/benchmarks.md"
+    example = f"example: {PROGRAM} serving --output docs/benchmarks_serving.md"
     command = commands.add_parser("serving", help=about, description=about, epilog=example)
     command.add_argument("--preset", nargs="+", default=list(PRESETS), help="networks (default: %(default)s)")
     command.add_argument("--seconds", type=int, default=60, help="per number of clients (default: %(default)s)")
