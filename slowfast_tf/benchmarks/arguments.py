@@ -10,10 +10,8 @@ from .page import DEFAULTS
 from .serving import PRESETS
 
 PROGRAM = "python -m slowfast_tf.benchmark"
-OUTPUT = (
-    "also write the Markdown to this file, where it replaces the section of this task; a JSON file and a {} are written"
-    " beside it"
-)
+SECTION = "also write the Markdown to this file, where it replaces the section of this task"
+OUTPUT = f"{SECTION}; a JSON file and a {{}} are written beside it"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -77,9 +75,7 @@ def _add_predict(commands: "argparse._SubParsersAction") -> None:
     command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
     command.add_argument("--size", type=int, default=256, help="height and width of a crop (default: %(default)s)")
     command.add_argument("--rounds", type=int, default=3, help="measured rounds (default: %(default)s)")
-    command.add_argument(
-        "--output", metavar="FILE", help="also write the Markdown to this file, where it replaces the section"
-    )
+    command.add_argument("--output", metavar="FILE", help=SECTION)
 
 
 def _add_scaling(commands: "argparse._SubParsersAction") -> None:
@@ -99,9 +95,7 @@ def _add_serving(commands: "argparse._SubParsersAction") -> None:
     command = commands.add_parser("serving", help=about, description=about, epilog=example)
     command.add_argument("--preset", nargs="+", default=list(PRESETS), help="networks (default: %(default)s)")
     command.add_argument("--seconds", type=int, default=60, help="per number of clients (default: %(default)s)")
-    command.add_argument(
-        "--output", metavar="FILE", help="also write the Markdown to this file, where it replaces the section"
-    )
+    command.add_argument("--output", metavar="FILE", help=SECTION)
 
 
 def _add_learning(commands: "argparse._SubParsersAction") -> None:
@@ -131,9 +125,7 @@ def _add_exports(commands: "argparse._SubParsersAction") -> None:
         metavar="DIR",
         help="directory of the cross-validation; complete runs are not repeated (default: %(default)s)",
     )
-    command.add_argument(
-        "--output", metavar="FILE", help="also write the Markdown to this file, where it replaces the section"
-    )
+    command.add_argument("--output", metavar="FILE", help=SECTION)
 
 
 def _add_configuration(command: argparse.ArgumentParser) -> None:

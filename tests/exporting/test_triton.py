@@ -1,4 +1,4 @@
-"""The SavedModel on NVIDIA's Triton Inference Server, in an environment of its own, called by Triton's own client."""
+"""The SavedModel on NVIDIA's Triton Inference Server, in a separate environment, called by Triton's client."""
 
 import contextlib
 import json
