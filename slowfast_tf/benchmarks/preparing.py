@@ -102,9 +102,8 @@ def take(path: pathlib.Path, settings: config.Prepare) -> Taken:
     from ..data.reference import Video
 
     frames = Frames(Video(str(path), ()), settings)
-    count = len(frames)
-    frames.middle()  # the size is known once a frame is decoded; afterwards, `frames` is that frame alone
-    return Taken(path, count, frames.size)
+    next(iter(frames))  # the size is known after the first frame
+    return Taken(path, len(frames), frames.size)
 
 
 def run_ffmpeg(video: Taken, *target: str) -> None:

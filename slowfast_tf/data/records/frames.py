@@ -1,5 +1,6 @@
 """Read the frames of a video for records: downscaled, at the frame rate of the settings, as JPEG images."""
 
+import copy
 import math
 import typing
 from collections.abc import Iterator
@@ -79,9 +80,10 @@ class Frames:
             self.problems.append(damage_message(self._path, damaged, len(self)))
 
     def middle(self) -> tuple[bytes, bytes | None]:
-        """Return the item of the middle frame; afterwards, iterating yields only this item."""
-        self._frames = self._frames[len(self) // 2 :][:1]
-        return next(iter(self))
+        """Return the item of the middle frame, without decoding the whole video."""
+        middle = copy.copy(self)
+        middle._frames = self._frames[len(self) // 2 :][:1]
+        return next(iter(middle))
 
     def _images(self, files: list) -> Iterator[tuple[tuple[bytes, np.ndarray], bool]]:
         """Read the images of a directory as `decode_frames` does: the last intact image replaces a damaged one."""

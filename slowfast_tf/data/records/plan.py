@@ -135,8 +135,7 @@ def shard_count(videos: Sequence[Video], settings: config.Prepare) -> int:
     for video in videos[:: math.ceil(len(videos) / 8)]:
         with contextlib.suppress(VideoError):
             frames = Frames(video, settings)
-            count = len(frames)
-            sizes.append(count * len(frames.middle()[0]))
+            sizes.append(len(frames) * len(frames.middle()[0]))
     total = len(videos) * sum(sizes) / max(len(sizes), 1)
     return min(max(math.ceil(total / SHARD_BYTES), MIN_SHARDS), len(videos))
 

@@ -56,6 +56,13 @@ def test_frame_rate_of_a_variable_rate(tmp_path):
     assert found == [0, 2, 2, 3, 3, 3, 3]
 
 
+def test_the_middle_frame_alone(numbered):
+    frames = Frames(Video(numbered, ()), config.Prepare())
+    image, _ = frames.middle()
+    assert numbers([pixels(image)]) == [22]
+    assert len(list(frames)) == len(frames) == 45
+
+
 def test_span(numbered):
     found, frames = stored(Video(numbered, (), span=(0.2, 0.5)))
     assert found == list(range(6, 15))
