@@ -62,8 +62,9 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
                 columns if scored else columns[:-1],
                 delimiter=",",
                 comments=None,
+                quotechar='"',
                 usecols=range(8 if scored else 7),
-                encoding="latin1",
+                encoding="latin1",  # keeps the bytes of a name, which are UTF-8
                 ndmin=1,
             )
     except (OSError, ValueError):  # the file is missing or damaged, or has frames without boxes or rows without scores
@@ -79,7 +80,7 @@ def read_csv(path: File, classes: int = 80, scored: bool = True) -> Boxes:
     scores = rows["score"] if scored else np.ones(len(rows))
     # Decode each name once per run of equal names: the rows of a video are usually consecutive.
     starts = run_starts(rows["video"])
-    videos = np.array([name.decode("latin1") for name in rows["video"][starts]], object)
+    videos = np.array([name.decode("utf-8-sig", "replace") for name in rows["video"][starts]], object)
     videos = np.repeat(videos, np.diff(np.append(starts, len(rows))))
     return Boxes(videos, rows["time"], rows["corners"], rows["action"], scores)
 

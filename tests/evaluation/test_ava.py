@@ -191,6 +191,17 @@ def test_csv_is_read_back(tmp_path):
     assert found == pytest.approx(ava.average_precision(truth, detections, names), abs=1e-9)
 
 
+def test_names_of_videos(tmp_path):
+    """The fast reader decodes names as the reader of single rows does, which also reads the excluded frames."""
+    names = ["café", "café", 'a "b"']
+    corners = [[0.1, 0.1, 0.5, 0.5]] * 3
+    ava_csv.write_csv(tmp_path / "d.csv", ava_csv.detections(names, [902.0] * 3, corners, [[0.9]] * 3, [1]))
+    (tmp_path / "bom.csv").write_text("\ufeff" + (tmp_path / "d.csv").read_text("utf-8"), "utf-8")
+    for path in (tmp_path / "d.csv", tmp_path / "bom.csv"):
+        assert ava_csv.read_csv(path).videos.tolist() == names
+        assert ava_csv._read_slowly(path, 80, True).videos.tolist() == names
+
+
 def test_detections_of_a_network():
     scores = np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]])
     corners = np.array([[0, 0, 0.5, 0.5], [0.1, 0.1, 1, 1]])
