@@ -49,9 +49,9 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a text file whole or not at all (see `atomic`)."""
+    """Write a text file in UTF-8, whole or not at all (see `atomic`)."""
     with atomic(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, "utf-8")
 
 
 def is_writable(path: str | os.PathLike) -> bool:

@@ -131,6 +131,14 @@ def test_a_failure_keeps_the_old_file(tmp_path, kind):
     assert target.is_dir() if kind == "directory" else target.read_text() == "old"
 
 
+def test_text_is_utf8_in_any_locale(tmp_path):
+    """Readers of configurations and reports expect UTF-8; Python's default is the encoding of the locale."""
+    code = AS_COMMAND + "from slowfast_tf.files.atomic import write_text; write_text(sys.argv[1], 'caf\\u00e9')"
+    ascii_locale = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "text")], env=ascii_locale, check=True)
+    assert (tmp_path / "text").read_text("utf-8") == "café"
+
+
 def test_a_directory_replaces_another(tmp_path):
     for name in ("old", "new"):
         with atomic(tmp_path / "target") as temporary:

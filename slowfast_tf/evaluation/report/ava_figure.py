@@ -89,7 +89,7 @@ def save_comparison(first: Result, second: Result, names: Sequence[str], path: s
 def _read_precisions(source: Result) -> dict[str, typing.Any]:
     """Return the average precision by category."""
     try:
-        found = source if isinstance(source, Mapping) else json.loads(pathlib.Path(source).read_text())
+        found = source if isinstance(source, Mapping) else json.loads(pathlib.Path(source).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the metrics {source}: {error}") from error
     if not isinstance(found, Mapping) or "mAP" not in found:
