@@ -196,5 +196,5 @@ def _explain(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"key {where!r} is missing"
     message = error["msg"].removeprefix("Value error, ")
-    where = f"{where}: " if where else "model: "
+    where = f"{where}: " if where else ""  # a check across sections names its keys
     return f"{where}{message}" + ("" if error["type"] == "value_error" else f"; received {error['input']!r}")

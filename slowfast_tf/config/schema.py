@@ -216,7 +216,10 @@ class Train(Section):
         if len(self.step_epochs) != len(self.step_rates):
             raise ValueError(f"{len(self.step_epochs)} step_epochs for {len(self.step_rates)} step_rates")
         if (self.schedule == "steps") != bool(self.step_epochs):
-            raise ValueError("step_epochs and step_rates go with schedule 'steps', and it with them")
+            raise ValueError(
+                "schedule 'steps' needs step_epochs and step_rates, and no other schedule takes them; got schedule"
+                f" {self.schedule!r} with {len(self.step_epochs)} step_epochs"
+            )
         bounds = [0, *self.step_epochs, self.epochs]
         if self.multigrid and (self.schedule != "steps" or any(a >= b for a, b in zip(bounds, bounds[1:]))):
             raise ValueError(
@@ -282,11 +285,13 @@ class Config(Section):
             default = getattr(SlowFastSpec, name, None)
             kinds = {tuple: (list,), float: (int, float)}.get(type(default), (type(default),))
             if default is not None and type(value) not in kinds:
-                raise ValueError(f"{name} takes {KINDS[type(default)]}, such as {default!r}; received {value!r}")
+                raise ValueError(f"model: {name} takes {KINDS[type(default)]}, such as {default!r}; received {value!r}")
         try:
             self.spec()
         except TypeError as error:  # a value inside a list has a wrong type
-            raise ValueError(f"a list holds a value of a wrong type: {error}") from error
+            raise ValueError(f"model: a list holds a value of a wrong type: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"model: {error}") from error
         return self
 
     @pydantic.model_validator(mode="after")

@@ -107,6 +107,12 @@ def test_mistakes(put, override, said):
         assert text in message, message
 
 
+def test_only_mistakes_of_the_network_begin_with_model(put):
+    path = put(MINIMAL)
+    assert mistake(path, "train.keep=pr_auc").startswith(f"{path}: train.keep 'pr_auc'")
+    assert mistake(path, "model.frames=0").startswith(f"{path}: model: frames ")
+
+
 def test_a_wrong_type_deep_in_a_list(put):
     message = mistake(put(MINIMAL), "model.nonlocal_kind=softmax", "model.nonlocal_blocks=[1, 2, 3, 4]")
     assert "a list holds a value of a wrong type" in message
