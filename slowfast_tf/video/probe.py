@@ -58,12 +58,7 @@ def probe(path: str | os.PathLike) -> VideoInfo:
         300
     """
     with open_video(path) as (container, stream):
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if not is_sane(width, height):
-            raise VideoError(
-                f"{path}: frames of {width} x {height} pixels; at most 7680 x 4320 pixels and an aspect ratio"
-                f" of {MAX_ASPECT} are supported; scale the video down or crop it"
-            )
+        check_size(path, stream.codec_context.width, stream.codec_context.height)
         codec = stream.codec_context.name
         packets = [
             (p.pts, p.is_keyframe)
@@ -96,6 +91,15 @@ def believable_rate(*told: Any) -> float:
 def is_sane(width: int, height: int) -> bool:
     """Return whether frames of this size are supported."""
     return width * height <= MAX_PIXELS and max(width, height) <= MAX_ASPECT * min(width, height)
+
+
+def check_size(path: str | os.PathLike, width: int, height: int) -> None:
+    """Raise a `VideoError` if frames of this size are not supported."""
+    if not is_sane(width, height):
+        raise VideoError(
+            f"{path}: frames of {width} x {height} pixels; at most 7680 x 4320 pixels and an aspect ratio"
+            f" of {MAX_ASPECT} are supported; scale the video down or crop it"
+        )
 
 
 def frame_times(info: VideoInfo) -> np.ndarray:

@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from ..errors import VideoError
 from .decode import to_rgb
-from .probe import believable_rate, demux, is_sane
+from .probe import believable_rate, check_size, demux
 
 PATIENCE = 10.0  # seconds without a frame after which a stream counts as ended
 DELAY = 1.0  # seconds behind a live stream after which frames are skipped until the next key frame
@@ -64,7 +64,8 @@ class Stream:
                 converted.
 
         Raises:
-            VideoError: if the stream has no frame, if it ends with an error, or if no data arrives for 10 seconds.
+            VideoError: if the stream has no frame, if its frames are too large (see `probe.probe`), if it ends with an
+                error, or if no data arrives for 10 seconds.
         """
         least = max((stride - 0.5) / self.rate, 0.0)
         converter = VideoReformatter()
@@ -77,10 +78,10 @@ class Stream:
             restarted |= back
             if given is not None and not back and clock.time - given < least:
                 continue
+            if shape is None:
+                check_size(self.source, frame.width, frame.height)
             image = to_rgb(frame, converter, shape)
             shape, given = image.shape, clock.time
-            if not is_sane(shape[1], shape[0]):
-                raise VideoError(f"{self.source}: frames of {shape[1]} x {shape[0]} pixels")
             yield StreamFrame(image, clock.time, now, restarted)
             restarted = False
         if given is None:

@@ -90,6 +90,12 @@ def test_a_tag_that_is_not_utf8(tmp_path):
     assert numbers([frame.image for frame in frames]) == list(range(75))
 
 
+def test_frames_of_an_unsupported_shape(tmp_path):
+    path = write(tmp_path / "long.mp4", [np.zeros((34, 680, 3), np.uint8)])
+    with open_stream(path) as stream, pytest.raises(VideoError, match="680 x 34 pixels; .* scale the video down"):
+        next(stream.frames())
+
+
 def test_sources_that_cannot_be_opened(tmp_path):
     (tmp_path / "bad.ts").write_text("nothing")
     for name in ("bad.ts", "none.ts"):
