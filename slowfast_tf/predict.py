@@ -30,11 +30,20 @@ def main(arguments: list[str] | None = None) -> int | None:
     check_model(model.spec, options)
     if model.spec.head == "roi" and options.camera:
         detector = detectors.load_detector(options.detector or detectors.DEFAULT, options.person_score)
-        where = options.camera, labels, options.video, min(options.top_k, 3)
-        results = people.watch_people(people.Scorer(model), detector, *where)
+        scorer, lines = people.Scorer(model), min(options.top_k, 3)
+        results = people.watch_people(scorer, detector, options.camera, labels, options.video, lines)
     elif model.spec.head == "roi":
-        where = options.output, options.overwrite, options.boxes, options.detector, options.person_score
-        results = people.annotate_files(model, options.videos, labels, *where, options.top_k)
+        results = people.annotate_files(
+            model,
+            options.videos,
+            labels,
+            directory=options.output,
+            overwrite=options.overwrite,
+            boxes=options.boxes,
+            detector=options.detector,
+            person_score=options.person_score,
+            top=options.top_k,
+        )
     elif options.camera:
         results = live.watch(Predictor(model), options.camera, labels)
     else:

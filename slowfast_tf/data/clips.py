@@ -271,7 +271,7 @@ def test_inputs(test: TestFrames, spec: SlowFastSpec, crops: int) -> Inputs:
 
 
 def middle_example(clip: Clip, spec: SlowFastSpec) -> tuple:
-    """Return inputs and labels of the center crop of the first test clip, for validation; see `training_example`."""
+    """Return inputs and labels of the center crop of the first test clip, for validation; see `training_windows`."""
     test = first_test_frames(clip)
     inputs = {name: x[0] for name, x in test_inputs(test, spec, 1).items()}
     if spec.head == "roi":

@@ -41,10 +41,10 @@ class RandomClips:
         """Return the sampling of a clip: a random start (or a random frame of each segment) and, in multigrid training,
         a random stride.
         """
-        slowest, fastest = multigrid.strides(self.spec.stride, self.spec.frames, self.shapes[0])
+        lowest, highest = multigrid.strides(self.spec.stride, self.spec.frames, self.shapes[0])
         count = draw_count(self.clip_spec)
         draws = tf.random.stateless_uniform([count + 1], self.seeds(number), dtype=tf.float64)
-        stride = tf.floor(slowest + draws[-1] * (fastest - slowest + 1))
+        stride = tf.floor(lowest + draws[-1] * (highest - lowest + 1))
         return Sampling(self.clip_spec, draws[:-1], stride / self.spec.stride, self.data.short_sides[1])
 
     def windows(self, clip: Clip, number: tf.Tensor, slot: tf.Tensor) -> tuple:

@@ -113,6 +113,9 @@ def multi_label(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 def detection(tested: Scores) -> dict[str, typing.Any]:
     """Compute the metrics of boxes with AVA's evaluation, over all annotations, including those of skipped key frames.
 
+    Args:
+        tested: the scores of boxes.
+
     Returns:
         `mAP`, the mean average precision at a frame IoU of 0.5; `AP`, the average precision by class name (None for a
         class without annotations); `boxes`, the number of boxes; and `mAP_swapped`, the `mAP` if every box has the
@@ -121,9 +124,6 @@ def detection(tested: Scores) -> dict[str, typing.Any]:
 
     Raises:
         InputError: if the data set's annotation files cannot be read.
-
-    Args:
-        tested: the scores of boxes.
 
     Example:
         >>> detection(load_scores("ava.npz"))["mAP"]  # doctest: +SKIP
@@ -187,7 +187,7 @@ def _next_in_frame(ids: typing.Sequence[str]) -> np.ndarray:
     The boxes of a frame are consecutive.
     """
     names = np.array(ids)
-    starts = np.flatnonzero(np.append(True, names[1:] != names[:-1]))
+    starts = ava_csv.run_starts(names)
     order = np.arange(1, len(names) + 1)
     order[np.append(starts[1:], len(names)) - 1] = starts
     return order

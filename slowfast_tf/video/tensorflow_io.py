@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from .. import plugins
 from ..errors import InputError, VideoError
-from ..video.decode import reduction
+from .decode import reduction
 
 
 def reader() -> Callable[..., np.ndarray]:

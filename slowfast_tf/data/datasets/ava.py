@@ -95,7 +95,7 @@ class Ava(DataSet):
             take_labels(boxes, annotated.get(key, {}))
         frames = predicted
         if split == "train" or not predicted:
-            frames = {key: {**predicted.pop(key, {}), **boxes} for key, boxes in annotated.items()} | predicted
+            frames = {key: {**predicted.get(key, {}), **annotated.get(key, {})} for key in {**annotated, **predicted}}
 
         pictures = _pictures(self.root)
         videos = [pictures.video(key, boxes, found.origins[key]) for key, boxes in frames.items()]

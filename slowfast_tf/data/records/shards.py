@@ -212,7 +212,7 @@ class RecordIndex(Contents):
         Raises:
             ValueError, KeyError, TypeError: if the value is damaged.
         """
-        values["prepare"]["flow"]
+        values["prepare"]["flow"]  # the property `flow` needs it; a damaged index raises here
         splits = {name: SplitIndex.from_json(split) for name, split in values["splits"].items()}
         return cls(**contents_from_json(values), splits=splits)
 

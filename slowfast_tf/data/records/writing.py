@@ -122,9 +122,17 @@ class _Writer:
         else:
             self._left_out += [Omission(name, path, problem) for problem in frames.problems]
             video = dataclasses.replace(video, labels=frames.labels)
-            flows = flows if self._job.settings.flow else None
-            about = frames.times, frames.rate, frames.size, flows, self._job.plan.dataset, path
-            head, rest = encode(video, self._labels, images, *about)
+            head, rest = encode(
+                video,
+                self._labels,
+                images,
+                frames.times,
+                frames.rate,
+                frames.size,
+                flows=flows if self._job.settings.flow else None,
+                dataset=self._job.plan.dataset,
+                path=path,
+            )
             file.write(head + rest)
             self._records.append(RecordHead(name, self._bytes + BEFORE, len(head), zlib.crc32(head), video.box_score))
             self._bytes += BEFORE + len(head) + len(rest) + AFTER
@@ -145,5 +153,13 @@ class _Writer:
 
     def shard(self, name: str, sha256: str) -> Shard:
         """Return the report of the shard."""
-        about = tuple(self._records), tuple(self._skipped), tuple(self._left_out)
-        return Shard(name, len(self._records), self._frames, self._bytes, *about, sha256)
+        return Shard(
+            name,
+            len(self._records),
+            self._frames,
+            self._bytes,
+            records=tuple(self._records),
+            skipped=tuple(self._skipped),
+            left_out=tuple(self._left_out),
+            sha256=sha256,
+        )

@@ -70,7 +70,7 @@ class Source(abc.ABC):
     def select(self, numbers: Sequence[int]) -> "Source":
         """Return a source with some of the videos, given by their numbers in this source."""
         other = copy.copy(self)
-        other.names, other.box_scores = ([all[i] for i in numbers] for all in (self.names, self.box_scores))
+        other.names, other.box_scores = ([values[i] for i in numbers] for values in (self.names, self.box_scores))
         other.count, other.skipped, other._failures = len(numbers), {}, {}
         return other
 
