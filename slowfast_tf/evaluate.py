@@ -96,7 +96,9 @@ def _check(options: argparse.Namespace) -> tuple[int, int]:
     if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
         raise InputError(f"--part takes N/M, N from 0 to M - 1, such as 0/4; received {options.part!r}")
     if not options.scores or options.output or options.report or options.detections:
-        raise InputError("--part gives scores only: add --scores FILE, and take the other files to --fuse")
+        raise InputError(
+            "--part gives scores only: add --scores FILE, and give --output, --report and --detections with --fuse"
+        )
     return int(number), int(count)
 
 

@@ -134,7 +134,7 @@ def _read(path: pathlib.Path, readers: tuple[pathlib.Path, ...]) -> dict[str, An
     if path.resolve() in readers:
         raise InputError(f"{path}: is its own base")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a byte order mark
     except OSError as error:
         raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
     except ValueError as error:

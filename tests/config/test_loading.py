@@ -65,6 +65,12 @@ def test_a_base_that_is_not_a_name(put, base):
     assert f"received {base!r}" in mistake(put({**MINIMAL, "base": base}))
 
 
+def test_a_file_with_a_byte_order_mark(put):
+    path = put(MINIMAL)
+    path.write_text("\ufeff" + path.read_text("utf-8"), "utf-8")
+    assert config.load(path).name == MINIMAL["name"]
+
+
 def test_a_base_that_is_missing(put):
     assert "gone.json" in mistake(put({**MINIMAL, "base": "gone.json"}))
 
