@@ -77,7 +77,7 @@ def _csv_rows(path: pathlib.Path) -> Iterator[tuple[str, Any, None]]:
 
 def _json_rows(path: pathlib.Path) -> Iterator[tuple[str, Any, Any]]:
     try:
-        entries = json.loads(path.read_text())
+        entries = json.loads(path.read_text("utf-8-sig"))
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from error
     if isinstance(entries, dict):
