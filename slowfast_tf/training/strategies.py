@@ -63,10 +63,15 @@ def _join(resolver: Any) -> tf.distribute.Strategy:
     if others:
         print(f"waiting for the other workers: {others}", file=sys.stderr, flush=True)
     try:
-        with handle_signals(signal.SIG_DFL, signal.SIGINT):  # Python's own handler would not run before the end
+        # SIGINT: Python's own handler would not run before the end. SIGTERM: TensorFlow installs a handler that only
+        # takes a note, so without restoring the default here, SIGTERM would have no effect until `fit`.
+        with handle_signals(signal.SIG_DFL, signal.SIGINT, signal.SIGTERM):
             return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except tf.errors.OpError as error:
-        raise RunError(f"cannot join the other workers, {others} ({_first_line(error)})") from error
+        raise RunError(
+            f"cannot join the other workers, {others} ({_first_line(error)}); check that all of them run and that this"
+            " machine can connect to them"
+        ) from error
 
 
 def _check_cluster(text: str) -> None:
@@ -125,9 +130,11 @@ def check_batch(strategy: tf.distribute.Strategy, train: Train) -> None:
     replicas = strategy.num_replicas_in_sync
     parts = replicas * train.gradient_accumulation
     if train.batch_size % parts:
+        accumulated = train.gradient_accumulation
+        each = f", in {accumulated} parts each (train.gradient_accumulation)" if accumulated > 1 else ""
         raise InputError(
-            f"train.batch_size {train.batch_size} cannot be divided among {replicas} devices, in"
-            f" {train.gradient_accumulation} parts each; give a multiple of {parts}"
+            f"train.batch_size {train.batch_size} cannot be divided among {replicas} devices{each}; give a multiple of"
+            f" {parts}"
         )
     if train.multigrid and replicas > 1:
         raise InputError(

@@ -332,6 +332,23 @@ def test_slurm_assigns_each_task_its_part(strategy_of):
     assert resolver.task_id == 2
 
 
+def test_sigterm_ends_a_run_that_has_joined(strategy_of, monkeypatch):
+    """TensorFlow installs a handler of its own while it joins the workers; the run has none before `fit`."""
+
+    class WithHandler(WithoutServers):
+        def __init__(self, cluster_resolver):
+            super().__init__(cluster_resolver)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", WithHandler)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        strategy_of(TF_CONFIG=as_task({"worker": ["a:1", "b:1"]}, ("worker", 0)))
+        assert signal.getsignal(signal.SIGTERM) == before == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_kubernetes_pods_find_each_other():
     yaml = pytest.importorskip("yaml")
