@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..errors import VideoError
+from ..errors import RunError, VideoError
 from . import plots
 from .chosen_views import SLIDING, with_views
 from .detectors import Detector
@@ -135,9 +135,8 @@ class Answers:
             scored = time.perf_counter() - start
             plots.save_timeline(timeline, self._labels, name, self._timeline)
             write_heat(path, timeline, self._labels, self._heat, self._spec)
-        except VideoError as error:
-            reason = str(error).replace(path, name)
-            return None, None, None, f"**This file cannot be shown.** {reason}. Upload a video that FFmpeg can read."
+        except (RunError, VideoError) as error:
+            return None, None, None, people_page.failure(error, path)
         count = len(timeline.scores)
         windows = f"{count} window{'s' if count > 1 else ''} of {self._spec.clip_frames} frames"
         words = (

@@ -16,6 +16,9 @@ from matplotlib.image import imread
 
 from slowfast_tf.inference.detectors import load_detector
 from slowfast_tf.inference.page import Answers, serve
+from slowfast_tf.inference.people import page as people_page
+from slowfast_tf.inference.sliding import Slider
+from slowfast_tf.inference.views import checked_scores
 
 
 def free_port():
@@ -70,6 +73,20 @@ def test_windows_if_they_are_asked_for(model, infer, tmp_path):
     scores, _, _, words = Answers(model, tmp_path, "sliding")(good)
     expected = dict(zip(CLASSES, window_scores(infer, good, (0, 16, 28)).mean(0)))
     assert scores == pytest.approx(expected, abs=1e-4) and "the windows for the best classes, 3 windows" in words
+
+
+def test_scores_that_are_not_finite(model, detection_model, tmp_path, monkeypatch):
+    """The page says why there is no result, and does not blame the video."""
+
+    def fail(path, *args, **options):
+        checked_scores(np.array([np.nan]), path)
+
+    expected = "**This file cannot be shown.** the scores of good.mp4 are not finite; train the model again."
+    monkeypatch.setattr(Slider, "slide", lambda self, path: fail(path))
+    assert Answers(model, tmp_path)(str(tmp_path / "good.mp4")) == (None, None, None, expected)
+    monkeypatch.setattr(people_page, "annotate", fail)
+    answers = people_page.Answers(detection_model, None, tmp_path)
+    assert answers(str(tmp_path / "good.mp4")) == (None, [], None, expected)
 
 
 def test_a_tag_that_is_not_utf8(model, tmp_path):

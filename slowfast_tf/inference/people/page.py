@@ -5,7 +5,7 @@ import pathlib
 import time
 from typing import Any
 
-from ...errors import VideoError
+from ...errors import RunError, VideoError
 from ..detectors import Detector
 from ..labels import best_in_words, class_names
 from .annotate import annotate
@@ -39,9 +39,8 @@ class Answers:
         start = time.perf_counter()
         try:
             found = annotate(path, self._scorer, self._labels, self._place, self._detector, top=ACTIONS)
-        except VideoError as error:
-            reason = str(error).replace(path, pathlib.Path(path).name)
-            return None, [], None, f"**This file cannot be shown.** {reason}. Upload a video that FFmpeg can read."
+        except (RunError, VideoError) as error:
+            return None, [], None, failure(error, path)
         rows = [
             [f"{person.time:.1f}", f"#{person.track}", best_in_words(person.actions, self._labels, ACTIONS)]
             for person in found.people
@@ -50,6 +49,13 @@ class Answers:
         seconds = ", ".join(f"{name} {value:.1f} s" for name, value in found.seconds.items())
         words = f"{found.found()}. {time.perf_counter() - start:.1f} s with the pictures ({seconds})."
         return f"{self._place}.mp4", rows, [f"{self._place}{suffix}" for suffix in (".json", ".csv")], words
+
+
+def failure(error: RunError | VideoError, path: str) -> str:
+    """Return what the page says (Markdown) about an uploaded video that has no result."""
+    reason = str(error).replace(path, pathlib.Path(path).name)
+    advice = " Upload a video that FFmpeg can read." if isinstance(error, VideoError) else ""
+    return f"**This file cannot be shown.** {reason}.{advice}"
 
 
 def layout(answers: Answers) -> Any:
