@@ -1,7 +1,7 @@
 """Read the clips that calibrate int8 quantization."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,30 @@ from ..inference.clip import read_clip
 from ..models.spec import SlowFastSpec
 
 
-def refuse_boxes(spec: SlowFastSpec) -> None:
-    """Raise `InputError` for a network that takes boxes: int8 is too coarse for their coordinates."""
+def check_quantize(quantize: str, known: Sequence[str], spec: SlowFastSpec, clips: object) -> None:
+    """Check the arguments `quantize` and `clips` of an export to a format.
+
+    Args:
+        quantize: the quantization.
+        known: the quantizations of the format.
+        spec: the network.
+        clips: the clips for the calibration of "int8", or None.
+
+    Raises:
+        InputError: if `quantize` is unknown; for "int8", if the network takes boxes (int8 is too coarse for their
+            coordinates) or if there are no clips.
+    """
+    if quantize not in known:
+        raise InputError(f"quantize must be one of {', '.join(known)}; got {quantize!r}")
+    if quantize != "int8":
+        return
     if spec.head == "roi":
         raise InputError(
             "int8 would round the corners of boxes to a 256th of the frame, and this network has head roi; export it"
             " without int8"
         )
+    if clips is None:
+        raise InputError("int8 needs clips for its calibration; give those of `calibration.read_calibration_clips`")
 
 
 def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> Iterator[dict[str, np.ndarray]]:

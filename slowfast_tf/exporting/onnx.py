@@ -10,9 +10,11 @@ from ..errors import InputError
 from ..files.atomic import atomic
 from ..models.slowfast import SlowFast
 from . import onnx_graph, onnx_int8
-from .calibration import refuse_boxes
+from .calibration import check_quantize
 from .folded import Network
 from .metadata import metadata
+
+QUANTIZE = ("none", "int8")
 
 
 def export(
@@ -37,15 +39,14 @@ def export(
 
     Raises:
         InputError: if tf2onnx is missing, if ONNX Runtime is missing for "int8", if `path` cannot be written, or if
-            `quantize` is "int8" for a detection network.
+            `quantize` is unknown, or "int8" without clips or for a detection network.
         RunError: if the logits of the folded network differ from those of `model`.
 
     Example:
         >>> onnx.export(slowfast_tf.load("runs/demo"), "demo.onnx")  # doctest: +SKIP
     """
+    check_quantize(quantize, QUANTIZE, model.spec, clips)
     int8 = quantize == "int8"
-    if int8:
-        refuse_boxes(model.spec)
     try:
         import onnx
         import tf2onnx  # noqa: F401, needed for the conversion

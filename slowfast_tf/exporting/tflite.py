@@ -17,12 +17,13 @@ import tensorflow as tf
 from ..files.atomic import atomic, write_text
 from ..models.slowfast import SlowFast
 from ..models.spec import SlowFastSpec
-from .calibration import refuse_boxes
+from .calibration import check_quantize
 from .folded import Network, input_specs
 from .metadata import metadata
 
 Clip = dict[str, np.ndarray]  # float32 `[1, ...]`, by input
 
+QUANTIZE = ("none", "float16", "dynamic", "int8")
 TINY = 1e-30  # avoids division by zero
 
 
@@ -51,15 +52,15 @@ def export(
         report: a CSV file to write `layer_errors` to, for "int8".
 
     Raises:
-        InputError: if `path` cannot be written, or if `quantize` is "int8" for a detection network.
+        InputError: if `path` cannot be written, or if `quantize` is unknown, or "int8" without clips or for a detection
+            network.
         RunError: if the outputs of the folded network differ from those of `model`.
 
     Example:
         >>> clips = calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec)  # doctest: +SKIP
         >>> tflite.export(model, "demo.tflite", "int8", clips)  # doctest: +SKIP
     """
-    if quantize == "int8":
-        refuse_boxes(model.spec)
+    check_quantize(quantize, QUANTIZE, model.spec, clips)
     clips = list(clips or ()) if report else clips
     with atomic(path) as temporary:
         network = Network(model, lowering="conv2d", batch=1, size=model.spec.crop_size)

@@ -55,6 +55,15 @@ def test_boxes_are_refused_with_int8(detection_model, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_unusable_quantizations_are_refused(model, tmp_path):
+    for form, known in ((tflite, "none, float16, dynamic, int8"), (onnx, "none, int8")):
+        with pytest.raises(InputError, match=f"quantize must be one of {known}; got 'INT8'"):
+            form.export(model, tmp_path / "model", "INT8")
+        with pytest.raises(InputError, match="int8 needs clips for its calibration"):
+            form.export(model, tmp_path / "model", "int8")
+    assert not list(tmp_path.iterdir())
+
+
 def test_int8_is_that_of_onnx_runtimes_own_calibration(model, clips, tmp_path):
     format, quantization = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime.quantization")
     source = onnx_graph.convert(folded.Network(model, lowering="conv2d", size=32))
