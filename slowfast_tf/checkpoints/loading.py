@@ -88,8 +88,9 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
     arrays, config = read_arrays(path)
     _refuse_others(arrays, path)
     source, tensors, leftover = _translate(arrays, path)
-    shown, configured = _shown(arrays, tensors, source), _configured(source, config)
+    shown = _shown(arrays, tensors, source)
     try:
+        configured = _configured(source, config)
         found, assumed = unstated_fields(path, shown, configured, source.PUBLISHER, preset, changes)
         fields = {**shown, **found, **configured, **changes}
         labels = guess_labels(fields["num_classes"], fields.get("head", "pool"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..models.views import Views
-from .pyslowfast import CONV, IGNORED, NORM
+from .pyslowfast import CONV, IGNORED, NORM, check
 
 __all__ = ["CONV", "DETECTION", "FAST_FIRST", "IGNORED", "NAMES", "NORM", "PUBLISHER", "SPEC", "TITLE", "settings"]
 
@@ -88,7 +88,7 @@ def settings(text: str) -> dict[str, Any]:
         dataset = values["test_dataloader"]["dataset"]
         # Kinetics-710 consists of several data sets, which are tested in the same way.
         return _settings(values["model"], dataset["datasets"][0] if "datasets" in dataset else dataset)
-    except (SyntaxError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (SyntaxError, AttributeError, LookupError, TypeError, ZeroDivisionError, RecursionError) as error:
         raise InputError(f"the checkpoint's configuration is not one that MMAction2 writes: {error!r}") from error
 
 
@@ -112,10 +112,10 @@ def _settings(model: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
     backbone, detects = model["backbone"], "roi_head" in model
     slow = backbone.get("slow_pathway", backbone)
     kind = _kind(backbone)
-    _check("backbone", kind, ("ResNet3dSlowFast", "ResNet3dSlowOnly"))
-    _check("spatial strides", slow.get("spatial_strides", [1, 2, 2, 2]), ([1, 2, 2, 1 if detects else 2],))
+    check("backbone", kind, ("ResNet3dSlowFast", "ResNet3dSlowOnly"))
+    check("spatial strides", slow.get("spatial_strides", [1, 2, 2, 2]), ([1, 2, 2, 1 if detects else 2],))
     *first, dilation = slow.get("dilations", [1, 1, 1, 1])
-    _check("dilations of res2 to res4", first, ([1, 1, 1],))
+    check("dilations of res2 to res4", first, ([1, 1, 1],))
     clip = _step(dataset["pipeline"], "SampleFrames", "SampleAVAFrames")
     rate, alpha = (backbone["resample_rate"], backbone["speed_ratio"]) if kind == "ResNet3dSlowFast" else (1, 1)
     fields = {
@@ -149,9 +149,9 @@ def _nonlocal(backbone: dict[str, Any]) -> dict[str, Any]:
     block = backbone.get("non_local_cfg", {})
     mode = block.get("mode", "embedded_gaussian")
     kinds = {"embedded_gaussian": "softmax", "dot_product": "dot_product"}
-    _check("non-local mode", mode, tuple(kinds))
+    check("non-local mode", mode, tuple(kinds))
     if mode == "embedded_gaussian":
-        _check("non-local use_scale", block.get("use_scale", True), (True,))
+        check("non-local use_scale", block.get("use_scale", True), (True,))
     pool = [1, 2, 2] if block.get("sub_sample", False) else [1, 1, 1]
     return {"nonlocal_kind": kinds[mode], "nonlocal_pool": pool, "nonlocal_pool_last": True}
 
@@ -162,15 +162,15 @@ def _detection(roi: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
     if "shared_head" in roi:
         kind = _kind(roi["shared_head"])
         raise InputError(f"the checkpoint is of {known.get(kind, kind)}, which this package does not build")
-    _check("type of RoI pooling", extractor.get("roi_layer_type", "RoIAlign"), ("RoIAlign",))
-    _check("sampling ratio of RoIAlign", extractor.get("sampling_ratio", 0), (0,))
-    _check("pooling of a bin", extractor.get("pool_mode", "avg"), ("avg",))
-    _check("stride of features", extractor.get("featmap_stride", 16), (16,))
-    _check("pooling of boxes", box.get("spatial_pool_type", "max"), ("max",))
+    check("type of RoI pooling", extractor.get("roi_layer_type", "RoIAlign"), ("RoIAlign",))
+    check("sampling ratio of RoIAlign", extractor.get("sampling_ratio", 0), (0,))
+    check("pooling of a bin", extractor.get("pool_mode", "avg"), ("avg",))
+    check("stride of features", extractor.get("featmap_stride", 16), (16,))
+    check("pooling of boxes", box.get("spatial_pool_type", "max"), ("max",))
     # Without temporal pooling before RoIAlign, the head takes the mean after it, which is equal: RoIAlign is linear.
     before = extractor.get("temporal_pool_mode", "avg") if extractor.get("with_temporal_pool", True) else "avg"
     rate = dataset.get("fps", 30)  # 1 if timestamps are frame numbers (MultiSports)
-    _check("pooling of the head over time", box.get("temporal_pool_type", "avg"), ("avg",))
+    check("pooling of the head over time", box.get("temporal_pool_type", "avg"), ("avg",))
     return {
         "roi_aligned": extractor.get("aligned", True),
         "roi_bins": extractor["output_size"],
@@ -194,9 +194,3 @@ def _step(pipeline: list[dict[str, Any]], *kinds: str) -> dict[str, Any]:
 
 def _kind(section: dict[str, Any]) -> str:
     return section["type"].rpartition(".")[2]
-
-
-def _check(what: str, found: Any, known: tuple[Any, ...]) -> None:
-    if found not in known:
-        known = " or ".join(map(str, known))  # pyright: ignore[reportAssignmentType]
-        raise InputError(f"the checkpoint's configuration has {what} {found}; this package builds {known} only")

@@ -92,16 +92,16 @@ def _protocol(dataset: str, publisher: str) -> dict[str, Any]:
         if dataset == "multisports":
             return {"frame_rate": None, "person_score": 0.9, "activation": "softmax"}
         return {"frame_rate": None, "views": Views(10, 3, to_the_end=True)}
-    pyslowfast = publisher == "pyslowfast"
+    by_authors = publisher == "pyslowfast"
     # Only since April 2022, after these accuracies, does the last clip of PyTorchVideo's sampler end with the video.
-    charades = Views(10, 3, to_the_end=pyslowfast, fuse="max")
+    charades = Views(10, 3, to_the_end=by_authors, fuse="max")
     # PySlowFast's loaders around PyTorchVideo convert the frames of these two data sets to BGR.
-    order = {"channel_order": "rgb" if pyslowfast else "bgr"}
+    order = {"channel_order": "rgb" if by_authors else "bgr"}
     return {
         "kinetics400": {"frame_rate": 30, "views": Views(10, 3)},
         "kinetics600": {"frame_rate": 30, "views": Views(10, 3)},
         "charades": {"frame_rate": 24, "views": charades, "activation": "sigmoid", **order},
-        "ssv2": {"frame_rate": None, "frame_index": "segments", "views": Views(1, 1 if pyslowfast else 3), **order},
+        "ssv2": {"frame_rate": None, "frame_index": "segments", "views": Views(1, 1 if by_authors else 3), **order},
         "ava": {"frame_rate": 30, "person_score": 0.8},
     }[dataset]
 

@@ -60,7 +60,7 @@ def settings(text: str) -> dict[str, Any]:
         raise InputError("PySlowFast's configuration needs PyYAML: pip install 'slowfast_tf[convert]'") from error
     try:
         return _settings(yaml.safe_load(text))
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, AttributeError, LookupError, TypeError, ZeroDivisionError) as error:
         raise InputError(f"the checkpoint's configuration is not one that PySlowFast writes: {error!r}") from error
 
 
@@ -87,9 +87,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
     if detection["ENABLE"]:
         checks.append(("DETECTION.SPATIAL_SCALE_FACTOR", detection["SPATIAL_SCALE_FACTOR"], (16,)))
     for name, found, known in checks:
-        if found not in known:
-            known = " or ".join(map(str, known))
-            raise InputError(f"the checkpoint's configuration has {name} {found}; this package builds {known} only")
+        check(name, found, known)
     alpha = config["SLOWFAST"]["ALPHA"] if model["ARCH"] == "slowfast" else 1
     spec = {
         "frames": data["NUM_FRAMES"] // alpha,
@@ -116,6 +114,13 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
             person_score=config["AVA"]["DETECTION_SCORE_THRESH"],
         )
     return spec
+
+
+def check(what: str, found: Any, known: tuple[Any, ...]) -> None:
+    """Raise an InputError if a value in a configuration is not one of the values that this package builds."""
+    if found not in known:
+        values = " or ".join(map(str, known))
+        raise InputError(f"the checkpoint's configuration has {what} {found}; this package builds {values} only")
 
 
 def _each(stages: list[list[Any]]) -> list[Any]:

@@ -340,6 +340,8 @@ def test_configuration_is_checked(tmp_path):
         ("STRIDE_1X1: false", "STRIDE_1X1: true", "RESNET.STRIDE_1X1 True; this package builds False only"),
         ("  ARCH: slowfast", "  ARCH: i3d", "MODEL.ARCH i3d; this package builds slow or slowfast only"),
         ("DETECTION:", "OTHER:", "not one that PySlowFast writes"),
+        ("  ALPHA: 8", "  ALPHA: 0", "not one that PySlowFast writes"),
+        ("  NUM_ENSEMBLE_VIEWS: 10", "  NUM_ENSEMBLE_VIEWS: 0", "made.pyth: views: clips must be a whole number"),
     ):
         with pytest.raises(InputError, match=message):
             reads(old, new)
