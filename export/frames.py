@@ -1,4 +1,4 @@
-"""From a video file to a network's inputs and from logits to labels, with NumPy and PyAV alone."""
+"""Compute a network's inputs from a video file, and labels from logits. Needs only NumPy and PyAV."""
 
 import av
 import av.error
@@ -8,7 +8,7 @@ import numpy as np
 
 av.logging.set_level(av.logging.PANIC)
 
-# What files mean that were exported before they stated these.
+# Values for files of earlier versions, which lack these keys.
 EARLIER = {
     "frame_rate": None,
     "frame_index": "strided",
@@ -43,7 +43,7 @@ def read_views(path, about, views=None):
 
 
 def check_inputs(about):
-    """Raise a ValueError if the inputs of a network cannot be made of a video.
+    """Raise a ValueError if the inputs of a network cannot be computed from a video.
 
     Args:
         about: the metadata that the exported file holds.
@@ -59,9 +59,9 @@ def clip_indices(count, rate, about, clips=1):
 
     Args:
         count: number of frames of the video.
-        rate: frames a second of the video.
+        rate: frames per second of the video.
         about: the metadata that the exported file holds.
-        clips: how many clips, uniform over the video; a single one lies in the middle.
+        clips: number of clips, uniform over the video; a single clip lies in the middle.
     """
     frames, kind = len(about["frames"]), about["frame_index"]
     if kind == "segments":
@@ -86,7 +86,7 @@ def network_inputs(clip, about, place=0.5):
     Args:
         clip: frames `[F, H, W, 3]`, RGB, 0 to 255.
         about: the metadata that the exported file holds.
-        place: of the crop along the longer side, 0 to 1.
+        place: position of the crop along the longer side, 0 to 1.
     """
     clip = crop(clip.astype(np.float32), about["crop_size"], place)
     if about["channel_order"] == "bgr":
@@ -102,7 +102,7 @@ def network_inputs(clip, about, place=0.5):
 
 
 def probe(path):
-    """Return the number of frames of a video and its mean frames a second; counts packets and decodes nothing.
+    """Return the number of frames of a video and its mean frame rate: count packets, decode nothing.
 
     Raises:
         ValueError: if the file cannot be read as a video, in one line.
@@ -113,11 +113,11 @@ def probe(path):
         times = [
             packet.pts
             for packet in container.demux(stream)
-            # A bit of the first byte tells frames of VP8 that are never shown.
+            # In VP8, a bit of the first byte marks frames that are never shown.
             if packet.size and not packet.is_discard and not (codec == "vp8" and not bytes(packet)[0] & 16)
         ]
         told = [stream.average_rate, stream.guessed_rate]
-        # AVI knows no display times, and MPEG-4 that was copied out of AVI has guessed ones.
+        # AVI has no display times, and those of MPEG-4 that was copied from AVI are guessed.
         timed = container.format.name != "avi" and codec != "mpeg4" and None not in times
     if not times:
         raise ValueError(f"{path}: holds no frame")
@@ -131,8 +131,9 @@ def read_frames(path, indices, short_side=None):
 
     Args:
         path: a file that FFmpeg can open.
-        indices: rising; past the end of the video the last frame again.
-        short_side: larger frames are halved as often as this leaves their shorter side as long, as in a test.
+        indices: ascending frame numbers; past the end of the video, the last frame is repeated.
+        short_side: larger frames are downscaled by the largest power of 2 that leaves their shorter side at least this
+            long, as in a test.
     """
     images, wanted, converter = {}, set(indices), av.video.reformatter.VideoReformatter()
     with _open(path) as container:
@@ -148,7 +149,7 @@ def read_frames(path, indices, short_side=None):
     if not images:
         raise ValueError(f"{path}: no frame can be decoded")
     known = sorted(images)
-    # A damaged frame is the last good one before it.
+    # Replace a damaged frame by the last good frame before it.
     return np.stack([images[known[max(np.searchsorted(known, i, "right") - 1, 0)]] for i in indices])
 
 

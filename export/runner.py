@@ -1,4 +1,4 @@
-"""What the runners share: their command line, and its two ways, labels of videos and a benchmark."""
+"""The command line that the runners share: it labels videos or runs a benchmark."""
 
 import argparse
 import json
@@ -13,21 +13,21 @@ import numpy as np
 
 
 def main(description, load):
-    """Runs a command line.
+    """Run the command line.
 
     Args:
-        description: of the program, for --help.
-        load: from a path and a number of threads to the file's metadata, and a function from inputs to logits
-            `[1, classes]`. Raises a ValueError where the file is none of this program's.
+        description: description of the program, for --help.
+        load: function of a path and a number of threads. It returns the metadata of the file, and a function from
+            inputs to logits `[1, classes]`. It raises a ValueError if the file has another format.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("model", help="the file that `python -m slowfast_tf.export` wrote")
+    parser.add_argument("model", help="a file that `python -m slowfast_tf.export` wrote")
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, or the word benchmark")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="(%(default)s)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads to run on (%(default)s)")
     parser.add_argument("--top-k", type=int, default=5, help="classes to print (%(default)s)")
     parser.add_argument("--views", help="middle, or KxC for K clips and C crops; by default those of the model's test")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a video")
-    parser.add_argument("--rounds", type=int, default=20, help="of the benchmark (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each video")
+    parser.add_argument("--rounds", type=int, default=20, help="measured rounds of the benchmark (%(default)s)")
     options = parser.parse_args()
     if not os.path.isfile(options.model):
         _exit(f"{options.model}: no such file; give what python -m slowfast_tf.export wrote")
@@ -64,7 +64,7 @@ def main(description, load):
 
 
 def _views(text, about):
-    """Return (clips, crops) of an option, or of the file where it is not given."""
+    """Return (clips, crops) of the option --views; those of the file if it is not given."""
     if text is None:
         views = about["views"]["clips"], about["views"]["crops"]
         if not views[1]:

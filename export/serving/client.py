@@ -24,7 +24,7 @@ import grpc
 import numpy as np
 
 MAX_BYTES = 128 * 2**20
-# Worth another try: the server is starting, or full.
+# The client repeats these requests: the server is starting, or its queue is full.
 AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
@@ -36,12 +36,12 @@ def main():
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("videos", nargs="+", metavar="VIDEO")
     parser.add_argument("--server", default="localhost:8500", help="HOST:PORT (gRPC) or http://HOST:PORT (REST)")
-    parser.add_argument("--model", default="slowfast", help="its name on the server (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="at most, from the video's middle (%(default)s)")
-    parser.add_argument("--short-side", type=int, default=256, help="to send them at, in pixels (%(default)s)")
-    parser.add_argument("--no-rate", action="store_true", help="for SavedModels of earlier versions, which take none")
+    parser.add_argument("--model", default="slowfast", help="name of the model on the server (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="longest part to send (%(default)s)")
+    parser.add_argument("--short-side", type=int, default=256, help="pixels of the shorter side (%(default)s)")
+    parser.add_argument("--no-rate", action="store_true", help="send no rate, for SavedModels of earlier versions")
     parser.add_argument("--raw", action="store_true", help="send pixels, not JPEG: about nine times the bytes, no loss")
-    parser.add_argument("--deadline", type=float, default=30.0, help="seconds a request, tries included (%(default)s)")
+    parser.add_argument("--deadline", type=float, default=30.0, help="seconds per request, with retries (%(default)s)")
     options = parser.parse_args()
     for name in ("seconds", "short_side", "deadline"):
         if getattr(options, name) <= 0:
@@ -49,7 +49,7 @@ def main():
                 f"error: --{name.replace('_', '-')} must be above 0; received {getattr(options, name)}", file=sys.stderr
             )
             sys.exit(2)
-    ask = ask_rest if options.server.startswith("http") else ask_grpc
+    ask = ask_rest if options.server.startswith(("http://", "https://")) else ask_grpc
     failed = False
     for path in options.videos:
         try:
@@ -61,20 +61,25 @@ def main():
             print(f"error: {error}", file=sys.stderr)
             failed = True
             continue
-        labels = ", ".join(f"{label} {score:.3f}" for label, score in found)  # tries never run out  # pyright: ignore[reportOptionalIterable]
+        labels = ", ".join(f"{label} {score:.3f}" for label, score in found)  # never None: `_waits` is endless  # pyright: ignore[reportOptionalIterable]
         print(f"{path}: {labels} ({1000 * (time.perf_counter() - began):.0f} ms)", flush=True)
     sys.exit(1 if failed else 0)
 
 
 def read(path, seconds, short_side):
-    """Return frames of a video's middle seconds, their shorter side at most `short_side`, and the frames a second.
+    """Return the frames of the middle `seconds` of a video, and its frame rate.
+
+    Args:
+        path: a file that FFmpeg can open.
+        seconds: longest duration of the frames.
+        short_side: longest shorter side of the frames, in pixels; larger frames are downscaled.
 
     Returns:
-        uint8 `[N, H, W, 3]`, and a number.
+        uint8 `[N, H, W, 3]`, and the frames per second.
     """
     there, rate = frames.probe(path)
     count = round(min(seconds * rate, there))
-    # An even number is left out, or the middle would move by half a frame.
+    # Leave out an even number of frames: otherwise the middle would move by half a frame.
     start = min(there - count + 1, there - 1) // 2
     if start:
         sent, length = (there - 2 * start) / rate, there / rate
@@ -89,10 +94,10 @@ def read(path, seconds, short_side):
 
 
 def ask_grpc(server, model, clip, rate, raw, deadline):
-    """Return the best labels of a clip `[N, H, W, 3]` of `rate` frames a second, (label, score), by gRPC.
+    """Return the best labels of a clip `[N, H, W, 3]` of `rate` frames per second, (label, score), by gRPC.
 
     Raises:
-        ServerError: where the server cannot be reached, is too slow, or refuses the request.
+        ServerError: if the server cannot be reached, is too slow, or refuses the request.
     """
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -122,7 +127,7 @@ def ask_grpc(server, model, clip, rate, raw, deadline):
 
 
 def ask_rest(server, model, clip, rate, raw, deadline):
-    """Return what `ask_grpc` does, by REST; pixels go as JSON numbers, four times the bytes of gRPC."""
+    """Do the same as `ask_grpc` by REST; pixels are sent as JSON numbers, with four times the bytes of gRPC."""
     value = clip.tolist() if raw else [{"b64": base64.b64encode(f).decode()} for f in encode(clip)]
     instance = {"video" if raw else "frames": value, **({"rate": rate} if rate else {})}
     body = json.dumps({"signature_name": _signature(raw, rate), "instances": [instance]}).encode()
@@ -167,7 +172,7 @@ def encode(clip):
 
 
 def _waits():
-    """Seconds before each further try, doubling."""
+    """Yield the seconds to wait before each retry: doubled each time, up to 5."""
     wait = 0.2
     while True:
         yield wait
