@@ -307,11 +307,8 @@ def _onnx_float16(model: typing.Any, path: str) -> None:
 def _inputs(job: Job) -> dict[str, np.ndarray]:
     """Return a batch of noise with the statistics of normalized clips, float32 `[B, T, S, S, C]`, by input."""
     spec, random = job.spec, np.random.default_rng(0)
-    frames = {"slow": spec.frames, "fast": spec.clip_frames}
     return {
-        name: random.normal(
-            size=(job.batch, frames[name], *[spec.input_size(name, job.size)] * 2, spec.input_channels(name))
-        ).astype(np.float32)
+        name: random.normal(size=(job.batch, *spec.input_shape(name, job.size))).astype(np.float32)
         for name in spec.pathways
     }
 

@@ -136,7 +136,7 @@ def window_inputs(windows: Windows, spec: SlowFastSpec, data: Data, size: int | 
     """
     crop = size or windows.size
     inputs = transforms.pathways(augmented(windows, crop, spec, data), spec, _motion(windows, crop))
-    inputs = {name: tf.ensure_shape(x, input_shape(name, spec, size)) for name, x in inputs.items()}
+    inputs = {name: tf.ensure_shape(x, spec.input_shape(name, size)) for name, x in inputs.items()}
     return {**inputs, "boxes": windows.boxes} if spec.head == "roi" else inputs
 
 
@@ -148,12 +148,6 @@ def without_padding(windows: Windows) -> Windows:
 
     pixels = windows._replace(frames=cut(windows.frames))
     return pixels if isinstance(windows.flow, tuple) else pixels._replace(flow=cut(windows.flow))
-
-
-def input_shape(pathway: str, spec: SlowFastSpec, size: int | None) -> list[int | None]:
-    """Return the shape of a pathway's input, `[T, S, S, C]`; `size` of the crops in pixels, None if it varies."""
-    side = spec.input_size(pathway, size) if size else None
-    return [spec.frames if pathway == "slow" else spec.clip_frames, side, side, spec.input_channels(pathway)]
 
 
 def frame_shape(clip: Clip) -> tf.Tensor:

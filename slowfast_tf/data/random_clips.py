@@ -71,7 +71,7 @@ class RandomClips:
 
     def finish(self, windows: Windows, labels: tf.Tensor, *weights: tf.Tensor) -> tuple:
         """Return inputs, labels and weights of a batch of `windows`, for `fit`. It runs on any device."""
-        shapes = {name: clips.input_shape(name, self.clip_spec, self._size) for name in self.spec.pathways}
+        shapes = {name: self.clip_spec.input_shape(name, self._size) for name in self.spec.pathways}
         signature = {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}
         if self.spec.head == "roi":
             signature["boxes"] = tf.TensorSpec([None, 4], tf.float32)

@@ -46,7 +46,7 @@ class Exported:
             # waits for another thread: a deadlock on a machine with one core.
             self._saved_model = None if form else tf.saved_model.load(str(self.path))
             self._run: Run | None = form(str(self.path)) if form else None
-            clip = [np.zeros(shape, np.float32) for shape in self._shapes()]
+            clip = [np.zeros((1, *spec.input_shape(name, spec.crop_size)), np.float32) for name in spec.pathways]
             if form:
                 self._logits(*clip)
             else:
@@ -71,13 +71,6 @@ class Exported:
         """Return the bytes of the file. `evaluate` uses them like weights, to identify the test."""
         files = sorted(file for file in self.path.rglob("*") if file.is_file()) or [self.path]
         return [np.frombuffer(file.read_bytes(), np.uint8) for file in files]
-
-    def _shapes(self) -> list[list[int]]:
-        spec, frames = self.spec, {"slow": self.spec.frames, "fast": self.spec.clip_frames}
-        return [
-            [1, frames[name], *[spec.input_size(name, spec.crop_size)] * 2, spec.input_channels(name)]
-            for name in spec.pathways
-        ]
 
     def _undone(self, outputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Return logits that have a SavedModel's scores: the inverse of the activation."""

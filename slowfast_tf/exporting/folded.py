@@ -85,11 +85,7 @@ def input_specs(spec: SlowFastSpec, batch: int | None = None, size: int | None =
 
     `batch` and `size` are None if they vary. The number of boxes always varies.
     """
-    frames = {"slow": spec.frames, "fast": spec.clip_frames}
-    sides = {name: size and spec.input_size(name, size) for name in spec.pathways}
-    shapes = {
-        name: [batch, frames[name], sides[name], sides[name], spec.input_channels(name)] for name in spec.pathways
-    }
+    shapes = {name: [batch, *spec.input_shape(name, size)] for name in spec.pathways}
     return [tf.TensorSpec(shapes.get(name, [batch, None, 4]), tf.float32, name) for name in spec.inputs]
 
 

@@ -31,20 +31,12 @@ def describe(spec: SlowFastSpec, size: int = 256) -> dict[str, Any]:
         >>> describe(get_spec("slowfast_4x16_r50"))["inputs"]
         {'slow': [4, 256, 256, 3], 'fast': [32, 256, 256, 3]}
     """
-    inputs = {
-        pathway: [
-            spec.clip_frames if pathway == "fast" else spec.frames,
-            *[spec.input_size(pathway, size)] * 2,
-            spec.input_channels(pathway),
-        ]
-        for pathway in spec.pathways
-    }
     return {
         **total(spec, size),
         **cost(spec, size),
         "nonlocal_products": nonlocal_products(spec, size),
         "size": size,
-        "inputs": inputs,
+        "inputs": {pathway: list(spec.input_shape(pathway, size)) for pathway in spec.pathways},
         "stages": _stages(spec, size),
         "spec": spec.as_dict(),
     }
@@ -116,7 +108,12 @@ def _table_lines(about: dict[str, Any], spec: SlowFastSpec, size: int) -> list[s
         outputs = " / ".join("x".join(map(str, stage[f"{p}_output"])) for p in pathways)
         cells = itertools.zip_longest([stage["stage"]], *(stage[p] for p in pathways), [outputs], fillvalue="")
         rows.extend(map(list, cells))
-    pooling = "global average pool" if spec.head == "pool" else "average over time, RoIAlign 7x7, max of each box"
+    pooling = "global average pool"
+    if spec.head == "roi":
+        whole = ", context of the frame" if spec.roi_context else ""
+        hidden = ", hidden layer" if spec.roi_hidden else ""
+        over_time = {"mean": "average", "max": "max"}[spec.roi_time]
+        pooling = f"{over_time} over time, RoIAlign {spec.roi_bins}x{spec.roi_bins}, max of each box{whole}{hidden}"
     rows.append(["head", *[pooling] * len(pathways), f"dropout {spec.dropout}, {spec.num_classes} classes"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

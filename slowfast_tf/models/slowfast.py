@@ -150,8 +150,7 @@ def _network(spec: SlowFastSpec, options: dict[str, Any]) -> tuple[list[Any], An
     """Return the inputs and the logits. `options` are the arguments of all layers: `options` and `dtype`."""
     inputs, features = [], {}
     for pathway in spec.pathways:
-        frames = spec.clip_frames if pathway == "fast" else spec.frames
-        x = keras.Input((frames, None, None, spec.input_channels(pathway)), name=pathway, dtype="float32")
+        x = keras.Input(spec.input_shape(pathway), name=pathway, dtype="float32")
         inputs.append(x)
         kernel = (spec.fast_kernels if pathway == "fast" else spec.slow_kernels)[0]
         features[pathway] = Stem(spec.pathway_width(pathway), kernel, name=f"{pathway}_stem", **options)(x)

@@ -168,7 +168,10 @@ class SlowFastSpec:
 
     def _check_lengths(self) -> None:
         if len(self.slow_kernels) != 5 or len(self.fast_kernels) != 5:
-            raise ValueError("slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5)")
+            raise ValueError(
+                "slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5); got"
+                f" {self.slow_kernels!r} and {self.fast_kernels!r}"
+            )
         if len(self.nonlocal_blocks) != 4:
             raise ValueError(f"nonlocal_blocks takes 4 lists (res2 to res5); got {self.nonlocal_blocks!r}")
         good = len(self.mean) == len(self.std) == 3 and within(self.mean, MEANS) and within(self.std, STDS)
@@ -283,6 +286,11 @@ class SlowFastSpec:
     def input_size(self, pathway: str, size: int) -> int:
         """Height (or width) of the input of `pathway`, for frames of height (or width) `size`."""
         return -(-size // 2) if pathway == "fast" and self.fast_input == "half" else size
+
+    def input_shape(self, pathway: str, size: int | None = None) -> tuple[int, int | None, int | None, int]:
+        """Time, height, width and channels of the input of `pathway`; height and width vary if `size` is None."""
+        side = size and self.input_size(pathway, size)
+        return self.clip_frames if pathway == "fast" else self.frames, side, side, self.input_channels(pathway)
 
     def pathway_width(self, pathway: str, stage: int = 1) -> int:
         """Channels of conv1 of `pathway` (stage 1), and inside the blocks of res2 to res5 (stages 2 to 5)."""

@@ -389,6 +389,9 @@ def test_describe(capsys):
     describe.main(["slowfast_8x8_r50_ava"])
     text = capsys.readouterr().out
     assert "RoIAlign 7x7" in text and "dilation 2" in text and "8x16x16x2048 / 32x16x16x256" in text
+    describe.main(["slow_8x8_r50_k700_context_max_hidden_avakinetics_mmaction2"])
+    head = "max over time, RoIAlign 8x8, max of each box, context of the frame, hidden layer"
+    assert head in capsys.readouterr().out
 
 
 @pytest.mark.legacy
