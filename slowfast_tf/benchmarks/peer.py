@@ -5,7 +5,8 @@ import typing
 import numpy as np
 
 from ..checkpoints import pyslowfast
-from ..checkpoints.loading import assign, names, variables
+from ..checkpoints.loading import names
+from ..checkpoints.variables import assign, variables
 from ..models.spec import SlowFastSpec
 
 if typing.TYPE_CHECKING:

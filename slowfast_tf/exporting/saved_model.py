@@ -93,18 +93,13 @@ def _write_warmup(path: pathlib.Path, spec: SlowFastSpec) -> None:
     # Small frames: the graph resizes them, so the network sees its usual size.
     video = np.random.default_rng(0).integers(0, 256, (1, spec.clip_span, 32, 32, 3), np.uint8)
     encoded = np.array([[tf.io.encode_jpeg(frame).numpy() for frame in video[0]]])
-    detects, boxes = spec.head == "roi", np.array([[[0.2, 0.2, 0.8, 0.8]]], np.float32)
-    signatures = [
-        ("serving_default", {"video": video, **({"boxes": boxes} if detects else {})}),
-        *(
-            []
-            if detects
-            else [("rated_jpeg", {"frames": encoded, "rate": np.array([spec.frame_rate or 30], np.float32)})]
-        ),
-    ]
-    requests = path / "assets.extra" / "tf_serving_warmup_requests"
-    with tf.io.TFRecordWriter(str(requests)) as writer:
-        for signature, inputs in signatures:
+    requests = {"serving_default": {"video": video}}
+    if spec.head == "roi":
+        requests["serving_default"]["boxes"] = np.array([[[0.2, 0.2, 0.8, 0.8]]], np.float32)
+    else:
+        requests["rated_jpeg"] = {"frames": encoded, "rate": np.array([spec.frame_rate or 30], np.float32)}
+    with tf.io.TFRecordWriter(str(path / "assets.extra" / "tf_serving_warmup_requests")) as writer:
+        for signature, inputs in requests.items():
             log = prediction_log_pb2.PredictionLog()  # pyright: ignore[reportAttributeAccessIssue]
             request = log.predict_log.request
             request.model_spec.signature_name = signature

@@ -11,7 +11,7 @@ __all__ = ["Predictor", "read_clip", "score_video"]
 
 
 def __getattr__(name: str):
-    # Loaded on use: both need TensorFlow, and a command checks its arguments in `labels` before it imports TensorFlow.
+    # Loaded on use: they need TensorFlow, and a command checks its options before it imports TensorFlow.
     if name == "Predictor":
         from .predictor import Predictor
 

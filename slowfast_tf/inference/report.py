@@ -33,7 +33,7 @@ def print_results(results: Iterable[Result | VideoError], count: int, as_json: b
 
     Example:
         >>> print_results(predict_files(model, ["holiday.mp4"], class_names(model.spec)), 1)
-        holiday.mp4: surfing water 0.931
+        holiday.mp4 (10x3 views): surfing water 0.931
         0
     """
     errors = []

@@ -4,8 +4,8 @@ import json
 
 import keras
 
-from ..checkpoints.loading import variables
 from ..checkpoints.names import load
+from ..checkpoints.variables import variables
 from ..errors import InputError
 from ..models.spec import NONLOCAL, SlowFastSpec
 

@@ -132,12 +132,12 @@ class Estimate:
             return self
         return Estimate(self.mean, max(0.0, self.low), min(1.0, self.high))
 
-    def text(self, scale: float = 1.0, digits: int = 3) -> str:
+    def text(self, digits: int = 3) -> str:
         """Return the estimate as text, such as "0.850 (0.801 to 0.899)"."""
-        mean = f"{self.mean * scale:.{digits}f}"
+        mean = f"{self.mean:.{digits}f}"
         if self.low is None or self.high is None:
             return mean
-        return f"{mean} ({self.low * scale:.{digits}f} to {self.high * scale:.{digits}f})"
+        return f"{mean} ({self.low:.{digits}f} to {self.high:.{digits}f})"
 
 
 def estimate(values: np.ndarray) -> Estimate:
