@@ -98,12 +98,11 @@ def world(tmp_path_factory):
 
 def _make_runs():
     """Train the networks that the pages use, and write the results that they read."""
-    from slowfast_tf import evaluate, prepare, train
+    from slowfast_tf import evaluate, train
 
     for config, workdir in (("demo", "runs/demo"), ("demo_detection", "runs/ava")):
         overrides = [f"--set={change}" for change in SMALL]
         train.main(["--config", f"configs/{config}.json", "--workdir", workdir, *overrides])
-    prepare.main(["--config", "configs/demo.json", "--output", "data/charades_256"])
     evaluate.main(["--config", "configs/demo.json", "--checkpoint", "runs/demo", "--scores", "scores.npz"])
     for name in ("ava_val_v2.2.csv", "ava_action_list_v2.2.pbtxt"):
         shutil.copy(pathlib.Path("data", "demo_detection", "annotations", name), name)
