@@ -1,5 +1,5 @@
 #!/bin/bash
-# sbatch docs/multi_machine/slurm.sh configs/kinetics400/slowfast_8x8_r50.json
+# sbatch docs/multi_machine/slurm.sh --config kinetics400/slowfast_8x8_r50 --set train.batch_size=1024
 #SBATCH --job-name=slowfast
 #SBATCH --nodes=16
 #SBATCH --ntasks-per-node=1
@@ -8,7 +8,8 @@
 #SBATCH --requeue
 #SBATCH --output=%x_%j.log
 source .venv/bin/activate
-# A worker that goes away takes its task down; the others start themselves anew and wait for the requeued step.
+export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK  # since Slurm 22.05, srun does not inherit --cpus-per-task
+# srun does not restart a lost worker: it ends all workers, and the next attempt resumes after the last epoch.
 for attempt in 1 2 3; do
-    srun --kill-on-bad-exit=0 python -m slowfast_tf.train --config "$1" --workdir "runs/${SLURM_JOB_NAME}" && break
+    srun --kill-on-bad-exit=1 python -m slowfast_tf.train "$@" --workdir "runs/$SLURM_JOB_NAME" && break
 done

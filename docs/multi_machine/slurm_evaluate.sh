@@ -1,6 +1,5 @@
 #!/bin/bash
-# sbatch docs/multi_machine/slurm_evaluate.sh --config configs/kinetics400/slowfast_8x8_r50.json \
-#     --checkpoint runs/slowfast
+# sbatch docs/multi_machine/slurm_evaluate.sh --config kinetics400/slowfast_8x8_r50 --checkpoint runs/slowfast
 #SBATCH --job-name=slowfast_test
 #SBATCH --ntasks=16
 #SBATCH --gpus-per-task=1
@@ -8,8 +7,9 @@
 #SBATCH --requeue
 #SBATCH --output=%x_%j.log
 source .venv/bin/activate
+export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK  # since Slurm 22.05, srun does not inherit --cpus-per-task
 export FOLDER=runs/${SLURM_JOB_NAME}_$SLURM_JOB_ID
-# Each task tests a part. The next attempt resumes the parts that failed.
+# Each task tests a shard of the videos. The next attempt resumes the shards of failed tasks.
 for attempt in 1 2 3; do
     srun --kill-on-bad-exit=0 --wait=0 bash -c '
         part=$FOLDER/part$SLURM_PROCID.npz

@@ -17,7 +17,7 @@ from slowfast_tf.models.views import Views
 
 ROOT = pathlib.Path(__file__).parents[2]
 FILES = ROOT / "docs/multi_machine"
-CONFIG = "configs/kinetics400/slowfast_8x8_r50.json"
+CONFIG = "kinetics400/slowfast_8x8_r50"  # a file of this name takes precedence over the shipped configuration
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")]
 # Starts the tasks of a step. In the first step, the node of task 1 is lost.
 SRUN = """#!/bin/bash
