@@ -23,7 +23,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=description,
-        epilog=f"example: {PROGRAM} inference --precision float32 --output docs/inference.md",
+        epilog=f"example: {PROGRAM} inference --precision float32 --output benchmarks.md",
     )
     commands = parser.add_subparsers(dest="task", required=True)
     for task, about in (
@@ -39,7 +39,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         command.add_argument(
             "--output",
             metavar="FILE",
-            help=OUTPUT.format("bar chart"),
+            help=OUTPUT.format("bar chart") if task in DEFAULTS else SECTION,
         )
         if task in ("input", "ava"):
             continue
@@ -69,7 +69,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def _add_predict(commands: "argparse._SubParsersAction") -> None:
-    about = "time `predict` from the shell's start to the scores, and a PyTorch program for comparison"
+    about = "time the whole command `predict`, and a PyTorch program for comparison"
     example = f"example: {PROGRAM} predict --rounds 3"
     command = commands.add_parser("predict", help=about, description=about, epilog=example)
     command.add_argument("--preset", default="slowfast_8x8_r50", help="network (default: %(default)s)")
@@ -93,8 +93,10 @@ def _add_serving(commands: "argparse._SubParsersAction") -> None:
     about = "load a gRPC server with 1, 8 and 64 clients: latency, requests per second, refused requests and memory"
     example = f"example: {PROGRAM} serving --output docs/benchmarks_serving.md"
     command = commands.add_parser("serving", help=about, description=about, epilog=example)
-    command.add_argument("--preset", nargs="+", default=list(PRESETS), help="networks (default: %(default)s)")
-    command.add_argument("--seconds", type=int, default=60, help="per number of clients (default: %(default)s)")
+    command.add_argument("--preset", nargs="+", default=list(PRESETS), help=f"networks (default: {' '.join(PRESETS)})")
+    command.add_argument(
+        "--seconds", type=int, default=60, help="duration per number of clients (default: %(default)s)"
+    )
     command.add_argument("--output", metavar="FILE", help=SECTION)
 
 
@@ -115,7 +117,7 @@ def _add_learning(commands: "argparse._SubParsersAction") -> None:
 
 def _add_exports(commands: "argparse._SubParsersAction") -> None:
     about = "cross-validate a network, and test its exports in bfloat16 and int8 on the same clips"
-    example = f"example: {PROGRAM} exports --config gestures --output docs/benchmarks.md"
+    example = f"example: {PROGRAM} exports --config gestures --output docs/real_videos/exports.md"
     command = commands.add_parser("exports", help=about, description=about, epilog=example)
     _add_configuration(command)
     command.add_argument("--seeds", type=int, default=3, help="networks per fold (default: %(default)s)")

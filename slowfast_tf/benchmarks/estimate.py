@@ -196,7 +196,7 @@ def section(preset: str, volumes: Volumes, videos: Mapping[int, Video], machine:
     )
     return f"""## Estimated: many machines
 
-The first rows are counted, or measured on this machine. From the batch size on, they are assumptions.
+The rows above the batch size are counted, or measured on this machine. The rows from the batch size on are assumptions.
 
 | quantity | value |
 |---|---|
@@ -215,13 +215,13 @@ The first rows are counted, or measured on this machine. From the batch size on,
 
 ### Preparing Kinetics-700
 
-Hours to prepare {VIDEOS:,} videos; the largest counts, because the parts overlap.
+The hours are those of {VIDEOS:,} videos. The parts overlap, so the largest one counts.
 
 | quality | records, TB | machines | cores, h | network, h | storage, h | limited by |
 |---|---|---|---|---|---|---|
 {preparing_table(videos, machine)}
 
-At quality {next(iter(videos))}, the cores of a machine read and write {disk:.0f} MB/s. A slower disk limits first.
+At quality {next(iter(videos))}, the cores of a machine read and write {disk:.0f} MB/s. A slower disk is the limit.
 
 ### Training
 
@@ -232,6 +232,6 @@ TensorFlow overlaps a part of it. The hours are for {EPOCHS} epochs of {VIDEOS:,
 |---|---|---|---|---|---|---|---|---|---|
 {training_table(volumes, machine)}
 
-With {machine.cores} CPU cores per GPU, decoding limits GPUs that sustain more than {decoded:.1f} TFLOP/s. The storage
-limits {GPUS[-1]} GPUs that sustain more than {stored:.1f} TFLOP/s.
+With {machine.cores} CPU cores per GPU, decoding is the limit of GPUs that sustain more than {decoded:.1f} TFLOP/s. The
+storage is the limit of {GPUS[-1]} GPUs that sustain more than {stored:.1f} TFLOP/s each.
 """

@@ -135,12 +135,13 @@ def section(plan: cross_validation.Plan, top1: float, results: Sequence[ExportRe
         "",
         f"    {command}",
         "",
-        f"The networks of the cross-validation of `{plan.name}` (folds: {plan.folds}, seeds: {plan.seeds}), exported"
-        " and tested on the clips of their fold, which they have not seen. Int8 takes its scales from"
-        f" {CALIBRATION} training clips. Differences are in points, with a 95% interval (Student's t over folds).",
+        f"Each network of the cross-validation of `{plan.name}` (folds: {plan.folds}, seeds: {plan.seeds}) is exported"
+        " and tested on the clips of its fold, which it has not seen. Int8 takes its scales from"
+        f" {CALIBRATION} training clips. Differences are in percentage points, with a 95% interval (Student's t over"
+        " folds).",
         f"{core_count()} threads, {cpu_name()}.",
         "",
-        "| form | top-1, % | difference from the network | same class predicted, % |",
+        "| format | top-1, % | difference from the network | same class predicted, % |",
         "|---|---|---|---|",
         f"| the network, float32 | {100 * top1:.1f} | | |",
     ]

@@ -34,8 +34,8 @@ def table(goals: Sequence[Goal]) -> list[str]:
     """Return the lines of a Markdown table of the measured goals, with an empty line before; none without any.
 
     Example:
-        >>> table([Goal("time of a step, of PyTorch's", 0.75, 0.58)])[-1]
-        "| time of a step, of PyTorch's | at most 0.75 | 0.58 | yes |"
+        >>> table([Goal("time of a step, ratio to PyTorch", 0.75, 0.58)])[-1]
+        '| time of a step, ratio to PyTorch | at most 0.75 | 0.58 | yes |'
     """
     measured = [goal for goal in goals if goal.value is not None]
     if not measured:

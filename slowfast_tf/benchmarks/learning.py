@@ -291,12 +291,12 @@ def section(found: Results, name: str, overrides: Sequence[str], command: str) -
         "",
         f"`{name}`: depth {spec.depth}, width {spec.width}, {spec.frames}x{spec.stride}, crops of"
         f" {settings.data.crop_size}, batch {train.batch_size}, {train.optimizer}, float32. Our Keras network and a"
-        " PyTorch one start from the same weights and take the same clips in the same order, by the same recipe."
-        " The PyTorch one has PyTorch's own layers, loss and optimizer.",
+        " PyTorch network start from the same weights and take the same clips in the same order, by the same recipe."
+        " The PyTorch network has PyTorch's own layers, loss and optimizer.",
         f"{core_count()} threads, {cpu_name()}; Python {platform.python_version()}, {versions}.",
         "",
-        f"Training loss of the first {steps} steps, without dropout because the frameworks draw other masks. The second"
-        " row is the effect of the order of float32 sums alone, which training amplifies.",
+        f"Training loss of the first {steps} steps, without dropout, because the frameworks draw different masks. The"
+        " second row is the effect of another order of float32 sums, which training amplifies.",
         "",
         f"| loss of | largest difference | steps until it is above {TOLERANCE:g} | mean loss of the last five steps |",
         "|---|---|---|---|",
@@ -328,7 +328,7 @@ def _accuracies(found: Results, epochs: int) -> list[str]:
     if len(differences) > 1:
         bounds = estimate(np.array([differences]))
         low, high = bounds.low or 0.0, bounds.high or 0.0
-        verdict = "holds 0: no difference is found" if low <= 0 <= high else "does not hold 0"
+        verdict = "contains 0: no difference is found" if low <= 0 <= high else "does not contain 0"
         lines += [
             "",
             f"The 95% interval of the mean difference, paired by seed, is {low:+.1f} to {high:+.1f}; it {verdict}.",

@@ -1,4 +1,4 @@
-"""Time `predict` from the shell's start to the scores and, for comparison, a PyTorch program with the same weights."""
+"""Time `predict` from its start to the scores and, for comparison, a PyTorch program with the same weights."""
 
 import dataclasses
 import importlib.metadata
@@ -181,7 +181,7 @@ def run(command: Sequence[str]) -> Run:
 def table(runs: Mapping[tuple[str, str], Sequence[Run]]) -> list[str]:
     """Return the lines of a table of the median seconds, relative to PyTorch's with the same views."""
     lines = [
-        "| views | program | seconds, median | fastest | of PyTorch's | peak memory |",
+        "| views | program | seconds, median | fastest | ratio to PyTorch | peak memory |",
         "|---|---|---|---|---|---|",
     ]
     for (views, program), found in runs.items():
@@ -241,12 +241,12 @@ def section(preset: str, size: int, rounds: int, command: str) -> str:
         "",
         f"    {command}",
         "",
-        f"`{preset}` on a video of 10 s, {reading.WIDTH}x{reading.HEIGHT}, H.264: from the shell's start to the scores,"
-        " with starting Python, importing, loading the weights and decoding. `1x1` is the first answer, and `10x3` the"
-        " test of the paper. `10xwhole` scores whole frames in one pass in place of three crops.",
+        f"`{preset}` on a video of 10 s, {reading.WIDTH}x{reading.HEIGHT}, H.264. The time is that of the whole"
+        " command, with starting Python, importing, loading the weights and decoding. `1x1` is the first answer, and"
+        " `10x3` the paper's test. `10xwhole` scores whole frames in one pass instead of three crops.",
         "The PyTorch program loads the same weights into eager PyTorch with channels last, and decodes with torchcodec."
         " Its scores are the same.",
-        f"Median of {rounds}, in turns, after one to warm up. {core_count()} cores, {cpu_name()};"
+        f"Medians of {rounds} runs, in turn, after one run to warm up. {core_count()} cores, {cpu_name()};"
         f" Python {platform.python_version()}, {versions}.",
         "",
         *table(runs),
@@ -254,8 +254,8 @@ def section(preset: str, size: int, rounds: int, command: str) -> str:
         *stages,
         *goals.table(
             [
-                goals.Goal("time to the first answer, of PyTorch's", 1.0, _share(runs, ONE)),
-                goals.Goal("time of 30 views, of PyTorch's", 1.0, _share(runs, ALL)),
+                goals.Goal("time to the first answer, ratio to PyTorch", 1.0, _share(runs, ONE)),
+                goals.Goal("time of 30 views, ratio to PyTorch", 1.0, _share(runs, ALL)),
             ]
         ),
     ]

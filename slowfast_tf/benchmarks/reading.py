@@ -197,7 +197,7 @@ def record_readers(name: str, place: pathlib.Path, images: "tf.Tensor") -> dict[
         Reader(name, WINDOWS, "slowfast_tf"): time_training("records", place),
         Reader(name, WINDOWS, "slowfast_tf, images in memory"): time_training("records", place, held),
         Reader(name, FINISHED, "slowfast_tf"): time_training("records", place, finished=True),
-        Reader(name, DECODING, f"every image, whole {LIMIT}"): time_jpeg(images),
+        Reader(name, DECODING, f"whole images {LIMIT}"): time_jpeg(images),
     }
 
 
@@ -218,7 +218,7 @@ def video_readers(root: pathlib.Path, paths: Sequence[pathlib.Path]) -> dict[Rea
         return time_training("folder", root, Files(videos, decode=decode))
 
     available, name = decoders.available(), "H.264"
-    limit = f"every frame from the key frame, no RGB {LIMIT}"
+    limit = f"all frames from the key frame, without RGB {LIMIT}"
     return {
         **{Reader(name, WINDOWS, title): training(decode) for title, decode in available.items()},
         **{Reader(name, DECODING, title): time_decoding(decode, paths) for title, decode in available.items()},
@@ -247,7 +247,7 @@ def time_preparing(videos: Sequence[pathlib.Path], scratch: pathlib.Path, rounds
 def reader_table(speed: Mapping[Reader, float]) -> list[str]:
     """Return the lines of a table of clips per second, relative to the limit of the same source."""
     limits = {reader.source: value for reader, value in speed.items() if reader.name.endswith(LIMIT)}
-    lines = ["| from | what | with | clips/s, median | of the limit |", "|---|---|---|---|---|"]
+    lines = ["| videos | work | reader | clips/s, median | ratio to the limit |", "|---|---|---|---|---|"]
     for reader, value in speed.items():
         lines.append(f"| {' | '.join(reader)} | {value:.1f} | {value / limits[reader.source]:.2f} |")
     return lines
@@ -257,13 +257,13 @@ def reached(speed: Mapping[Reader, float]) -> list[goals.Goal]:
     """Return the goals of reading."""
     name = f"records, quality {QUALITIES[0]}"
     windows, finished = (speed[Reader(name, work, "slowfast_tf")] for work in (WINDOWS, FINISHED))
-    limit = speed[Reader(name, DECODING, f"every image, whole {LIMIT}")]
+    limit = speed[Reader(name, DECODING, f"whole images {LIMIT}")]
     others = [value for reader, value in speed.items() if reader[:2] == ("H.264", WINDOWS)]
     ours = others.pop(0)
     return [
-        goals.Goal(f"clips for a GPU from {name}, of decoding alone", 0.75, windows / limit, least=True),
-        goals.Goal("clips for a GPU, of clips for a CPU (the pipeline of 0.1)", 1.6, windows / finished, least=True),
-        goals.Goal("clips from H.264, of the best other decoder's", 1.0, ours / max(others), least=True),
+        goals.Goal(f"clips for a GPU from {name}, ratio to decoding alone", 0.75, windows / limit, least=True),
+        goals.Goal("clips for a GPU, ratio to clips for a CPU (version 0.1)", 1.6, windows / finished, least=True),
+        goals.Goal("clips from H.264, ratio to the fastest other decoder", 1.0, ours / max(others), least=True),
     ]
 
 
@@ -314,12 +314,14 @@ def section(rounds: int) -> str:
         "",
         f"    python -m slowfast_tf.benchmark input --rounds {rounds}",
         "",
-        f"Clips of 32 frames for SlowFast 8x8 out of videos of 10 s, {WIDTH}x{HEIGHT}; JPEG images of quality"
-        f" {' and '.join(map(str, QUALITIES))}, {' and '.join(f'{size / 1000:.0f}' for size in images)} kB each;"
-        f" H.264 of {frame / 1000:.1f} kB per frame.",
-        f"Training clips: the same cut (224, shorter side 256 to 320) and batches of {BATCH} for every reader."
-        " For a GPU they are uint8, and the training step resizes and normalizes them; for a CPU, the host does.",
-        f"Median of {rounds} times {CLIPS} clips, and of preparing {len(videos)} videos {rounds} times, in turns."
-        f" {core_count()} cores, {cpu_name()}; Python {platform.python_version()}, {versions}.",
+        f"Clips of 32 frames for SlowFast 8x8, from videos of 10 s, {WIDTH}x{HEIGHT}. The videos are JPEG images of"
+        f" quality {' and '.join(map(str, QUALITIES))}"
+        f" ({' and '.join(f'{size / 1000:.0f}' for size in images)} kB each), or H.264"
+        f" ({frame / 1000:.1f} kB per frame).",
+        f"All readers cut the same training clips (224, shorter side 256 to 320) and make batches of {BATCH}."
+        " For a GPU, clips are uint8, and the training step resizes and normalizes them. For a CPU, the reader does"
+        " both.",
+        f"Medians of {rounds} rounds. In a round, each reader reads {CLIPS} clips, in turn, and each program prepares"
+        f" {len(videos)} videos. {core_count()} cores, {cpu_name()}; Python {platform.python_version()}, {versions}.",
     ]
     return "\n".join([*lines, "", *reader_table(speed), "", *preparing_table(times), *goals.table(reached(speed))])

@@ -253,14 +253,15 @@ def section(presets: Sequence[str], seconds: int, command: str) -> str:
 
     {command}
 
-A gRPC server with TF Serving's interface runs a SavedModel (float32, one view, random weights) in a separate process.
-It computes {core_count()} requests at a time. Each client sends a request to `rated_jpeg`, waits for the answer and
-sends the next one, for {seconds} s. A request has JPEG frames of {WIDTH}x{HEIGHT}, {network}.
+A small gRPC server with TF Serving's interface, not TF Serving itself, runs a SavedModel (float32, one view, random
+weights) in a separate process. It computes {core_count()} requests at a time. Each client sends a request to
+`rated_jpeg`, waits for the answer and sends the next one, for {seconds} s. A request has JPEG frames of
+{WIDTH}x{HEIGHT}, {network}.
 Clients and server share the cores. At most {QUEUE} requests run or wait. The server refuses any other at once
-(`RESOURCE_EXHAUSTED`), and the client sends the next one after {WAIT} s. Latencies are those of the answered requests.
-Memory is that of the server, after the answers.
+(`RESOURCE_EXHAUSTED`), and the client sends its next request after {WAIT} s. Latencies are those of the answered
+requests. Memory is that of the server process at the end.
 {core_count()} cores, {cpu_name()}; Python {platform.python_version()}, {versions}.
 
-| network | clients | answered | requests/s | latency, median, s | 95 % | 99 % | refused | memory |
+| network | clients | answered | requests/s | latency, s: median | 95% | 99% | refused | memory |
 |---|---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}"""

@@ -38,7 +38,7 @@ def test_input(monkeypatch):
             ["training clips, for a GPU", "slowfast_tf"],
             ["training clips, for a GPU", "slowfast_tf, images in memory"],
             ["training clips, for a CPU", "slowfast_tf"],
-            ["decoding alone", "every image, whole (the limit)"],
+            ["decoding alone", "whole images (the limit)"],
         ]
     for what in ("training clips, for a GPU", "decoding alone"):
         assert [row[2] for row in found if row[:2] == ["H.264", what] and "limit" not in row[2]] == readers
