@@ -22,7 +22,7 @@ def read_views(path, about, views=None):
 
     Args:
         path: a file that FFmpeg can open.
-        about: the metadata that the exported file holds.
+        about: the metadata of the exported file.
         views: (clips, crops); those of the metadata by default.
 
     Yields:
@@ -46,7 +46,7 @@ def check_inputs(about):
     """Raise a ValueError if the inputs of a network cannot be computed from a video.
 
     Args:
-        about: the metadata that the exported file holds.
+        about: the metadata of the exported file.
     """
     for name, known in (("slow", ("rgb",)), ("fast", ("rgb", "gray", "difference"))):
         kind = about[f"{name}_input"]
@@ -55,12 +55,12 @@ def check_inputs(about):
 
 
 def clip_indices(count, rate, about, clips=1):
-    """Return the raw frames of the densest pathway, int `[clips, F]`.
+    """Return the indices of the raw frames that the densest pathway sees, int `[clips, F]`.
 
     Args:
         count: number of frames of the video.
         rate: frames per second of the video.
-        about: the metadata that the exported file holds.
+        about: the metadata of the exported file.
         clips: number of clips, uniform over the video; a single clip lies in the middle.
     """
     frames, kind = len(about["frames"]), about["frame_index"]
@@ -85,7 +85,7 @@ def network_inputs(clip, about, place=0.5):
 
     Args:
         clip: frames `[F, H, W, 3]`, RGB, 0 to 255.
-        about: the metadata that the exported file holds.
+        about: the metadata of the exported file.
         place: position of the crop along the longer side, 0 to 1.
     """
     clip = crop(clip.astype(np.float32), about["crop_size"], place)

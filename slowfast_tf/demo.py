@@ -22,14 +22,14 @@ def main(arguments: list[str] | None = None) -> None:
         epilog="example: python -m slowfast_tf.demo --model runs/demo",
     )
     parser.add_argument("--model", default=DEFAULT, help=f"{FORMS} (%(default)s)")
-    parser.add_argument("--views", help="what to score, see predict; by default the views of the model's own test")
+    parser.add_argument("--views", help="views of a video, as in predict; by default the model's own")
     parser.add_argument(
         "--detector", metavar="NAME", help=f"for a detection model: {detectors.FORMS} ({detectors.DEFAULT})"
     )
     parser.add_argument("--person-score", type=float, metavar="SCORE", help="lowest score of a box that counts (0.5)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s: this machine only)")
-    parser.add_argument("--port", type=int, default=7860, help="(%(default)s)")
-    parser.add_argument("--limit", type=int, default=200, metavar="MB", help="largest upload (%(default)s)")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on (%(default)s)")
+    parser.add_argument("--limit", type=int, default=200, metavar="MB", help="largest upload, in MB (%(default)s)")
     options = parser.parse_args(arguments)
     check(options)
 

@@ -58,24 +58,29 @@ def main(arguments: list[str] | None = None) -> None:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.evaluate",
-        description="Test a trained model on the validation videos, with several views of each. If a file is written,"
+        description="Tests a trained model on the validation videos, with several views of each. If a file is written,"
         " the same command resumes a test that was stopped. Several machines can share a test: each scores a shard of"
         " the videos, and --fuse computes the metrics of all shards.",
         epilog="example: python -m slowfast_tf.evaluate --config configs/demo.json --checkpoint runs/demo/model.keras"
         " --report report.html",
     )
-    parser.add_argument("--config", help="JSON configuration with the data; the model has the test protocol")
+    parser.add_argument(
+        "--config",
+        help="the data: a JSON file, or the name of a shipped configuration; the model has the test protocol",
+    )
     parser.add_argument("--checkpoint", help=FORMS)
-    parser.add_argument("--exported", metavar="FILE", help="test the .tflite, .onnx or SavedModel of --checkpoint")
+    parser.add_argument(
+        "--exported", metavar="FILE", help="test this export of --checkpoint: a .tflite or .onnx file, or a SavedModel"
+    )
     parser.add_argument("--output", metavar="FILE", help="JSON file for the metrics")
     parser.add_argument("--report", metavar="FILE", help="HTML file for metrics, plots, classes and confused pairs")
     parser.add_argument("--scores", metavar="FILE", help=".npz file for ids, labels and scores of the videos")
     parser.add_argument(
         "--detections", metavar="FILE", help="csv file in AVA's format for boxes and scores of a detection model"
     )
-    parser.add_argument("--part", metavar="N/M", help="test only shard N, from 0, of M; needs --scores")
+    parser.add_argument("--part", metavar="N/M", help="test only shard N (from 0) of M; needs --scores")
     parser.add_argument(
-        "--fuse", nargs="+", metavar="FILE", help="instead of a test: scores of all shards, or of a whole test"
+        "--fuse", nargs="+", metavar="FILE", help="compute metrics from files of --scores: all shards, or a whole test"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")

@@ -44,12 +44,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", required=True, type=pathlib.Path, help="a file, or the directory of a SavedModel (NAME/VERSION)"
     )
-    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="saved_model only")
     parser.add_argument(
-        "--quantize", default="none", choices=("none", "float16", "dynamic", "int8"), help="tflite; int8 also onnx"
+        "--precision",
+        default="float32",
+        choices=("float32", "bfloat16"),
+        help="bfloat16: saved_model only (default: %(default)s)",
     )
     parser.add_argument(
-        "--calibration", nargs="+", default=[], metavar="FILE", help="for int8: videos or .tfrecord files, 50 or more"
+        "--quantize",
+        default="none",
+        choices=("none", "float16", "dynamic", "int8"),
+        help="tflite: all values; onnx: none and int8 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration", nargs="+", default=[], metavar="FILE", help="for int8: at least 50 videos, or .tfrecord files"
     )
     parser.add_argument("--int8-io", action="store_true", help="tflite int8: inputs and outputs in int8 as well")
     parser.add_argument(
@@ -58,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--views",
         metavar="VIEWS",
-        help="saved_model only: clips and crops of each video, KxC such as 10x3, or middle (1x1, the fastest); by"
-        " default those of the model's own test",
+        help="saved_model only: KxC (clips, crops), such as 10x3, or middle (1x1, the fastest); by default those of the"
+        " model's own test",
     )
     return parser
 

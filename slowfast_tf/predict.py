@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int | None:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.predict",
-        description="Prints the best classes of each video. A detection model (AVA) writes each video with the people,"
-        " their actions and scores drawn in, and writes them as JSON and csv.",
+        description="Prints the best classes of each video. A detection model (AVA) finds the people in each video,"
+        " and writes their boxes, actions and scores: drawn on the video, as JSON and as csv.",
         epilog="examples: predict holiday.mp4 --top-k 3; predict street.mp4 --model runs/ava --output out",
     )
     add = parser.add_argument

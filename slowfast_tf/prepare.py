@@ -23,15 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m slowfast_tf.prepare",
         description="Writes the videos of a data set as downscaled TensorFlow records, for fast reading. The same"
-        " command resumes work that was stopped. It uses all cores of this machine; with --runner and its options,"
-        " Apache Beam runs the work elsewhere.",
+        " command resumes work that was stopped. By default it uses all cores of this machine. Other"
+        " options, such as --runner, are passed to Apache Beam, which can use other machines (docs/prepare.md).",
         epilog="example: python -m slowfast_tf.prepare --config configs/charades.json --output data/charades_256"
         " --set prepare.short_side=256",
     )
-    parser.add_argument("--config", required=True, help="JSON configuration")
+    parser.add_argument("--config", required=True, help="a JSON file, or the name of a shipped configuration")
     parser.add_argument("--output", required=True, help="directory to write to")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
-    parser.add_argument("--strict", action="store_true", help="treat problems of the data set's lists as errors")
+    parser.add_argument("--strict", action="store_true", help="stop if an entry in the data set's lists is wrong")
     options, beam_options = parser.parse_known_args(arguments)
     if beam_options and not any(option.split("=")[0] == "--runner" for option in beam_options):
         parser.error(f"unrecognized arguments: {' '.join(beam_options)} (Apache Beam's options need --runner)")

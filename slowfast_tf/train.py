@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
         description="Trains a network, tests it and exports it. The same command resumes a run that was stopped.",
         epilog="example: python -m slowfast_tf.train --config configs/demo.json --set train.epochs=30",
     )
-    parser.add_argument("--config", required=True, help="JSON configuration")
+    parser.add_argument("--config", required=True, help="a JSON file, or the name of a shipped configuration")
     parser.add_argument("--workdir", help="work directory of the run, for all files (runs/NAME)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change the configuration")
     parser.add_argument("--strict", action="store_true", help="stop if an entry in the data set's lists is wrong")

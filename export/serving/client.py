@@ -29,7 +29,7 @@ AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 class ServerError(Exception):
-    """What went wrong, in one line."""
+    """The server has refused a request or cannot be reached; the message is one line."""
 
 
 def main():

@@ -21,7 +21,7 @@ def main():
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("model", help="directory of the SavedModel that `python -m slowfast_tf.export` wrote")
     parser.add_argument("--batch", type=int, default=1, help="largest batch; above 1 for GPUs only (%(default)s)")
-    parser.add_argument("--queue", type=int, default=16, help="waiting requests; others are refused (%(default)s)")
+    parser.add_argument("--queue", type=int, default=16, help="most waiting requests; others are refused (%(default)s)")
     options = parser.parse_args()
     for name in ("batch", "queue"):
         if getattr(options, name) < 1:
@@ -46,7 +46,7 @@ def main():
 
 
 def tensors(specs):
-    """Return Triton's descriptions of tensors: without the batch dimension, and with one number as a vector of one."""
+    """Return Triton's descriptions of tensors: without the batch dimension; a scalar becomes a vector of length 1."""
     found = []
     for name, spec in specs.items():
         kind = bytes if spec.dtype == tf.string else spec.dtype.as_numpy_dtype
