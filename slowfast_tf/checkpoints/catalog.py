@@ -72,7 +72,7 @@ def catalog_page() -> str:
         "Written by `python -m slowfast_tf.describe --networks docs/published_networks.md`; do not edit.",
         "",
         "The first table has the SlowFast and Slow-only networks of the model zoos of PySlowFast, PyTorchVideo and",
-        "MMAction2. All of them convert: `--model NAME` downloads and converts one, and",
+        "MMAction2. All of them can be converted: `--model NAME` downloads and converts one, and",
         "`python -m slowfast_tf.convert FILE --preset NAME` converts a file that you have. Files of PyTorchVideo and",
         "MMAction2 need `pip install '.[convert]'`. G: 1e9 multiply-adds of one view at the published test crop.",
         "PySlowFast trained its R101 networks for AVA from those for Kinetics-600.",
@@ -87,7 +87,7 @@ def catalog_page() -> str:
             f"| `{row['name']}` | {row['dataset']} | {accuracy} | {row['multiply_adds'] / 1e9:.1f}"
             f" | [{address.rpartition('/')[2]}]({address}) |"
         )
-    lines += ["", "The second table has the networks of the same zoos that are refused, with one line.", ""]
+    lines += ["", "The second table has the networks of the same zoos that cannot be converted.", ""]
     lines += ["| zoo | network | why |", "|---|---|---|"]
     for zoo, networks, reason in OTHERS:
         lines += [f"| {zoo} | {network} | {reason} |" for network in networks]

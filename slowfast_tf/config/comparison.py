@@ -35,7 +35,7 @@ REASONS: list[tuple[str | tuple[str, ...], str, str]] = [
     (
         "PySlowFast configs/AVA",
         "train.step_epochs train.step_rates",
-        "The last step is at the end of the run, so it never comes.",
+        "The last step is at the end of the run, so it has no effect.",
     ),
     (
         "PySlowFast configs/AVA/SLOWFAST",
@@ -148,14 +148,14 @@ def _reason(path: str, field: str) -> str:
 def configurations_pages() -> dict[str, str]:
     """Return the comparisons of the published configurations with ours: file name to Markdown, one page a publisher."""
     sources = published()
-    own = ["", "## The paper's own", "", "Neither publisher has a file for these:", ""]
+    own = ["", "## The paper's own", "", "Neither PySlowFast nor MMAction2 publishes a file for these:", ""]
     own += [f"- `{name}`" for name in unpublished(sources)]
     return {
         "published_configurations.md": _page(
             "Published configurations",
             sources,
             "PySlowFast",
-            "For fields that a file does not set, PySlowFast's defaults count. Its files in `c2` only test",
+            "If a file does not set a field, PySlowFast's default is compared. Its files in `c2` only test",
             "networks, so their training fields are not compared. [Another",
             "page](published_configurations_mmaction2.md) compares those of MMAction2.",
         )
@@ -172,7 +172,7 @@ def _page(title: str, sources: dict[str, dict[str, dict[str, Any]]], publisher: 
         "Written by `python -m slowfast_tf.describe --configurations docs`; do not edit.",
         "",
         f"Each configuration that {publisher} publishes for SlowFast and Slow-only networks is compared with ours. The",
-        "tables list each field that differs, by its name here: the published value, then ours.",
+        "tables list each field that differs, by our name: the published value, then ours.",
         *notes,
     ]
     for source, files in sources.items():

@@ -98,7 +98,7 @@ def keys_page() -> str:
         "`--set train.epochs=30`, `--set 'train.freeze=[\"norm\"]'`. An unknown key is an error that suggests the",
         "nearest one. The work directory of a run has the complete configuration, `config.json`.",
         "",
-        "The preset of `model` gives the defaults of its keys; those below apply if the preset does not set one.",
+        "The preset gives the defaults of `model`. A default below applies if the preset does not set the key.",
     ]
     for section, rows in keys().items():
         example = "" if section == "model" else " example |"

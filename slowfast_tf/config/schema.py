@@ -77,7 +77,7 @@ class Data(Section):
     color_jitter: strength of changes of brightness, contrast and saturation (0: none; 0.4 is usual).
     rand_augment_layers: operations of RandAugment per clip (0: none; 2 is usual). Some move pixels, so they do not
         work with boxes or optical flow.
-    rand_augment_magnitude: strength of these operations.
+    rand_augment_magnitude: strength of RandAugment's operations.
     random_erasing: probability of noise over a rectangle (0: never; 0.25 is usual).
     mixup: alpha of mixup between the clips of a batch (0: none; 0.8 is usual).
     cutmix: alpha of CutMix (0: none; 1 is usual). If both are above 0, each applies to half of the batches.
@@ -128,19 +128,20 @@ class Train(Section):
     """Optimization; the defaults are the paper's for Kinetics.
 
     epochs: passes over the training videos.
-    batch_size: clips per step, over all devices.
+    batch_size: clips per step of all devices together; a multiple of their number.
     learning_rate: the peak learning rate, for a batch of `learning_rate_batch` clips.
-    learning_rate_batch: both rates are multiplied by batch_size / learning_rate_batch; null: not scaled.
+    learning_rate_batch: the batch size of learning_rate and warmup_learning_rate: both are multiplied by batch_size /
+        learning_rate_batch; null: not scaled.
     warmup_epochs: length of the linear warm-up.
     warmup_learning_rate: the rate at which the warm-up starts.
     schedule: "cosine" (half a period) or "steps".
     step_epochs: epochs at which the rate changes, for schedule "steps".
     step_rates: factor of learning_rate from each of these epochs on.
-    multigrid: small clips in large batches first, for fewer steps (arXiv 1912.00998); epochs, step_epochs and
-        batch_size are those of the run without multigrid; the run then takes 1.5 times the epochs.
+    multigrid: small clips in large batches first, for fewer steps (arXiv 1912.00998); for one device. Give epochs,
+        step_epochs and batch_size of a run without multigrid; the run takes 1.5 times the epochs.
     optimizer: "sgd", with Nesterov momentum, or "adamw"; or any optimizer registered with Keras, as
-        {"class_name": "Addons>LAMB", "config": {...}}. Its config has all settings but the learning rate, which it may
-        override.
+        {"class_name": "Addons>LAMB", "config": {...}}. A learning rate in its config replaces learning_rate; momentum
+        and weight_decay are for "sgd" and "adamw".
     momentum: momentum of SGD, or beta_1 of AdamW.
     weight_decay: weight decay of all weights except BatchNorm's; SGD adds it to the gradient.
     clip_norm: maximum global norm of the gradients; null: no limit.
@@ -150,10 +151,10 @@ class Train(Section):
     label_smoothing: label smoothing, as in Keras' cross-entropies (0: none; 0.1 is usual).
     class_weights: "balanced" weighs each class by the inverse of its number of training videos (scikit-learn's rule);
         null: all clips count the same.
-    keep: the epoch whose model is kept as the best, by its validation: highest "top1", "macro_f1" (the mean F1 of the
-        classes) or "pr_auc", or lowest "loss"; of equal epochs, the one with the lowest loss. "last": the last epoch,
-        if the validation videos also test the network, as in cross-validation. null: "top1", or "pr_auc" for several
-        labels.
+    keep: the epoch whose model is kept as the best: that with the highest "top1", "macro_f1" (the mean F1 of the
+        classes) or "pr_auc", or the lowest "loss", in validation. Of equal epochs, the one with the lowest loss is
+        kept. "last" keeps the last epoch, for validation videos that also test the network, as in cross-validation.
+        null: "top1", or "pr_auc" for several labels.
     patience: stop after this number of epochs without a better one; null: train all epochs.
     precision: dtype policy of Keras.
     synchronize_batchnorm: compute BatchNorm statistics over all devices, not per device.

@@ -55,7 +55,8 @@ def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpe
         InputError: if a file cannot be read or holds no video.
 
     Example:
-        >>> clips = list(calibration.read_calibration_clips(["a.mp4", "b.mp4"], model.spec))
+        >>> clips = read_calibration_clips(["a.mp4", "b.mp4"], model.spec)  # doctest: +SKIP
+        >>> tflite.export(model, "demo.tflite", "int8", clips)  # doctest: +SKIP
     """
     for path in paths:
         try:

@@ -27,6 +27,10 @@ def metadata(spec: SlowFastSpec) -> dict[str, Any]:
             network takes whole frames.
         mean, std: normalization of each channel, for values from 0 to 1: (x / 255 - mean) / std.
         channel_order, slow_input, fast_input, activation: as in `SlowFastSpec`.
+
+    Example:
+        >>> metadata(get_spec("slowfast_8x8_r50"))["crop_size"]
+        256
     """
     fields = (
         *("clip_span", "clip_stride", "frame_rate", "frame_index", "person_score", "crop_size", "mean", "std"),

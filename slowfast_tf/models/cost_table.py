@@ -64,7 +64,7 @@ def table() -> str:
         "Written by `python -m slowfast_tf.describe --table docs/costs.md`; do not edit. Multiply-adds in G of one",
         "256^2 clip, 400 classes, convolutions and the classifier only. Published: the paper's figure; recomputed:",
         "counted from the paper's Table 1; ours: counted from this package's networks. The difference is to the",
-        "recomputed figure, or to the published one where there is no other.",
+        "recomputed figure, or to the published one if there is none.",
         "",
         "| model | preset, changes | published G | recomputed G | ours G | difference | parameters M | recomputed M |",
         "|---|---|---|---|---|---|---|---|",

@@ -37,7 +37,7 @@ class SlowFastSpec:
         slow_kernels, fast_kernels: kernel sizes in time of conv1 and res2 to res5 of the pathway (Table 1).
         res4_temporal_blocks: number of the first blocks of res4 that have res4's kernel size in time; the other blocks
             have size 1 (0: all blocks have res4's size; 6 in the paper's R101).
-        fast_res4_temporal_blocks: the same number for the Fast pathway; None for the number of the Slow pathway.
+        fast_res4_temporal_blocks: number of these blocks in the Fast pathway; None: as in the Slow pathway.
         nonlocal_kind: "none", "dot_product" or "softmax"; non-local blocks go into the Slow pathway.
         nonlocal_blocks: for each of res2 to res5, the indices (from 0) of the blocks that a non-local block follows.
         nonlocal_pool: factors by which time, height and width of keys and values are max-pooled; 2, 2, 2 in

@@ -12,8 +12,9 @@ class Views:
         clips: clips, uniform in time; a single clip lies in the middle of the video.
         crops: square crops of each clip along its longer side. 0: a single pass over the whole width and height, in
             which every crop-sized window counts as a view.
-        to_the_end: whether the last clip ends with the video. PySlowFast does so on Charades; on Kinetics the k-th of K
-            clips starts at k / K of the room. Starts are within two raw frames of PySlowFast's, which rounds them.
+        to_the_end: whether the last clip ends with the video, as in PySlowFast on Charades. If not, K clips start at
+            0, 1/K, ..., (K - 1)/K of the last possible start, as on Kinetics. Starts are within two raw frames of
+            PySlowFast's, which rounds them.
         fuse: "mean" or "max" over the scores of the views.
 
     Raises:
