@@ -29,7 +29,7 @@ def test_input(monkeypatch):
     for name, value in {"VIDEOS": 2, "FRAMES": 70, "CLIPS": 4, "BATCH": 1, "EPOCH": 20}.items():
         monkeypatch.setattr(benchmark_input, name, value)
     text = benchmark_input.section(1)
-    assert re.search(r"quality 85 and 95, 1\d and [23]\d kB each; H.264 of \d\.\d kB per frame", text)
+    assert re.search(r"quality 85 and 95 \(1\d and [23]\d kB each\), or H.264 \(\d\.\d kB per frame\)", text)
     found = rows(text)
     readers = list(decoders.available())
     assert readers[:2] == ["slowfast_tf", "PyAV, plain loop"]
