@@ -5,8 +5,8 @@ import os
 import pathlib
 import platform
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 
 from ..errors import InputError
@@ -36,9 +36,11 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         ...     model.save(temporary)
     """
     path = pathlib.Path(path)
+    prefix = f".{path.name}.{platform.node()}.{os.getpid()}.{_start_time(os.getpid())}."
+    scratch = path.parent / (prefix + secrets.token_hex(4))
     with writing(path):
-        scratch = _make_scratch(path)
-        try:
+        try:  # includes the creation: a signal may arrive right after it
+            _make_scratch(scratch, path)
             temporary = scratch / path.name
             yield temporary
             sync(temporary)
@@ -128,13 +130,12 @@ def _replace(temporary: pathlib.Path, path: pathlib.Path, old: pathlib.Path) -> 
         raise
 
 
-def _make_scratch(path: pathlib.Path) -> pathlib.Path:
-    """Create a scratch directory for a path, and its parents; remove those that killed processes left."""
+def _make_scratch(scratch: pathlib.Path, path: pathlib.Path) -> None:
+    """Create the scratch directory for a path, and its parents; remove those that killed processes left."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_scratch(path.parent, re.escape(path.name))
-        prefix = f".{path.name}.{platform.node()}.{os.getpid()}.{_start_time(os.getpid())}."
-        return pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        scratch.mkdir(mode=0o700)
     except OSError as error:
         if full_disk(error):
             raise

@@ -131,6 +131,19 @@ def test_a_failure_keeps_the_old_file(tmp_path, kind):
     assert target.is_dir() if kind == "directory" else target.read_text() == "old"
 
 
+def test_a_signal_right_after_the_scratch_directory_is_made(tmp_path, monkeypatch):
+    make = os.mkdir
+
+    def interrupted(path, *arguments, **options):
+        make(path, *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", interrupted)  # pathlib and tempfile call it
+    with pytest.raises(KeyboardInterrupt):
+        write_text(tmp_path / "target", "text")
+    assert os.listdir(tmp_path) == []
+
+
 def test_text_is_utf8_in_any_locale(tmp_path):
     """Readers of configurations and reports expect UTF-8; Python's default is the encoding of the locale."""
     code = AS_COMMAND + "from slowfast_tf.files.atomic import write_text; write_text(sys.argv[1], 'caf\\u00e9')"
