@@ -64,14 +64,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         epilog="example: python -m slowfast_tf.evaluate --config configs/demo.json --checkpoint runs/demo/model.keras"
         " --report report.html",
     )
-    parser.add_argument(
-        "--config",
-        help="the data: a JSON file, or the name of a shipped configuration; the model has the test protocol",
-    )
+    parser.add_argument("--config", help="data: a JSON file or shipped configuration; the model has the protocol")
     parser.add_argument("--checkpoint", help=FORMS)
-    parser.add_argument(
-        "--exported", metavar="FILE", help="test this export of --checkpoint: a .tflite or .onnx file, or a SavedModel"
-    )
+    parser.add_argument("--exported", metavar="FILE", help="test this .tflite, .onnx or SavedModel of --checkpoint")
     parser.add_argument("--output", metavar="FILE", help="JSON file for the metrics")
     parser.add_argument("--report", metavar="FILE", help="HTML file for metrics, plots, classes and confused pairs")
     parser.add_argument("--scores", metavar="FILE", help=".npz file for ids, labels and scores of the videos")
@@ -101,9 +96,7 @@ def _check(options: argparse.Namespace) -> tuple[int, int]:
     if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
         raise InputError(f"--part takes N/M, N from 0 to M - 1, such as 0/4; received {options.part!r}")
     if not options.scores or options.output or options.report or options.detections:
-        raise InputError(
-            "--part gives scores only: add --scores FILE, and give --output, --report and --detections with --fuse"
-        )
+        raise InputError("--part gives scores only: add --scores FILE, and give the other files with --fuse")
     return int(number), int(count)
 
 

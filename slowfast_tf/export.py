@@ -45,24 +45,16 @@ def _parser() -> argparse.ArgumentParser:
         "--output", required=True, type=pathlib.Path, help="a file, or the directory of a SavedModel (NAME/VERSION)"
     )
     parser.add_argument(
-        "--precision",
-        default="float32",
-        choices=("float32", "bfloat16"),
-        help="bfloat16: saved_model only (default: %(default)s)",
+        "--precision", default="float32", choices=("float32", "bfloat16"), help="bfloat16: saved_model only"
     )
     parser.add_argument(
-        "--quantize",
-        default="none",
-        choices=("none", "float16", "dynamic", "int8"),
-        help="tflite: all values; onnx: none and int8 (default: %(default)s)",
+        "--quantize", default="none", choices=("none", "float16", "dynamic", "int8"), help="onnx: only none and int8"
     )
     parser.add_argument(
         "--calibration", nargs="+", default=[], metavar="FILE", help="for int8: at least 50 videos, or .tfrecord files"
     )
     parser.add_argument("--int8-io", action="store_true", help="tflite int8: inputs and outputs in int8 as well")
-    parser.add_argument(
-        "--report", type=pathlib.Path, metavar="FILE", help="tflite int8: also write the error of each layer as CSV"
-    )
+    parser.add_argument("--report", type=pathlib.Path, metavar="FILE", help="tflite int8: CSV file of layer errors")
     parser.add_argument(
         "--views",
         metavar="VIEWS",
