@@ -287,7 +287,7 @@ class SlowFastSpec:
         """Height (or width) of the input of `pathway`, for frames of height (or width) `size`."""
         return -(-size // 2) if pathway == "fast" and self.fast_input == "half" else size
 
-    def input_shape(self, pathway: str, size: int | None = None) -> tuple[int, int | None, int | None, int]:
+    def input_shape(self, pathway: str, size: int | None = None) -> tuple[int, Any, Any, int]:
         """Time, height, width and channels of the input of `pathway`; height and width vary if `size` is None."""
         side = size and self.input_size(pathway, size)
         return self.clip_frames if pathway == "fast" else self.frames, side, side, self.input_channels(pathway)
