@@ -25,6 +25,9 @@ def check_quantize(quantize: str, known: Sequence[str], spec: SlowFastSpec, clip
     Raises:
         InputError: if `quantize` is unknown; for "int8", if the network takes boxes (int8 is too coarse for their
             coordinates) or if there are no clips.
+
+    Example:
+        >>> check_quantize("float16", ("none", "float16"), get_spec("slowfast_8x8_r50"), None)
     """
     if quantize not in known:
         raise InputError(f"quantize must be one of {', '.join(known)}; got {quantize!r}")

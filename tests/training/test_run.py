@@ -17,6 +17,7 @@ from slowfast_tf import config, runtime, train
 from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.errors import InputError
+from slowfast_tf.evaluation.scores import load_scores
 from slowfast_tf.files.lock import hold
 from slowfast_tf.training import run
 from slowfast_tf.training.run import build
@@ -137,8 +138,10 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(whole, in_process, videos, 
         # by up to 0.13%. Without the state of the optimizer, the losses differ by 2%.
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-2)
         assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-2)
-    figures = [json.loads((w / "metrics.json").read_text()) for w in (undisturbed, workdir)]
-    assert figures[0] == pytest.approx(figures[1])
+    # Not the metrics: a rank that changes moves top5 of these 16 videos by 0.06.
+    before, after = (load_scores(place / "scores.npz") for place in (undisturbed, workdir))
+    assert before.ids == after.ids
+    np.testing.assert_allclose(before.scores, after.scores, atol=0.02)
 
 
 @pytest.mark.legacy
