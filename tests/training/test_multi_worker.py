@@ -333,7 +333,7 @@ def test_slurm_assigns_each_task_its_part(strategy_of):
 
 
 def test_sigterm_ends_a_run_that_has_joined(strategy_of, monkeypatch):
-    """TensorFlow installs a handler of its own while it joins the workers; the run has none before `fit`."""
+    """TensorFlow installs a handler while it joins the workers. The previous handler is restored afterwards."""
 
     class WithHandler(WithoutServers):
         def __init__(self, cluster_resolver):
