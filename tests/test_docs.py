@@ -200,3 +200,9 @@ def test_links_of_the_readme():
         if heading and heading not in [title.lower().replace(" ", "-") for title in titles]:
             missing.append(f"{file}#{heading}")
     assert len(links) > 30 and not missing
+
+
+@pytest.mark.parametrize("page, words", [("multi_machine.md", "TF_CONFIG="), ("prepare.md", "--runner=DaskRunner")])
+def test_two_machines_come_first(page, words):
+    """The first five lines say what to type for two machines."""
+    assert words in "".join((ROOT / "docs" / page).read_text().splitlines()[:5])
