@@ -12,20 +12,21 @@ import time
 
 import numpy as np
 import pytest
+from helpers.training import compare, values
 
 from slowfast_tf import config, runtime, train
 from slowfast_tf.data import Clips
 from slowfast_tf.data.datasets.synthetic import shapes as demo
 from slowfast_tf.errors import InputError
-from slowfast_tf.evaluation.scores import load_scores
 from slowfast_tf.files.lock import hold
+from slowfast_tf.models.slowfast import load_model
 from slowfast_tf.training import run
 from slowfast_tf.training.run import build
 from slowfast_tf.training.workdir import check_workdir
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ["model.depth=10", "model.width=8", "test.clips=2"]
-TINY += ["train.epochs=4", "train.batch_size=8", "train.warmup_epochs=1"]
+TINY += ["train.epochs=4", "train.batch_size=8", "train.learning_rate=0.005", "train.warmup_epochs=1"]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_a_run_writes_all_promised_files(whole, videos):
     history = read_history(workdir)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     # 4 steps an epoch of 16: the rates are those of steps 4, 8, 12 and 16 of the cosine.
-    rates = [0.07 * 0.5 * (math.cos(math.pi * step / 16) + 1) for step in (4, 8, 12, 16)]
+    rates = [0.005 * 0.5 * (math.cos(math.pi * step / 16) + 1) for step in (4, 8, 12, 16)]
     np.testing.assert_allclose([row["learning_rate"] for row in history], rates, atol=1e-6)
 
     resolved = config.load(workdir / "config.json")
@@ -134,14 +135,12 @@ def test_a_killed_run_ends_like_an_uninterrupted_one(whole, in_process, videos, 
     assert len(there) == len(here)
     for a, b in zip(there, here):
         assert a["learning_rate"] == b["learning_rate"]
-        # Clips and weights are the same. Sums in another order differ in the last digits, and training amplifies this:
-        # by up to 0.13%. Without the state of the optimizer, the losses differ by 2%.
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-2)
-        assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-2)
-    # Not the metrics: a rank that changes moves top5 of these 16 videos by 0.06.
-    before, after = (load_scores(place / "scores.npz") for place in (undisturbed, workdir))
-    assert before.ids == after.ids
-    np.testing.assert_allclose(before.scores, after.scores, atol=0.02)
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
+        assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-3)
+    # With another number of threads, these weights differ by 1e-4. Not the scores are compared: of epochs with equal
+    # top-1, that with the lowest loss is kept, and their losses differ by less than sums in another order do.
+    final = [load_model(place / "checkpoints/epoch_0004.keras").trainable_weights for place in (undisturbed, workdir)]
+    compare(*map(values, final), rtol=0, atol=1e-3)
 
 
 @pytest.mark.legacy
