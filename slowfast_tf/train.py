@@ -34,11 +34,10 @@ def main(arguments: list[str] | None = None) -> None:
     result = train(settings, workdir, options.strict)
     if result is None:  # a worker that is not the chief
         return
-    boxes = " --boxes PEOPLE.csv" if settings.spec().head == "roi" else ""
     print(
         f"\n{result.summary()}\n"
         "Next:\n"
-        f"  python -m slowfast_tf.predict VIDEO --model {workdir}{boxes}\n"
+        f"  python -m slowfast_tf.predict VIDEO --model {workdir}\n"
         f"  python -m slowfast_tf.describe {workdir}\n"
         f"  tensorboard --logdir {workdir}/tensorboard"
     )

@@ -2,13 +2,15 @@
 
 import pathlib
 import re
+import runpy
 import shutil
 
 import nbclient
 import nbformat
 import pytest
 
-NOTEBOOKS = sorted(pathlib.Path(__file__).parents[1].glob("notebooks/*.ipynb"))
+ROOT = pathlib.Path(__file__).parents[1]
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 LARGEST = 1_500_000  # bytes
 # The last line of a saved notebook must have at least this accuracy (chance is 0.25, in the second 0.5), or mAP.
 BOUNDS = {
@@ -128,3 +130,25 @@ def test_metadata_is_clean(saved):
     assert saved.metadata.kernelspec.name == "python3"
     assert set(saved.metadata) <= {"kernelspec", "language_info"}
     assert all(not cell.metadata for cell in saved.cells)
+
+
+def test_links_to_colab(tmp_path):
+    """Once the repository has an address, one command links the notebooks. Another address replaces the first one."""
+    colab = runpy.run_path(str(ROOT / ".ci/colab.py"))
+    for path in NOTEBOOKS:
+        shutil.copy(path, tmp_path)
+    for repository in ("https://github.com/old/name", "https://github.com/a/b"):
+        colab["main"](repository, tmp_path)
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(tmp_path / path.name, as_version=4)
+        nbformat.validate(notebook)
+        title, install = (cell.source for cell in notebook.cells[:2])
+        link = f"[Open in Colab](https://colab.research.google.com/github/a/b/blob/main/notebooks/{path.name})"
+        assert title.split("\n")[2] == link and title.count("colab") == 1
+        # The clone is what the next lines install.
+        first, second = re.findall(r"^    (!git clone .*|package = .*)", install, re.M)
+        assert first == "!git clone --quiet --depth 1 https://github.com/a/b slowfast_tf"
+        assert 'glob("slowfast_tf*")' in second
+        assert notebook.cells[2:] == nbformat.read(path, as_version=4).cells[2:]
+    with pytest.raises(SystemExit, match="must be like https://github.com/OWNER/NAME; got nowhere"):
+        colab["main"]("nowhere", tmp_path)

@@ -33,7 +33,7 @@ def check_tracking() -> None:
         >>> check_tracking()
     """
     if not importlib.util.find_spec("trackers"):
-        raise InputError("following people needs trackers: pip install 'slowfast_tf[people]'")
+        raise InputError("tracking people needs the package trackers: pip install 'slowfast_tf[people]'")
 
 
 class Tracker:
