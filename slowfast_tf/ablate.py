@@ -8,10 +8,12 @@ import sys
 from . import runtime
 from .errors import InputError
 from .training import ablations
+from .training.repeats import check_output
 
 ADVICE = {
     "overrides": "--set takes KEY=VALUE, such as --set train.epochs=3",
     "workdir": "choose another --workdir or remove it",
+    "output": "choose another --output",
 }
 
 
@@ -48,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise InputError(f"--output must end in .md; got {output}")
     command = shlex.join(["python", "-m", "slowfast_tf.ablate", *(sys.argv[1:] if arguments is None else arguments)])
     # Report errors before importing TensorFlow, which takes seconds.
+    check_output(output, f"# Table {options.table}: ", ".json", ".png")
     plan = ablations.plan(options.table, options.rows, options.seeds, options.config, options.set, workdir)
     runtime.import_tensorflow()
     page = ablations.run_plan(plan, output, command)

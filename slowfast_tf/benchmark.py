@@ -36,6 +36,10 @@ def main(arguments: list[str] | None = None) -> int | None:
         check_writable(options.output)
     if options.output and options.task != "scaling":
         read_sections(options.output)
+    elif options.output:
+        from .training.repeats import check_output
+
+        check_output(pathlib.Path(options.output), "# Scaling")
     results, text = _measure(options, shown(arguments))
     print(text)
     if options.output and options.task == "scaling":

@@ -8,10 +8,12 @@ import sys
 from . import runtime
 from .errors import InputError
 from .training import cross_validation
+from .training.repeats import check_output
 
 ADVICE = {
     "overrides": "--set takes KEY=VALUE, such as --set 'data.fold=[0, 5]'",
     "workdir": "choose another --workdir or remove it",
+    "output": "choose another --output",
 }
 
 
@@ -45,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = sys.argv[1:] if arguments is None else arguments
     command = shlex.join(["python", "-m", "slowfast_tf.cross_validate", *given])
     # Report errors before importing TensorFlow, which takes seconds.
+    check_output(output, "# Cross-validation of ", ".json", ".html")
     plan = cross_validation.plan(options.config, options.set, options.seeds, workdir)
     runtime.import_tensorflow()
     page = cross_validation.run_plan(plan, output, command)

@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--size", type=int, default=256, help="height and width of the input (default: 256)")
     parser.add_argument("--figure", metavar="FILE.png", help="draw the network: a clip's frames and each stage's size")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing figure")
     parser.add_argument("--table", metavar="FILE", help="write the cost table of the paper's networks as Markdown")
     parser.add_argument("--networks", metavar="FILE", help="write the table of published networks as Markdown")
     parser.add_argument(
@@ -58,6 +59,12 @@ def main(argv: list[str] | None = None) -> None:
             raise InputError("--figure draws one network; give its name or file")
         print(json.dumps(catalog(), indent=2) if args.json else catalog_text())
         return
+    if args.figure:
+        figure = pathlib.Path(args.figure)
+        if figure.suffix.lower() != ".png":
+            raise InputError(f"--figure writes a PNG; give a name that ends in .png; got {figure}")
+        if figure.exists() and not args.overwrite:
+            raise InputError(f"{figure} exists; give another --figure, or --overwrite to replace it")
     spec = read_spec(args.source)
     try:
         if args.figure:
@@ -68,6 +75,8 @@ def main(argv: list[str] | None = None) -> None:
             save_figure(network_figure(spec, args.size), args.figure)
             return
         print(json.dumps(describe(spec, args.size), indent=2) if args.json else as_text(args.source, spec, args.size))
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"--size {args.size}: {error}") from error
 

@@ -2,20 +2,19 @@
 
 import argparse
 import json
-import pathlib
 import sys
 
 from . import config, plugins, runtime
 from .checkpoints.names import FORMS, check_name, load
 from .errors import InputError
-from .evaluation.scores import partial_file
-from .files.atomic import is_writable
+from .evaluation.scores import check_outputs
 
 ADVICE = {
     "paths": "give files that --scores wrote",
     "labels": "--scores saves them",
     "shard": "give a smaller M in --part N/M",
     "detections": "leave out --detections",
+    "existing": "give another file, or --overwrite to replace it",
     "overrides": "--set takes KEY=VALUE, such as --set test.clips=1",
 }
 
@@ -23,18 +22,18 @@ ADVICE = {
 def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     shard = _check(options)
-    files = {name: getattr(options, name) for name in ("output", "report", "scores", "detections")}
+    files = options.output, options.report, options.scores, options.detections
     if options.fuse:
-        _check_files(files, options.overwrite)
+        check_outputs(files, options.overwrite)
         runtime.import_tensorflow()
         from .evaluation.run import Outputs, evaluate_scores
 
-        found, _ = evaluate_scores(options.fuse, Outputs(*files.values()))
+        found, _ = evaluate_scores(options.fuse, Outputs(*files))
     else:
         settings = config.load(options.config, options.set)
         if options.detections and settings.spec().head != "roi":
             raise InputError(f"--detections is for a detection model; {options.config} is of whole videos")
-        _check_files(files, options.overwrite)
+        check_outputs(files, options.overwrite)
         check_name(options.checkpoint)
         runtime.import_tensorflow()
         plugins.load_plugins(settings.plugins)
@@ -51,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
             from .exporting.exported import Exported
 
             model = Exported(options.exported, spec)
-        found, _ = evaluate(model, clips, shard, Outputs(*files.values()), spec)
+        found, _ = evaluate(model, clips, shard, Outputs(*files), spec)
     print(json.dumps(found, indent=2))
 
 
@@ -98,20 +97,6 @@ def _check(options: argparse.Namespace) -> tuple[int, int]:
     if not options.scores or options.output or options.report or options.detections:
         raise InputError("--part gives scores only: add --scores FILE, and give the other files with --fuse")
     return int(number), int(count)
-
-
-def _check_files(files: dict[str, str | None], overwrite: bool) -> None:
-    """Raise an InputError for a file that exists or cannot be written, before a test that may take hours."""
-    partial = partial_file(*files.values())
-    resumes = partial is not None and partial.exists()
-    for option, file in files.items():
-        if not file:
-            continue
-        path = pathlib.Path(file)
-        if path.exists() and not overwrite and not resumes:
-            raise InputError(f"{path} exists; give another --{option}, or --overwrite to replace it")
-        if not is_writable(path):
-            raise InputError(f"cannot write {path}; choose another place for --{option}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tqdm
 
-from ..errors import RunError
+from ..errors import InputError, RunError
 from ..machine import core_count, cpu_name
 from ..models.presets import get_spec
 from ..models.spec import SlowFastSpec
@@ -68,7 +68,10 @@ def commands(preset: str, size: int, scratch: pathlib.Path) -> dict[tuple[str, s
     from .engines import randomize
 
     keras.utils.set_random_seed(0)
-    spec = get_spec(preset, crop_size=size, frame_rate=float(reading.RATE))
+    try:
+        spec = get_spec(preset, crop_size=size, frame_rate=float(reading.RATE))
+    except ValueError as error:
+        raise InputError(str(error)) from error
     video, model = scratch / "video.mp4", SlowFast(spec)
     reading.write_video(video, np.random.default_rng(0))
     randomize(model)

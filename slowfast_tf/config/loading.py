@@ -98,27 +98,38 @@ def load(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Config:
 def overridden(overrides: Iterable[str]) -> set[str]:
     """Return the keys that overrides set, such as {"model.frame_rate"}.
 
+    A section, such as 'test={"clips": 1}', sets the keys that it has.
+
     Args:
         overrides: text of the form "KEY=VALUE", as for `load`.
 
     Example:
-        >>> overridden(["model.frame_rate=25"])
-        {'model.frame_rate'}
+        >>> sorted(overridden(["model.frame_rate=25", 'test={"clips": 1}']))
+        ['model.frame_rate', 'test', 'test.clips']
     """
-    keys = (override.partition("=")[0].strip() for override in overrides)
-    return {_MOVED.get(key, key) for key in keys}
+    keys = set()
+    for key, value in map(_parse, overrides):
+        keys |= {key, *(f"{key}.{name}" for name in (value if isinstance(value, dict) else ()))}
+    return keys
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
-    """Set one value in place."""
+def _parse(override: str) -> tuple[str, Any]:
+    """Return the key and the value of an override."""
     key, equals, text = override.partition("=")
     if not equals:
         raise InputError(f"an override is KEY=VALUE, such as train.epochs=3; got {override!r}", "overrides")
+    key = key.strip()
     try:
         value = json.loads(text)
     except ValueError:
         value = text
-    *parents, last = _MOVED.get(key.strip(), key.strip()).split(".")
+    return _MOVED.get(key, key), value
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    """Set one value in place."""
+    key, value = _parse(override)
+    *parents, last = key.split(".")
     section = values
     for parent in parents:
         section = section.setdefault(parent, {})

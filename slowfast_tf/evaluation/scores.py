@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import typing
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import InputError
-from ..files.atomic import atomic
+from ..files.atomic import atomic, is_writable
 
 UNFINISHED = ".partial.npz"  # suffix of the scores of an unfinished test
 # The fields that must be equal in all shards of a test, and the message if they are not.
@@ -218,3 +219,29 @@ def partial_file(*files: str | os.PathLike | None) -> pathlib.Path | None:
     """
     first = next((file for file in files if file), None)
     return pathlib.Path(f"{first}{UNFINISHED}") if first else None
+
+
+def check_outputs(files: Sequence[str | os.PathLike | None], overwrite: bool) -> None:
+    """Check the output files before a test, which may take hours.
+
+    Args:
+        files: as for `partial_file`.
+        overwrite: whether files may be replaced.
+
+    Raises:
+        InputError: if a file is given twice, exists or cannot be written. A file that the interrupted test wrote, which
+            this test resumes, may exist.
+
+    Example:
+        >>> check_outputs(["metrics.json", None], overwrite=False)
+    """
+    partial = partial_file(*files)
+    started = partial.stat().st_mtime if partial is not None and partial.exists() else math.inf
+    paths = [pathlib.Path(file) for file in files if file]
+    for number, path in enumerate(paths):
+        if path in paths[:number]:
+            raise InputError(f"{path} is given for two files; give different ones")
+        if path.exists() and not overwrite and path.stat().st_mtime < started:
+            raise InputError(f"{path} exists", argument="existing")
+        if not is_writable(path):
+            raise InputError(f"cannot write {path}; choose another place")

@@ -206,11 +206,11 @@ def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
     rows, picture = [dataclasses.asdict(result) for result in results], output.with_suffix(".png")
     hours = sum(run.seconds for _, run in order) / 3600
     text = page(plan, command, results, comparisons, hours, picture.name)
+    write_text(output, text)  # first: `repeats.check_output` takes the files beside it for ours if it is there
     plots.save_ablation(rows, f"Table {plan.table}: {TABLES[plan.table][0]}", picture)
     pairs = [{**dataclasses.asdict(pair), "verdict": pair.verdict} for pair in comparisons]
     about = {"command": command, "machine": cpu_name(), "cores": core_count(), "hours": hours}
     write_text(output.with_suffix(".json"), json.dumps({**about, "rows": rows, "comparisons": pairs}, indent=2) + "\n")
-    write_text(output, text)
     return text
 
 
@@ -312,10 +312,10 @@ def page(
         "",
         f"    {command}",
         "",
-        "Published: top-1 in % on Kinetics-400 of the 4x16 R50 form, whose multiply-adds (G, one 256 x 256 clip) are",
-        "counted by this package.",
-        f"Here: top-1 in % on `{settings.data.dataset}` of small networks with the same change, mean over {times},",
-        f"with its 95% interval ({units}). Without a change they are `{plan.name}`:",
+        "published: top-1 in % of 4x16 R50 on Kinetics-400. multiply-adds: in G, for one 256 x 256 clip, counted by",
+        "this package.",
+        f"here: top-1 in % on `{settings.data.dataset}` of small networks with the same change, mean over {times},",
+        f"with its 95% interval ({units}). The unchanged network is `{plan.name}`:",
         f"depth {spec.depth}, width {spec.width}, {spec.frames}x{spec.stride}, {settings.train.epochs} epochs.",
         f"{hours:.1f} hours of computing on {core_count()} cores, {cpu_name()}.",
         "",

@@ -52,7 +52,7 @@ class Result:
         mistaken: misclassified videos, (id, true class, most frequent wrong class, number of wrong predictions). The
             name is kept for the JSON files of earlier versions.
         seconds: computing time in seconds.
-        scores: scores of all videos for the first seed, then for the second seed, and so on.
+        scores: scores of all videos for the first seed.
     """
 
     videos: int
@@ -85,16 +85,12 @@ def plan(base: str | os.PathLike, overrides: Sequence[str], seeds: int, workdir:
     settings = config.load(base, overrides)
     if not settings.data.fold:
         raise InputError(f"{base}: cross-validation needs folds; set data.fold, such as [0, 5]", "overrides")
-    if settings.train.keep != "last":
-        raise InputError(
-            f"{base}: the fold would choose the epoch that is tested on it; set train.keep to last", "overrides"
-        )
     runs = repeats.repeat(settings, seeds, workdir, workdir / "records")
     return Plan(settings.name, settings.data.fold[1], seeds, tuple(runs))
 
 
 def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
-    """Train the runs of a plan; write the page as Markdown, with JSON and an HTML report of all scores beside it.
+    """Train the runs of a plan; write the page as Markdown, with JSON and an HTML report of the first seed beside it.
 
     Complete runs are not repeated; an interrupted run is resumed.
 
@@ -117,11 +113,11 @@ def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
     values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result) if field.name != "scores"}
     values["metrics"] = {name: dataclasses.asdict(one) for name, one in result.metrics.items()}
     about = {"command": command, "machine": cpu_name(), "cores": core_count()}
-    write_text(output.with_suffix(".json"), json.dumps({**about, **values}, indent=2) + "\n")
-    title = f"the cross-validation of {plan.name}"
-    html.save_report(result.scores, compute_metrics(result.scores), output.with_suffix(".html"), title)
     text = page(plan, result, command)
-    write_text(output, text)
+    write_text(output, text)  # first: `repeats.check_output` takes the files beside it for ours if it is there
+    write_text(output.with_suffix(".json"), json.dumps({**about, **values}, indent=2) + "\n")
+    title = f"the cross-validation of {plan.name}" + (", seed 0" if plan.seeds > 1 else "")
+    html.save_report(result.scores, compute_metrics(result.scores), output.with_suffix(".html"), title)
     return text
 
 
@@ -129,6 +125,7 @@ def summarize(plan: Plan) -> Result:
     """Return the result of the complete runs of a plan.
 
     A metric is computed over all videos of a seed and averaged over seeds. Its interval comes from its values by fold.
+    In a fold without the classes that it needs, a metric has no value: the AUC, for example, needs both classes.
     """
     from ..evaluation.metrics import compute_metrics, confused_pairs, single_labels
 
@@ -143,9 +140,12 @@ def summarize(plan: Plan) -> Result:
     metrics = {}
     for name in names:
         values = np.array([[one.get(name, np.nan) for one in fold] for fold in folds])
-        by_fold[name] = values.tolist()
-        spread = repeats.estimate(values[~np.isnan(values).any(1)])
-        metrics[name] = spread.around(float(np.mean([one[name] for one in whole]))).clipped()
+        by_fold[name] = [[None if np.isnan(value) else float(value) for value in fold] for fold in values]
+        known = values[~np.isnan(values).any(1)]
+        mean = float(np.mean([one[name] for one in whole]))
+        enough = len(known) > 1 or len(values) == 1
+        spread = repeats.estimate(known) if enough else Estimate(mean, None, None)
+        metrics[name] = spread.around(mean).clipped()
     scores = concatenate(wholes)
     pairs, mistaken = [], []
     if scores.about.activation == "softmax":
@@ -154,7 +154,9 @@ def summarize(plan: Plan) -> Result:
         pairs = [(classes[a], classes[b], n) for a, b, n, _ in confused_pairs(truth, values.argmax(1), LISTED)]
         mistaken = mistaken_videos(scores)
     seconds = sum(run.seconds for run in plan.runs)
-    return Result(wholes[0].videos, metrics, by_fold, pairs, mistaken, seconds, scores)
+    # The folds have different networks, so the report of the first seed states no weights.
+    first = dataclasses.replace(wholes[0], about=dataclasses.replace(wholes[0].about, weights=""))
+    return Result(first.videos, metrics, by_fold, pairs, mistaken, seconds, first)
 
 
 def mistaken_videos(scores: Scores) -> list[tuple[str, str, str, int]]:
@@ -192,10 +194,10 @@ def page(plan: Plan, result: Result, command: str) -> str:
         "",
         f"    {command}",
         "",
-        f"{result.videos} videos in {plan.folds} folds, {seeds}: each video is scored once a seed, by a network that"
-        f" has not seen its fold.{groups}",
-        "A metric is that of all videos, the mean over seeds. In brackets is its 95% interval, Student's t over folds,"
-        " cut to 0 to 1.",
+        f"{result.videos} videos in {plan.folds} folds, {seeds}: each video is scored once per seed, by a network"
+        f" that has not seen its fold.{groups}",
+        "Each metric is computed over all videos and averaged over seeds. In brackets is its 95% interval, Student's t"
+        " over folds, clipped to the range from 0 to 1.",
         f"{result.seconds / 3600:.1f} hours of computing on {core_count()} cores, {cpu_name()}.",
         "",
         "| metric | mean (95% interval) |",
@@ -206,7 +208,7 @@ def page(plan: Plan, result: Result, command: str) -> str:
         "|---|---|---|",
     ]
     for number, (videos, values) in enumerate(zip(result.by_fold["videos"], result.by_fold[main])):
-        lines.append(f"| {number} | {videos} | {', '.join(f'{value:.3f}' for value in values)} |")
+        lines.append(f"| {number} | {videos} | {', '.join(map(_number, values))} |")
     if result.pairs:
         lines += [
             "",
@@ -226,3 +228,7 @@ def page(plan: Plan, result: Result, command: str) -> str:
         ]
         lines += [f"| {name} | {a} | {b} | {count} |" for name, a, b, count in result.mistaken[:LISTED]]
     return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -51,6 +51,27 @@ class Run:
         return json.loads(path.read_text()) if path.exists() else 0.0
 
 
+def check_output(page: pathlib.Path, title: str, *suffixes: str) -> None:
+    """Check that writing a page, and the files beside it, replaces only an earlier version of the same page.
+
+    Args:
+        page: path of the Markdown page.
+        title: text that the page begins with.
+        suffixes: suffixes of the files beside it, such as ".json".
+
+    Raises:
+        InputError: if the page exists and begins otherwise, or if a file beside it exists without the page.
+
+    Example:
+        >>> check_output(pathlib.Path("docs/table5a.md"), "# Table 5a", ".json", ".png")
+    """
+    if page.exists() and page.read_text(errors="replace").startswith(title):
+        return
+    for path in (page, *(page.with_suffix(suffix) for suffix in suffixes)):
+        if path.exists():
+            raise InputError(f"{path} exists and is not a result of this command", argument="output")
+
+
 def repeat(settings: config.Config, seeds: int, place: pathlib.Path, records: pathlib.Path) -> list[Run]:
     """Return a run for each fold of `data.fold` (a single one without folds) and each seed, after checking all input.
 
@@ -62,8 +83,11 @@ def repeat(settings: config.Config, seeds: int, place: pathlib.Path, records: pa
             computing the flow takes longest.
 
     Raises:
-        InputError: if a package for preparing the videos is missing, or if a work directory holds another run.
+        InputError: if the configuration has folds and keeps the best epoch, if a package for preparing the videos is
+            missing, or if a work directory holds another run.
     """
+    if settings.data.fold and settings.train.keep != "last":
+        raise InputError("the fold would choose the epoch that is tested on it; set train.keep to last")
     runs = []
     count = settings.data.fold[1] if settings.data.fold else 0
     for number in range(count) if count else [None]:

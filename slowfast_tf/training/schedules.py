@@ -99,7 +99,9 @@ def from_config(train: Train, phases: Sequence[Phase], steps: Sequence[int]) -> 
         steps: number of steps in an epoch of each phase.
 
     Example:
-        >>> schedule = from_config(config.train, [Phase.whole(config)], [steps])  # doctest: +SKIP
+        >>> schedule = from_config(
+        ...     settings.train, clips.phases, [clips.steps(phase) for phase in clips.phases]
+        ... )  # doctest: +SKIP
     """
     scale = train.batch_size / (train.learning_rate_batch or train.batch_size)
     rate = train.learning_rate * scale

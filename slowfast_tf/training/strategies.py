@@ -86,6 +86,16 @@ def _check_cluster(text: str) -> None:
             f"TF_CONFIG has the job {others[0]!r}, but a run has a chief and workers only, and tests its model itself;"
             " remove it from the cluster"
         )
+    task, cluster = described.get("task", {}), described.get("cluster", {})
+    job, index = task.get("type", "worker"), task.get("index")
+    count = len(cluster.get(job, ()))
+    if cluster and not count:
+        raise InputError(f"TF_CONFIG: the task has the job {job!r}, which the cluster does not have; add its addresses")
+    if cluster and not (str(index).isdecimal() and int(index) < count):
+        raise InputError(
+            f"TF_CONFIG: task.index counts the addresses of the job {job!r}, from 0 to {count - 1}; got"
+            f" {json.dumps(index)}"
+        )
 
 
 def shard(strategy: tf.distribute.Strategy) -> tuple[int, int]:

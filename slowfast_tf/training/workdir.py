@@ -7,6 +7,7 @@ from typing import Any
 from .. import config
 from ..checkpoints.names import check_name
 from ..errors import InputError
+from ..files.atomic import is_writable
 
 SHOWN = 3  # maximum number of differing keys in a message
 
@@ -20,9 +21,11 @@ def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
 
     Raises:
         InputError: if the configurations differ (the message has the differing keys and both values), if `train.init`
-            of a new run does not name a model, or as `Config.check_new_run`.
+            of a new run does not name a model, if the directory cannot be written, or as `Config.check_new_run`.
     """
     path = pathlib.Path(workdir) / "config.json"
+    if not is_writable(path):
+        raise InputError(f"cannot write to the work directory {workdir}; give another --workdir")
     if not path.exists():
         settings.check_new_run()
         if settings.train.init:
@@ -40,7 +43,13 @@ def different(workdir: pathlib.Path, settings: config.Config) -> str:
     """Return the keys that differ between a run's configuration and `settings`; see `differences`."""
     # Load the file as a configuration, which fills in keys that earlier versions did not write.
     there = config.load(pathlib.Path(workdir) / "config.json")
-    return differences(there.model_dump(mode="json"), settings.model_dump(mode="json"))
+    return differences(_resolved(there), _resolved(settings))
+
+
+def _resolved(settings: config.Config) -> dict[str, Any]:
+    """Return a configuration with all properties of its network: a default that is given equals one that is not."""
+    values = settings.model_dump(mode="json")
+    return {**values, "model": {**values["model"], **json.loads(json.dumps(settings.spec().as_dict()))}}
 
 
 def differences(there: dict[str, Any], here: dict[str, Any], place: str = "there") -> str:

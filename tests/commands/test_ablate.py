@@ -48,6 +48,19 @@ def test_mistakes_of_cross_validation(words, message, tmp_path, monkeypatch):
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("command", [ablate, cross_validate])
+def test_files_of_the_user_are_not_replaced(command, tmp_path, configure):
+    """The results of `--output mine.md` would replace the configuration mine.json, and other text."""
+    configure("data.fold=[0,2]", "train.keep=last").save(tmp_path / "mine.json")
+    (tmp_path / "notes.md").write_text("# Notes\n")
+    for name in ("mine", "notes"):
+        words = ["--config", str(tmp_path / "mine.json"), "--output", str(tmp_path / f"{name}.md")]
+        existing = "mine.json" if name == "mine" else "notes.md"
+        with pytest.raises(InputError, match=f"{existing} exists and is not a result of this command"):
+            command.main([*words, *(["--table", "5a"] if command is ablate else [])])
+    assert sorted(os.listdir(tmp_path)) == ["mine.json", "notes.md"]
+
+
 @pytest.mark.slow
 def test_folds_and_rows(tmp_path, configure, eager, capsys, monkeypatch):
     """Two folds of two rows. Finished runs are not trained again, and the unchanged network is trained once.

@@ -37,6 +37,7 @@ def test_training_table(tmp_path):
     [
         (["training", "--rounds", "0"], "--rounds must be at least 1; got 0"),
         (["inference", "--preset", "slowfast_8x8_r5"], "did you mean 'slowfast_8x8_r50'"),
+        (["predict", "--preset", "slowfast_8x8_r5"], "did you mean 'slowfast_8x8_r50'"),
         (["inference", "--engine", "onnxruntime", "--precision", "bfloat16"], "none of onnxruntime runs in bfloat16"),
     ],
 )
@@ -47,7 +48,7 @@ def test_mistakes_are_named(arguments, message):
 
 @pytest.mark.parametrize("task", ["training", "inference", "input", "ava", "scaling", "serving"])
 def test_output_is_checked_before_measuring(task, tmp_path, monkeypatch, capsys):
-    """A directory, a path below a file, and (except for scaling) a file of the user's own."""
+    """A directory, a path below a file, and a file of the user's own."""
 
     def measure_nothing(*arguments, **options):
         raise AssertionError("measured before --output was checked")
@@ -58,8 +59,8 @@ def test_output_is_checked_before_measuring(task, tmp_path, monkeypatch, capsys)
         monkeypatch.setattr(module, "section", measure_nothing)
     (tmp_path / "mine.md").write_text("# My diary\n")
     messages = {tmp_path: "cannot write", tmp_path / "mine.md" / "page.md": "cannot write"}
-    if task != "scaling":
-        messages[tmp_path / "mine.md"] = "is not a page of this benchmark"
+    kind = "result of this command" if task == "scaling" else "page of this benchmark"
+    messages[tmp_path / "mine.md"] = f"exists and is not a {kind}"
     for path, message in messages.items():
         with pytest.raises(SystemExit) as end:
             run(lambda path=path: benchmark.main([task, "--output", str(path)]), benchmark.ADVICE)

@@ -43,6 +43,8 @@ def test_a_mistyped_command_is_answered_without_tensorflow(put, tmp_path):
     assert "did you mean 'learning_rate'?" in line and modules == []
     line, modules = command("--config", ROOT / "configs/demo.json", "--set", "model.alpha=3", directory=tmp_path)
     assert "alpha 3" in line and modules == []
+    line, modules = command("--config", ROOT / "configs/demo.json", "--workdir", path, directory=tmp_path)
+    assert "cannot write to the work directory" in line and "give another --workdir" in line and modules == []
     assert [p.name for p in tmp_path.iterdir()] == ["c.json"]  # nothing was begun
 
 

@@ -245,7 +245,7 @@ def test_nothing_is_overwritten_without_overwrite(command, run, tmp_path):
     path = tmp_path / "figures.json"
     path.write_text("mine")
     code, _, error = run(*command(), "--output", path)
-    assert code == 2 and error == f"error: {path} exists; give another --output, or --overwrite to replace it"
+    assert code == 2 and error == f"error: {path} exists; give another file, or --overwrite to replace it"
     assert path.read_text() == "mine"
     assert run(*command(), "--output", path, "--overwrite")[0] == 0
     assert json.loads(path.read_text())["videos"] == 4

@@ -64,3 +64,13 @@ def test_the_command_draws(tmp_path, capsys):
     assert width > height > 300
     with pytest.raises(InputError, match="--figure draws one network"):
         describe.main(["--figure", str(path)])
+    path.write_text("mine")
+    with pytest.raises(InputError, match="network.png exists; give another --figure, or --overwrite to replace it"):
+        describe.main(["slow_8x8_r50", "--figure", str(path)])
+    with pytest.raises(InputError, match=r"give a name that ends in .png; got notes.md"):
+        describe.main(["slow_8x8_r50", "--figure", "notes.md"])
+    assert path.read_text() == "mine"
+    with pytest.raises(InputError, match="^cannot write /proc/x.png"):
+        describe.main(["slow_8x8_r50", "--figure", "/proc/x.png"])
+    describe.main(["slow_8x8_r50", "--figure", str(path), "--overwrite"])
+    assert path.stat().st_size > 1000

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from slowfast_tf.errors import InputError
 from slowfast_tf.training import ablations, repeats
 
 # Table 5 of the paper: GFLOPs of each row, in its order.
@@ -99,6 +100,25 @@ def test_rows_train_on_the_same_folds_and_seeds(tmp_path, monkeypatch):
     assert with_flow == {"records_flow"} and not os.listdir(tmp_path)
     first = next(iter(plan.runs.values()))[0]
     assert first.from_records.data.root == str(tmp_path / "runs/records") and first.workdir.name == "fold0_seed0"
+
+
+def test_tables_share_the_runs_of_the_unchanged_network(tmp_path):
+    """Each table states other properties of this network, with the values that it has anyway."""
+    for table in GFLOPS:
+        for runs in ablations.plan(table, None, 1, "ablations/gestures", [], tmp_path).runs.values():
+            runs[0].workdir.mkdir(parents=True, exist_ok=True)
+            runs[0].from_records.save(runs[0].workdir / "config.json")
+    with pytest.raises(InputError, match=r"another configuration \(model.beta_inv: 4 there, 8 here\)"):
+        for beta in (4, 8):
+            plan = ablations.plan("5a", ["T-conv"], 1, "gestures", [f"model.beta_inv={beta}"], tmp_path / "other")
+            run = next(iter(plan.runs.values()))[0]
+            run.workdir.mkdir(parents=True)
+            run.from_records.save(run.workdir / "config.json")
+
+
+def test_a_fold_that_chooses_its_epoch(tmp_path):
+    with pytest.raises(InputError, match="would choose the epoch that is tested on it; set train.keep to last"):
+        ablations.plan("5a", ["T-conv"], 1, "ablations/gestures", ["train.keep=top1"], tmp_path)
 
 
 def test_without_folds_a_run_is_of_a_seed(configure, tmp_path):

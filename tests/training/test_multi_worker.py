@@ -386,6 +386,20 @@ def test_the_chief_precedes_the_workers(strategy_of, cluster, task, expected):
     assert (*strategies.shard(found), strategies.is_chief(found)) == expected
 
 
+@pytest.mark.parametrize(
+    "task, message",
+    [
+        ({"type": "worker", "index": 2}, "counts the addresses of the job 'worker', from 0 to 1; got 2"),
+        ({"type": "worker", "index": "a"}, 'from 0 to 1; got "a"'),
+        ({"type": "worker"}, "from 0 to 1; got null"),
+        ({"type": "chief", "index": 0}, "the task has the job 'chief', which the cluster does not have"),
+    ],
+)
+def test_a_task_that_is_not_in_the_cluster(strategy_of, task, message):
+    with pytest.raises(InputError, match=f"^TF_CONFIG: .*{message}"):
+        strategy_of(TF_CONFIG=json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": task}))
+
+
 def test_jobs_other_than_chief_and_worker_are_refused(strategy_of):
     with pytest.raises(InputError, match="^TF_CONFIG has the job 'evaluator'"):
         strategy_of(TF_CONFIG=as_task({"chief": ["a:1"], "worker": ["b:1"], "evaluator": ["c:1"]}, ("evaluator", 0)))

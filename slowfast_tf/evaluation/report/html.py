@@ -110,10 +110,10 @@ def report_page(tested: Scores, found: Mapping[str, typing.Any], title: str | No
         lines = "\n".join(f"<li>{html.escape(why)}</li>" for why in tested.skipped.values())
         sections += _section(f"Skipped videos: {len(tested.skipped)}", f'<ul class="scroll">\n{lines}\n</ul>')
     sections += _section("Configuration", f"<pre>{html.escape(json.dumps(config, indent=2))}</pre>")
+    weights = tested.about.weights and f", SHA-256 of its weights {tested.about.weights[:12]}"
     about = (
         f"Data set {tested.about.dataset}, {tested.videos} videos, {tested.views} views of each, the"
-        f" {tested.about.test['fuse']} of their scores. Network {config['model']['preset']}, SHA-256 of its weights"
-        f" {tested.about.weights[:12]}."
+        f" {tested.about.test['fuse']} of their scores. Network {config['model']['preset']}{weights}."
     )
     return _PAGE.format(title=html.escape(_heading(tested.about, title)), about=html.escape(about), sections=sections)
 
