@@ -153,7 +153,7 @@ def _range(limits: typing.Iterable[Any]) -> str:
         annotated_types.Ge: lambda bound: f"at least {bound.ge:g}",
         annotated_types.Gt: lambda bound: f"above {bound.gt:g}",
         annotated_types.Le: lambda bound: f"at most {bound.le:g}",
-        annotated_types.Lt: lambda bound: f"below {bound.lt:g}",
+        annotated_types.Lt: lambda bound: f"below {bound.lt}",
     }
     said = [words[type(bound)](bound) for bound in bounds if type(bound) in words]  # the others are validators
     return f", {' and '.join(said)}" if said else ""

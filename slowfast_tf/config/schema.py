@@ -135,7 +135,7 @@ class Train(Section):
     warmup_epochs: length of the linear warm-up.
     warmup_learning_rate: the rate at which the warm-up starts.
     schedule: "cosine" (half a period) or "steps".
-    step_epochs: epochs at which the rate changes, for schedule "steps".
+    step_epochs: epochs at which the rate changes, ascending, for schedule "steps".
     step_rates: factor of learning_rate from each of these epochs on.
     multigrid: small clips in large batches first, for fewer steps (arXiv 1912.00998); for one device. Give epochs,
         step_epochs and batch_size of a run without multigrid; the run takes 1.5 times the epochs.
@@ -195,6 +195,9 @@ class Train(Section):
             raise ValueError(
                 "clip_norm and ema_decay are for sgd and adamw; give an optimizer by name what it takes in its config"
             )
+        # Keras overwrites the weights with their averages at the end of `fit`; a resumed run would train these.
+        if isinstance(self.optimizer, dict) and self.optimizer.get("config", {}).get("use_ema"):
+            raise ValueError("use_ema is not supported; use train.ema_decay with sgd or adamw")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -227,6 +230,8 @@ class Train(Section):
                 "multigrid needs schedule 'steps', with step_epochs that rise and lie between 0 and epochs"
                 f" {self.epochs}; got schedule {self.schedule!r}, step_epochs {self.step_epochs}"
             )
+        if any(a >= b for a, b in zip(self.step_epochs, self.step_epochs[1:])):
+            raise ValueError(f"step_epochs must ascend; got {self.step_epochs}")
         return self
 
 
@@ -269,7 +274,7 @@ class Config(Section):
     """
 
     name: str
-    seed: int = 0
+    seed: Annotated[int, pydantic.Field(ge=0, lt=2**32)] = 0
     plugins: list[str] = []
     model: Model
     data: Data
@@ -339,6 +344,8 @@ class Config(Section):
         for name in ("rand_augment_layers", "mixup", "cutmix"):
             if getattr(self.data, name):
                 raise ValueError(f"boxes cannot follow data.{name}; set it to 0, got {getattr(self.data, name)}")
+        if self.data.fold:  # `Data` checks files; only the head tells whether records have boxes
+            raise ValueError("data.fold is not for boxes; set it to null")
         if self.train.multigrid:
             raise ValueError("train.multigrid is for head 'pool'; set it to false")
         if (self.test.clips, self.test.crops) != (1, 0):

@@ -17,6 +17,8 @@ ROOT = pathlib.Path(__file__).parents[2]
     [
         (["test.crops=1"], "tested on one clip of whole frames: set test.clips to 1 and test.crops to 0; got 1 and 1"),
         (["data.mixup=0.8"], "boxes cannot follow data.mixup; set it to 0, got 0.8"),
+        (["data.fold=[0, 2]"], "fold is not for boxes; set it to null"),
+        (["data.dataset=records", "data.fold=[0, 2]"], "data.fold is not for boxes; set it to null"),
         (["data.rand_augment_layers=2"], "boxes cannot follow data.rand_augment_layers"),
         (
             ["data.dataset=folder"],
@@ -67,6 +69,8 @@ def test_defaults_are_the_papers(put):
         ("model.preset=slowfast_8x8_r5", ["'slowfast_8x8_r5'", "did you mean 'slowfast_8x8_r50'?"]),
         ("train.epochs=three", ["train.epochs", "'three'"]),
         ("train.epochs=2.5", ["train.epochs", "2.5"]),
+        ("seed=-1", ["seed", "greater than or equal to 0", "received -1"]),
+        ("seed=4294967296", ["seed", "less than 4294967296"]),
         ("train.epochs=0", ["train.epochs", "greater than or equal to 1", "received 0"]),
         ("train.epochs=true", ["train.epochs", "True"]),
         ("train.learning_rate=-1", ["train.learning_rate", "greater than or equal to 0", "received -1"]),
@@ -184,6 +188,21 @@ def test_unknown_split_or_dataset_settings(values, tmp_path):
     path.write_text(json.dumps(values))
     with pytest.raises(InputError, match="data.dataset"):
         config.load(path, ["data.dataset=imagenet"])
+
+
+@pytest.mark.parametrize("epochs", [[20, 10], [10, 10]])
+def test_step_epochs_ascend(put, epochs):
+    steps = ["train.schedule=steps", "train.step_rates=[0.1, 0.01]", "train.epochs=30"]
+    assert config.load(put(MINIMAL), [*steps, "train.step_epochs=[10, 20]"]).train.step_epochs == [10, 20]
+    message = mistake(put(MINIMAL), *steps, f"train.step_epochs={epochs}")
+    assert f"step_epochs must ascend; got {[float(epoch) for epoch in epochs]}" in message
+
+
+def test_keras_own_averages_are_refused(put):
+    path, optimizer = put(MINIMAL), 'train.optimizer={"class_name": "Adam", "config": {"use_ema": %s}}'
+    config.load(path, [optimizer % "false"])
+    message = mistake(path, optimizer % "true")
+    assert "use_ema is not supported; use train.ema_decay with sgd or adamw" in message
 
 
 @pytest.mark.legacy
