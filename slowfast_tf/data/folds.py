@@ -50,8 +50,8 @@ def divide(
 ) -> list[list[int]]:
     """Divide videos into folds with similar class distributions; no group is in two folds.
 
-    The folds depend only on the names and classes, not on their order, so the records of a data set have the same folds
-    as its files.
+    The folds depend only on the names and classes, not on their order. The records of a data set therefore have the
+    same folds as its files, unless `prepare` skipped a video.
 
     Args:
         names: ids of the videos.

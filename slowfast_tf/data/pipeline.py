@@ -78,7 +78,8 @@ class Clips:
         phases: see `multigrid.schedule`; a single phase without multigrid training.
 
     Raises:
-        InputError: if the data set is not found or does not fit the network.
+        InputError: if the data set is not found or does not fit the network. For files this includes videos with
+            several labels and activation "softmax"; records are read only later.
 
     Example:
         >>> for inputs, labels, name in Clips(config, "val").views(): ...  # doctest: +SKIP
@@ -101,6 +102,8 @@ class Clips:
         if self.spec.head == "roi" and not self.count:
             least = self.spec.person_score
             raise InputError(f"no box of {split} has a score of at least {least}; lower model.person_score")
+        if self.spec.activation == "softmax" and isinstance(self.source, Files):
+            _check_single_labels(self.source)
 
     def with_spec(self, spec: SlowFastSpec) -> "Clips":
         """Return the same videos for another network, or for another protocol of the same network."""
@@ -335,6 +338,13 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
         decode = tensorflow_io.reader()
     files = Files(found.videos, decode, probe_index(data.root).probe)
     return _Opened(files, found.labels, data.dataset, found.problems)
+
+
+def _check_single_labels(files: Files) -> None:
+    """Raise an `InputError` if a video has several labels. The index of records lacks labels, so a test checks them."""
+    for name, video in zip(files.names, files.videos):
+        if len({index for index, _, _ in video.labels}) > 1:
+            raise InputError(f"{name} has several labels; set model.activation to sigmoid")
 
 
 def _phases(config: Config) -> list[multigrid.Phase]:

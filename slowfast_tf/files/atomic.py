@@ -22,7 +22,8 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     the next write to the same path on this machine removes it, and so does `remove_stale`.
 
     Args:
-        path: the file or directory to write. Its parent directories are created.
+        path: the file or directory to write. Its parent directories are created. A symbolic link stays; its target is
+            written.
 
     Yields:
         The temporary path. If the block raises, `path` stays as it was.
@@ -35,13 +36,13 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         >>> with atomic("runs/demo/model.keras") as temporary:
         ...     model.save(temporary)
     """
-    path = pathlib.Path(path)
+    path, name = _target(path), pathlib.Path(path).name
     prefix = f".{path.name}.{platform.node()}.{os.getpid()}.{_start_time(os.getpid())}."
     scratch = path.parent / (prefix + secrets.token_hex(4))
     with writing(path):
         try:  # includes the creation: a signal may arrive right after it
             _make_scratch(scratch, path)
-            temporary = scratch / path.name
+            temporary = scratch / name  # Keras and PyAV check the suffix, which the target of a link may lack
             yield temporary
             sync(temporary)
             _replace(temporary, path, scratch / "old")
@@ -58,7 +59,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 def is_writable(path: str | os.PathLike) -> bool:
     """Return whether a file can be written at a path: it is no directory, and the first existing parent is writable."""
-    path = pathlib.Path(path)
+    path = _target(path)
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     return not path.is_dir() and parent.is_dir() and os.access(parent, os.W_OK)
 
@@ -105,6 +106,11 @@ def sync_directory(path: str | os.PathLike) -> None:
     """Wait until the disk holds the names in a directory, for example after a rename."""
     with contextlib.suppress(OSError):  # some network file systems cannot open or sync directories
         _sync_file(path)
+
+
+def _target(path: str | os.PathLike) -> pathlib.Path:
+    """Return the path that a symbolic link leads to, which need not exist; another path unchanged."""
+    return pathlib.Path(os.path.realpath(path) if os.path.islink(path) else path)
 
 
 def _sync_file(path: str | os.PathLike) -> None:

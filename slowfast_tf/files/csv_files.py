@@ -15,12 +15,14 @@ def open_text(path: str | os.PathLike) -> Iterator[typing.TextIO]:
     """Open a text file in UTF-8, with or without the byte order mark that spreadsheets write.
 
     Raises:
-        InputError: if the file cannot be read or is in UTF-16.
+        InputError: if the file cannot be read, is in UTF-16, or is not text.
     """
     try:
         with open(path, "rb") as file:
-            if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-                raise InputError(f"{path}: is text in UTF-16; save it as UTF-8")
+            start = file.read(4096)
+        # UTF-16 may lack the byte order mark; of its ASCII characters, every second byte is a NUL.
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start:
+            raise InputError(f"{path}: is in UTF-16, or is not text; save it as text in UTF-8")
         with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
             yield file
     except OSError as error:

@@ -79,6 +79,10 @@ def probe(path: str | os.PathLike) -> VideoInfo:
         if count > 1:
             rates = (count - 1) / ((times[-1] - times[0]) * stream.time_base), *rates
         keys = np.searchsorted(times, sorted(t for t, key in packets if key))
+        if container.format.name == "mpeg":
+            # After a seek in an MPEG program stream, FFmpeg may give the first frames times of up to 3 frames later, so
+            # these files are decoded from the start.
+            keys = np.zeros(0, np.int64)
         # A damaged file may lack a key frame at its start.
         return VideoInfo(count, believable_rate(*rates), times, np.union1d(0, keys))
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import av
+import av.error
 import numpy as np
 import tqdm
 
 from ..errors import VideoError
 from ..files.atomic import atomic
 from .decode import iterate_frames
-from .probe import frame_times, probe
+from .probe import demux, frame_times, probe
 
 _CLOCK = 90_000  # time base of a written video, in ticks per second
 # Audio codecs, by the name of FFmpeg's decoder, that an MP4 file may contain.
@@ -139,8 +140,18 @@ class _Sound:
                 yield float(packet.pts * stream.time_base), packet
 
     def _encode(self, source: Any, stream: Any, start: float) -> Iterator[tuple[float, Any]]:
-        for frame in source.decode(stream):
-            time = frame.time - start
-            frame.pts = round(time / frame.time_base)
-            yield time, self._stream.encode(frame)
+        first = None
+        for packet in demux(source, stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:  # a damaged packet; the next one may be intact
+                continue
+            for frame in frames:
+                kind = frame.format.name, frame.layout.name, frame.sample_rate
+                first = first or kind
+                if kind != first:  # the encoder takes only one kind; damage to a packet's header may change it
+                    continue
+                time = frame.time - start
+                frame.pts = round(time / frame.time_base)
+                yield time, self._stream.encode(frame)
         yield float("inf"), self._stream.encode()

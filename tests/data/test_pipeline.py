@@ -134,6 +134,15 @@ def test_labels_from_files_and_records(both, tmp_path, name):
             assert np.abs(views[1][key][pathway] - expected[pathway]).mean() < 0.06  # a step of 4 in one color is 0.07
 
 
+def test_several_labels_need_sigmoid(configure, tmp_path):
+    """This is an error before the training, not in the test after it."""
+    make_lists(tmp_path)
+    settings = configure("data.dataset=lists", f"data.root={tmp_path}")
+    with pytest.raises(InputError, match="^videos/0 .mp4 has several labels; set model.activation to sigmoid$"):
+        Clips(settings, "train")
+    assert Clips(settings, "val").count == 1
+
+
 def test_demo(both, tmp_path):
     demo.make(tmp_path / "demo", train=8, validation=3)
     settings = both("demo", tmp_path / "demo", preparing=["prepare.shards=1"])

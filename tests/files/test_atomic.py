@@ -160,6 +160,23 @@ def test_a_directory_replaces_another(tmp_path):
     assert os.listdir(tmp_path) == ["target"] and os.listdir(tmp_path / "target") == ["new"]
 
 
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_the_target_of_a_link_is_written(tmp_path, kind):
+    """The link stays, and so does the suffix that Keras checks. The target may be missing."""
+    (tmp_path / "disk").mkdir()
+    link, target = tmp_path / "model.keras", tmp_path / "disk" / "made" / "content"
+    link.symlink_to("disk/made/content")
+    for text in ("first", "second"):
+        with atomic(link) as temporary:
+            assert temporary.name == "model.keras"
+            if kind == "directory":
+                temporary.mkdir()
+            (temporary / "inner" if kind == "directory" else temporary).write_text(text)
+        assert os.readlink(link) == "disk/made/content"
+        assert (target / "inner" if kind == "directory" else target).read_text() == text
+    assert sorted(os.listdir(tmp_path)) == ["disk", "model.keras"] and os.listdir(target.parent) == ["content"]
+
+
 def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=f"cannot write {tmp_path}/file/x: "):

@@ -86,6 +86,17 @@ def test_pixels_equal_those_of_a_plain_loop(path):
     np.testing.assert_array_equal(read_frames(path, range(3, COUNT, 7)), decode(path)[3::7])
 
 
+def test_mpeg_program_streams(tmp_path):
+    """After a seek in this file, FFmpeg gives frames the times of later frames."""
+    noise = np.random.default_rng(0)
+    images = [coded(i, 48, 64) for i in range(120)]
+    for image in images:
+        image[-12:] = noise.integers(0, 60, (12, 64, 3))
+    path = write(tmp_path / "long.mpg", images, codec="mpeg2video", rate=25, bf=2, g=12)
+    for i in range(120):
+        check(path, [i], 120)
+
+
 def test_the_test_files_are_damaged_as_intended(directory):
     """Files have B-frames and several key frames: otherwise, the tests above would be too easy."""
     for name in ("h264.mp4", "mpeg4.avi", "neighbours.mp4"):

@@ -19,12 +19,8 @@ def square(time, height=96, width=128):
     return image
 
 
-@pytest.mark.parametrize("codec, kept", [("pcm_s16le", False), ("libmp3lame", True)])
-def test_sound_of_other_kinds(codec, kept, tmp_path):
-    """An odd width or height loses a pixel. Sound keeps its pitch and its time."""
-    path, rate = tmp_path / "odd.mkv", 16_000
-    tone = (8000 * np.sin(np.arange(rate * 2) * 2 * np.pi * 440 / rate)).astype(np.int16)
-    tone[:rate] = 0  # a second of silence first
+def write_with_sound(path, codec, tone, rate):
+    """Write 20 frames of an odd size at 10 a second, and mono sound."""
     with av.open(str(path), "w") as container:
         pictures, sound = container.add_stream("libx264", 10), container.add_stream(codec, rate, layout="mono")
         pictures.height, pictures.width, pictures.pix_fmt = 51, 75, "yuv444p"
@@ -37,6 +33,15 @@ def test_sound_of_other_kinds(codec, kept, tmp_path):
             container.mux(sound.encode(part))
         container.mux(pictures.encode())
         container.mux(sound.encode())
+
+
+@pytest.mark.parametrize("codec, kept", [("pcm_s16le", False), ("libmp3lame", True)])
+def test_sound_of_other_kinds(codec, kept, tmp_path):
+    """An odd width or height loses a pixel. Sound keeps its pitch and its time."""
+    path, rate = tmp_path / "odd.mkv", 16_000
+    tone = (8000 * np.sin(np.arange(rate * 2) * 2 * np.pi * 440 / rate)).astype(np.int16)
+    tone[:rate] = 0  # a second of silence first
+    write_with_sound(path, codec, tone, rate)
     rewrite(path, tmp_path / "out.mp4", lambda image, time: image)
     assert decode(tmp_path / "out.mp4").shape == (20, 50, 74, 3)
     assert packets(tmp_path / "out.mp4", "audio")[0] == ("mp3float" if kept else "aac")
@@ -46,6 +51,22 @@ def test_sound_of_other_kinds(codec, kept, tmp_path):
     scale = np.abs(heard).max()
     start = parts[0][0] + np.argmax(np.abs(heard) > 0.3 * scale) / rate
     assert start == pytest.approx(1.0, abs=0.1) and len(heard) / rate == pytest.approx(2.0, abs=0.2)
+
+
+@pytest.mark.parametrize("damage", [bytes([255] * 8), bytes([0xFF, 0xFD, 0x24])])
+def test_damaged_sound(damage, tmp_path):
+    """A packet that cannot be decoded, or whose header tells another sample rate (44.1 kHz), is left out."""
+    path, rate = tmp_path / "a.mkv", 16_000
+    write_with_sound(path, "mp2", np.random.default_rng(0).integers(-8000, 8000, rate * 2).astype(np.int16), rate)
+    content, found = bytearray(path.read_bytes()), packets(path, "audio")[1]
+    at = content.index(found[10][1])
+    content[at : at + len(damage)] = damage
+    path.write_bytes(content)
+    rewrite(path, tmp_path / "out.mp4", lambda image, time: image)
+    assert len(decode(tmp_path / "out.mp4")) == 20
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        heard = sum(frame.samples for frame in container.decode(audio=0)) / rate
+    assert heard == pytest.approx(2.0, abs=0.2)
 
 
 def test_frames_at_irregular_times(tmp_path):

@@ -76,7 +76,7 @@ def _rows(root, path, problems):
     with csv_files.open_text(path) as file:
         text = file.read().splitlines()
     # In a file with spaces as separators, a path may contain a comma.
-    if text and "," in text[0] and not os.path.isfile(root / text[0].rsplit(None, 1)[0]):
+    if text and "," in text[0] and not os.path.exists(root / text[0].rsplit(None, 1)[0]):
         split = csv_files.lines(path)
     else:
         split = [(i, line.rsplit(None, 1)) for i, line in enumerate(text, 1) if line.strip()]

@@ -25,7 +25,8 @@ class Output:
     """
 
     def __init__(self, root: str):
-        self.root = root
+        # At an address, "records//index.json" is another file than "records/index.json".
+        self.root = root.rstrip("/") if is_remote(root) else root
 
     def path(self, name: str) -> str:
         """Return the path of a file of the directory."""

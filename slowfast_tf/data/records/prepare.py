@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ... import config
 from ...errors import InputError, RunError
+from ...files import remote
 
 if typing.TYPE_CHECKING:
     from ..reference import Video
@@ -69,7 +70,8 @@ def prepare(
         beam_options: Apache Beam's options, including "--runner=..."; empty to use all cores of this machine.
 
     Raises:
-        InputError: if the data set is not found, if none of its videos can be read, or if `output` holds other files.
+        InputError: if the data set is not found, if none of its videos can be read, or if `output` holds other files
+            or is an address that TensorFlow cannot write.
         RunError: if a shard cannot be written; the message has the cause.
 
     Example:
@@ -84,6 +86,10 @@ def prepare(
     from .writing import read_report
 
     directory, root = Output(os.fspath(output)), settings.data.root
+    if not remote.is_native(directory.root):
+        raise InputError(
+            f"{output}: TensorFlow cannot write there; give a local directory or an address such as gs://bucket/records"
+        )
     splits = SPLITS[:1] if settings.data.fold else SPLITS
     source = {split: load_source(settings.data.dataset, root, split) for split in splits}
     if strict:

@@ -235,7 +235,7 @@ def read_index(root: str) -> RecordIndex:
         >>> read_index("data/charades_256").splits["train"].videos
         7811
     """
-    path = f"{root}/{INDEX}"
+    path = f"{root.rstrip('/')}/{INDEX}"  # at an address, "records//index.json" is another file
     advice = "prepare the data set with slowfast_tf.prepare, or give the directory that it wrote"
     try:
         local = path if remote.is_native(path) else str(remote.fetch_file(path))
@@ -277,5 +277,5 @@ def read_records(root: str, split: str, flow: bool = False) -> tf.data.Dataset:
         raise InputError(f"{root}: TensorFlow does not open this address; copy the records to a local directory")
     if flow and not index.flow:
         raise InputError(f"{root}: the records hold no optical flow; prepare the data set with prepare.flow=true")
-    paths: Sequence[str] = [f"{root}/{shard.file}" for shard in index.splits[split].shards]
+    paths: Sequence[str] = [f"{root.rstrip('/')}/{shard.file}" for shard in index.splits[split].shards]
     return tf.data.TFRecordDataset(paths).map(lambda record: parse(record, flow))

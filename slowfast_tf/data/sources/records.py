@@ -54,7 +54,7 @@ class Records(Source):
                 " prepare.flow true"
             )
         shards = index.splits[split].shards
-        self._paths = [f"{root}/{shard.file}" for shard in shards]
+        self._paths = [f"{root.rstrip('/')}/{shard.file}" for shard in shards]
         self._places = [_Place(path, head) for path, shard in zip(self._paths, shards) for head in shard.records]
         heads = [place.head for place in self._places]
         at_once = AT_ONCE if remote.is_remote(root) else None

@@ -405,6 +405,14 @@ def test_lists_with_a_comma_in_the_first_path(tmp_path):
     assert names(data) == ["x,y.mp4", "a.mp4"] and classes(data) == [(1,), (0,)] and data.problems == ()
 
 
+def test_lists_with_a_comma_in_the_first_directory_of_frames(tmp_path):
+    root = videos_of(tmp_path, "a.mp4")
+    (root / "x,y").mkdir()
+    put(root / "train.csv", "x,y 1\na.mp4 0\n")
+    data = datasets.load_split("lists", root, "train")
+    assert names(data) == ["x,y", "a.mp4"] and classes(data) == [(1,), (0,)] and data.problems == ()
+
+
 def test_lists_with_a_number_too_many(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4", "c.mp4")
     path = put(root / "train.csv", "a.mp4 0\nb.mp4 50000\nc.mp4 399\n")
@@ -416,9 +424,10 @@ def test_text_of_spreadsheets(tmp_path):
     root = videos_of(tmp_path, "a.mp4", "b.mp4")
     path = put(root / "train.csv", "a.mp4,0\r\n   \r\nb.mp4,1\r\n")
     assert datasets.load_split("lists", root, "train", strict=True).problems == ()
-    path.write_bytes("a.mp4,0\nb.mp4,1\n".encode("utf-16"))
-    with pytest.raises(InputError, match="train.csv: is text in UTF-16; save it as UTF-8"):
-        datasets.load_split("lists", root, "train")
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):  # with the byte order mark, and without
+        path.write_bytes("a.mp4,0\nb.mp4,1\n".encode(encoding))
+        with pytest.raises(InputError, match="train.csv: is in UTF-16, or is not text; save it as text in UTF-8"):
+            datasets.load_split("lists", root, "train")
 
 
 def test_lists_mistakes(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import fsspec
 import numpy as np
@@ -176,6 +177,23 @@ def test_all_forms_give_the_same(root, form):
     assert problem.startswith(f"{path}: 1 boxes without an action, such as ") and "'none'" in problem
     with pytest.raises(InputError, match="boxes without an action"):
         datasets.load_split("people", root, "train", strict=True)
+
+
+@pytest.mark.parametrize("name, text", [("train.csv", CSV), ("train.xml", project()), ("train.json", via())])
+def test_videos_of_one_name(root, videos, name, text):
+    """Boxes name a video without its directory, so two of the same name are an error, but only if boxes refer to it."""
+    (root / "videos").unlink()
+    for folder in ("a", "b"):
+        (root / "videos" / folder).mkdir(parents=True)
+        (root / "videos" / folder / "other.mp4").write_text(folder)
+    for video in ("street.mp4", "park.mp4"):
+        shutil.copy(videos / video, root / "videos" / "a")
+    (root / "videos" / "b" / "street.mp4").symlink_to(root / "videos" / "a" / "street.mp4")  # the same file
+    put(root, name, text)
+    assert len(datasets.load_split("people", root, "train").videos) == 3
+    shutil.copy(videos / "park.mp4", root / "videos" / "b")
+    with pytest.raises(InputError, match=f"{root}/videos/a/park.mp4 and {root}/videos/b/park.mp4 have the same name"):
+        datasets.load_split("people", root, "train")
 
 
 def test_cvat_checkboxes_and_labels(root):

@@ -67,6 +67,11 @@ def test_problems_of_a_list_are_listed_or_fatal(folder, tmp_path):
     assert records.read_index(str(tmp_path / "records")).splits["train"].videos == 2
 
 
+def test_an_address_that_tensorflow_cannot_write(folder):
+    with pytest.raises(InputError, match="^nothing://there: TensorFlow cannot write there; give a local directory or"):
+        prepare(configuration(folder), "nothing://there")
+
+
 def test_running_twice_changes_nothing(prepared):
     settings, _, output = prepared
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in output.iterdir()}

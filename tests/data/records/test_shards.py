@@ -4,11 +4,12 @@ import hashlib
 import json
 import zlib
 
+import fsspec
 import pytest
 import tensorflow as tf
 from helpers.coded_video import decode
 
-from slowfast_tf.data import records
+from slowfast_tf.data import records, sources
 from slowfast_tf.errors import InputError
 
 
@@ -92,3 +93,19 @@ def test_read_records(prepared, folder):
     }
     files = list((folder / "val").rglob("*.mp4"))
     assert found == {f"{path.parent.name}/{path.name}": (len(decode(path)),) * 2 for path in files}
+
+
+@pytest.mark.parametrize("scheme", ["memory", "ram"])
+def test_a_slash_after_the_address(prepared, tmp_path, monkeypatch, scheme):
+    """At an address, "records//index.json" is another file than "records/index.json"."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    for path in prepared[2].iterdir():
+        if scheme == "memory":
+            fsspec.filesystem("memory").pipe(f"/slash/{path.name}", path.read_bytes())
+        else:
+            tf.io.gfile.copy(str(path), f"ram://slash/{path.name}", overwrite=True)
+    there = f"{scheme}://slash/"
+    assert records.read_index(there) == records.read_index(str(prepared[2]))
+    assert sources.Records(there, "val").classes() == sources.Records(str(prepared[2]), "val").classes()
+    if scheme == "ram":  # TensorFlow's own ops do not read from fsspec
+        assert len(list(records.read_records(there, "val"))) == 4

@@ -41,12 +41,13 @@ def read_via(path: pathlib.Path, videos: Videos, problems: list[str]) -> Iterato
             values = dict(entry["av"])
             (file_id,) = project["view"][str(entry["vid"])]["fid_list"]
             file = project["file"][str(file_id)]
-            video, kind = videos.name(file["fname"]), file["type"]
+            given, kind = file["fname"].strip(), file["type"]
         except (KeyError, TypeError, ValueError, AttributeError):
             problems.append(f"{place}: expected vid, z, xy and av of a video; received {json.dumps(entry)[:100]}")
             continue
         if not shape:  # an annotation of a whole file or of a time span
             continue
+        video = videos.name(given)  # outside of the `try`, because an InputError is a ValueError
         pixels = _rectangle(shape)
         if kind != VIDEO or len(second) != 1 or not 0 <= second[0] < math.inf:
             problems.append(f"{place}: a region of {video}, at z={second}, which is not a frame of a video")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ....errors import VideoError
+from ....errors import InputError, VideoError
 from ....video.decode import read_frames
 from ....video.probe import frame_times, nearest_frames
 from ....video.probe_index import probe_index
@@ -33,9 +33,13 @@ class Videos:
         self._times: dict[str, np.ndarray | None] = {}
         self._sizes: dict[str, tuple[int, int] | None] = {}
         self._paths: dict[str, str] = {}
+        self._others: dict[str, str] = {}  # a second video of the same name
         if root is not None and self.directory.is_dir():
             for path in files.walk(self.directory):
-                self._paths.setdefault(os.path.basename(path), path)
+                name = os.path.basename(path)
+                first = self._paths.setdefault(name, path)
+                if os.path.realpath(first) != os.path.realpath(path):
+                    self._others[name] = path
         self._by_stem: dict[str, list[str]] = {}
         for name in self._paths:
             self._by_stem.setdefault(os.path.splitext(name)[0], []).append(name)
@@ -44,10 +48,15 @@ class Videos:
         """Return the file name of a video, given with or without directories and with or without suffix.
 
         A name that matches no video, or several videos if it has no suffix, is returned unchanged.
+
+        Raises:
+            InputError: if two videos in different directories have this name.
         """
         name = re.split(r"[/\\]", given.strip())[-1]
         if name not in self._paths and len(there := self._by_stem.get(name, [])) == 1:
-            return there[0]
+            name = there[0]
+        if name in self._others:  # boxes refer to a video by its name alone
+            raise InputError(f"{self._paths[name]} and {self._others[name]} have the same name; rename one of them")
         return name
 
     def path(self, name: str) -> str | None:
