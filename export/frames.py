@@ -51,7 +51,7 @@ def check_inputs(about):
     for name, known in (("slow", ("rgb",)), ("fast", ("rgb", "gray", "difference"))):
         kind = about[f"{name}_input"]
         if name in about["inputs"] and kind not in known:
-            raise ValueError(f"the network's {name} input is of kind {kind!r}, which a video does not give")
+            raise ValueError(f"the network's {name} input is of kind {kind!r}, which this program does not compute")
 
 
 def clip_indices(count, rate, about, clips=1):
@@ -107,27 +107,33 @@ def probe(path):
     Raises:
         ValueError: if the file cannot be read as a video, in one line.
     """
+    times, exact, base, told = _read_times(path)
+    if not times:
+        raise ValueError(f"{path}: holds no frame")
+    if exact and len(times) > 1:
+        told.insert(0, (len(times) - 1) / ((times[-1] - times[0]) * base))
+    return len(times), next((float(rate) for rate in told if rate and 1e-4 <= rate <= 1000), 25.0)
+
+
+def _read_times(path):
+    """Return the times of all frames, whether they are exact (then they ascend), their unit, and the stated rates."""
     with _open(path) as container:
         stream = container.streams.video[0]
-        codec, base = stream.codec_context.name, stream.time_base
+        codec = stream.codec_context.name
         times = [
             packet.pts
             for packet in container.demux(stream)
             # In VP8, a bit of the first byte marks frames that are never shown.
             if packet.size and not packet.is_discard and not (codec == "vp8" and not bytes(packet)[0] & 16)
         ]
-        told = [stream.average_rate, stream.guessed_rate]
         # AVI has no display times, and those of MPEG-4 that was copied from AVI are guessed.
-        timed = container.format.name != "avi" and codec != "mpeg4" and None not in times
-    if not times:
-        raise ValueError(f"{path}: holds no frame")
-    if timed and len(set(times)) == len(times) > 1:
-        told.insert(0, (len(times) - 1) / ((max(times) - min(times)) * base))
-    return len(times), next((float(rate) for rate in told if rate and 1e-4 <= rate <= 1000), 25.0)
+        exact = container.format.name != "avi" and codec != "mpeg4" and None not in times
+        exact = exact and len(set(times)) == len(times)
+        return sorted(times) if exact else times, exact, stream.time_base, [stream.average_rate, stream.guessed_rate]
 
 
 def read_frames(path, indices, short_side=None):
-    """Return frames of a video, uint8 `[len(indices), H, W, 3]`.
+    """Return frames of a video, uint8 `[len(indices), H, W, 3]`; the frame before it replaces a damaged frame.
 
     Args:
         path: a file that FFmpeg can open.
@@ -136,18 +142,26 @@ def read_frames(path, indices, short_side=None):
             long, as in a test.
     """
     images, wanted, converter = {}, set(indices), av.video.reformatter.VideoReformatter()
+    times, exact, *_ = _read_times(path)
+    position, reason = 0, "it is damaged"
     with _open(path) as container:
-        try:
-            for i, frame in enumerate(container.decode(video=0)):
-                if i in wanted or not images:
-                    images[i] = _to_rgb(frame, converter, short_side)
-                if i >= indices[-1]:
-                    break
-        except av.error.FFmpegError as error:
-            if not images:
-                raise ValueError(f"{path}: no frame can be decoded: {error.strerror}") from error
+        for packet in container.demux(container.streams.video[0]):
+            try:
+                decoded = packet.decode()
+            except av.error.FFmpegError as error:
+                position, reason = position + 1, error.strerror  # the next packet may be intact
+                continue
+            for frame in decoded:
+                # Count frames only without exact times: the decoder may drop further frames, and reports no error.
+                if exact and frame.pts is not None:
+                    position = int(np.searchsorted(times, frame.pts))
+                if position in wanted or not images:
+                    images[position] = _to_rgb(frame, converter, short_side)
+                position += 1
+            if position > indices[-1]:
+                break
     if not images:
-        raise ValueError(f"{path}: no frame can be decoded")
+        raise ValueError(f"{path}: no frame can be decoded: {reason}")
     known = sorted(images)
     # Replace a damaged frame by the last good frame before it.
     return np.stack([images[known[max(np.searchsorted(known, i, "right") - 1, 0)]] for i in indices])

@@ -7,6 +7,7 @@ python export/serving/client.py holiday.mp4 --server http://localhost:8501
 
 import argparse
 import base64
+import http.client
 import io
 import json
 import os
@@ -142,7 +143,7 @@ def ask_rest(server, model, clip, rate, raw, deadline):
             return list(zip(found["labels"], found["label_scores"]))
         except urllib.error.HTTPError as error:
             again, why = error.code in (429, 503), f"{error.code}: {_line(error.read().decode(errors='replace'))}"
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, http.client.HTTPException) as error:
             why = getattr(error, "reason", error)
             again = isinstance(why, ConnectionError)
         if not again or time.monotonic() + wait > end:

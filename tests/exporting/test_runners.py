@@ -2,13 +2,18 @@
 
 import importlib
 import json
+import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
 
+import av
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.coded_video import write
 from helpers.exports import ROOT, fresh_environment
 from helpers.pictures import CLASSES, picture
 
@@ -16,6 +21,7 @@ from slowfast_tf import SlowFast
 from slowfast_tf.exporting import calibration, folded, tflite
 from slowfast_tf.exporting.metadata import metadata
 from slowfast_tf.models.presets import get_spec
+from slowfast_tf.video import decode
 
 RUNNERS = {"tflite": ROOT / "export/tflite/run.py", "onnx": ROOT / "export/onnx/run.py"}
 
@@ -238,19 +244,55 @@ def test_other_inputs(fast_input, pathways, videos, tmp_path):
         np.testing.assert_allclose([found[str(i)] for i in range(4)], scores, atol=1e-4)
 
 
-@pytest.mark.parametrize("pathways", [("slow",), ("fast",)])
-def test_optical_flow_is_refused_before_anything_is_read(pathways, tmp_path, monkeypatch, capsys):
-    """A video has no optical flow: one line names the kind of the input."""
+@pytest.mark.parametrize(
+    "name, options", [("a.mp4", {"bf": 2, "g": 10}), ("a.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"})]
+)
+def test_a_damaged_packet_loses_no_other_frame(name, options, tmp_path, monkeypatch):
+    """The frames equal those of the library: FFmpeg refuses a packet of zeros, and decodes the next packets."""
+    monkeypatch.syspath_prepend(ROOT / "export")
+    frames = importlib.import_module("frames")
+    path = pathlib.Path(write(tmp_path / name, [picture(1, time, 64, 80) for time in range(30)], **options))
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    content, (start, size) = bytearray(path.read_bytes()), packets[12]
+    content[start : start + size] = bytes(size)
+    path.write_bytes(content)
+    found = frames.read_frames(str(path), range(30))
+    np.testing.assert_array_equal(found, decode.read_frames(path, range(30)))
+    assert len(np.unique(found, axis=0)) >= 20
+    for start, size in packets:
+        content[start : start + size] = bytes(size)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="a.*: no frame can be decoded: Invalid data found"):
+        frames.read_frames(str(path), range(30))
+
+
+def test_the_accuracy_that_a_page_computes(monkeypatch, capsys):
+    """The awk command of docs/tflite.md, on lines of the runner: one of two videos has the label of its directory."""
+    if not shutil.which("awk"):
+        pytest.skip("needs awk")
+    (program,) = re.findall(r"awk '(.*?)'", (ROOT / "docs/tflite.md").read_text())
     monkeypatch.syspath_prepend(ROOT / "export")
     runner = importlib.import_module("runner")
-    about = metadata(get_spec("slowfast_2x16_demo", pathways=pathways, **{f"{pathways[0]}_input": "flow"}))
+    for number, views in enumerate([(10, 3), (1, 1)]):
+        runner._print(f"data/more/val/{CLASSES[number]}/7.mp4", [(CLASSES[1], 0.9)], views, 12.0, False)
+    done = subprocess.run(["awk", program], input=capsys.readouterr().out, capture_output=True, text=True, check=True)
+    assert done.stdout == "0.5\n"
+
+
+@pytest.mark.parametrize("pathways, kind", [(("slow",), "flow"), (("fast",), "flow"), (("slow", "fast"), "half")])
+def test_unknown_inputs_are_refused_before_anything_is_read(pathways, kind, tmp_path, monkeypatch, capsys):
+    """The runners compute neither optical flow nor frames of half the size: one line names the kind of the input."""
+    monkeypatch.syspath_prepend(ROOT / "export")
+    runner = importlib.import_module("runner")
+    about = metadata(get_spec("slowfast_2x16_demo", pathways=pathways, **{f"{pathways[-1]}_input": kind}))
     (tmp_path / "model").touch()
     for words in ("none.mp4", "benchmark"):
         monkeypatch.setattr(sys, "argv", ["run.py", str(tmp_path / "model"), words])
         with pytest.raises(SystemExit) as end:
             runner.main("", lambda path, threads: (about, None))
         (line,) = capsys.readouterr().err.splitlines()
-        expected = f"the network's {pathways[0]} input is of kind 'flow', which a video does not give"
+        expected = f"the network's {pathways[-1]} input is of kind {kind!r}, which this program does not compute"
         assert (end.value.code, line) == (2, f"error: {tmp_path / 'model'}: {expected}")
 
 

@@ -135,6 +135,8 @@ def test_what_goes_wrong_is_one_line(client, serve, video, tmp_path):
     assert code == 1 and len(errors) == 1
     code, lines, errors = client(video, "--server", "http://localhost:1", "--deadline", "0.5")
     assert code == 1 and len(errors) == 1 and "refused" in errors[0]
+    code, lines, errors = client(video, "--server", "http://localhost:abc", "--deadline", "0.5")
+    assert code == 1 and errors == ["error: http://localhost:abc: nonnumeric port: 'abc'"]
     code, lines, errors = client(video, "--server", "httpd:1", "--deadline", "0.5")  # a host, not an address
     assert code == 1 and ("UNAVAILABLE" in errors[0] or "DEADLINE_EXCEEDED" in errors[0])
     assert client(video, "--deadline", "0")[0] == 2
