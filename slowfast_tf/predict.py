@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int | None:
             model,
             options.videos,
             labels,
-            directory=options.output,
+            directory=options.output or "detections",
             overwrite=options.overwrite,
             boxes=options.boxes,
             detector=options.detector,
@@ -80,7 +80,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--boxes", metavar="FILE", help="boxes of the people in a video, as csv or JSON (docs/people.md)")
     add("--detector", metavar="NAME", help=f"in place of --boxes: {detectors.FORMS} ({detectors.DEFAULT})")
     add("--person-score", type=float, metavar="SCORE", help="lowest score of a box (0.5; for --boxes, the model's own)")
-    add("--output", metavar="DIR", default="detections", help="where to write (%(default)s)")
+    add("--output", metavar="DIR", help="where to write (detections)")
     return parser.parse_args(arguments)
 
 

@@ -59,6 +59,8 @@ def unstated_fields(
         named = MODELS[known].fields
     elif preset:
         named = _fields_of_preset(path, stated, preset)
+        if dataset and not configured:
+            _check_clip(path, fits, preset, {f: v for f, v in named.items() if f not in given}, stated["pathways"])
     if configured:
         _check_configured(path, stated, preset, named)
     elif not known:
@@ -106,6 +108,20 @@ def _fields_of_preset(path: pathlib.Path, stated: dict[str, Any], preset: str) -
         raise InputError(f"{path} has {has.format(preset)}; name a preset that fits")
     names = [*CLIP, *(NONLOCAL if nonlocal_blocks else ()), *(("roi_time",) if stated.get("head") == "roi" else ())]
     return {name: getattr(spec, name) for name in names}
+
+
+def _check_clip(
+    path: pathlib.Path, fits: dict[str, Published], preset: str, named: dict[str, Any], pathways: tuple[str, ...]
+) -> None:
+    """Raise an InputError if all published networks that match a file have the same clip, and a preset has another."""
+    fields = [field for field in CLIP if field in named and (field != "alpha" or "fast" in pathways)]
+    clips = [{field: published.fields[field] for field in fields} for published in fits.values()]
+    clip = {field: named[field] for field in fields}
+    if clips and clip != clips[0] and clips.count(clips[0]) == len(clips):
+        raise InputError(
+            f"{path} has the parameters of {next(iter(fits))} ({_listed(clips[0])}), and preset {preset} has"
+            f" {_listed(clip)}; leave the preset out"
+        )
 
 
 def _check_configured(path: pathlib.Path, stated: dict[str, Any], preset: str | None, named: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ def check_quantize(quantize: str, known: Sequence[str], spec: SlowFastSpec, clip
 
     Raises:
         InputError: if `quantize` is unknown; for "int8", if the network takes boxes (int8 is too coarse for their
-            coordinates) or if there are no clips.
+            coordinates) or optical flow (videos do not hold it), or if there are no clips.
 
     Example:
         >>> check_quantize("float16", ("none", "float16"), get_spec("slowfast_8x8_r50"), None)
@@ -38,6 +38,8 @@ def check_quantize(quantize: str, known: Sequence[str], spec: SlowFastSpec, clip
             "int8 would round the corners of boxes to a 256th of the frame, and this network has head roi; export it"
             " without int8"
         )
+    if not spec.takes_video:
+        raise InputError("int8 is calibrated on RGB video, and this network takes optical flow; export it without int8")
     if clips is None:
         raise InputError("int8 needs clips for its calibration; give those of `calibration.read_calibration_clips`")
 

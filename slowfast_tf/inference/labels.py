@@ -12,7 +12,7 @@ from ..models.spec import SlowFastSpec
 
 
 def read_class_names(path: str | os.PathLike) -> list[str]:
-    """Read class names from a UTF-8 text file, one per line; empty lines are skipped.
+    """Read class names from a UTF-8 text file, with or without a byte order mark, one per line; skip empty lines.
 
     Args:
         path: the file.
@@ -29,7 +29,7 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
         ['walk', 'sit down']
     """
     try:
-        return [line.strip() for line in pathlib.Path(path).read_text("utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in pathlib.Path(path).read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the class names {path}: {error}", argument="labels") from error
 

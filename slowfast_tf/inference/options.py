@@ -27,6 +27,7 @@ def check(options: argparse.Namespace) -> None:
         (options.top_k < 1, f"--top-k must be at least 1; received {options.top_k}"),
         (bool(count) == bool(options.camera), "give VIDEO or --camera, and not both"),
         (options.views and options.camera, "--views is for VIDEO; --camera scores the latest clip"),
+        (options.output and options.camera, "--output is for VIDEO; received --camera"),
         (options.camera and others, "--timeline and --explain are for one VIDEO; received --camera"),
         (options.outputs and count > 1, f"--video, --timeline and --explain are for one VIDEO; received {count}"),
         (options.boxes and options.detector, "give --boxes or --detector, not both"),
@@ -63,7 +64,7 @@ def check_model(spec: SlowFastSpec, options: argparse.Namespace) -> None:
     """
     check_takes_video(spec, options.model)
     detects = spec.head == "roi"
-    others = ["views", "timeline", "explain"] if detects else ["boxes", "detector", "person_score"]
+    others = ["views", "timeline", "explain"] if detects else ["boxes", "detector", "person_score", "output"]
     # `--video` needs a detection model with a camera, or a classification model with a file.
     if detects != bool(getattr(options, "camera", None)):
         others.append("video")

@@ -44,13 +44,14 @@ def save_timeline(timeline: "Timeline", labels: Sequence[str], title: str, path:
         axis.stairs(scores[:, number], edges, baseline=None, label=labels[number], color=colors[number], linewidth=2)
     for start, end, number in zip(edges[:-1], edges[1:], winners):
         strip.axvspan(start, end, color=colors.get(number, "0.7"), linewidth=0)
-    axis.set_title(title)
+    axis.set_title(title, parse_math=False)  # a file name may have dollar signs
     axis.set_ylabel("score")
     axis.set_ylim(0, 1.02)
     axis.set_xlim(edges[0], edges[-1])
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper")
+    for text in figure.legend(loc="outside right upper").get_texts():
+        text.set_parse_math(False)
     strip.set_yticks([])
     strip.set_ylabel("best", rotation=0, ha="right", va="center")
     strip.set_xlabel("seconds")

@@ -39,8 +39,8 @@ class SlowFast(FitModel):
         folded: build the network without BatchNorm, for weights that were folded into the convolutions.
         synchronized: compute BatchNorm statistics over all replicas.
         frozen: names of layers, at any depth, that are not trained. "fast_*" means all layers whose names start with
-            fast_, "norm" means every BatchNorm.
-        dtype: name of a Keras dtype policy, such as "mixed_bfloat16"; by default the global policy.
+            fast_, "norm" means every BatchNorm, "slow_res2/block0" means one layer inside another.
+        dtype: a Keras dtype policy or its name, such as "mixed_bfloat16"; by default the global policy.
         **changes: fields of `SlowFastSpec` to set, such as `num_classes=157`.
 
     Attributes:
@@ -64,29 +64,42 @@ class SlowFast(FitModel):
         folded: bool = False,
         synchronized: bool = False,
         frozen: Sequence[str] = (),
-        dtype: str | None = None,
+        dtype: Any = None,
         name: str = "slowfast",
         **changes: Any,
     ):
         spec = get_spec(preset, **changes)
-        dtype = dtype or dtype_policy()
+        dtype = getattr(dtype, "name", dtype) or dtype_policy()
         options = {"lowering": lowering, "folded": folded, "synchronized": synchronized}
         inputs, outputs = _network(spec, {"options": options, "dtype": dtype})
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self.spec = spec
         self.unstated: tuple[str, ...] = ()
         self._build = {**options, "frozen": list(frozen), "dtype": dtype}
-        self._freeze(frozen)
+        for layer in self._matching(frozen):
+            layer.trainable = False
 
-    def _freeze(self, patterns: Sequence[str]) -> None:
-        layers = list(self._flatten_layers(include_self=False))
+    def _matching(self, patterns: Sequence[str]) -> list[Any]:
+        """Return the layers that patterns of names or paths mean; raise a ValueError if a pattern means none."""
+        found = []
         for pattern in patterns:
-            found = [layer for layer in layers if fnmatch.fnmatchcase(layer.name, pattern)]
-            if not found:
+            layers = _by_path(self).items()
+            here = [x for path, x in layers if fnmatch.fnmatchcase(path if "/" in pattern else x.name, pattern)]
+            if not here:
                 known = ", ".join(layer.name for layer in self.layers if layer.name not in self.spec.inputs)
                 raise ValueError(f"no layer to freeze is called {pattern!r}; layers: {known}, and those inside them")
-            for layer in found:
-                layer.trainable = False
+            found += here
+        return found
+
+    def _frozen(self) -> list[str]:
+        """Return the argument `frozen` that gives the present state: a user may set `layer.trainable` at any time."""
+        trained = {id(weight) for weight in self.trainable_weights}
+        weights = {path: {id(weight) for weight in layer.weights} for path, layer in _by_path(self).items()}
+        frozen = {path: found for path, found in weights.items() if found and not found & trained}
+        given = {id(weight) for layer in self._matching(self._build["frozen"]) for weight in layer.weights}
+        if given == set().union(*frozen.values()):
+            return list(self._build["frozen"])
+        return [path for path in frozen if path.rpartition("/")[0] not in frozen]
 
     def state(self, spec: SlowFastSpec | None) -> None:
         """Set the fields in `unstated` to those of `spec`; do nothing if `spec` is None."""
@@ -96,7 +109,7 @@ class SlowFast(FitModel):
 
     def get_config(self) -> dict[str, Any]:
         stated = {name: value for name, value in self.spec.as_dict().items() if name not in self.unstated}
-        return {"preset": {**stated, "format": FORMAT}, "name": self.name, **self._build}
+        return {"preset": {**stated, "format": FORMAT}, "name": self.name, **self._build, "frozen": self._frozen()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SlowFast":
@@ -144,6 +157,16 @@ def load_model(path: str | os.PathLike, compile: bool = False) -> SlowFast:
             name = getattr(weight, "path", weight.name)
             raise InputError(f"{path}: {name} holds NaN or infinite values, which give no scores; give another model")
     return model
+
+
+def _by_path(layer: Any, parent: str = "") -> dict[str, Any]:
+    """Return all layers inside a layer by path, such as "slow_res2/block0/a"."""
+    found = {}
+    # Keras 2 has no paths of layers, and no public way to iterate over inner layers.
+    for inner in layer._flatten_layers(include_self=False, recursive=False):
+        found[f"{parent}{inner.name}"] = inner
+        found.update(_by_path(inner, f"{parent}{inner.name}/"))
+    return found
 
 
 def _network(spec: SlowFastSpec, options: dict[str, Any]) -> tuple[list[Any], Any]:

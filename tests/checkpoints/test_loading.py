@@ -238,10 +238,12 @@ def six_in_res4(name, value):
 @pytest.mark.parametrize("kernel, size", [(7, (8, 8, 4)), (5, (4, 16, 8))])
 def test_what_a_file_does_not_state(kernel, size, tmp_path):
     """For Kinetics, one published network has each kernel size. A network with other classes has another protocol."""
-    spec = checkpoints.read_checkpoint(made(tmp_path / "a.pyth", kernel=kernel)).spec
+    spec = checkpoints.read_checkpoint(path := made(tmp_path / "a.pyth", kernel=kernel)).spec
     assert (spec.frames, spec.stride, spec.alpha) == size and spec.lateral_kernel == kernel
     assert (spec.depth, spec.width, spec.beta_inv, spec.num_classes) == (50, 8, 4, 400)
     assert (spec.frame_rate, spec.views, spec.activation) == (30, Views(10, 3), "softmax")
+    with pytest.raises(InputError, match="_k400_pyslowfast .*, and preset slowfast_16x8_r50 has 16x8, alpha 4; leave"):
+        checkpoints.read_checkpoint(path, "slowfast_16x8_r50")
     further = made(tmp_path / "b.pyth", kernel=kernel, classes=5)
     spec = checkpoints.read_checkpoint(further, activation="sigmoid").spec
     assert (spec.frames, spec.stride, spec.alpha) == size and (spec.frame_rate, spec.activation) == (None, "sigmoid")

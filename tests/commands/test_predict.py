@@ -77,7 +77,8 @@ def test_json(command, infer, videos):
 def test_the_directory_of_a_run_and_other_labels(run_predict, infer, saved, videos, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.keras").write_bytes(saved.read_bytes())
-    (tmp_path / "names.txt").write_text("ameise\nbiene\n\nkatze \nhund, groß\n", encoding="utf-8")
+    # Editors of Windows write a byte order mark.
+    (tmp_path / "names.txt").write_text("ameise\nbiene\n\nkatze \nhund, groß\n", encoding="utf-8-sig")
     code, lines, errors = run_predict(
         videos[0], "--model", tmp_path / "run", "--labels", tmp_path / "names.txt", "--json"
     )
@@ -190,6 +191,8 @@ def test_mistakes_over_time(run_predict, saved, people, long, tmp_path):
         ((long, "--camera", "0"), "give VIDEO or --camera, and not both"),
         (("--camera", "0", "--timeline", out), "are for one VIDEO; received --camera"),
         (("--camera", "0", "--video", out), "is no detection model; leave --video out"),
+        (("--camera", "0", "--output", tmp_path), "--output is for VIDEO; received --camera"),
+        ((long, "--output", tmp_path), "is no detection model; leave --output out"),
         ((long, long, "--video", out), "are for one VIDEO; received 2"),
         ((long, "--video", tmp_path / "out.avi"), "out.avi would hold a MP4 file; give a name that ends in .mp4"),
         ((long, "--timeline", out), "would hold a PNG file"),

@@ -256,7 +256,10 @@ def test_mistakes(run_predict, model, source, boxes, tmp_path, monkeypatch):
     other = SlowFast("slowfast_2x16_demo", depth=10, width=8)
     other.save(tmp_path / "other.keras")
     (tmp_path / "late.csv").write_text("1,0,0,1,1\n9,0,0,1,1\n")
-    path = model[1]
+    mine = tmp_path / "mine" / "square.json"
+    mine.parent.mkdir()
+    mine.write_text("[]")
+    path, overwrite = model[1], ("--output", mine.parent, "--overwrite")
     for arguments, message in (
         ((source, "--model", path), "efficientdet_d0: downloading a detector needs kagglehub"),
         (
@@ -270,6 +273,7 @@ def test_mistakes(run_predict, model, source, boxes, tmp_path, monkeypatch):
         ((source, "--model", path, "--boxes", tmp_path / "late.csv"), "late.csv:2: second 9 is not in the video"),
         ((source, source, "--model", path, "--detector", tmp_path), "two videos would be written to"),
         ((source, "--model", path, "--boxes", boxes, "--output", source[: -len("/square.mp4")]), "a video to read"),
+        ((source, "--model", path, "--boxes", mine, *overwrite), "square.json is the file of boxes to read; give"),
     ):
         if "--output" not in arguments:
             arguments = (*arguments, "--output", tmp_path / "out")

@@ -10,6 +10,7 @@ from helpers.exports import jpegs
 
 from slowfast_tf.errors import InputError
 from slowfast_tf.exporting import calibration, folded, onnx, onnx_graph, onnx_int8, tflite
+from slowfast_tf.models.presets import get_spec
 from slowfast_tf.video.decode import read_frames
 
 
@@ -53,6 +54,14 @@ def test_boxes_are_refused_with_int8(detection_model, tmp_path):
         with pytest.raises(InputError, match="corners of boxes"):
             form.export(detection_model, tmp_path / "model", "int8", [])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("pathway", ["slow", "fast"])
+def test_optical_flow_is_refused_with_int8(pathway):
+    spec = get_spec("slowfast_2x16_demo", pathways=(pathway,), **{f"{pathway}_input": "flow"})
+    calibration.check_quantize("float16", ("float16", "int8"), spec, None)
+    with pytest.raises(InputError, match="calibrated on RGB video, and this network takes optical flow; export"):
+        calibration.check_quantize("int8", ("float16", "int8"), spec, [])
 
 
 def test_unusable_quantizations_are_refused(model, tmp_path):

@@ -9,7 +9,7 @@ from helpers.expected import window_scores
 from helpers.pictures import picture
 
 from slowfast_tf.data import transforms
-from slowfast_tf.inference import Predictor, sliding
+from slowfast_tf.inference import Predictor, plots, sliding
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +50,10 @@ def test_short_videos(frames, slider, infer, tmp_path):
     assert len(timeline.scores) == (1 if frames <= 32 else 2) and timeline.edges[-1] == pytest.approx(frames / 30)
     if frames == 32:
         np.testing.assert_allclose(timeline.scores, window_scores(infer, path, [0]), atol=1e-4)
+
+
+def test_names_in_a_plot_are_not_mathematics(tmp_path):
+    """Matplotlib refuses "$_$" as a formula."""
+    timeline = sliding.Timeline(np.arange(3.0), np.zeros([2, 2]), np.array([[0.9, 0.1], [0.2, 0.8]]), {})
+    plots.save_timeline(timeline, ["costs $_$", "costs $5"], "$_$.mp4", tmp_path / "timeline.png")
+    assert (tmp_path / "timeline.png").exists()

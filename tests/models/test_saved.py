@@ -159,7 +159,9 @@ def test_values_of_foreign_checkpoints_that_are_not_finite(model):
 @pytest.mark.legacy
 def test_other_networks_load(tmp_path):
     """A folded network has fewer weights than parameters; a compressed file is smaller than its content."""
-    model = SlowFast("slowfast_2x16_demo", depth=10, width=8, folded=True, dtype="mixed_bfloat16", frozen=["fast_*"])
+    policy = keras.mixed_precision.Policy("mixed_bfloat16")
+    model = SlowFast("slowfast_2x16_demo", depth=10, width=8, folded=True, dtype=policy, frozen=["fast_*"])
+    assert model.get_config()["dtype"] == "mixed_bfloat16" and model.get_config()["frozen"] == ["fast_*"]
     model.save(tmp_path / "folded.keras")
     with zipfile.ZipFile(tmp_path / "folded.keras") as old:
         with zipfile.ZipFile(tmp_path / "packed.keras", "w", zipfile.ZIP_DEFLATED) as new:

@@ -305,3 +305,25 @@ def test_frozen_layers_stay(batch, tmp_path):
     again = load(tmp_path / "frozen.keras", compile=True)
     assert trainable(again) == trainable(model) != []
     compare(values(again.optimizer.variables), values(model.optimizer.variables))
+
+
+@pytest.mark.legacy
+def test_layers_that_a_user_froze_stay_frozen(tmp_path):
+    """As in Keras, a file holds the state of the layers at the time of saving, not at construction."""
+
+    model = SlowFast("slowfast_2x16_demo", depth=10, width=8, frozen=["fast_*", "norm"])
+    assert model.get_config()["frozen"] == ["fast_*", "norm"]
+    for layer in model.layers[:-1]:
+        layer.trainable = False
+    model.save(tmp_path / "frozen.keras")
+    again = load(tmp_path / "frozen.keras")
+    assert trainable(again) == trainable(model) == ["head/classifier/kernel", "head/classifier/bias"]
+    for layer in model.layers:
+        layer.trainable = True
+    assert model.get_config()["frozen"] == []
+    model.get_layer("slow_res3").blocks[0].a.trainable = False  # the other stages have a layer of this name, too
+    assert model.get_config()["frozen"] == ["slow_res3/block0/a"]
+    again = SlowFast.from_config(model.get_config())
+    still = [path for path in variables(model) if path not in trainable(again) and "moving" not in path]
+    assert still and all(path.startswith("slow_res3/block0/a/") for path in still)
+    assert trainable(again) == trainable(model) and again.get_config() == model.get_config()

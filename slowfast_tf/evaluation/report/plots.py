@@ -67,8 +67,8 @@ def save_confusion(truth: np.ndarray, predicted: np.ndarray, labels: Sequence[st
     axis.set_xlabel("predicted")
     axis.set_ylabel("true")
     if not many:
-        axis.set_xticks(range(len(labels)), labels, rotation=90)
-        axis.set_yticks(range(len(labels)), labels)
+        axis.set_xticks(range(len(labels)), labels, rotation=90, parse_math=False)
+        axis.set_yticks(range(len(labels)), labels, parse_math=False)
         for i, j in np.argwhere(matrix >= 0.005):
             color = "white" if matrix[i, j] > 0.5 else "black"
             axis.text(j, i, f"{matrix[i, j]:.2f}".lstrip("0"), ha="center", va="center", fontsize=8, color=color)
@@ -99,7 +99,8 @@ def save_classes(values: np.ndarray, labels: Sequence[str], name: str, path: Fil
         axis.set_xlabel(f"{len(order)} classes, the best first")
     else:
         names: list[str] = [labels[int(i)] for i in order]
-        axis.set_xticks(range(len(order)), names, rotation=60, ha="right", rotation_mode="anchor")
+        turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        axis.set_xticks(range(len(order)), names, parse_math=False, **turned)
     axis.set_xlim(-0.6, len(order) - 0.4)
     axis.set_ylim(0, 1.02)
     axis.set_ylabel(name)
@@ -132,7 +133,7 @@ def save_prediction(
         >>> save_prediction(frames, seen, np.array([0.2, 0.8]), ["ant", "bee"], "bee.mp4", "prediction.png")
     """
     figure = Figure(figsize=(12, 3.4), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     left, right = figure.subplots(1, 2, width_ratios=(3, 1))
     gap = 4
     count, height, width, _ = frames.shape
@@ -151,7 +152,8 @@ def save_prediction(
     left.set_xticks([])
     left.spines[:].set_visible(False)
     best = np.argsort(scores)[::-1][:5]
-    right.barh([labels[i] for i in best], scores[best])
+    right.barh(range(len(best)), scores[best])
+    right.set_yticks(range(len(best)), [labels[i] for i in best], parse_math=False)
     right.invert_yaxis()
     right.set_xlim(0, 1)
     right.set_xlabel("score")

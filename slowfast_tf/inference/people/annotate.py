@@ -32,7 +32,10 @@ SUFFIXES = (".mp4", ".json", ".csv")
 
 
 def check_outputs(
-    videos: Sequence[str | os.PathLike], directory: str | os.PathLike, overwrite: bool = False
+    videos: Sequence[str | os.PathLike],
+    directory: str | os.PathLike,
+    overwrite: bool = False,
+    boxes: str | os.PathLike | None = None,
 ) -> list[pathlib.Path]:
     """Return the output path of each video; refuse paths that two videos share, that are inputs, or that exist.
 
@@ -40,6 +43,7 @@ def check_outputs(
         videos: video files to read.
         directory: where to write.
         overwrite: whether existing files may be replaced.
+        boxes: a file of boxes to read, if there is one.
 
     Returns:
         A path for each video, without a suffix: `annotate` adds each of `SUFFIXES`.
@@ -59,6 +63,8 @@ def check_outputs(
                 raise InputError(f"two videos would be written to {path}", argument="videos")
             if pathlib.Path(path).resolve() in sources:
                 raise InputError(f"{path} is a video to read", argument="directory")
+            if boxes and pathlib.Path(path).resolve() == pathlib.Path(boxes).resolve():
+                raise InputError(f"{path} is the file of boxes to read", argument="directory")
             if pathlib.Path(path).exists() and not overwrite:
                 raise InputError(f"{path} exists", argument="output")
     return places
@@ -144,7 +150,7 @@ def annotate_files(
         ...     print(found if isinstance(found, VideoError) else found.line(5))
     """
     check_tracking()
-    places = check_outputs(paths, directory, overwrite)
+    places = check_outputs(paths, directory, overwrite, boxes)
     source = boxes or load_detector(detector or DEFAULT, person_score)
     scorer = Scorer(model)
     for path, place in zip(paths, places):

@@ -59,3 +59,21 @@ def test_confusion(tmp_path):
     many = [f"class {i}" for i in range(157)]
     plots.save_confusion(np.arange(157), np.arange(157), many, tmp_path / "many.png")
     assert matplotlib.image.imread(tmp_path / "many.png").shape[:2] == (960, 1080)
+
+
+def test_names_are_not_mathematics(tmp_path):
+    """Matplotlib refuses "$_$" as a formula."""
+    labels, truth = ["costs $_$", "costs $5"], np.array([0, 1])
+    plots.save_confusion(truth, truth, labels, tmp_path / "a.png")
+    plots.save_classes(np.array([0.5, 1.0]), labels, "recall", tmp_path / "b.png")
+    frames, seen = np.zeros([4, 8, 8, 3], np.uint8), {"slow": [0], "fast": [0, 1, 2, 3]}
+    plots.save_prediction(frames, seen, np.array([0.2, 0.8]), labels, "$_$.mp4", tmp_path / "c.png")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_bars_of_a_prediction(drawn):
+    frames, scores = np.zeros([1, 8, 8, 3], np.uint8), np.array([0.2, 0.5, 0.3])
+    plots.save_prediction(frames, {"slow": [0]}, scores, ["ant", "bee", "cat"], "a.mp4", "prediction.png")
+    axis = drawn[0].axes[1]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["bee", "cat", "ant"]
+    assert [bar.get_width() for bar in axis.patches] == [0.5, 0.3, 0.2]
