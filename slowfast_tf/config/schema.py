@@ -160,7 +160,8 @@ class Train(Section):
     synchronize_batchnorm: compute BatchNorm statistics over all devices, not per device.
     init: path or name of a model to start from (see `slowfast_tf.load`); its classifier is left out if the number of
         classes differs.
-    freeze: names of layers that are not trained ("fast_*": all that start with fast_; "norm": every BatchNorm).
+    freeze: names of layers that are not trained ("fast_*": all that start with fast_; "norm": every BatchNorm;
+        "slow_res2/block0": a layer inside another).
     """
 
     epochs: Positive
