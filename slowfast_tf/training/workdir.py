@@ -47,9 +47,11 @@ def different(workdir: pathlib.Path, settings: config.Config) -> str:
 
 
 def _resolved(settings: config.Config) -> dict[str, Any]:
-    """Return a configuration with all properties of its network: a default that is given equals one that is not."""
+    """Return a configuration with the values of its network: a default that is given equals one that is not."""
     values = settings.model_dump(mode="json")
-    return {**values, "model": {**values["model"], **json.loads(json.dumps(settings.spec().as_dict()))}}
+    network = json.loads(json.dumps(settings.spec().as_dict()))
+    del network["views"]  # these are the section "test"
+    return {**values, "model": {**values["model"], **network}}
 
 
 def differences(there: dict[str, Any], here: dict[str, Any], place: str = "there") -> str:
