@@ -7,8 +7,8 @@ import sys
 
 from . import runtime
 from .errors import InputError
+from .files.atomic import check_output
 from .training import ablations
-from .training.repeats import check_output
 
 ADVICE = {
     "overrides": "--set takes KEY=VALUE, such as --set train.epochs=3",

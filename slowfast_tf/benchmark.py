@@ -14,7 +14,7 @@ from .benchmarks.arguments import parser, shown
 from .benchmarks.measure import Result, make_jobs, measure
 from .benchmarks.page import check_writable, read_sections, section, write
 from .errors import InputError
-from .files.atomic import write_text
+from .files.atomic import check_output, write_text
 from .runtime import import_tensorflow, run
 
 ADVICE = {
@@ -34,12 +34,10 @@ def main(arguments: list[str] | None = None) -> int | None:
             raise InputError(f"--{name} must be at least 1; got {getattr(options, name)}")
     if options.output:
         check_writable(options.output)
-    if options.output and options.task != "scaling":
-        read_sections(options.output)
-    elif options.output:
-        from .training.repeats import check_output
-
-        check_output(pathlib.Path(options.output), "# Scaling")
+        if options.task == "scaling":
+            check_output(pathlib.Path(options.output), "# Scaling")
+        else:
+            read_sections(options.output)
     results, text = _measure(options, shown(arguments))
     print(text)
     if options.output and options.task == "scaling":

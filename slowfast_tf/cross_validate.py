@@ -7,8 +7,8 @@ import sys
 
 from . import runtime
 from .errors import InputError
+from .files.atomic import check_output
 from .training import cross_validation
-from .training.repeats import check_output
 
 ADVICE = {
     "overrides": "--set takes KEY=VALUE, such as --set 'data.fold=[0, 5]'",

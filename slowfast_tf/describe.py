@@ -67,18 +67,17 @@ def main(argv: list[str] | None = None) -> None:
             raise InputError(f"{figure} exists; give another --figure, or --overwrite to replace it")
     spec = read_spec(args.source)
     try:
-        if args.figure:
-            # Imported here, because importing Matplotlib takes half a second.
-            from .inference.plots import save_figure
-            from .models.figure import network_figure
-
-            save_figure(network_figure(spec, args.size), args.figure)
-            return
-        print(json.dumps(describe(spec, args.size), indent=2) if args.json else as_text(args.source, spec, args.size))
-    except InputError:
-        raise
+        spec.check_size(args.size)
     except ValueError as error:
         raise InputError(f"--size {args.size}: {error}") from error
+    if args.figure:
+        # Imported here, because importing Matplotlib takes half a second.
+        from .inference.plots import save_figure
+        from .models.figure import network_figure
+
+        save_figure(network_figure(spec, args.size), args.figure)
+        return
+    print(json.dumps(describe(spec, args.size), indent=2) if args.json else as_text(args.source, spec, args.size))
 
 
 if __name__ == "__main__":

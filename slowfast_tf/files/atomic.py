@@ -64,6 +64,27 @@ def is_writable(path: str | os.PathLike) -> bool:
     return not path.is_dir() and parent.is_dir() and os.access(parent, os.W_OK)
 
 
+def check_output(page: pathlib.Path, title: str, *suffixes: str) -> None:
+    """Check that writing a page, and the files beside it, replaces only an earlier version of the same page.
+
+    Args:
+        page: path of the Markdown page.
+        title: text that the page begins with.
+        suffixes: suffixes of the files beside it, such as ".json".
+
+    Raises:
+        InputError: if the page exists and begins otherwise, or if a file beside it exists without the page.
+
+    Example:
+        >>> check_output(pathlib.Path("docs/table5a.md"), "# Table 5a", ".json", ".png")
+    """
+    if page.exists() and page.read_text(errors="replace").startswith(title):
+        return
+    for path in (page, *(page.with_suffix(suffix) for suffix in suffixes)):
+        if path.exists():
+            raise InputError(f"{path} exists and is not a result of this command", argument="output")
+
+
 def remove_stale(directory: str | os.PathLike) -> None:
     """Remove the temporary paths of `atomic` that killed processes of this machine left in a directory.
 

@@ -206,7 +206,7 @@ def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
     rows, picture = [dataclasses.asdict(result) for result in results], output.with_suffix(".png")
     hours = sum(run.seconds for _, run in order) / 3600
     text = page(plan, command, results, comparisons, hours, picture.name)
-    write_text(output, text)  # first: `repeats.check_output` takes the files beside it for ours if it is there
+    write_text(output, text)  # first: `check_output` takes the files beside it for ours if it is there
     plots.save_ablation(rows, f"Table {plan.table}: {TABLES[plan.table][0]}", picture)
     pairs = [{**dataclasses.asdict(pair), "verdict": pair.verdict} for pair in comparisons]
     about = {"command": command, "machine": cpu_name(), "cores": core_count(), "hours": hours}

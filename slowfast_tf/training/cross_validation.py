@@ -114,7 +114,7 @@ def run_plan(plan: Plan, output: pathlib.Path, command: str) -> str:
     values["metrics"] = {name: dataclasses.asdict(one) for name, one in result.metrics.items()}
     about = {"command": command, "machine": cpu_name(), "cores": core_count()}
     text = page(plan, result, command)
-    write_text(output, text)  # first: `repeats.check_output` takes the files beside it for ours if it is there
+    write_text(output, text)  # first: `check_output` takes the files beside it for ours if it is there
     write_text(output.with_suffix(".json"), json.dumps({**about, **values}, indent=2) + "\n")
     title = f"the cross-validation of {plan.name}" + (", seed 0" if plan.seeds > 1 else "")
     html.save_report(result.scores, compute_metrics(result.scores), output.with_suffix(".html"), title)

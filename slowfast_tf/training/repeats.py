@@ -51,27 +51,6 @@ class Run:
         return json.loads(path.read_text()) if path.exists() else 0.0
 
 
-def check_output(page: pathlib.Path, title: str, *suffixes: str) -> None:
-    """Check that writing a page, and the files beside it, replaces only an earlier version of the same page.
-
-    Args:
-        page: path of the Markdown page.
-        title: text that the page begins with.
-        suffixes: suffixes of the files beside it, such as ".json".
-
-    Raises:
-        InputError: if the page exists and begins otherwise, or if a file beside it exists without the page.
-
-    Example:
-        >>> check_output(pathlib.Path("docs/table5a.md"), "# Table 5a", ".json", ".png")
-    """
-    if page.exists() and page.read_text(errors="replace").startswith(title):
-        return
-    for path in (page, *(page.with_suffix(suffix) for suffix in suffixes)):
-        if path.exists():
-            raise InputError(f"{path} exists and is not a result of this command", argument="output")
-
-
 def repeat(settings: config.Config, seeds: int, place: pathlib.Path, records: pathlib.Path) -> list[Run]:
     """Return a run for each fold of `data.fold` (a single one without folds) and each seed, after checking all input.
 
