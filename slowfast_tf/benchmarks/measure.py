@@ -6,11 +6,7 @@ import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
-import tempfile
-import threading
-import typing
 from collections.abc import Mapping, Sequence
 
 import tqdm
@@ -20,6 +16,7 @@ from ..machine import core_count
 from ..models.presets import get_spec
 from . import engines
 from .engines import ENGINES, Job
+from .process import Ended, Process
 
 PRECISIONS = ("float32", "bfloat16", "float16", "dynamic", "int8")
 
@@ -87,76 +84,6 @@ class Result:
         return statistics.median(self.seconds)
 
 
-class _Gone(Exception):
-    """A worker process has ended; the message is one line with the reason."""
-
-
-class _Worker:
-    """A process with one engine.
-
-    `multiprocessing` is not used: its processes import the whole package, so PyTorch's process would load TensorFlow.
-
-    Args:
-        mode: "worker" to run steps of one job on request, or "export" to write the files of several jobs.
-        jobs: one job for "worker", any number for "export".
-    """
-
-    def __init__(self, mode: str, *jobs: Job):
-        self.errors = tempfile.TemporaryFile("w+", errors="replace")
-        command = [
-            sys.executable,
-            "-m",
-            "slowfast_tf.benchmarks.worker",
-            mode,
-            json.dumps([dataclasses.asdict(j) for j in jobs]),
-        ]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True
-        )
-        assert self.process.stdin and self.process.stdout
-        self._requests, self._answers = self.process.stdin, self.process.stdout
-
-    def answer(self, limit: float | None = None) -> typing.Any:
-        """Return the next answer of the process, decoded from JSON.
-
-        Raises:
-            _Gone: if the process has ended, or gives no answer within `limit` seconds.
-        """
-        timer = threading.Timer(limit, self.process.kill) if limit else None
-        if timer:
-            timer.start()
-        line = self._answers.readline()
-        if line:
-            if timer:
-                timer.cancel()
-            return json.loads(line)
-        code = self.process.wait()
-        if timer and timer.finished.is_set():
-            raise _Gone(f"a step takes more than {limit:g} s")
-        if timer:
-            timer.cancel()
-        if code < 0:
-            raise _Gone(f"ended by signal {-code}; memory may have run out")
-        self.errors.seek(0)
-        words = self.errors.read()
-        tqdm.tqdm.write(words, sys.stderr)
-        raise _Gone(([line for line in words.splitlines() if line.strip()] or ["ended"])[-1].strip()[:200])
-
-    def step(self, limit: float) -> tuple[float, int]:
-        """Run a step; return its duration in seconds and the peak memory in bytes. `limit` is in seconds."""
-        try:
-            self._requests.write("\n")
-            self._requests.flush()
-        except BrokenPipeError:
-            pass  # `answer` raises with the reason
-        return self.answer(limit)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-        self.errors.close()
-
-
 def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
     """Time every job in a separate process: one step of each job in turn, after two warm-up steps.
 
@@ -185,6 +112,10 @@ def measure(jobs: Sequence[Job], rounds: int, limit: float) -> list[Result]:
     return list(results.values())
 
 
+def _start(mode: str, *jobs: Job) -> Process:
+    return Process(mode, json.dumps([dataclasses.asdict(job) for job in jobs]))
+
+
 def _export(files: Mapping[str, Sequence[Job]], progress: tqdm.tqdm) -> dict[Job, str]:
     """Write missing files; return the reason for each job whose file could not be written.
 
@@ -195,13 +126,13 @@ def _export(files: Mapping[str, Sequence[Job]], progress: tqdm.tqdm) -> dict[Job
     failed = {}
     if not files:
         return failed
-    worker = _Worker("export", *(jobs[0] for jobs in files.values()))
+    worker = _start("export", *(jobs[0] for jobs in files.values()))
     try:
         for file, jobs in files.items():
             progress.set_description(pathlib.Path(file).name)
             try:
                 reason = worker.answer()
-            except _Gone as error:
+            except Ended as error:
                 reason = f"export: {error}"
             if reason:
                 failed.update(dict.fromkeys(jobs, reason))
@@ -213,7 +144,7 @@ def _export(files: Mapping[str, Sequence[Job]], progress: tqdm.tqdm) -> dict[Job
 
 def _take_turns(jobs: Sequence[Job], rounds: int, limit: float, progress: tqdm.tqdm) -> dict[Job, Result]:
     """Time jobs in parallel processes, one step of each job in turn."""
-    workers: dict[Job, _Worker] = {}
+    workers: dict[Job, Process] = {}
     results = {job: Result(job) for job in jobs}
     try:
         for turn in range(-2, rounds):  # two warm-up rounds
@@ -223,10 +154,10 @@ def _take_turns(jobs: Sequence[Job], rounds: int, limit: float, progress: tqdm.t
                 progress.set_description(f"{job.engine} {job.precision}")
                 try:
                     if job not in workers:
-                        workers[job] = _Worker("worker", job)
+                        workers[job] = _start("worker", job)
                         workers[job].answer()
-                    seconds, peak = workers[job].step(limit)
-                except _Gone as error:
+                    seconds, peak = workers[job].ask(limit)
+                except Ended as error:
                     results[job] = Result(job, peak=result.peak, reason=str(error))
                     workers.pop(job).close()
                     continue

@@ -4,11 +4,9 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import importlib.util
-import json
 import os
 import pathlib
 import platform
-import subprocess
 import sys
 import tempfile
 import threading
@@ -19,11 +17,12 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from ..errors import InputError, RunError
+from ..errors import InputError
 from ..machine import core_count, cpu_name
 from ..models.presets import get_spec
 from ..models.views import MIDDLE
 from ..runtime import import_tensorflow
+from .process import Process
 
 CLIENTS = (1, 8, 64)
 PRESETS = ("slowfast_2x16_demo", "slowfast_8x8_r50")
@@ -50,48 +49,6 @@ class Load:
     latencies: Sequence[float]
     refused: int
     seconds: float
-
-
-class Server:
-    """A server in a separate process.
-
-    Args:
-        path: the directory of a SavedModel.
-
-    Attributes:
-        address: address of the server, such as "localhost:41057".
-        pid: number of the process.
-    """
-
-    def __init__(self, path: str | os.PathLike):
-        command = [sys.executable, "-m", "slowfast_tf.benchmarks.worker", "serving", os.fspath(path)]
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
-        )
-        self.pid = self._process.pid
-        self.address: str = self._answer()
-
-    def _answer(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait()
-            self._errors.seek(0)
-            raise RunError(f"the server has ended: {(self._errors.read().splitlines() or ['no message'])[-1]}")
-        return json.loads(line)
-
-    def memory(self) -> int:
-        """Return the memory of the process in bytes."""
-        assert self._process.stdin
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
 
 
 def load(ask: Callable[[], Any], clients: int, seconds: float) -> Load:
@@ -200,13 +157,13 @@ def measure(preset: str, seconds: int) -> list[tuple[Load, int]]:
     model, found = SlowFast(preset), []
     with tempfile.TemporaryDirectory() as scratch:
         saved_model.export(model, path := pathlib.Path(scratch) / "1", views=MIDDLE)
-        server = Server(path)
+        server = Process("serving", os.fspath(path))
         try:
-            with asking(server.address, make_request(model.spec.clip_span)) as ask:
+            with asking(server.answer(), make_request(model.spec.clip_span)) as ask:
                 for _ in range(2):
                     ask()
                 for clients in tqdm.tqdm(CLIENTS, preset, unit="load", file=sys.stderr):
-                    found.append((load(ask, clients, seconds), server.memory()))
+                    found.append((load(ask, clients, seconds), server.ask()))
         finally:
             server.close()
     return found

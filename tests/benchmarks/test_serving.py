@@ -14,6 +14,7 @@ from helpers.pictures import picture
 
 from slowfast_tf import benchmark
 from slowfast_tf.benchmarks import serving
+from slowfast_tf.benchmarks.process import Process
 from slowfast_tf.errors import InputError, RunError
 
 pytest.importorskip("tensorflow_serving.apis.predict_pb2")
@@ -25,9 +26,15 @@ VIDEOS = np.array([[picture(n, t) for t in range(40)] for n in range(4)])
 
 @pytest.fixture(scope="module")
 def server(served):
-    server = serving.Server(served)
+    """The process of a server."""
+    server = Process("serving", str(served))
     yield server
     server.close()
+
+
+@pytest.fixture(scope="module")
+def address(server):
+    return server.answer()
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +46,10 @@ def request_of_video():
 
 
 @pytest.mark.slow
-def test_load(server, request_of_video, signatures):
+def test_load(address, request_of_video, signatures):
     """The server answers what it accepts, correctly, and refuses what its queue does not hold."""
     found = signatures["rated_jpeg"](frames=tf.constant(jpegs(VIDEOS[:1])), rate=tf.constant([30.0]))
-    with serving.asking(server.address, request_of_video) as ask:
+    with serving.asking(address, request_of_video) as ask:
 
         def ask_and_compare():
             scores = tf.make_ndarray(ask().outputs["label_scores"])
@@ -55,22 +62,22 @@ def test_load(server, request_of_video, signatures):
 
 
 @pytest.mark.slow
-def test_memory(server, request_of_video):
+def test_memory(server, address, request_of_video):
     """After 300 requests, 1,000 more take less memory than half of their bytes: the server keeps none of them."""
-    with serving.asking(server.address, request_of_video) as ask:
+    with serving.asking(address, request_of_video) as ask:
 
         def send(count):
             while count > 0:
                 count -= len(serving.load(ask, 8, 0.5).latencies)
 
         send(300)
-        before = server.memory()
+        before = server.ask()
         send(1000)
-    assert server.memory() - before < 1000 * request_of_video.ByteSize() / 2
+    assert server.ask() - before < 1000 * request_of_video.ByteSize() / 2
 
 
 @pytest.mark.slow
-def test_all_clients_are_answered(server, signatures, monkeypatch):
+def test_all_clients_are_answered(address, signatures, monkeypatch):
     """64 of the deployers' clients at once, four times as many as the server accepts: each gets its own answer."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     ask = runpy.run_path(str(CLIENT))["ask_grpc"]
@@ -80,7 +87,7 @@ def test_all_clients_are_answered(server, signatures, monkeypatch):
         expected.append(dict(zip(found["labels"].numpy()[0].astype(str), found["label_scores"].numpy()[0])))
     assert len({tuple(scores.values()) for scores in expected}) == 4
     with concurrent.futures.ThreadPoolExecutor(64) as clients:
-        answers = list(clients.map(lambda n: ask(server.address, "slowfast", VIDEOS[n % 4], 25.0, True, 60), range(64)))
+        answers = list(clients.map(lambda n: ask(address, "slowfast", VIDEOS[n % 4], 25.0, True, 60), range(64)))
     for n, answer in enumerate(answers):
         assert dict(answer) == pytest.approx(expected[n % 4], abs=1e-5)
 
@@ -92,8 +99,10 @@ def test_an_error_ends_the_load():
 
 @pytest.mark.slow
 def test_a_server_that_cannot_start_is_told(tmp_path):
-    with pytest.raises(RunError, match="the server has ended: .*SavedModel"):
-        serving.Server(tmp_path)
+    server = Process("serving", str(tmp_path))
+    with pytest.raises(RunError, match="SavedModel"):
+        server.answer()
+    server.close()
 
 
 def test_mistakes():
