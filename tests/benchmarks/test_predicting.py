@@ -13,6 +13,7 @@ from slowfast_tf.errors import RunError
 pytest.importorskip("torch")
 
 
+@pytest.mark.slow
 def test_both_programs(tmp_path):
     """Both programs run, with the same scores (`section` compares them) and the same views."""
     page = tmp_path / "page.md"

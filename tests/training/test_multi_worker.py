@@ -120,7 +120,6 @@ def weights(path):
     return load_model(path).get_weights()
 
 
-@pytest.mark.slow
 def test_two_workers_end_with_equal_weights(undisturbed):
     first, second = (dict(np.load(undisturbed / f"{i}.npz")) for i in range(2))
     reads = [int(noted.pop("reads")) for noted in (first, second)]
@@ -132,7 +131,6 @@ def test_two_workers_end_with_equal_weights(undisturbed):
     assert not list((undisturbed / "run").rglob(".*")), "temporary files are left"
 
 
-@pytest.mark.slow
 def test_two_workers_validate_as_one(undisturbed):
     """One worker has 5 videos, in two batches, and the other one has 4, in one batch."""
     row = read_history(undisturbed / "run")[-1]

@@ -114,7 +114,6 @@ def test_the_best_epoch_is_kept(whole, videos):
     )
 
 
-@pytest.mark.slow
 def test_a_killed_run_ends_like_an_uninterrupted_one(whole, in_process, videos, tmp_path):
     _, undisturbed = whole
     workdir = tmp_path / "run"
