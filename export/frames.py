@@ -1,5 +1,7 @@
 """Compute a network's inputs from a video file, and labels from logits. Needs only NumPy and PyAV."""
 
+import contextlib
+
 import av
 import av.error
 import av.logging
@@ -122,7 +124,7 @@ def _read_times(path):
         codec = stream.codec_context.name
         times = [
             packet.pts
-            for packet in container.demux(stream)
+            for packet in _demux(container)
             # In VP8, a bit of the first byte marks frames that are never shown.
             if packet.size and not packet.is_discard and not (codec == "vp8" and not bytes(packet)[0] & 16)
         ]
@@ -145,7 +147,7 @@ def read_frames(path, indices, short_side=None):
     times, exact, *_ = _read_times(path)
     position, reason = 0, "it is damaged"
     with _open(path) as container:
-        for packet in container.demux(container.streams.video[0]):
+        for packet in _demux(container):
             try:
                 decoded = packet.decode()
             except av.error.FFmpegError as error:
@@ -185,6 +187,11 @@ def _open(path):
     if not container.streams.video:
         raise ValueError(f"{path}: holds no video")
     return container
+
+
+def _demux(container):
+    with contextlib.suppress(IndexError):  # PyAV raises it at the end of a file with damage that looks like a stream
+        yield from container.demux(container.streams.video[0])
 
 
 def crop(frames, size, place=0.5):

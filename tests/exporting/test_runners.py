@@ -267,6 +267,25 @@ def test_a_damaged_packet_loses_no_other_frame(name, options, tmp_path, monkeypa
         frames.read_frames(str(path), range(30))
 
 
+def test_a_damaged_packet_of_a_transport_stream(tmp_path, monkeypatch):
+    """A flipped bit in the stream number of a packet adds a stream, at whose end PyAV raises an IndexError."""
+    monkeypatch.syspath_prepend(ROOT / "export")
+    frames = importlib.import_module("frames")
+    path = pathlib.Path(write(tmp_path / "v.ts", [picture(1, time, 64, 80) for time in range(30)], bf=2, g=15))
+    content, at_ends = path.read_bytes(), 0
+    for packet in range(188 * 3, len(content) - 188, 188 * 5):
+        flipped = bytearray(content)
+        flipped[packet + 2] ^= 1
+        path.write_bytes(flipped)
+        try:
+            with av.open(str(path)) as container:
+                list(container.demux(video=0))
+        except IndexError:
+            at_ends += 1
+            np.testing.assert_array_equal(frames.read_frames(str(path), range(20)), decode.read_frames(path, range(20)))
+    assert at_ends
+
+
 def test_the_accuracy_that_a_page_computes(monkeypatch, capsys):
     """The awk command of docs/tflite.md, on lines of the runner: one of two videos has the label of its directory."""
     if not shutil.which("awk"):
