@@ -110,7 +110,7 @@ class ClipReader(threading.Thread):
             offsets = sampling.window_offsets(self._spec, stream.rate)
             self._offsets = offsets - offsets[0]
             stride = max(int(np.diff(self._offsets).min(initial=offsets[-1])), 1)
-            most = int(self._offsets[-1]) // stride + 2
+            span = (self._offsets[-1] + 1) / self.rate
             for frame in stream.frames(stride):
                 if self._stopped:
                     return
@@ -119,7 +119,8 @@ class ClipReader(threading.Thread):
                     if frame.restarted:
                         self._held.clear()  # a clip must not mix frames from before and after a restart
                     self._held.append(held)
-                    while len(self._held) > most:
+                    # By time: a camera in the dark sends fewer frames a second than it announces, or later more.
+                    while len(self._held) > 2 and held.time - self._held[1].time >= span:
                         self._held.popleft()
                     if self._hold:
                         self._waiting.append(held)

@@ -9,6 +9,8 @@ from helpers.streams import serve_stream
 
 from slowfast_tf.errors import VideoError
 from slowfast_tf.inference import live
+from slowfast_tf.inference.clip_reader import ClipReader
+from slowfast_tf.models.presets import get_spec
 from slowfast_tf.video import stream as streams
 from slowfast_tf.video.decode import to_rgb
 
@@ -78,6 +80,22 @@ def test_streams_that_cannot_be_read(model, stream, tmp_path, monkeypatch):
     monkeypatch.setattr(streams, "PATIENCE", 0.5)
     with pytest.raises(VideoError, match="silent.ts: no frame for 0.5 seconds"):
         next(live.watch(Told(model.spec, 0.0), stream.replace("stream.ts", "silent.ts")))
+
+
+def test_a_camera_that_becomes_faster(tmp_path):
+    """Two seconds with 15 frames each, as of a camera in the dark, then four with 30 each: clips come in all of them."""
+    times = [*range(0, 2000, 66), *range(2000, 6000, 33)]
+    path = write(tmp_path / "v.ts", [coded(t % 256) for t in range(len(times))], times=times, rate=15)
+
+    def prepare(image):
+        time.sleep(0.005)
+        return image[:1, :1]
+
+    spec = get_spec("slowfast_4x16_r50", frame_rate=30.0)
+    with ClipReader(str(path), spec, prepare) as reader:
+        found = [clip[-1].time for clip in iter(reader.wait_for_clip, None)]
+        assert reader.rate < 20
+    assert {int(t) for t in found} >= {3, 4, 5}, found
 
 
 def test_a_clock_that_goes_back(model, tmp_path):
