@@ -11,7 +11,7 @@ SUFFIXES = {"video": ".mp4", "timeline": ".png", "explain": ".mp4"}
 
 
 def check_videos(paths: Iterable[str | os.PathLike]) -> None:
-    """Refuse a directory or a URL where a video file is expected.
+    """Refuse a directory, a URL, or a name that no csv or JSON file can contain, where a video file is expected.
 
     A missing or damaged file passes this check: reading it reports the reason, and the other files are still read.
 
@@ -19,7 +19,7 @@ def check_videos(paths: Iterable[str | os.PathLike]) -> None:
         paths: paths of the videos, as the user gave them.
 
     Raises:
-        InputError: one line about the first directory or URL; for a URL, `argument` is "address".
+        InputError: one line about the first such path; for a URL, `argument` is "address".
 
     Example:
         >>> check_videos(["holiday.mp4", "dance.avi"])
@@ -28,6 +28,11 @@ def check_videos(paths: Iterable[str | os.PathLike]) -> None:
         if os.path.isdir(path):
             name = os.fspath(path)
             raise InputError(f"{name}: is a directory; give video files, such as {os.path.join(name, '*.mp4')}")
+        try:
+            os.fspath(path).encode()
+        except UnicodeEncodeError as error:
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            raise InputError(f"{shown}: the name is not UTF-8; rename the file") from error
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", os.fspath(path)) and not os.path.exists(path):
             raise InputError(f"{path}: is an address, not a file; download the file first", argument="address")
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -143,12 +145,31 @@ def test_a_broken_video_and_an_interruption(run, place, tmp_path, monkeypatch):
     assert sorted(x.name for x in (root / "annotations").iterdir()) == ["train.csv"]
 
 
+def test_a_video_that_was_moved(run, place, tmp_path):
+    """The link to its old place is replaced, and is a video of the data set, as its suffix is."""
+    film, root = tmp_path / "cam.MTS", tmp_path / "data"
+    (root / "videos").mkdir(parents=True)
+    (root / "videos" / "cam.MTS").symlink_to(tmp_path / "before" / "cam.MTS")
+    shutil.copy(place / "street.mp4", film)
+    code, _, errors = run(find_people, film, "--output", root, "--detector", place / "detector")
+    assert code == 0 and not errors and (root / "videos" / "cam.MTS").samefile(film)
+    lines = (root / "annotations" / "train.csv").read_text().replace(",,", ",walk,")
+    (root / "annotations" / "train.csv").write_text(lines)
+    found = load_split("people", root, "train")
+    assert found.videos and not found.problems
+
+
 def test_mistakes(run, place, tmp_path):
     (tmp_path / "street.mp4").write_text("another")
     films = [place / "street.mp4", tmp_path / "street.mp4"]
     for words, message in (
         ([*films, "--detector", place / "detector"], "have the same name; rename one"),
         ([place], "is a directory; give video files"),
+        (
+            [place / "cam.MOD", "--detector", place / "detector"],
+            "cam.MOD: a data set reads videos with the suffixes .mp4, ",
+        ),
+        ([os.fsdecode(b"caf\xe9.mp4")], r"caf\xe9.mp4: the name is not UTF-8; rename the file"),
         ([films[0], "--detector", "efficientdet"], "no published detector; did you mean 'efficientdet_d"),
         ([films[0], "--person-score", 50], "--person-score is from 0 to 1; received 50.0"),
     ):

@@ -83,7 +83,7 @@ def test_streams_that_cannot_be_read(model, stream, tmp_path, monkeypatch):
 
 
 def test_a_camera_that_becomes_faster(tmp_path):
-    """Two seconds with 15 frames each, as of a camera in the dark, then four with 30 each: clips come in all of them."""
+    """Two seconds with 15 frames each, as of a camera in the dark, then four with 30 each: clips come to the end."""
     times = [*range(0, 2000, 66), *range(2000, 6000, 33)]
     path = write(tmp_path / "v.ts", [coded(t % 256) for t in range(len(times))], times=times, rate=15)
 

@@ -8,7 +8,10 @@ from ...errors import InputError
 from ..reference import Video
 from .base import Split
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".3gp")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".avi", ".mkv", ".webm", ".wmv", ".asf", ".flv", ".f4v"),
+    *(".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".vob", ".ogv", ".mxf"),
+)
 ALWAYS = (0.0, float("inf"))
 
 

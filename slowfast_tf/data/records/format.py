@@ -201,7 +201,8 @@ def _parse(serialized: tf.Tensor | bytes, more_context: dict, more_lists: dict) 
     segments = [tf.size(context[f"segment/{name}"]) for name in ("label/index", "start/timestamp", "end/timestamp")]
     tf.debugging.assert_equal(segments, segments[:1] * 3, "labels with times")
     tf.debugging.assert_equal(tf.shape(predicted_corners)[0], tf.size(predicted_scores), "boxes with scores")
-    key = tf.concat([lists["region/timestamp"].flat_values, [first - 1_000_000]], 0)[0]
+    # A key frame before the first frame is at the first frame; a negative time says that there is none.
+    key = tf.concat([tf.maximum(lists["region/timestamp"].flat_values, first), [first - 1_000_000]], 0)[0]
     parsed = {
         "id": context["example/id"],
         "rate": context["image/frame_rate"],

@@ -191,15 +191,15 @@ def _reopen(
 
 
 def _is_current(shard: "Shard", videos: Sequence["Video"], root: str, written: int) -> bool:
-    """Return whether each video is stored, or was skipped and has not changed since the index was written."""
+    """Return whether each video is stored or skipped, and none in `skipped.csv` has changed since the index."""
     from .plan import relative_path
 
     if shard.skipped is None:
         return True
-    stored, skipped = {head.id for head in shard.records}, {video.id for video in shard.skipped}
+    stored, listed = {head.id for head in shard.records}, {row.id for row in (*shard.skipped, *shard.left_out)}
     for video in videos:
         name = video.id or relative_path(video.path, root)
-        if name not in stored and (name not in skipped or _has_changed(video.path, written)):
+        if name in listed and _has_changed(video.path, written) or name not in listed | stored:
             return False
     return True
 

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ...data.datasets.files import SUFFIXES
 from ...data.datasets.people.table import HEADER, write_table
 from ...errors import InputError, VideoError
 from ...files.atomic import atomic
@@ -69,7 +70,8 @@ def list_people(
         For each video a `Listed`, or a `VideoError` that says why the video cannot be read.
 
     Raises:
-        InputError: if a table exists (with `argument` "output"), or if different videos have the same name.
+        InputError: if a table exists (with `argument` "output"), if different videos have the same name, or if data
+            sets do not read videos with this suffix.
 
     Example:
         >>> videos = ["street.mp4", "park.mp4"]
@@ -116,6 +118,9 @@ def _check(paths: dict[pathlib.Path, str], lists: pathlib.Path, validation: set[
             raise InputError(f"{lists / name} exists", argument="output")
     seen: dict[str, str] = {}
     for path, given in paths.items():
+        if path.suffix.lower() not in SUFFIXES:
+            allowed = ", ".join(SUFFIXES)
+            raise InputError(f"{given}: a data set reads videos with the suffixes {allowed}; rename", argument="videos")
         if path.name in seen:
             raise InputError(f"{seen[path.name]} and {given} have the same name; rename one", argument="videos")
         seen[path.name] = given
@@ -147,6 +152,7 @@ def _link(path: pathlib.Path, folder: pathlib.Path) -> None:
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / path.name).unlink(missing_ok=True)  # a link to where the video was before
         (folder / path.name).symlink_to(path)
     except OSError as error:
         raise InputError(f"cannot link {path} in {folder}: {error.strerror}; copy it there") from error

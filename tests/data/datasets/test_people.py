@@ -283,6 +283,7 @@ def test_wrong_rows(root, videos):
         "street.mp4,1.5,0.1,0.2,0.5,0.9",
         "street.mp4,now,0.1,0.2,0.5,0.9,walk",
         ",1.5,0.1,0.2,0.5,0.9,walk",
+        "street.mp4,1.5,0.1,0.2,0.5,0.9,walk, talk,0",
         "gone.mp4,1.5,0.1,0.2,0.5,0.9,walk",
     ]
     path = put(root, "train.csv", "\n".join(rows))
@@ -292,9 +293,10 @@ def test_wrong_rows(root, videos):
         3: "second -1 is not a time in a video",
         4: "must be ascending fractions, from 0 to 1",
         5: "must be ascending fractions, from 0 to 1",
-        6: "expected video,second,x1,y1,x2,y2,action; received",
+        6: "expected video,second,x1,y1,x2,y2,action[,person]; received",
         7: "expected video,second",
         8: "no video",
+        9: "expected video,second,x1,y1,x2,y2,action[,person]; received 'street.mp4,1.5,0.1,0.2,0.5,0.9,walk, talk,0'",
     }
     *problems, missing = found.problems
     assert len(problems) == len(expected) and missing.endswith(f"1 of its videos not found in {root}/videos: gone.mp4")
@@ -317,6 +319,8 @@ BOMB = """<?xml version="1.0"?>
     "name, text, message",
     [
         ("train.csv", EMPTY, "train.csv: its 5 boxes have no action"),
+        ("train.csv", "street.mp4,00:00:01,0.1,0.2,0.5,0.9,walk", "no box can be read; .*train.csv:1: expected video,"),
+        ("train.csv", "video,second,x1,y1,x2,y2,action\n", "train.csv: no box can be read; put videos there"),
         ("train.csv", "a.mp4;0,5;0,1;0,1;0,2;0,2;walk", "commas must divide the columns"),
         ("train.xml", BOMB, r"train.xml:2: a document type with entities"),
         ("train.xml", "<annotations><meta>", "train.xml is not XML: no element found"),

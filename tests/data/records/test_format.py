@@ -99,6 +99,13 @@ def test_parse_boxes(detection):
     assert parsed["box_scores"].tolist() == [1, 1, 0.875]
 
 
+def test_a_key_frame_before_the_first_frame():
+    """It is at the first frame, as for files; a clip in the middle would need boxes of another time."""
+    video = Video("a.mp4", (), id="a", key=4.5, boxes=(Box((0.1, 0.2, 0.3, 0.4), (1,)),))
+    parsed = records.parse(b"".join(records.encode(video, LABELS, [b"x"] * 4, 6 + np.arange(4) / 2, 2.0, (8, 8))))
+    assert parsed["key_time"] == 0
+
+
 @pytest.mark.parametrize("length", [1, 200, 40_000])  # of an image; lengths take one byte, two or three
 def test_a_head_has_the_positions_of_images(length):
     random = np.random.default_rng(0)

@@ -7,6 +7,7 @@ import resource
 import shutil
 import time
 
+import av
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -138,6 +139,29 @@ def test_a_repaired_video_is_added(prepared, tmp_path):
     broken.write_bytes(broken.read_bytes()[:600])
     for files in (1, 0):
         assert prepare(settings, str(tmp_path / "records")).restored == files
+
+
+def test_a_video_with_repaired_frames_is_stored_again(folder, tmp_path):
+    """`skipped.csv` lists a video in whose place other frames are stored. A new file is read again."""
+    shutil.copytree(folder, tmp_path / "videos")
+    path = tmp_path / "videos/train/ant/00.mp4"
+    intact = path.read_bytes()
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    damaged = bytearray(intact)
+    for start, size in packets[12:15]:
+        damaged[start : start + size] = bytes(size)
+    path.write_bytes(damaged)
+    settings = configuration(tmp_path / "videos")
+    (row,) = prepare(settings, str(tmp_path / "records")).omissions
+    assert row[1] == "ant/00.mp4" and "frames cannot be decoded" in row[3]
+    assert prepare(settings, str(tmp_path / "records")).restored == 0
+    time.sleep(2)  # the index has times in whole seconds
+    path.write_bytes(intact)
+    done = prepare(settings, str(tmp_path / "records"))
+    assert (done.restored, done.omissions) == (1, ())
+    prepare(settings, str(tmp_path / "undisturbed"))
+    assert checksums(tmp_path / "records") == checksums(tmp_path / "undisturbed")
 
 
 def test_the_data_set_may_move(prepared, tmp_path):

@@ -143,14 +143,16 @@ def _annotated(root: pathlib.Path, split: str, videos: Videos) -> _Annotated:
     if (lists / LABELS).is_file():
         labels = _read_labels(lists / LABELS)
     else:
-        training = rows
+        training, problems = rows, found.problems
         if split != "train":
-            paths = _sources(lists, "train")[1]
-            training = [row for path in paths for row in READERS[path.suffix.lower()](path, videos, [])]
+            paths, problems = _sources(lists, "train")[1], []
+            training = [row for path in paths for row in READERS[path.suffix.lower()](path, videos, problems)]
         labels = sorted({action for row in training for action in row.actions or ()})
         if not labels:
-            count = f"its {len(training)} boxes have" if training else "it has"
-            raise InputError(f"{_sources(lists, 'train')[0]}: {count} no action; fill in the column action")
+            place = _sources(lists, "train")[0]
+            if not training:
+                raise InputError(f"{place}: no box can be read; {(problems or [ADVICE])[0]}")
+            raise InputError(f"{place}: its {len(training)} boxes have no action; fill in the column action")
     _fill(found, rows, labels)
     found.problems += videos.unreadable.values()
     found.missing = [name for name in found.missing if name not in videos.unreadable]

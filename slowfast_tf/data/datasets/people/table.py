@@ -27,7 +27,7 @@ def read_table(path: pathlib.Path, videos: Videos, problems: list[str]) -> Itera
         InputError: if the file cannot be read, or if its columns are not separated by commas.
     """
     for place, row in _rows(path):
-        box = _box(place, row[:6], problems) if len(row) >= 7 else _refuse(place, row, "action", problems)
+        box = _box(place, row[:6], problems) if len(row) in (7, 8) else _refuse(place, row, "action[,person]", problems)
         if box:
             video, time, corners = box
             yield Row(videos.name(video), time, corners, split_actions(row[6]), place)
