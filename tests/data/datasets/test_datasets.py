@@ -487,7 +487,8 @@ def test_charades_labels(charades, configure):
 
 
 def charades_lists(root, rows):
-    put(root / "Charades_v1_classes.txt", "".join(f"c{i:03d} Action {i}\n" for i in range(157)))
+    classes = "".join(f"c{i:03d} Action {i}\n" for i in range(157))
+    put(root / "Charades_v1_classes.txt", f"\ufeff{classes}")  # with the mark that Windows editors write
     put(root / "Charades_v1_train.csv", "id,actions,length\n")
     return put(root / "Charades_v1_test.csv", "id,actions,length\n" + "\n".join(rows) + "\n")
 
