@@ -11,7 +11,7 @@ from .checkpoints.names import FORMS, read_spec
 from .config.comparison import configurations_pages
 from .config.reference import keys_page
 from .errors import InputError
-from .files.atomic import write_text
+from .files.atomic import check_output, write_text
 from .models.cost_table import table
 from .models.description import as_text, describe
 from .runtime import run
@@ -41,19 +41,20 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--keys", metavar="FILE", help="write the keys of a configuration as Markdown")
     args = parser.parse_args(argv)
-    pages = [
-        (args.table, table),
-        (args.networks, catalog_page),
-        (args.keys, keys_page),
-    ]
-    for path, page in pages:
-        if path:
-            write_text(path, page())
+    pages = ((args.table, table), (args.networks, catalog_page), (args.keys, keys_page))
+    texts = {pathlib.Path(path): page() for path, page in pages if path}
     if args.configurations:
-        for name, text in configurations_pages().items():
-            write_text(pathlib.Path(args.configurations) / name, text)
-    if args.configurations or any(path for path, _ in pages):
+        texts |= {pathlib.Path(args.configurations, name): text for name, text in configurations_pages().items()}
+    if texts:
+        if args.source or args.figure or args.json:
+            raise InputError("pages about the package are written alone; leave out the network, --figure and --json")
+        for path, text in texts.items():
+            check_output(path, text.partition("\n")[0])
+        for path, text in texts.items():
+            write_text(path, text)
         return
+    if args.figure and args.json:
+        raise InputError("--figure writes a PNG instead of JSON; leave out one of them")
     if args.source is None:
         if args.figure:
             raise InputError("--figure draws one network; give its name or file")

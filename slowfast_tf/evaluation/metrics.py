@@ -64,8 +64,8 @@ def classification(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 
     Returns:
         `top1`, `top5` (for more than 5 classes), `mean_class_accuracy` and `macro_f1`, the mean F1 of the classes that
-        have videos. For two classes also `precision`, `recall` and `f1` of the second class and, if both classes have
-        videos, `auc`, the area under the ROC curve of the second class.
+        have videos. For two classes also `precision`, `recall` and `f1` of the second class, if it has videos, and, if
+        both classes have videos, `auc`, the area under the ROC curve of the second class.
 
     Example:
         >>> found = classification(np.array([0, 1, 2]), np.array([[0.9, 0.1, 0], [0.6, 0.4, 0], [0, 0, 1]]))
@@ -80,7 +80,7 @@ def classification(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     found["mean_class_accuracy"] = metrics.recall_score(truth, predicted, labels=present, average="macro")
     options: dict[str, typing.Any] = {"zero_division": 0}
     found["macro_f1"] = metrics.f1_score(truth, predicted, labels=present, average="macro", **options)
-    if len(classes) == 2:
+    if len(classes) == 2 and 1 in present:
         for name in ("precision", "recall", "f1"):
             found[name] = getattr(metrics, f"{name}_score")(truth, predicted, **options)
         if len(present) == 2:

@@ -22,6 +22,7 @@ SHARED = {
     "test": "has other views",
     "protocol": "was scored by another protocol",
     "videos": "has another number of videos",
+    "source": "has the videos of another data set or fold",
 }
 
 
@@ -50,6 +51,12 @@ class About:
     shard: tuple[int, int]
     videos: int
     protocol: dict[str, typing.Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def source(self) -> tuple[typing.Any, ...]:
+        """The data set and its fold. The directory may differ between machines."""
+        data = self.config.get("data", {})
+        return self.dataset, data.get("fold"), data.get("groups")
 
     def to_json(self) -> str:
         """Return the JSON text for a file of scores. The key of the shard is "part", as in files of all versions."""

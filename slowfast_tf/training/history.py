@@ -57,8 +57,8 @@ def best_epoch(rows: Sequence[Row], monitor: str) -> int:
     """Return the number of the best epoch, counted from 1.
 
     The best epoch has the highest `monitor`, or the lowest if `monitor` is "val_loss". Ties are broken by the lowest
-    validation loss, then by the earliest epoch. This rule decides which model is kept as `model.keras` and which epoch
-    a report names.
+    validation loss, then by the earliest epoch. An epoch whose validation loss is NaN is the worst. This rule decides
+    which model is kept as `model.keras` and which epoch a report names.
 
     Args:
         rows: at least one row, as `read_history` returns them.
@@ -73,7 +73,10 @@ def best_epoch(rows: Sequence[Row], monitor: str) -> int:
     def rank(row: Row) -> tuple[float, float, float]:
         loss = row["val_loss"]
         metric = -loss if monitor == "val_loss" else row[monitor]
-        return -math.inf if math.isnan(metric) else metric, -math.inf if math.isnan(loss) else -loss, -row["epoch"]
+        # Scores that are not a number count as the first class, so the other metrics of such an epoch may be high.
+        if monitor != "epoch" and math.isnan(loss) or math.isnan(metric):
+            metric = -math.inf
+        return metric, -math.inf if math.isnan(loss) else -loss, -row["epoch"]
 
     return int(max(rows, key=rank)["epoch"])
 

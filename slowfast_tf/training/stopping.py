@@ -13,16 +13,25 @@ from .history import is_stopped
 class StopOnNonFinite(keras.callbacks.Callback):
     """Stop a run whose loss is not finite, before it overwrites a good checkpoint.
 
+    The training loss of a step is computed before its update. So after the last step of an epoch, only the validation
+    loss shows that the weights are no longer finite.
+
     Raises:
         RunError: raised in `fit`; its message has the step and the learning rate.
     """
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         assert logs is not None
-        if not math.isfinite(logs["loss"]):
+        self._check("loss", logs["loss"])
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._check("validation loss", (logs or {}).get("val_loss", 0.0))
+
+    def _check(self, name: str, loss: float) -> None:
+        if not math.isfinite(loss):
             optimizer = self.model.optimizer  # pyright: ignore[reportOptionalMemberAccess]
             raise RunError(
-                f"the loss became {logs['loss']} at step {int(optimizer.iterations.numpy())} with learning rate"
+                f"the {name} became {loss} at step {int(optimizer.iterations.numpy())} with learning rate"
                 f" {learning_rate(optimizer):.3g}; try a lower train.learning_rate or a longer"
                 f" train.warmup_epochs. Checkpoints from before are kept"
             )

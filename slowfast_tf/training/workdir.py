@@ -20,13 +20,17 @@ def check_workdir(workdir: pathlib.Path, settings: config.Config) -> None:
         settings: the configuration to run.
 
     Raises:
-        InputError: if the configurations differ (the message has the differing keys and both values), if `train.init`
-            of a new run does not name a model, if the directory cannot be written, or as `Config.check_new_run`.
+        InputError: if the configurations differ (the message has the differing keys and both values), if the directory
+            has a model but no configuration, if `train.init` of a new run does not name a model, if the directory
+            cannot be written, or as `Config.check_new_run`.
     """
     path = pathlib.Path(workdir) / "config.json"
     if not is_writable(path):
         raise InputError(f"cannot write to the work directory {workdir}; give another --workdir")
     if not path.exists():
+        for file in (path.with_name("model.keras"), *path.parent.glob("checkpoints/epoch_*.keras")):
+            if file.exists():  # of an unknown configuration; a run would resume from it, or replace it
+                raise InputError(f"{workdir} has {file.relative_to(workdir)}, but no config.json", argument="workdir")
         settings.check_new_run()
         if settings.train.init:
             try:

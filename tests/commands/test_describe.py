@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from slowfast_tf import describe
 from slowfast_tf.checkpoints.published import MODELS
+from slowfast_tf.errors import InputError
 from slowfast_tf.models.spec import SlowFastSpec
 
 # The paper's, and PySlowFast's MODEL_ZOO.md.
@@ -44,6 +46,22 @@ def test_list(tmp_path):
     (line,) = [line for line in lines if line.startswith("slowfast_8x8_r50_k400_pyslowfast ")]
     expected = "* kinetics400 top1 77.0, top5 92.6 PySlowFast model zoo 65.7 138 yes"
     assert " ".join(line.split()[1:]) == expected
+
+
+def test_pages_replace_only_themselves(tmp_path):
+    page = tmp_path / "table.md"
+    for _ in range(2):
+        describe.main(["--table", str(page)])
+    assert page.read_text().startswith("# Cost of the paper's networks")
+    page.write_text("# Notes\n")
+    with pytest.raises(InputError, match="table.md exists and is not a result of this command"):
+        describe.main(["--table", str(page)])
+    assert page.read_text() == "# Notes\n"
+    for words in (["slowfast_8x8_r50", "--table", str(page)], ["--keys", str(page), "--figure", "f.png"]):
+        with pytest.raises(InputError, match="written alone; leave out the network, --figure and --json"):
+            describe.main(words)
+    with pytest.raises(InputError, match="--figure writes a PNG instead of JSON"):
+        describe.main(["slowfast_8x8_r50", "--figure", "f.png", "--json"])
 
 
 @pytest.mark.legacy

@@ -206,6 +206,8 @@ def test_fuse_names_the_difference(tmp_path):
         ([made("c", (1, 2), classes=("ant", "cat"))], "has other classes"),
         ([made("c", (1, 2), test={"clips": 1, "crops": 3, "fuse": "mean"})], "has other views"),
         ([made("c", (1, 2), videos=5)], "has another number of videos"),
+        ([made("c", (1, 2), dataset="lists")], "has the videos of another data set or fold"),
+        ([made("c", (1, 2), config={**first.about.config, "data": {"fold": [1, 2]}})], "of another data set or fold"),
     ):
         with pytest.raises(InputError, match=message):
             fuse(first, *others)

@@ -58,7 +58,9 @@ def test_classification_of_two_classes_and_of_one():
     of_class_1 = {"precision": 0.5, "recall": 1, "f1": two_thirds, "auc": 1}  # its video has the highest score
     assert figures == {"top1": two_thirds, "mean_class_accuracy": 0.75, "macro_f1": two_thirds, **of_class_1}
     figures = metrics.classification(np.array([1, 1, 1]), scores)
-    assert figures["top1"] == two_thirds and "auc" not in figures
+    assert figures["top1"] == two_thirds and figures["recall"] == two_thirds and "auc" not in figures
+    figures = metrics.classification(np.array([0, 0, 0]), scores[::-1])  # nothing to recall
+    assert set(figures) == {"top1", "mean_class_accuracy", "macro_f1"}
     assert metrics.classification(np.array([0, 0]), np.ones((2, 1)))["top1"] == 1
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from helpers.fitting import METRICS, STEPS, Signal, X, Y, fit, linear
 
+from slowfast_tf.errors import RunError
 from slowfast_tf.training import checkpointing, history
-from slowfast_tf.training.stopping import StopEarly
+from slowfast_tf.training.stopping import StopEarly, StopOnNonFinite
 
 
 def test_partial_files_of_a_killed_run_are_removed(tmp_path):
@@ -74,6 +75,24 @@ def test_the_saved_model_is_that_of_the_best_epoch(tmp_path):
         saving.on_epoch_end(number, {"val_top1": top1, "val_loss": loss})
     kept = keras.models.load_model(tmp_path / "model.keras").layers[0].get_weights()[0]
     assert kept[0, 0] == history.best_epoch(history.read_history(tmp_path), "val_top1") == 3
+
+
+@pytest.mark.legacy
+def test_weights_that_are_not_finite_after_an_epoch(tmp_path):
+    """The training loss of the last step, from before its update, is finite. The earlier files are kept."""
+
+    class Diverge(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.optimizer.iterations == 2 * STEPS:
+                self.model.set_weights([np.full_like(w, np.nan) for w in self.model.get_weights()])
+
+    model = linear()
+    saving = checkpointing.Checkpoints(model, tmp_path, "val_mae")
+    options = {"validation_data": (X, Y), "verbose": 0, "batch_size": 2}
+    with pytest.raises(RunError, match="^the validation loss became nan at step 8 with learning rate 0.1; try"):
+        model.fit(X, Y, epochs=3, callbacks=[Diverge(), StopOnNonFinite(), saving], **options)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch_0001.keras"]
+    assert np.isfinite(keras.models.load_model(tmp_path / "model.keras").get_weights()[0]).all()
 
 
 @pytest.mark.legacy

@@ -30,6 +30,12 @@ def test_the_lowest_loss_or_the_last_epoch():
     assert history.best_epoch(rows, "epoch") == 4
 
 
+def test_an_epoch_whose_loss_is_nan_is_the_worst():
+    """Its scores count as the first class, so its accuracy is high if that class has many videos."""
+    rows = [{"epoch": 1, "val_top1": 0.25, "val_loss": 1.4}, {"epoch": 2, "val_top1": 0.75, "val_loss": float("nan")}]
+    assert history.best_epoch(rows, "val_top1") == 1
+
+
 @pytest.mark.parametrize("patience, stopped", [(1, [2]), (2, [4]), (3, []), (None, [])])
 def test_patience(patience, stopped):
     """A better epoch resets the count: epochs 1 and 2 are the best so far, epochs 3 and 4 are not."""

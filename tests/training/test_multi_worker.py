@@ -206,6 +206,8 @@ def test_a_worker_that_differs(videos, tmp_path, case):
     else:
         (tmp_path / "run/checkpoints").mkdir(parents=True)
         (tmp_path / "run/checkpoints/epoch_0001.keras").touch()
+        overrides = [*TINY, f"data.root={videos}", *TOGETHER]
+        config.load(ROOT / "configs/demo.json", overrides).save(tmp_path / "run/config.json")
         (tmp_path / "1.txt").write_text("wait 1")
         other = tmp_path / "other"
         expected = f"{other} has no checkpoint after epoch 1, from which another worker resumes; all workers need"

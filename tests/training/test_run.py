@@ -151,6 +151,16 @@ def test_another_configuration_does_not_overwrite_a_run(whole, in_process, video
     assert (workdir / "model.keras").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["model.keras", "checkpoints/epoch_0002.keras"])
+def test_a_model_of_an_unknown_configuration_is_not_replaced(name, configure, tmp_path):
+    """A run would resume from the checkpoint, whatever its configuration was."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=f"has {name}, but no config.json$") as error:
+        check_workdir(tmp_path, configure())
+    assert error.value.argument == "workdir"
+
+
 def test_two_runs_in_one_work_directory(configure, tmp_path):
     """The second run is refused before it reads a video. The files of the first one do not change."""
     with hold(tmp_path / "run/.lock"):
