@@ -128,9 +128,9 @@ def _read_times(path):
             # In VP8, a bit of the first byte marks frames that are never shown.
             if packet.size and not packet.is_discard and not (codec == "vp8" and not bytes(packet)[0] & 16)
         ]
-        # AVI has no display times, and those of MPEG-4 that was copied from AVI are guessed.
-        exact = container.format.name != "avi" and codec != "mpeg4" and None not in times
-        exact = exact and len(set(times)) == len(times)
+        # AVI has no display times; those of MPEG-4 that was copied from AVI are guessed, which fails with B-frames.
+        guessed = container.format.name == "avi" or codec == "mpeg4" and stream.codec_context.has_b_frames
+        exact = not guessed and None not in times and len(set(times)) == len(times)
         return sorted(times) if exact else times, exact, stream.time_base, [stream.average_rate, stream.guessed_rate]
 
 

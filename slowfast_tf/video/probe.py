@@ -73,7 +73,8 @@ def probe(path: str | os.PathLike) -> VideoInfo:
         times = [time for time, _ in packets]
         # AVI stores no display times, and FFmpeg's guesses are wrong with B-frames. Files remuxed from AVI, mostly
         # MPEG-4 Part 2, keep these guesses.
-        if container.format.name == "avi" or codec == "mpeg4" or None in times or len(set(times)) < count:
+        guessed = container.format.name == "avi" or codec == "mpeg4" and stream.codec_context.has_b_frames
+        if guessed or None in times or len(set(times)) < count:
             return VideoInfo(count, believable_rate(*rates), None, np.zeros(1, np.int64))
         times = np.sort(times)
         if count > 1:

@@ -16,7 +16,7 @@ from .probe import VideoInfo, believable_rate, probe
 
 FILE = ".slowfast_tf_probe"
 # Lines of another version have other checksums. Increase the number if `probe` or the form of a line changes.
-_VERSION = zlib.crc32(f"2 {av.library_versions['libavformat']}".encode())
+_VERSION = zlib.crc32(f"3 {av.library_versions['libavformat']}".encode())
 
 
 class ProbeIndex:

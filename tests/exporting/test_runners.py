@@ -22,6 +22,7 @@ from slowfast_tf.exporting import calibration, folded, tflite
 from slowfast_tf.exporting.metadata import metadata
 from slowfast_tf.models.presets import get_spec
 from slowfast_tf.video import decode
+from slowfast_tf.video.probe import probe
 
 RUNNERS = {"tflite": ROOT / "export/tflite/run.py", "onnx": ROOT / "export/onnx/run.py"}
 
@@ -265,6 +266,19 @@ def test_a_damaged_packet_loses_no_other_frame(name, options, tmp_path, monkeypa
     path.write_bytes(content)
     with pytest.raises(ValueError, match="a.*: no frame can be decoded: Invalid data found"):
         frames.read_frames(str(path), range(30))
+
+
+@pytest.mark.parametrize("name, b_frames", [("a.mp4", 0), ("a.mkv", 0), ("a.mp4", 2), ("a.avi", 0)])
+def test_frame_times_of_mpeg4(name, b_frames, tmp_path, monkeypatch):
+    """The frame rate equals the library's: times of MPEG-4 count only without B-frames, and never in AVI."""
+    monkeypatch.syspath_prepend(ROOT / "export")
+    frames = importlib.import_module("frames")
+    images, times = [picture(1, time, 64, 80) for time in range(30)], [33 * i + 400 * (i > 20) for i in range(30)]
+    path = write(tmp_path / name, images, codec="mpeg4", bf=b_frames, times=None if name == "a.avi" else times)
+    info = probe(path)
+    assert (info.times is not None) == (b_frames == 0 and name != "a.avi")
+    assert frames.probe(path) == (info.frames, info.rate)
+    np.testing.assert_array_equal(frames.read_frames(path, range(30)), decode.read_frames(path, range(30)))
 
 
 def test_a_damaged_packet_of_a_transport_stream(tmp_path, monkeypatch):

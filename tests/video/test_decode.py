@@ -18,7 +18,7 @@ from slowfast_tf.data.reference import Video, resolve
 from slowfast_tf.errors import OutsideError, VideoError
 from slowfast_tf.video.decode import read_frames, reduction
 from slowfast_tf.video.images import list_images
-from slowfast_tf.video.probe import probe
+from slowfast_tf.video.probe import frame_times, probe
 
 COUNT = 50
 CLIPS = pathlib.Path(__file__).parents[3] / "shared" / "videos"
@@ -36,6 +36,7 @@ FORMATS = {
     "live.mkv": {"bf": 2, "g": 10, "container": {"live": "1"}},  # no table of key frames
     "mpeg4.avi": {"codec": "mpeg4", "bf": 2, "g": 12, "qscale": 2},
     "mpeg4.mp4": {"codec": "mpeg4", "bf": 2, "g": 12},
+    "mpeg4_no_b.mp4": {"codec": "mpeg4", "bf": 0, "g": 12},
     "mpeg2.mpg": {"codec": "mpeg2video", "bf": 2, "g": 12},
     "vp9.webm": {"codec": "libvpx-vp9", "g": 12, "deadline": "realtime", "cpu-used": 8},
     "mjpeg.mov": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
@@ -115,14 +116,37 @@ def test_odd_sizes(tmp_path, name, codec, pix_fmt, size):
     check(path, [3, 19, 7], 20)
 
 
-@pytest.mark.parametrize("name", ["v.mkv", "v.mp4"])
-def test_variable_frame_rate(tmp_path, name):
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("v.mkv", {"bf": 2}),
+        ("v.mp4", {"bf": 2}),
+        ("mpeg4.mkv", {"codec": "mpeg4", "bf": 0}),
+        ("mpeg4.mp4", {"codec": "mpeg4", "bf": 0}),
+        ("mpeg4.3gp", {"codec": "mpeg4", "bf": 0}),
+    ],
+)
+def test_variable_frame_rate(tmp_path, name, options):
     times = np.cumsum([0] + [(20, 33, 400, 61)[i % 4] for i in range(39)])
-    path = write_coded(tmp_path / name, 40, times=times.tolist(), g=9, bf=2)
+    path = write_coded(tmp_path / name, 40, times=times.tolist(), g=9, **options)
     for i in range(40):
         check(path, [i], 40)
     info = probe(path)
     assert info.rate == pytest.approx(39 / (times[-1] / 1000), rel=1e-2)
+    np.testing.assert_allclose(frame_times(info), times / 1000, rtol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["v.mp4", "v.mkv"])
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_mpeg4_copied_from_avi(tmp_path, name, b_frames):
+    """AVI has no display times, so FFmpeg guesses them for the copy; the guesses are right only without B-frames."""
+    source, path = write_coded(tmp_path / "v.avi", codec="mpeg4", bf=b_frames, g=12), tmp_path / name
+    command = [ffmpeg_program(), "-v", "error", "-fflags", "+genpts", "-i", source, "-c", "copy", path]
+    subprocess.run(command, check=True)
+    info = probe(path)
+    np.testing.assert_allclose(frame_times(info), np.arange(COUNT) / 30, atol=2e-3)
+    assert (info.times is None) == (b_frames > 0)
+    check(path, [0, 1, 2, 17, 30, 49])
 
 
 def test_frame_rate(path):
