@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import av
@@ -42,7 +42,24 @@ class VideoInfo:
     keys: np.ndarray
 
 
-@functools.lru_cache(maxsize=1000)
+def _cached(read: Callable[[str | os.PathLike], VideoInfo]) -> Callable[[str | os.PathLike], VideoInfo]:
+    """Cache results for one place, size and modification time of a file. `__wrapped__` is the function itself."""
+    # The path as given is an argument too, because messages name it.
+    known = functools.lru_cache(maxsize=1000)(lambda path, *about: read(path))
+
+    @functools.wraps(read)
+    def probe(path: str | os.PathLike) -> VideoInfo:
+        try:
+            about = os.stat(path)
+        except (OSError, ValueError):  # a missing file, or a null character in its name
+            return read(path)  # raises the error
+        return known(path, os.path.abspath(path), about.st_size, about.st_mtime_ns)
+
+    probe.cache_clear = known.cache_clear  # pyright: ignore[reportAttributeAccessIssue]
+    return probe
+
+
+@_cached
 def probe(path: str | os.PathLike) -> VideoInfo:
     """Count the packets of a video and read their times, because headers are often wrong.
 

@@ -64,7 +64,7 @@ class ProbeIndex:
             packed = self._packed.get(key)
         info = _unpack(packed, about.st_size) if packed else None
         if info is None:
-            info = probe.__wrapped__(path)  # without the cache, which does not notice that a file has changed
+            info = probe.__wrapped__(path)  # without the cache, which would keep the result a second time
             packed = _pack(info)
             with self._lock:
                 self._packed[key] = packed
