@@ -1,6 +1,7 @@
 """Write files and directories whole or not at all, even if the process is killed or the power fails."""
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import platform
@@ -37,7 +38,7 @@ def atomic(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         ...     model.save(temporary)
     """
     path, name = _target(path), pathlib.Path(path).name
-    prefix = f".{path.name}.{platform.node()}.{os.getpid()}.{_start_time(os.getpid())}."
+    prefix = f".{_cut(path.name)}.{_cut(platform.node())}.{os.getpid()}.{_start_time(os.getpid())}."
     scratch = path.parent / (prefix + secrets.token_hex(4))
     with writing(path):
         try:  # includes the creation: a signal may arrive right after it
@@ -161,7 +162,7 @@ def _make_scratch(scratch: pathlib.Path, path: pathlib.Path) -> None:
     """Create the scratch directory for a path, and its parents; remove those that killed processes left."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_scratch(path.parent, re.escape(path.name))
+        _remove_scratch(path.parent, re.escape(_cut(path.name)))
         scratch.mkdir(mode=0o700)
     except OSError as error:
         if full_disk(error):
@@ -176,13 +177,26 @@ def _remove_scratch(directory: str | os.PathLike, targets: str) -> None:
 
     Args:
         directory: the directory to search.
-        targets: regular expression for the names of the files that the processes were writing.
+        targets: regular expression for the names, after `_cut`, of the files that the processes were writing.
     """
-    scratch = re.compile(rf"\.{targets}\.{re.escape(platform.node())}\.(\d+)\.(\d*)\.[^.]+", re.DOTALL)
+    scratch = re.compile(rf"\.{targets}\.{re.escape(_cut(platform.node()))}\.(\d+)\.(\d*)\.[^.]+", re.DOTALL)
     for name in os.listdir(directory):
         match = scratch.fullmatch(name)
         if match and not _is_alive(int(match[1]), match[2]):
             shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
+
+
+def _cut(name: str) -> str:
+    """Return a name of at most 64 bytes; a longer name keeps its beginning, and a digest tells it from others.
+
+    File systems allow 255 bytes for the name of a scratch directory, which contains the names of a file and of a host.
+    """
+    if len(os.fsencode(name)) <= 64:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    while len(os.fsencode(name)) > 47:
+        name = name[:-1]
+    return f"{name}~{digest}"
 
 
 def _is_alive(process: int, start_time: str) -> bool:

@@ -98,6 +98,31 @@ def test_a_reused_process_number(tmp_path):
     assert os.listdir(tmp_path) == ["model.keras"]
 
 
+@pytest.mark.parametrize(
+    "name", ["動" * 83 + ".keras", "a" * 255, "\udcff" * 250 + ".mp4"], ids=["utf8", "ascii", "bytes"]
+)
+def test_long_names(tmp_path, monkeypatch, name):
+    """A name may have 255 bytes. Names that begin in the same way are told apart."""
+    monkeypatch.setattr(platform, "node", lambda: "compute-node-17.cluster.example.org" * 6)
+    target, other = tmp_path / name, tmp_path / (name[:-1] + "b")
+    with atomic(other) as temporary:
+        temporary.write_text("other")
+        (ours,) = os.listdir(tmp_path)
+        # As a killed process would leave it: no process has this number.
+        left = tmp_path / ours.replace(f".{os.getpid()}.", ".999999999.")
+        left.mkdir()
+        with atomic(target) as inner:
+            assert inner.name == name and left.exists()
+            inner.write_text("content")
+        assert left.exists() and target.read_text() == "content"
+        write_text(other, "other")
+        assert not left.exists() and sorted(os.listdir(tmp_path)) == sorted([ours, name, other.name])
+        left.mkdir()
+        remove_stale(tmp_path)
+        assert not left.exists() and temporary.exists()
+    assert sorted(os.listdir(tmp_path)) == sorted([name, other.name])
+
+
 def test_content_is_synced_before_the_rename(tmp_path, monkeypatch):
     calls = []
     fsync, replace, rename = os.fsync, os.replace, os.rename
