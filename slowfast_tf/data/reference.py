@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import OutsideError
 from ..video.images import list_images
-from ..video.probe import VideoInfo, frame_times, probe
+from ..video.probe import VideoInfo, frame_times, gap_message, probe
 
 # Seconds that a label may end after its video: a third of Charades' official labels do so, by up to 1.54 s.
 SLACK = 2.0
@@ -76,7 +76,8 @@ class ResolvedVideo(typing.NamedTuple):
         first, last: indices of the first frame in the video's span, and of the first frame after it.
         key: index of the key frame, counted from `first`; -1 without a key frame.
         labels: (class index, start, end) of each label within the video.
-        problems: one line for each label that is not within the video, and one line if images are missing.
+        problems: one line for each label that is not within the video, and one line if images are missing or if a long
+            gap between two frames makes the frame rate uncertain.
     """
 
     images: list[str] | None
@@ -117,6 +118,7 @@ def resolve(source: Video, probe: Probe = probe) -> ResolvedVideo:
     else:
         info = probe(source.path)
         rate, times = info.rate, frame_times(info)
+        problems += filter(None, [gap_message(source.path, info)])
     end, origin = times[-1] + 1 / rate, source.origin or source.path
     lasts = f"{source.path if source.origin else 'it'} lasts {end:.2f} s"
     if source.key is not None and source.key > end:

@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import VideoError
+from .log import log_once
 
 # Stop FFmpeg from logging damaged files to stderr: exceptions report them.
 av.logging.set_level(av.logging.PANIC)
 
 MAX_PIXELS = 7680 * 4320
 MAX_ASPECT = 16  # resizing longer frames to a shorter side of 256 would take too much memory
+MAX_GAP = 10.0  # seconds between two frames; longer gaps are reported if they are also 100 times the median
 RATES = 1e-4, 1000.0  # lowest and highest plausible frame rate
 
 
@@ -43,9 +45,17 @@ class VideoInfo:
 
 
 def _cached(read: Callable[[str | os.PathLike], VideoInfo]) -> Callable[[str | os.PathLike], VideoInfo]:
-    """Cache results for one place, size and modification time of a file. `__wrapped__` is the function itself."""
-    # The path as given is an argument too, because messages name it.
-    known = functools.lru_cache(maxsize=1000)(lambda path, *about: read(path))
+    """Cache results for one place, size and modification time of a file, and log `gap_message` once.
+
+    `__wrapped__` is the function itself.
+    """
+
+    @functools.lru_cache(maxsize=1000)
+    def known(path: str | os.PathLike, *_: Any) -> VideoInfo:  # the path as given, because messages name it
+        info = read(path)
+        if message := gap_message(path, info):
+            log_once(message, message)
+        return info
 
     @functools.wraps(read)
     def probe(path: str | os.PathLike) -> VideoInfo:
@@ -130,6 +140,23 @@ def frame_times(info: VideoInfo) -> np.ndarray:
     if info.times is None or info.frames < 2:
         return even
     return (info.times - info.times[0]) / (info.times[-1] - info.times[0]) * even[-1]
+
+
+def gap_message(path: str | os.PathLike, info: VideoInfo) -> str:
+    """Return a message if a long gap between two frames makes the frame rate of a video useless; else an empty string.
+
+    The mean rate of two recordings of 3 s that are 10 minutes apart is 0.3 frames per second. A clip at the frame rate
+    of a network then repeats one frame. A clock that goes back in MPEG-TS looks like a gap of 26 hours.
+    """
+    times = frame_times(info)
+    steps = np.diff(times)
+    longest = steps.max(initial=0.0)
+    if longest <= MAX_GAP or longest <= 100 * np.median(steps):
+        return ""
+    return (
+        f"{path}: {longest:.0f} s between two frames, after {times[steps.argmax()]:.1f} s, make its frame rate"
+        f" ({info.rate:.3g} per second) uncertain; cut the video there"
+    )
 
 
 def nearest_frames(times: np.ndarray, seconds: npt.ArrayLike) -> np.ndarray:

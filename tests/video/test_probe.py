@@ -1,4 +1,4 @@
-"""The cache of `probe` notices every change of a file."""
+"""The cache of `probe` notices every change of a file. A long gap between frames is reported."""
 
 import os
 import shutil
@@ -6,10 +6,12 @@ import shutil
 import pytest
 from helpers.coded_video import coded, numbers, write
 
+from slowfast_tf.data.reference import Video, resolve
 from slowfast_tf.errors import VideoError
 from slowfast_tf.video import probe as probing
 from slowfast_tf.video.decode import read_frames
 from slowfast_tf.video.probe import probe
+from slowfast_tf.video.probe_index import ProbeIndex
 
 
 @pytest.fixture
@@ -65,3 +67,25 @@ def test_what_is_no_file(path, tmp_path, monkeypatch):
         with pytest.raises(VideoError) as error:
             probe(path)
         assert str(error.value).startswith(f"{path}: ")
+
+
+def test_a_long_gap_between_frames(tmp_path, caplog):
+    """Three seconds at 30 a second, ten minutes without a frame, and three seconds again."""
+    times = [33 * i for i in range(90)] + [600_000 + 33 * i for i in range(90)]
+    path = write(tmp_path / "a.mkv", [coded(i) for i in range(180)], times=times)
+    line = f"{path}: 597 s between two frames, after 2.9 s, make its frame rate (0.297 per second) uncertain;"
+    for _ in range(2):
+        probe.cache_clear()
+        assert probe(path).rate == pytest.approx(0.297, abs=1e-3)
+    assert caplog.messages == [f"{line} cut the video there"]
+    caplog.clear()
+    index = ProbeIndex(tmp_path)  # a data set reports the gap with the other problems of its videos
+    assert resolve(Video(path, ()), index.probe).problems == (f"{line} cut the video there",)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("times", [[0, 5_000, 10_000, 40_000], [*range(0, 990, 33), 9_000], [0], [0, 20_000]])
+def test_other_intervals(times, tmp_path, caplog):
+    """A slow video, a pause of less than 10 seconds, and videos that are too short to tell."""
+    path = write(tmp_path / "a.mkv", [coded(i) for i in range(len(times))], times=times)
+    assert not resolve(Video(path, ())).problems and not caplog.messages
