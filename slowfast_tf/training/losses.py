@@ -87,13 +87,82 @@ class AUC(keras.metrics.AUC):
         return super().update_state(y_true, y_pred)
 
 
+def _weights(y_true: Any, sample_weight: Any) -> tf.Tensor:
+    """Return the weights of clips, `[B]`: 0 for a clip without a label, as a test of softmax leaves it out."""
+    labelled = tf.cast(tf.reduce_any(tf.not_equal(y_true, 0), -1), tf.float32)
+    return labelled if sample_weight is None else labelled * tf.cast(sample_weight, tf.float32)
+
+
+@register
+class Top1(keras.metrics.CategoricalAccuracy):
+    """Keras' accuracy of the class with the highest score, over the clips that have a label."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        return super().update_state(y_true, y_pred, _weights(y_true, sample_weight))
+
+
+@register
+class TopK(keras.metrics.TopKCategoricalAccuracy):
+    """Keras' accuracy of the K classes with the highest scores, over the clips that have a label."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        return super().update_state(y_true, y_pred, _weights(y_true, sample_weight))
+
+
+@register
+class MacroF1(keras.metrics.Metric):
+    """The mean F1 of the classes that have clips, over the clips that have a label: `macro_f1` of a test.
+
+    Keras' F1Score averages over all classes, and creates its variables in the first step, where a strategy of several
+    devices cannot. A mixed clip counts as a clip of its largest class, as in "top1".
+
+    Args:
+        classes: number of classes.
+        name: name of the metric.
+        **options: as for Keras' metric.
+
+    Example:
+        >>> metric = MacroF1(3)
+        >>> metric.update_state(tf.one_hot([0, 0, 1], 3), tf.one_hot([0, 0, 0], 3))
+        >>> round(float(metric.result()), 3)  # of 0.8 and 0
+        0.4
+    """
+
+    def __init__(self, classes: int, name: str = "macro_f1", **options: Any):
+        super().__init__(name=name, **options)
+        self.classes = classes
+        self.right, self.predicted, self.true = (
+            self.add_weight(shape=(classes,), initializer="zeros", name=name) for name in ("right", "predicted", "true")
+        )
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        weights = _weights(y_true, sample_weight)[:, None]
+        true, predicted = (tf.one_hot(tf.argmax(y, -1), self.classes) for y in (y_true, y_pred))
+        self.right.assign_add(tf.reduce_sum(weights * true * predicted, 0))
+        self.predicted.assign_add(tf.reduce_sum(weights * predicted, 0))
+        self.true.assign_add(tf.reduce_sum(weights * true, 0))
+
+    def result(self) -> tf.Tensor:
+        right, predicted, true = (tf.convert_to_tensor(x) for x in (self.right, self.predicted, self.true))
+        present = tf.cast(true > 0, tf.float32)
+        f1 = tf.math.divide_no_nan(2 * right, true + predicted)
+        return tf.math.divide_no_nan(tf.reduce_sum(present * f1), tf.reduce_sum(present))
+
+    def reset_state(self) -> None:
+        for variable in self.variables:  # Keras 2 would assign a scalar
+            variable.assign(tf.zeros(variable.shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "classes": self.classes}
+
+
 def from_config(
     train: Train, spec: SlowFastSpec, classes: Sequence[Sequence[int]] = ()
 ) -> tuple[keras.losses.Loss, list[keras.metrics.Metric], list[keras.metrics.Metric]]:
     """Return the loss of a run, its unweighted metrics and its weighted metrics, for Keras' `compile`.
 
-    With one label per clip the metrics are "top1" and, for more than five classes, "top5". With several labels the
-    metric is "pr_auc".
+    With one label per clip the metrics are "top1" and, for more than five classes, "top5"; they leave out clips without
+    a label, as a test does. With several labels the metric is "pr_auc".
 
     Args:
         train: the configuration's section "train".
@@ -112,11 +181,11 @@ def from_config(
             loss = WeightedCrossentropy(balanced_weights(classes, spec.num_classes), **options)
         else:
             loss = keras.losses.CategoricalCrossentropy(**options)
-        metrics: list[keras.metrics.Metric] = [keras.metrics.CategoricalAccuracy("top1")]
+        metrics: list[keras.metrics.Metric] = [Top1("top1")]
         if spec.num_classes > 5:  # with five classes or fewer, "top5" would always be 1
-            metrics.append(keras.metrics.TopKCategoricalAccuracy(5, "top5"))
+            metrics.append(TopK(5, "top5"))
         if train.keep == "macro_f1":
-            metrics.append(keras.metrics.F1Score("macro", name="macro_f1"))
+            metrics.append(MacroF1(spec.num_classes))
         return loss, metrics, []
     loss = BinaryCrossentropy(**options)
     auc = AUC(curve="PR", multi_label=True, num_labels=spec.num_classes, from_logits=True, name="pr_auc")

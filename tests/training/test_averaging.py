@@ -16,22 +16,25 @@ ROOT = pathlib.Path(__file__).parents[2]
 REPLICAS = """
 import keras, numpy as np, tensorflow as tf
 from slowfast_tf import config
-from slowfast_tf.training import accumulation, averaging, optimizers
+from slowfast_tf.models.keras_compat import FitModel
+from slowfast_tf.models.spec import SlowFastSpec
+from slowfast_tf.training import accumulation, averaging, losses, optimizers
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+one_and_two = [tf.distribute.MirroredStrategy(devices) for devices in (["CPU:0"], ["CPU:0", "CPU:1"])]
 x = np.random.default_rng(0).normal(size=(8, 5)).astype("float32") * np.arange(1, 9, dtype="float32")[:, None]
 y = x.sum(1, keepdims=True)
 for optimizer in ("sgd", "adamw"):
     found = []
-    for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
-        with tf.distribute.MirroredStrategy(devices).scope():
+    for strategy in one_and_two:
+        with strategy.scope():
             keras.utils.set_random_seed(0)
             model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3), keras.layers.Dense(1)])
             train = config.Train(epochs=1, batch_size=8, learning_rate=0.1, clip_norm=0.5, ema_decay=0.6,
                                  optimizer=optimizer)
             model.compile(optimizers.from_config(train, 0.1), "mse", metrics=["mae"])
-        if len(devices) == 2:
+        if strategy.num_replicas_in_sync == 2:
             accumulation.in_parts(model, 2)
         data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8).repeat(4)
         history = model.fit(data, epochs=1, verbose=0).history
@@ -43,12 +46,32 @@ for optimizer in ("sgd", "adamw"):
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=optimizer)
     print("the same with", optimizer)
+
+spec = SlowFastSpec(num_classes=6)
+labels = np.eye(6, dtype="float32")[[0, 1, 3, 3, 1, 0, 0, 5]]
+labels[5] = 0  # a clip without a label
+found = []
+for strategy in one_and_two:
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((5,))
+        model = FitModel(inputs, keras.layers.Dense(6)(inputs))
+        train = config.Train(epochs=1, batch_size=8, learning_rate=0.1, keep="macro_f1")
+        loss, metrics, _ = losses.from_config(train, spec)
+        model.compile("sgd", loss, metrics=metrics)
+    data = tf.data.Dataset.from_tensor_slices((x, labels))
+    # In validation, the replicas get 4 and 3 clips, and 1 and 0.
+    found.append(model.fit(data.batch(4), validation_data=data.batch(7), epochs=2, verbose=0).history)
+assert {"val_top1", "val_top5", "val_macro_f1"} < set(found[0])
+for name in found[0]:
+    np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-5, err_msg=name)
+print("the same metrics")
 """
 
 
 @pytest.mark.legacy
 def test_two_replicas_clip_and_average_as_one_does():
-    """Also if each replica accumulates gradients over two parts of its clips."""
+    """Also if each replica accumulates gradients over two parts of its clips. So do the metrics of `losses`."""
     done = subprocess.run(
         [sys.executable, "-c", QUICK_START + REPLICAS],
         capture_output=True,
@@ -57,7 +80,7 @@ def test_two_replicas_clip_and_average_as_one_does():
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split("\n")[:2] == ["the same with sgd", "the same with adamw"]
+    assert done.stdout.split("\n")[:3] == ["the same with sgd", "the same with adamw", "the same metrics"]
 
 
 @pytest.mark.legacy

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.training import train_section
+from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
 
 from slowfast_tf import SlowFast, SlowFastSpec
 from slowfast_tf.data import Clips
@@ -59,6 +60,44 @@ def test_mixed_and_smoothed_labels():
 def test_top5_needs_more_than_five_classes(classes, names):
     spec = SlowFastSpec(num_classes=classes)
     assert [metric.name for metric in losses.from_config(train_section(), spec)[1]] == names
+
+
+@pytest.mark.legacy
+def test_metrics_of_a_validation_are_those_of_a_test():
+    """As scikit-learn on the clips with a label: macro F1 is over the classes that have clips, here 0, 2, 3 and 6."""
+    metrics = losses.from_config(train_section(keep="macro_f1"), SlowFastSpec(num_classes=7))[1]
+    random = np.random.default_rng(0)
+    truth = np.array([0, 2, 2, 6, 3, 3, 3, 0, 6, 2, 2, 0])
+    logits = random.normal(size=(12, 7)).astype(np.float32)
+    logits[np.arange(0, 12, 2), truth[::2]] += 4
+    labels, known = np.eye(7, dtype=np.float32)[truth], np.arange(12) % 5 > 0
+    labels[~known] = 0
+    again = [keras.metrics.deserialize(keras.metrics.serialize(metric)) for metric in metrics]
+    for metric in (*metrics, *again):
+        metric.update_state(np.zeros([3, 7], np.float32), logits[:3])
+        assert float(metric.result()) == 0
+        for part in (slice(0, 5), slice(5, 12)):
+            metric.update_state(labels[part], logits[part])
+    truth, scores, classes = truth[known], logits[known], range(7)
+    expected = {
+        "top1": accuracy_score(truth, scores.argmax(1)),
+        "top5": top_k_accuracy_score(truth, scores, k=5, labels=classes),
+        "macro_f1": f1_score(truth, scores.argmax(1), labels=np.unique(truth), average="macro"),
+    }
+    for found in (metrics, again):
+        assert {metric.name: float(metric.result()) for metric in found} == pytest.approx(expected)
+    assert 0 < min(expected.values()) < max(expected.values()) < 1 and len(set(expected.values())) == 3
+
+
+@pytest.mark.legacy
+def test_mixed_labels_are_labels():
+    """A mixed clip counts as a clip of its larger class: 2 of 3 are right. F1 of class 0 is 2/3, of class 1 2/3."""
+    metrics = losses.from_config(train_section(keep="macro_f1"), SlowFastSpec(num_classes=3))[1]
+    labels = np.array([[0.6, 0.4, 0.0], [0.0, 0.7, 0.3], [0.0, 0.9, 0.1]], np.float32)
+    logits = np.array([[2.0, 1.0, 0.0], [3.0, 1.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
+    for metric in metrics:
+        metric.update_state(labels, logits)
+        assert float(metric.result()) == pytest.approx(2 / 3)
 
 
 @pytest.mark.legacy
