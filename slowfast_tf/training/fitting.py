@@ -110,8 +110,8 @@ def statistics_clips(settings: Config, clips: Clips, phase: Phase, replicas: int
     """Return training batches for precise BatchNorm.
 
     The clips have the last shape of the phase's short cycle; without multigrid training this is its only shape. The
-    batch size is the number of clips that BatchNorm sees in training: the clips of one device, or of all devices with
-    `train.synchronize_batchnorm`, divided by `train.gradient_accumulation`.
+    batch size is the number of clips that BatchNorm sees in training: the clips of all devices with
+    `train.synchronize_batchnorm`; otherwise the clips of one device, divided by `train.gradient_accumulation`.
 
     Args:
         settings: the run's configuration.

@@ -132,10 +132,11 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def check_batch(strategy: tf.distribute.Strategy, train: Train) -> None:
-    """Check that a batch can be divided among the devices.
+    """Check that a batch can be divided among the devices, and that no setting needs a single device.
 
     Raises:
-        InputError: if the batch cannot be divided; the message has the numbers.
+        InputError: if the batch cannot be divided (the message has the numbers), or if there are several devices with
+            `train.multigrid`, or with both `train.synchronize_batchnorm` and `train.gradient_accumulation`.
     """
     replicas = strategy.num_replicas_in_sync
     parts = replicas * train.gradient_accumulation
@@ -150,6 +151,12 @@ def check_batch(strategy: tf.distribute.Strategy, train: Train) -> None:
         raise InputError(
             f"train.multigrid, whose batches change from step to step, is for one device; there are {replicas}:"
             " show it one with CUDA_VISIBLE_DEVICES=0"
+        )
+    # The loop over the parts is a `tf.while_loop`, in which devices cannot wait for each other.
+    if train.synchronize_batchnorm and train.gradient_accumulation > 1 and replicas > 1:
+        raise InputError(
+            "train.synchronize_batchnorm cannot be combined with train.gradient_accumulation on"
+            f" {replicas} devices; set synchronize_batchnorm to false or gradient_accumulation to 1"
         )
 
 

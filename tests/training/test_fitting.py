@@ -22,8 +22,8 @@ def test_precise_batchnorm_has_the_clip_shape_of_tests(configure):
     assert [x["fast"].shape for x, _ in data.train(range(1), cycle)] == [(8, 16, 16, 16, 3)]
     assert [x["fast"].shape for x, _ in statistics_clips(settings, data, cycle, 1)] == [(2, 16, 32, 32, 3)] * 4
     assert {len(y) for _, y in statistics_clips(settings, data, cycle, 2)} == {1}
-    together = configure(*overrides, "train.synchronize_batchnorm=true")
-    assert {len(y) for _, y in statistics_clips(together, data, cycle, 2)} == {2}
+    together = configure("train.batch_size=4", "train.synchronize_batchnorm=true")
+    assert {len(y) for _, y in statistics_clips(together, data, cycle, 2)} == {4}
 
 
 SWITCHES = (base, layers, conv_workarounds, clips, fitting)  # the modules with separate code for GPUs

@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.processes import QUICK_START
-from helpers.training import compare
+from helpers.training import compare, train_section
 
 import slowfast_tf
 from slowfast_tf import config
@@ -296,6 +297,25 @@ def test_replicas_equal_one_device(videos, tmp_path):
     assert len(one.files) > 80
     assert difference(one, two) < 1e-4
     assert difference(one, apart) > 1e-2
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"batch_size": 6}, "train.batch_size 6 cannot be divided among 4 devices; give a multiple of 4"),
+        (
+            {"gradient_accumulation": 2, "synchronize_batchnorm": True},
+            "train.synchronize_batchnorm cannot be combined with train.gradient_accumulation on 4 devices; set"
+            " synchronize_batchnorm to false or gradient_accumulation to 1",
+        ),
+    ],
+)
+def test_settings_that_need_one_device(changes, message):
+    train = train_section(**changes)
+    strategies.check_batch(types.SimpleNamespace(num_replicas_in_sync=1), train)
+    with pytest.raises(InputError) as caught:
+        strategies.check_batch(types.SimpleNamespace(num_replicas_in_sync=4), train)
+    assert str(caught.value) == message
 
 
 class WithoutServers:
