@@ -41,7 +41,7 @@ class Run:
         """The configuration of the run, changed to read the records that `prepare_videos` writes."""
         if self.settings.data.dataset == "records":
             return self.settings
-        data = {"dataset": "records", "root": str(self.records)}
+        data = {"dataset": "records", "root": str(self.records), "reader": "pyav"}  # the other reader is for files
         return self.settings.model_copy(update={"data": self.settings.data.model_copy(update=data)})
 
     @property
