@@ -79,7 +79,7 @@ class Clips:
 
     Raises:
         InputError: if the data set is not found or does not fit the network. For files this includes videos with
-            several labels and activation "softmax"; records are read only later.
+            several labels and activation "softmax". For records only `data.fold` reads all labels before the test.
 
     Example:
         >>> for inputs, labels, name in Clips(config, "val").views(): ...  # doctest: +SKIP
@@ -102,8 +102,6 @@ class Clips:
         if self.spec.head == "roi" and not self.count:
             least = self.spec.person_score
             raise InputError(f"no box of {split} has a score of at least {least}; lower model.person_score")
-        if self.spec.activation == "softmax" and isinstance(self.source, Files):
-            _check_single_labels(self.source)
 
     def with_spec(self, spec: SlowFastSpec) -> "Clips":
         """Return the same videos for another network, or for another protocol of the same network."""
@@ -319,7 +317,10 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
     if data.fold:
         data = data.model_copy(update={"fold": None})
         whole = _open(config.model_copy(update={"data": data}), "train", strict, spec)
-        numbers = folds.of_split(split, whole.source.names, whole.source.classes(), config.data)
+        classes = whole.source.classes()
+        if spec.activation == "softmax":  # the index of records lacks labels
+            datasets.check_single_labels(whole.source.names, classes)
+        numbers = folds.of_split(split, whole.source.names, classes, config.data)
         return whole._replace(source=whole.source.select(numbers))
     flow = not spec.takes_video
     if data.dataset == "records":
@@ -337,14 +338,9 @@ def _open(config: Config, split: str, strict: bool, spec: SlowFastSpec) -> _Open
 
         decode = tensorflow_io.reader()
     files = Files(found.videos, decode, probe_index(data.root).probe)
+    if spec.activation == "softmax":
+        datasets.check_single_labels(files.names, files.classes())
     return _Opened(files, found.labels, data.dataset, found.problems)
-
-
-def _check_single_labels(files: Files) -> None:
-    """Raise an `InputError` if a video has several labels. The index of records lacks labels, so a test checks them."""
-    for name, video in zip(files.names, files.videos):
-        if len({index for index, _, _ in video.labels}) > 1:
-            raise InputError(f"{name} has several labels; set model.activation to sigmoid")
 
 
 def _phases(config: Config) -> list[multigrid.Phase]:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from .. import config
+from ..data import datasets
 from ..data.records import prepare
 from ..errors import InputError
 from ..files.atomic import write_text
@@ -85,8 +86,19 @@ def repeat(settings: config.Config, seeds: int, place: pathlib.Path, records: pa
 
 
 def prepare_videos(runs: Sequence[Run]) -> None:
-    """Write the videos as records, once for all runs: decoding them takes longer than training small networks."""
+    """Write the videos as records, once for all runs: decoding them takes longer than training small networks.
+
+    Raises:
+        InputError: if a video has several labels and the networks have activation "softmax"; else as `prepare.prepare`.
+    """
     for one in {one.records: one for one in runs if one.settings.data.dataset != "records"}.values():
+        data = one.settings.data
+        if one.settings.spec().activation == "softmax":
+            # Preparing takes long. Without folds, only the test after the training would read the labels of records.
+            for split in ("train",) if data.fold else ("train", "val"):
+                videos = datasets.load_split(data.dataset, data.root, split).videos
+                classes = [{index for index, _, _ in video.labels} for video in videos]
+                datasets.check_single_labels([video.id or video.path for video in videos], classes)
         settings = one.settings.model_copy(update={"prepare": _prepare_settings(one)})
         prepare.prepare(settings, str(one.records))
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from .. import plugins
 from ..config import Config
+from ..data import datasets
 from ..data.pipeline import Clips
 from ..errors import InputError
 from ..evaluation.report import plots
@@ -144,7 +145,8 @@ def build(settings: Config, clips: Clips) -> keras.Model:
         clips: the training clips; they give the classes and the number of steps.
 
     Raises:
-        InputError: if `train.freeze` names no layer, or if `train.init` does not fit.
+        InputError: if `train.freeze` names no layer, if `train.init` does not fit, or if a video has several labels
+            with `train.class_weights`.
     """
     train = settings.train
     try:
@@ -157,6 +159,7 @@ def build(settings: Config, clips: Clips) -> keras.Model:
         initialize(model, train.init)
     schedule = schedules.from_config(train, clips.phases, [clips.steps(phase) for phase in clips.phases])
     classes = clips.source.classes() if train.class_weights else ()
+    datasets.check_single_labels(clips.source.names, classes)  # of records: files are checked in `Clips`
     loss, metrics, weighted_metrics = losses.from_config(train, clips.spec, classes)
     model.compile(optimizers.from_config(train, schedule), loss, metrics=metrics, weighted_metrics=weighted_metrics)
     return model

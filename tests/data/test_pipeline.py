@@ -143,6 +143,21 @@ def test_several_labels_need_sigmoid(configure, tmp_path):
     assert Clips(settings, "val").count == 1
 
 
+def test_several_labels_in_records(both, configure, tmp_path):
+    """If the labels of all records are read at the start, the error is before the training."""
+    root = tmp_path / "data"
+    root.mkdir()
+    make_lists(root)
+    (root / "val.csv").write_text("videos/1 .mp4,sit\n")
+    both("lists", root, "model.activation=sigmoid", preparing=["prepare.shards=1"])
+    settings = ["data.dataset=records", f"data.root={tmp_path / 'records'}", "train.batch_size=3"]
+    with pytest.raises(InputError, match="^videos/0 .mp4 has several labels; set model.activation to sigmoid$"):
+        Clips(configure(*settings, "data.fold=[0,3]"), "val")
+    weighted = configure(*settings, "train.class_weights=balanced")
+    with pytest.raises(InputError, match="^videos/0 .mp4 has several labels; set model.activation to sigmoid$"):
+        run.build(weighted, Clips(weighted, "train"))
+
+
 def test_demo(both, tmp_path):
     demo.make(tmp_path / "demo", train=8, validation=3)
     settings = both("demo", tmp_path / "demo", preparing=["prepare.shards=1"])

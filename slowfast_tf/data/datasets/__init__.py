@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -31,6 +31,7 @@ __all__ = [
     "annotation_texts",
     "annotations",
     "check",
+    "check_single_labels",
     "load_split",
     "own_metrics",
 ]
@@ -105,6 +106,24 @@ def check(videos: Iterable[Video], problems: Iterable[str], root: str | os.PathL
     problems = list(dict.fromkeys(problems))  # the hundreds of key frames of a film may have the same problem
     if problems:
         raise InputError(f"{problems[0]} (the first of {len(problems)} problems)", argument="strict")
+
+
+def check_single_labels(names: Iterable[str], classes: Iterable[Collection[int]]) -> None:
+    """Raise an error if a video has several classes, for a network with activation "softmax".
+
+    Args:
+        names: ids of the videos.
+        classes: different class indices of each video.
+
+    Raises:
+        InputError: with the first such video.
+
+    Example:
+        >>> check_single_labels(["a.mp4", "b.mp4"], [[0], []])
+    """
+    for name, some in zip(names, classes):
+        if len(some) > 1:
+            raise InputError(f"{name} has several labels; set model.activation to sigmoid")
 
 
 def own_metrics(name: str, truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
