@@ -127,10 +127,14 @@ class Clips:
         """
         steps = phase.steps(self.count)
         if not steps:
-            items = "key frames" if self.spec.head == "roi" else "videos"
-            raise InputError(
-                f"train.batch_size {phase.shapes[0].batch} is larger than the {self.count} training {items}; lower it"
-            )
+            items = f"{self.count} training {'key frames' if self.spec.head == 'roi' else 'videos'}"
+            batch, largest = self.config.train.batch_size, phase.shapes[0].batch
+            if self.config.train.multigrid:
+                raise InputError(
+                    f"with train.multigrid, a train.batch_size of {batch} has batches of up to {largest} clips, more"
+                    f" than the {items}; lower train.batch_size or set train.multigrid to false"
+                )
+            raise InputError(f"train.batch_size {largest} is larger than the {items}; lower it")
         return steps
 
     @_without_autograph

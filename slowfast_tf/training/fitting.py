@@ -75,7 +75,7 @@ def _fit_phase(
     statistics = statistics_clips(settings, clips, phase, strategy.num_replicas_in_sync)
     callbacks = [
         StopOnNonFinite(),
-        Progress(phase.shapes[-1].batch, steps, skip, clips.phases[-1].epochs.stop, quiet=not chief),
+        Progress([shape.batch for shape in phase.shapes], steps, skip, clips.phases[-1].epochs.stop, quiet=not chief),
         TestedWeights(statistics, settings.train.precise_batchnorm),
     ]
     if chief:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -20,14 +20,14 @@ class Progress(keras.callbacks.Callback):
     logs. Each epoch also prints a line; without a terminal there is no bar.
 
     Args:
-        clips: clips in a step.
+        clips: clips in a step; successive steps of an epoch use the values in turn.
         steps: steps in an epoch.
         first_step: number of steps already done in the first epoch.
         epochs: number of epochs in the run.
         quiet: print nothing; set for all workers but one.
     """
 
-    def __init__(self, clips: int, steps: int, first_step: int, epochs: int, quiet: bool = False):
+    def __init__(self, clips: Sequence[int], steps: int, first_step: int, epochs: int, quiet: bool = False):
         super().__init__()
         self.clips, self.steps, self.first_step, self.epochs, self.quiet = clips, steps, first_step, epochs, quiet
         self._warned = quiet
@@ -47,7 +47,7 @@ class Progress(keras.callbacks.Callback):
         self.model.train_function = None  # `fit` creates a new one  # pyright: ignore[reportOptionalMemberAccess]
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._done, self._waited = 0, 0.0
+        self._step, self._done, self._timed_clips, self._waited = self.first_step, 0, 0, 0.0
         self._began = time.perf_counter()
         self._bar = tqdm.tqdm(
             total=self.steps,
@@ -64,6 +64,9 @@ class Progress(keras.callbacks.Callback):
         self._done += 1
         if self._done == 1:  # the first step builds the graph
             self._began, self._waited = time.perf_counter(), 0.0
+        else:
+            self._timed_clips += self.clips[self._step % len(self.clips)]
+        self._step += 1
         speed, wait = self._measure()
         rate = self._learning_rate()
         self._bar.set_postfix(loss=f"{logs['loss']:.4f}", lr=f"{rate:.3g}", clips_s=f"{speed:.1f}", wait=f"{wait:.0%}")
@@ -96,4 +99,4 @@ class Progress(keras.callbacks.Callback):
         seconds = time.perf_counter() - self._began
         if self._done < 2:
             return 0.0, 0.0
-        return (self._done - 1) * self.clips / seconds, self._waited / seconds
+        return self._timed_clips / seconds, self._waited / seconds

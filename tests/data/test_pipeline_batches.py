@@ -93,6 +93,20 @@ def test_the_last_part_of_a_batch_is_left_out(configure):
         Clips(configure("train.batch_size=9"), "train").train()
 
 
+def test_a_multigrid_batch_that_is_too_large(configure):
+    """The first batches have a quarter of the frames and half the width: 16 times the clips."""
+    overrides = ["train.multigrid=true", "train.epochs=4", "train.schedule=steps", "train.step_epochs=[3]"]
+    overrides += ["train.step_rates=[0.1]", "train.batch_size=1", "model.frames=4", "model.stride=8"]
+    clips = Clips(configure(*overrides), "train")
+    assert clips.steps(clips.phases[-1]) >= 1
+    with pytest.raises(InputError) as caught:
+        clips.steps(clips.phases[0])
+    assert str(caught.value) == (
+        "with train.multigrid, a train.batch_size of 1 has batches of up to 16 clips, more than the 8 training videos;"
+        " lower train.batch_size or set train.multigrid to false"
+    )
+
+
 def test_mirroring_can_be_turned_off(configure):
     """Blue rises to the right, and falls in a mirrored clip."""
     rises = {}

@@ -29,7 +29,7 @@ def test_an_input_slower_than_the_device_is_reported_once(wait, step, monkeypatc
     options = tf.data.Options()
     options.experimental_optimization.inject_prefetch = False  # reading ahead would be seen by the clock at other times
     data = data.with_options(options)
-    bar = progress.Progress(clips=2, steps=60, first_step=0, epochs=2)
+    bar = progress.Progress(clips=[2], steps=60, first_step=0, epochs=2)
     arguments = {"steps_per_epoch": 60, "epochs": 2, "validation_data": (X, Y), "verbose": 0}
     logs = linear().fit(data, callbacks=[bar, Work()], **arguments).history
     out, error = capsys.readouterr()
@@ -41,3 +41,23 @@ def test_an_input_slower_than_the_device_is_reported_once(wait, step, monkeypatc
     for epoch, speed in enumerate(logs["clips_per_second"], 1):
         line = next(line for line in out.splitlines() if f"epoch {epoch}/2: " in line)
         assert f"clips_per_second {speed:.4g}" in line
+
+
+@pytest.mark.legacy
+def test_the_speed_of_steps_with_different_batches(monkeypatch, capsys):
+    """Multigrid: steps of 1 s have 8, 4 and 1 clips in turn. The first step of an epoch builds the graph, in 9 s."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    bar = progress.Progress(clips=[8, 4, 1], steps=5, first_step=1, epochs=2)
+    bar.set_model(linear())
+    found = []
+    for epoch, steps in enumerate((4, 5)):
+        bar.on_epoch_begin(epoch)
+        for step in range(steps):
+            now[0] += 1 if step else 9
+            bar.on_train_batch_end(step, {"loss": 1.0})
+        bar.on_test_begin()
+        logs = {}
+        bar.on_epoch_end(epoch, logs)
+        found.append(logs["clips_per_second"])
+    assert found == [(1 + 8 + 4) / 3, (4 + 1 + 8 + 4) / 4]
