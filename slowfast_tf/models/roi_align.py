@@ -97,7 +97,8 @@ def adaptive_average_pool(x: tf.Tensor, bins: int) -> tf.Tensor:
 def _shares(length: Any, bins: int) -> tf.Tensor:
     """Return the weight of each of `length` pixels in each bin, `[bins, length]`."""
     index = tf.range(bins)
-    first, end = index * length // bins, -(-(index + 1) * length // bins)
+    # Round up without negative numbers: an integer division in ONNX rounds toward 0.
+    first, end = index * length // bins, ((index + 1) * length + bins - 1) // bins
     pixel = tf.range(length)
     inside = tf.cast((pixel >= first[:, None]) & (pixel < end[:, None]), tf.float32)
     return inside / tf.reduce_sum(inside, 1, keepdims=True)
