@@ -11,6 +11,8 @@ from ..errors import InputError, RunError
 from .atomic import atomic
 from .cache import cache_directory
 
+WEB = ("http://", "https://")
+
 
 def is_remote(path: str | os.PathLike) -> bool:
     """Return whether a path is an address such as `s3://bucket/file`."""
@@ -26,6 +28,9 @@ def is_native(path: str) -> bool:
 
 def fetch_file(address: str) -> pathlib.Path:
     """Return a local copy of a remote file. The file is downloaded again only if it has changed.
+
+    A file of a web server has changed if its size, `ETag` or `Last-Modified` has. It is downloaded in every call if the
+    server states neither header.
 
     Copies are kept in `slowfast_tf/remote` of Keras' cache directory (`$KERAS_HOME`, or `~/.keras`). Incomplete
     downloads are not kept.
@@ -55,8 +60,9 @@ def fetch_file(address: str) -> pathlib.Path:
         return local
     with _failures(address):
         files, path = _file_system(address)
-        local = _local(address, files.ukey(path))
-        if not local.exists():
+        version = _web_version(files, path) if address.startswith(WEB) else files.ukey(path)
+        local = _local(address, version or "")
+        if version is None or not local.exists():
             with atomic(local) as temporary:
                 files.get_file(path, str(temporary))
     return local
@@ -119,10 +125,25 @@ def _failures(address: str) -> Iterator[None]:
         raise RunError(f"{address}: cannot be downloaded: {_line(error) or type(error).__name__}") from error
 
 
+def _web_version(files: typing.Any, path: str) -> str | None:
+    """Return a text that differs between versions of a file on a web server; None if the server states no version.
+
+    fsspec's `ukey` of such a file depends only on the address.
+    """
+    try:
+        about = files.info(path)
+    except FileNotFoundError:  # also raised if the server cannot be reached; the download tells them apart
+        return None
+    stated = [about.get(name) for name in ("ETag", "Last-Modified")]
+    return f"{about.get('size')} {stated}" if any(stated) else None
+
+
 def _local(address: str, version: str) -> pathlib.Path:
     """Return the local path for the copy of a version of a file."""
+    # The name must keep its suffix, such as .keras: a signed address continues with ?X-Amz-Signature=...
+    path = address.partition("?")[0] if address.startswith(WEB) else address
     digest = hashlib.sha256(f"{address} {version}".encode()).hexdigest()[:32]
-    return cache_directory("remote", digest) / address.rstrip("/").rpartition("/")[2]
+    return cache_directory("remote", digest) / path.rstrip("/").rpartition("/")[2]
 
 
 def _line(error: Exception) -> str:

@@ -17,13 +17,14 @@ import moto.server
 import numpy as np
 import pytest
 import werkzeug.serving
+from helpers.files_server import serve_files
 from helpers.processes import QUICK_START
 
 import slowfast_tf
 from slowfast_tf import config
 from slowfast_tf.data import Clips
 from slowfast_tf.data.records.prepare import prepare
-from slowfast_tf.errors import InputError
+from slowfast_tf.errors import InputError, RunError
 from slowfast_tf.files import remote
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -209,6 +210,34 @@ def test_http(records, saved, reads, tmp_path):
     address = f"http://127.0.0.1:{server.server_port}"
     assert reads(f"{address}/tiny", f"{address}/{saved.name}")
     server.shutdown()
+
+
+@pytest.mark.parametrize("header", ["ETag", "Last-Modified", None])
+def test_a_changed_file_of_a_web_server(header, cache):
+    """Another file of the same size; a server that states neither header is asked for the file each time."""
+    pytest.importorskip("fsspec.implementations.http")
+    with serve_files() as server:
+        address = f"{server.address}/a.txt"
+        for number, content in enumerate((b"first", b"other")):
+            server.files["/a.txt"] = content
+            server.headers["/a.txt"] = {header: f"Mon, 30 Nov 2026 10:00:0{number} GMT"} if header else {}
+            server.requests.clear()
+            for _ in range(2):
+                assert remote.fetch_file(address).read_bytes() == content
+            assert [method for method, *_ in server.requests].count("GET") == (1 if header else 2)
+        with pytest.raises(InputError, match="none.txt: cannot be read: no such file there"):
+            remote.fetch_file(f"{server.address}/none.txt")
+    with pytest.raises(RunError, match="a.txt: cannot be downloaded"):
+        remote.fetch_file(address)
+
+
+def test_a_signed_address(saved, model, cache):
+    pytest.importorskip("fsspec.implementations.http")
+    with serve_files() as server:
+        server.files["/runs/tiny.keras"] = saved.read_bytes()
+        found = slowfast_tf.load(f"{server.address}/runs/tiny.keras?X-Amz-Date=1&X-Amz-Signature=ab/c")
+    for a, b in zip(found.get_weights(), model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
 
 
 @pytest.mark.skipif(not IO, reason="tensorflow-io is not installed (extra legacy)")
