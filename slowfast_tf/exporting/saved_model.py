@@ -18,6 +18,8 @@ from ..models.views import Views
 from .folded import Network
 from .signatures import signatures
 
+PRECISIONS = ("float32", "bfloat16")
+
 
 def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32", views: Views | None = None) -> None:
     """Write a SavedModel with these signatures, for a batch of any size.
@@ -48,8 +50,8 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
             Ten clips of three crops take thirty times as long as the middle clip and center crop, `Views(1, 1)`.
 
     Raises:
-        InputError: if `path` exists or cannot be written, if the network does not take RGB video, or if the views have
-            whole frames in place of crops.
+        InputError: if `path` exists or cannot be written, if `precision` is unknown, if the network does not take RGB
+            video, or if the views have whole frames in place of crops.
         RunError: if the logits of the folded network differ from those of `model`.
 
     Example:
@@ -57,6 +59,8 @@ def export(model: SlowFast, path: str | os.PathLike, precision: str = "float32",
     """
     if pathlib.Path(path).exists():
         raise InputError(f"{path} exists already; choose another place or remove it", argument="output")
+    if precision not in PRECISIONS:
+        raise InputError(f"precision must be {' or '.join(PRECISIONS)}; got {precision!r}")
     if not model.spec.takes_video:
         raise InputError("a SavedModel takes video, and this network takes optical flow; export it as tflite or onnx")
     if model.spec.head == "pool" and not (views or model.spec.views).crops:

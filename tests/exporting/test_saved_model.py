@@ -15,6 +15,7 @@ from helpers.pictures import picture
 
 from slowfast_tf import SlowFast
 from slowfast_tf.data import transforms
+from slowfast_tf.errors import InputError
 from slowfast_tf.exporting import folded, saved_model
 from slowfast_tf.inference.predictor import Predictor
 from slowfast_tf.models.views import Views
@@ -95,6 +96,13 @@ def test_bfloat16_gives_float32_scores_that_are_near(model, signatures, tmp_path
     assert np.abs(found.numpy() - expected.numpy()).max() > 0
     weights = tmp_path / "half" / "variables" / "variables.data-00000-of-00001"
     assert weights.stat().st_size < 0.75 * sum(4 * np.prod(w.shape) for w in model.get_weights())
+
+
+def test_an_unknown_precision_is_refused(model, tmp_path):
+    for precision in ("float16", "mixed_bfloat16"):
+        with pytest.raises(InputError, match=f"precision must be float32 or bfloat16; got '{precision}'"):
+            saved_model.export(model, tmp_path / "1", precision)
+    assert not list(tmp_path.iterdir())
 
 
 HOSTILE = {
