@@ -1,12 +1,14 @@
 """Export a trained network for a server or a device: `python -m slowfast_tf.export`."""
 
 import argparse
+import os
 import pathlib
 import signal
 
 from . import runtime
 from .checkpoints.names import FORMS, check_name, is_preset, load
 from .errors import InputError
+from .files.atomic import is_writable
 from .inference.chosen_views import SLIDING, with_views
 from .interrupts import handle_signals
 from .models.spec import SlowFastSpec
@@ -108,9 +110,13 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"{option} is for --format tflite; received --format {form}")
     if form in SUFFIX and options.output.suffix != SUFFIX[form]:
         raise InputError(f"--output must end in {SUFFIX[form]} for --format {form}; received {options.output}")
+    if options.report and os.path.realpath(options.report) == os.path.realpath(options.output):
+        raise InputError(f"--report and --output are the same file, {options.output}; give another --report")
     for path in filter(None, (options.output, options.report)):
         if path.exists():
             raise InputError(f"{path} exists already; choose another place or remove it")
+    if options.report and not is_writable(options.report):
+        raise InputError(f"--report cannot be written: {options.report}; choose another place")
     check_name(options.checkpoint, presets=True)
 
 

@@ -1,5 +1,6 @@
 """Read the clips that calibrate int8 quantization."""
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -42,6 +43,30 @@ def check_quantize(quantize: str, known: Sequence[str], spec: SlowFastSpec, clip
         raise InputError("int8 is calibrated on RGB video, and this network takes optical flow; export it without int8")
     if clips is None:
         raise InputError("int8 needs clips for its calibration; give those of `calibration.read_calibration_clips`")
+
+
+def at_least_one(clips: Iterable[dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
+    """Return an iterator of the same clips, after checking that there is one.
+
+    Without a clip, TFLite's converter would write a float32 file, and ONNX Runtime would raise a ValueError.
+
+    Args:
+        clips: the clips for the calibration of "int8".
+
+    Raises:
+        InputError: if there is no clip.
+
+    Example:
+        >>> len(list(at_least_one([{}, {}])))
+        2
+    """
+    left = iter(clips)
+    for first in left:
+        return itertools.chain([first], left)
+    raise InputError(
+        "int8 got no clip for its calibration; give at least one clip, and a new generator for each export: a generator"
+        " can be read only once"
+    )
 
 
 def read_calibration_clips(paths: Iterable[str | os.PathLike], spec: SlowFastSpec) -> Iterator[dict[str, np.ndarray]]:

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..files.atomic import atomic
 from ..models.slowfast import SlowFast
 from . import onnx_graph, onnx_int8
-from .calibration import check_quantize
+from .calibration import at_least_one, check_quantize
 from .folded import Network
 from .metadata import metadata
 
@@ -25,8 +25,10 @@ def export(
 ) -> None:
     """Write an ONNX file from the model's inputs, `slow` and `fast`, to `logits`, for a batch of any size.
 
-    Frames have the spec's crop size. A detection network takes frames of any size and any number of `boxes`, and its
-    `logits` are `[B, N, classes]`. The file's metadata property "slowfast" holds `metadata.metadata` as JSON.
+    Frames have the spec's crop size. A detection network takes frames of any size and at least one box for each clip
+    (`boxes`; pad with a box of zeros), and its `logits` are `[B, N, classes]`.
+
+    The file's metadata property "slowfast" holds `metadata.metadata` as JSON.
 
     Args:
         model: a `SlowFast`. BatchNorm is folded into the convolutions.
@@ -55,6 +57,7 @@ def export(
             import onnxruntime  # noqa: F401, needed for the quantization
     except ImportError as error:
         raise InputError(f"ONNX needs {error.name}: pip install 'slowfast_tf[export]'") from error
+    clips = at_least_one(clips or ()) if int8 else ()
     with atomic(path) as temporary:
         size = None if model.spec.head == "roi" else model.spec.crop_size
         exported = onnx_graph.convert(Network(model, lowering="conv2d" if int8 else "conv3d", size=size))
@@ -62,7 +65,7 @@ def export(
         for value in (*exported.graph.input, *exported.graph.output):
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
         if int8:
-            exported = onnx_int8.quantize(exported, clips or ())
+            exported = onnx_int8.quantize(exported, clips)
         onnx_graph.number(exported.graph)
         onnx.helper.set_model_props(exported, {"slowfast": json.dumps(metadata(model.spec))})
         onnx.checker.check_model(exported, full_check=True)  # also check the shapes

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..errors import InputError
 from ..files.atomic import atomic, write_text
 from ..models.slowfast import SlowFast
 from ..models.spec import SlowFastSpec
-from .calibration import check_quantize
+from .calibration import at_least_one, check_quantize
 from .folded import Network, input_specs
 from .metadata import metadata
 
@@ -41,19 +42,19 @@ def export(
     and `labels.txt`.
 
     Args:
-        model: a `SlowFast`; a detection network takes any number of boxes for the clip. BatchNorm is folded into the
-            convolutions.
+        model: a `SlowFast`; a detection network takes at least one box for the clip (pad with a box of zeros).
+            BatchNorm is folded into the convolutions.
         path: the file to write, whole or not at all. An existing file is replaced.
         quantize: "none" (float32), "float16" (weights), "dynamic" (int8 weights, activations quantized at run time) or
             "int8" (weights per channel, and activations; not with boxes).
         clips: for "int8", an iterable of clips like those at inference: dictionaries of the model's inputs,
             float32 `[1, ...]`. One is in memory at a time; with `report`, all are.
         int8_io: whether the inputs and logits of "int8" are int8 too; their scales are in the file.
-        report: a CSV file to write `layer_errors` to, for "int8".
+        report: a CSV file to write `layer_errors` to after the export, for "int8".
 
     Raises:
-        InputError: if `path` cannot be written, or if `quantize` is unknown, or "int8" without clips or for a detection
-            network.
+        InputError: if `path` or `report` cannot be written; if `quantize` is unknown, or "int8" without clips or for a
+            detection network; or if `int8_io` or `report` is given without "int8".
         RunError: if the outputs of the folded network differ from those of `model`.
 
     Example:
@@ -61,17 +62,21 @@ def export(
         >>> tflite.export(model, "demo.tflite", "int8", clips)  # doctest: +SKIP
     """
     check_quantize(quantize, QUANTIZE, model.spec, clips)
-    clips = list(clips or ()) if report else clips
+    if quantize != "int8" and (int8_io or report):
+        raise InputError(f"int8_io and report are for quantize 'int8'; got {quantize!r}")
+    if quantize == "int8":
+        clips = at_least_one(clips or ())
+        clips = list(clips) if report else clips
     with atomic(path) as temporary:
         network = Network(model, lowering="conv2d", batch=1, size=model.spec.crop_size)
         temporary.write_bytes(convert(network, quantize, clips, int8_io))
-        if report:
-            assert isinstance(clips, list)
-            file, rows = io.StringIO(), layer_errors(network, clips)
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-            write_text(report, file.getvalue())
+    if report:  # after the export, which a report that fails must not discard
+        assert isinstance(clips, list)
+        file, rows = io.StringIO(), layer_errors(network, clips)
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(report, file.getvalue())
 
 
 def convert(

@@ -73,6 +73,31 @@ def test_unusable_quantizations_are_refused(model, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_int8_without_a_clip_is_refused(model, tmp_path):
+    for form in (tflite, onnx):
+        for clips in ([], (clip for clip in ())):
+            with pytest.raises(InputError, match="int8 got no clip .* a generator can be read only once"):
+                form.export(model, tmp_path / "model", "int8", clips)
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_of_int8_are_refused_without_it(model, tmp_path):
+    for options in ({"int8_io": True}, {"report": tmp_path / "layers.csv"}):
+        with pytest.raises(InputError, match="int8_io and report are for quantize 'int8'; got 'float16'"):
+            tflite.export(model, tmp_path / "model.tflite", "float16", **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_that_cannot_be_written_keeps_the_file(model, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(tflite, "layer_errors", lambda network, clips: [{"layer": "a", "error": 0.3}])
+    (tmp_path / "text").write_text("no directory")
+    with pytest.raises(InputError, match="cannot write .*layers.csv"):
+        tflite.export(model, tmp_path / "m.tflite", "int8", clips, report=tmp_path / "text" / "layers.csv")
+    tflite.export(model, tmp_path / "n.tflite", "int8", iter(clips), report=tmp_path / "layers.csv")
+    assert (tmp_path / "layers.csv").read_text() == "layer,error\na,0.3\n"
+    assert (tmp_path / "m.tflite").read_bytes() == (tmp_path / "n.tflite").read_bytes()
+
+
 def test_int8_is_that_of_onnx_runtimes_own_calibration(model, clips, tmp_path):
     format, quantization = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime.quantization")
     source = onnx_graph.convert(folded.Network(model, lowering="conv2d", size=32))
