@@ -199,7 +199,7 @@ def crop(frames, size, place=0.5):
     shape = np.array(frames.shape[1:3])
     resized = np.where(shape == shape.min(), size, shape * size // shape.min())
     for axis, (old, new) in enumerate(zip(shape, resized), 1):
-        start = int(np.ceil((new - size) * np.float32(place)))
+        start = int(np.ceil(np.float32(new - size) * np.float32(place)))  # in float32, as the package does
         places = np.clip((np.arange(start, start + size) + 0.5) * old / new - 0.5, 0, old - 1)
         low = np.floor(places).astype(int)
         share = (places - low).astype(np.float32).reshape((-1,) + (1,) * (3 - axis))

@@ -18,6 +18,7 @@ from helpers.exports import ROOT, fresh_environment
 from helpers.pictures import CLASSES, picture
 
 from slowfast_tf import SlowFast
+from slowfast_tf.data import transforms
 from slowfast_tf.exporting import calibration, folded, tflite
 from slowfast_tf.exporting.metadata import metadata
 from slowfast_tf.models.presets import get_spec
@@ -243,6 +244,21 @@ def test_other_inputs(fast_input, pathways, videos, tmp_path):
     for line, scores in zip(lines, expected, strict=True):
         found = {p["label"]: p["score"] for p in line["predictions"]}
         np.testing.assert_allclose([found[str(i)] for i in range(4)], scores, atol=1e-4)
+
+
+def test_crops_are_those_of_the_library(monkeypatch):
+    """One pixel beside each other for some numbers of crops, if the place were rounded differently."""
+    monkeypatch.syspath_prepend(ROOT / "export")
+    frames = importlib.import_module("frames")
+    random = np.random.default_rng(0)
+    sizes = [(32, width, 32) for width in range(32, 60)] + [(56, 40, 32), (57, 33, 33), (120, 211, 64)]
+    for height, width, size in sizes:
+        clip = random.integers(0, 256, (1, height, width, 3), np.uint8)
+        for count in range(1, 11):
+            places = [0.5] if count == 1 else np.arange(count) / (count - 1)
+            found = [frames.crop(clip.astype(np.float32), size, place) for place in places]
+            expected = transforms.test_crops(clip, size, count)
+            np.testing.assert_allclose(found, expected, atol=0.05, err_msg=f"{height}x{width}, {count} crops")
 
 
 @pytest.mark.parametrize(
