@@ -98,7 +98,8 @@ def ask_grpc(server, model, clip, rate, raw, deadline):
     """Return the best labels of a clip `[N, H, W, 3]` of `rate` frames per second, (label, score), by gRPC.
 
     Raises:
-        ServerError: if the server cannot be reached, is too slow, or refuses the request.
+        ServerError: if the request is larger than `MAX_BYTES`; if the server cannot be reached, is too slow, or refuses
+            the request.
     """
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -111,6 +112,10 @@ def ask_grpc(server, model, clip, rate, raw, deadline):
     if rate:
         request.inputs["rate"].CopyFrom(tf.make_tensor_proto(np.array([rate], np.float32)))
     request.output_filter.extend(["labels", "label_scores"])
+    if request.ByteSize() > MAX_BYTES:  # gRPC has the same status for this and for a full server, which is asked again
+        size, limit = (f"{count / 2**20:.1f} MiB" for count in (request.ByteSize(), MAX_BYTES))
+        advice = "fewer --seconds, or leave out --raw" if raw else "fewer --seconds"
+        raise ServerError(f"{server}: the request has {size}, and the limit is {limit}; give {advice}")
     limits = [("grpc.max_send_message_length", MAX_BYTES), ("grpc.max_receive_message_length", MAX_BYTES)]
     end = time.monotonic() + deadline
     with grpc.insecure_channel(server, limits) as channel:

@@ -125,6 +125,17 @@ def test_a_request_to_a_full_server_is_repeated(client, serve, video):
     assert code == 0 and len(lines) == 1 and len(one.requests) == 3, errors
 
 
+@pytest.mark.parametrize("raw, advice", [(True, "fewer --seconds, or leave out --raw"), (False, "fewer --seconds")])
+def test_a_request_above_the_limit_is_not_sent(serve, video, raw, advice):
+    address, one = serve()
+    names = runpy.run_path(str(SERVING / "client.py"))
+    names["ask_grpc"].__globals__["MAX_BYTES"] = 2**16
+    clip = np.random.default_rng(0).integers(0, 256, (50, 64, 64, 3), np.uint8)
+    with pytest.raises(names["ServerError"], match=rf"has 0\.\d MiB, and the limit is 0\.1 MiB; give {advice}$"):
+        names["ask_grpc"](address, "slowfast", clip, 25.0, raw, 30)
+    assert not one.requests
+
+
 def test_what_goes_wrong_is_one_line(client, serve, video, tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     address, one = serve(busy=100)
