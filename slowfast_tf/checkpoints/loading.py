@@ -88,9 +88,9 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
     arrays, config = read_arrays(path)
     _refuse_others(arrays, path)
     source, tensors, leftover = _translate(arrays, path)
-    shown = _shown(arrays, tensors, source)
     try:
         configured = _configured(source, config)
+        shown = _shown(arrays, tensors, source, configured.pop("background_class", None))
         found, assumed = unstated_fields(path, shown, configured, source.PUBLISHER, preset, changes)
         fields = {**shown, **found, **configured, **changes}
         labels = guess_labels(fields["num_classes"], fields.get("head", "pool"))
@@ -104,8 +104,13 @@ def read_checkpoint(path: str | os.PathLike, preset: str | None = None, **change
     return Checkpoint(path, source.TITLE, tensors, leftover, spec, assumed)
 
 
-def _shown(arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source: ModuleType) -> dict[str, Any]:
-    """Return the fields of `SlowFastSpec` that the parameters show; reorder the classifier in `tensors`."""
+def _shown(
+    arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source: ModuleType, background: bool | None
+) -> dict[str, Any]:
+    """Return the fields of `SlowFastSpec` that the parameters show; reorder the classifier in `tensors`.
+
+    `background` is whether the configuration has a background class; None if it does not say.
+    """
     fields: dict[str, Any] = {**architecture(tensors), **source.SPEC}
     names = {_bare(name) for name in arrays}
     if len(fields["pathways"]) == 2 and mmaction2.FAST_FIRST in names:
@@ -115,7 +120,8 @@ def _shown(arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source
     # In a Caffe2 file, only AVA's 80 classes identify a detection network.
     if any(re.match(r"detection_head\.|roi_head\.", name) for name in names) or (source is caffe2 and classes == 80):
         fields.update(head="roi", activation="sigmoid", **source.DETECTION, **head(tensors))
-        if source is mmaction2 and classes == mmaction2.WITH_BACKGROUND:
+        background = classes == mmaction2.WITH_BACKGROUND if background is None else background
+        if source is mmaction2 and background:
             classes -= 1
             for name in {"head/classifier/kernel", "head/classifier/bias"} & set(tensors):
                 tensors[name] = tensors[name][..., 1:]
@@ -124,7 +130,7 @@ def _shown(arrays: dict[str, np.ndarray], tensors: dict[str, np.ndarray], source
 
 
 def _configured(source: ModuleType, config: str | None) -> dict[str, Any]:
-    """Return the fields of `SlowFastSpec` in the configuration of a file; an empty dictionary if it is None."""
+    """Return `settings` of the configuration of a file; an empty dictionary if it is None."""
     # PySlowFast also writes its configuration into checkpoints of PyTorchVideo's networks.
     return (mmaction2 if source is mmaction2 else pyslowfast).settings(config) if config else {}
 

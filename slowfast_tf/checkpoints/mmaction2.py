@@ -21,7 +21,8 @@ SPEC = {
     "std": (58.395 / 255, 57.12 / 255, 57.375 / 255),
 }
 DETECTION = {"roi_aligned": True, "roi_bins": 8, "roi_dilation": 1}
-# For the 80 classes of AVA, a classifier also has a background class. It is the first class and is never trained.
+# For the 80 classes of AVA, a classifier also has a background class. It is the first class and is never trained. For
+# other classes, only the configuration shows whether there is one.
 WITH_BACKGROUND = 81
 
 _BLOCK = (
@@ -34,6 +35,8 @@ _BLOCK = (
     ("downsample.conv", "shortcut/conv"),
     ("downsample.bn", "shortcut/norm"),
 )
+# Settings that parameters do not show, and MMAction2's defaults.
+_BUILT = {"style": "pytorch", "conv1_stride_t": 1, "pool1_stride_t": 1, "temporal_strides": [1, 1, 1, 1]}
 # If keys and values are pooled, their convolution is the first of two layers.
 _NONLOCAL = (
     ("theta.conv", "theta"),
@@ -71,7 +74,9 @@ NAMES = (
 
 
 def settings(text: str) -> dict[str, Any]:
-    """Return the fields of `SlowFastSpec` from the configuration stored in a `.pth` file.
+    """Return the fields of `SlowFastSpec` from the configuration stored in a `.pth` file, and "background_class".
+
+    "background_class" is whether the first class of a detection network is the background; None if it is not stated.
 
     Args:
         text: Python code with assignments of plain values, as mmengine writes it. The code is parsed, never run.
@@ -113,6 +118,9 @@ def _settings(model: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
     slow = backbone.get("slow_pathway", backbone)
     kind = _kind(backbone)
     check("backbone", kind, ("ResNet3dSlowFast", "ResNet3dSlowOnly"))
+    for pathway, section in (("slow", slow), ("fast", backbone.get("fast_pathway", {}))):
+        for setting, value in _BUILT.items():
+            check(f"{setting} of the {pathway} pathway", section.get(setting, value), (value,))
     check("spatial strides", slow.get("spatial_strides", [1, 2, 2, 2]), ([1, 2, 2, 1 if detects else 2],))
     *first, dilation = slow.get("dilations", [1, 1, 1, 1])
     check("dilations of res2 to res4", first, ([1, 1, 1],))
@@ -179,6 +187,7 @@ def _detection(roi: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
         "person_score": dataset.get("person_det_score_thr", 0.9),
         "dropout": box.get("dropout_ratio", 0),
         "activation": "sigmoid" if box.get("multilabel", True) else "softmax",
+        "background_class": box.get("background_class"),
     }
 
 

@@ -75,6 +75,22 @@ def test_detection():
             changed(DETECTION, (old, new))
 
 
+def test_strides_and_the_style_of_blocks():
+    """Parameters do not show them, so another value would give another network without an error."""
+    slow, fast = "slow_pathway=dict(", "fast_pathway=dict("
+    for name, old, new, match in (
+        (DETECTION, slow, f"{slow}style='caffe', ", "style of the slow pathway caffe; this package builds pytorch"),
+        (DETECTION, fast, f"{fast}style='caffe', ", "style of the fast pathway caffe"),
+        (DETECTION, slow, f"{slow}temporal_strides=(1, 2, 2, 2), ", r"temporal_strides of the slow pathway \[1, 2"),
+        (DETECTION, fast, f"{fast}temporal_strides=(1, 1, 1, 2), ", r"temporal_strides of the fast pathway \[1, 1"),
+        (DETECTION, "conv1_stride_t=1", "conv1_stride_t=2", "conv1_stride_t of the slow pathway 2"),
+        (NONLOCAL, "pool1_stride_t=1", "pool1_stride_t=2", "pool1_stride_t of the slow pathway 2"),
+        (NONLOCAL, "backbone=dict(", "backbone=dict(style='caffe', ", "style of the slow pathway caffe"),
+    ):
+        with pytest.raises(InputError, match=match):
+            changed(name, (old, new))
+
+
 def test_nothing_is_run(tmp_path):
     mark = tmp_path / "ran"
     for text in (
@@ -184,10 +200,32 @@ def test_multisports(tmp_path):
 
     name = "mmaction2_ava_slowfast_4x16_r50_w8"
     text = configuration(name).replace("multilabel=True", "multilabel=False")
+    text = text.replace("background_class=True", "background_class=False")
     for configured in (None, text.replace("type='AVADataset'", "fps=1, type='AVADataset'")):
         spec = checkpoints.read_checkpoint(written(tmp_path, name, change, configured)).spec
         assert (spec.num_classes, spec.labels[0], spec.activation) == (66, "aerobic_push_up", "softmax")
         assert (spec.frame_rate, spec.person_score) == (None, 0.9)
+
+
+@pytest.mark.parametrize(
+    "width, background, classes", [(6, True, 5), (81, True, 80), (81, False, 81), (6, False, 6), (81, None, 80)]
+)
+def test_the_background_class(width, background, classes, tmp_path):
+    """The configuration may state, for any number of classes, whether the first one is the background."""
+
+    def change(state):
+        for end in ("weight", "bias"):
+            state[f"roi_head.bbox_head.fc_cls.{end}"] = state[f"roi_head.bbox_head.fc_cls.{end}"][:width]
+
+    stated = "" if background is None else f"background_class={background},"
+    text = configuration(DETECTION).replace("background_class=True,", stated)
+    path = written(tmp_path, DETECTION, change, text)
+    checkpoint, state = checkpoints.read_checkpoint(path), load(path)["state_dict"]
+    assert checkpoint.spec.num_classes == classes
+    for ours, theirs in (("kernel", "weight"), ("bias", "bias")):
+        expected = state[f"roi_head.bbox_head.fc_cls.{theirs}"].numpy()[-classes:].T
+        np.testing.assert_array_equal(checkpoint.tensors[f"head/classifier/{ours}"], expected)
+    assert checkpoints.build_model(checkpoint).output_shape[-1] == classes
 
 
 def test_optical_flow(tmp_path):
