@@ -10,7 +10,7 @@ import pathlib
 from typing import TYPE_CHECKING, Any
 
 from .errors import InputError
-from .files.atomic import atomic
+from .files.atomic import atomic, is_writable
 from .runtime import import_tensorflow, run
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(f"--output must end in .keras; got {options.output}")
     if options.output.exists() and not options.overwrite:
         raise InputError(f"{options.output} exists; give another --output, or --overwrite to replace it")
+    if not is_writable(options.output):
+        raise InputError(f"--output {options.output} cannot be written; give a file in a writable directory")
     if options.num_classes is not None and options.num_classes < 1:
         raise InputError(f"--num-classes must be at least 1; got {options.num_classes}")
 

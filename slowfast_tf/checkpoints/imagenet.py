@@ -41,7 +41,7 @@ def inflate_imagenet(path: str | os.PathLike, model: "SlowFast") -> None:
     Args:
         path: `resnet50_weights_tf_dim_ordering_tf_kernels.h5`, or the same file with `_notop`, as published by Keras
             Applications.
-        model: a `SlowFast` with a Slow pathway of depth 50 and width 64, not folded; changed in place.
+        model: a `SlowFast` with a Slow pathway of depth 50, width 64 and RGB video, not folded; changed in place.
 
     Raises:
         InputError: if the file or the model does not fit.
@@ -56,6 +56,8 @@ def inflate_imagenet(path: str | os.PathLike, model: "SlowFast") -> None:
             f"a ResNet50 fits a Slow pathway of depth 50 and width 64; the network has pathways {spec.pathways},"
             f" depth {spec.depth} and width {spec.width}"
         )
+    if spec.slow_input != "rgb":
+        raise InputError(f"a ResNet50 of ImageNet takes RGB video; the network has slow_input {spec.slow_input!r}")
     image = _resnet50(path)
     targets = {name: v for name, v in variables(model).items() if name.startswith("slow_") and "nonlocal" not in name}
     tensors = {}

@@ -110,6 +110,7 @@ def checked_fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
     """Return `fold(model)` in float32, after checking its logits on a random clip.
 
     Raises:
+        InputError: if `model` is already folded.
         RunError: if a logit differs by more than 1e-3 of the largest logit.
     """
     reference = model
@@ -119,10 +120,10 @@ def checked_fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
     folded = fold(reference, lowering)
     inputs = random_inputs(model.spec, 1, model.spec.crop_size)
     expected, found = (network(inputs, training=False).numpy() for network in (reference, folded))
-    difference = np.abs(found - expected).max() / np.abs(expected).max()
-    if not difference <= TOLERANCE:  # NaN is refused as well
+    difference, limit = np.abs(found - expected).max(), TOLERANCE * np.abs(expected).max()
+    if not difference <= limit < np.inf:  # NaN is refused as well; all logits may be 0
         raise RunError(
-            f"folding BatchNorm into the convolutions changes the logits by {difference:.1e} of the largest, more than"
-            f" {TOLERANCE}; the checkpoint's weights are far out of range, so nothing was exported"
+            f"folding BatchNorm into the convolutions changes the logits by {difference:.1e}, more than {limit:.1e}"
+            f" ({TOLERANCE} of the largest); the checkpoint's weights are far out of range, so nothing was exported"
         )
     return folded

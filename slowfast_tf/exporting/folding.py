@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..checkpoints.variables import assign, variables
+from ..errors import InputError
 from ..models.layers import BatchNorm
 from ..models.slowfast import SlowFast
 
@@ -21,14 +22,14 @@ def fold(model: SlowFast, lowering: str = "conv3d") -> SlowFast:
         A `SlowFast` with the same spec and dtype policy, built with `folded=True`.
 
     Raises:
-        ValueError: if `model` is already folded.
+        InputError: if `model` is already folded.
 
     Example:
         >>> fast = fold(slowfast_tf.load("runs/demo"))
     """
     config = model.get_config()
     if config["folded"]:
-        raise ValueError("the network is folded already; give the one that was trained")
+        raise InputError("the network is folded already; give the one that was trained")
     tensors = {path: variable.numpy().astype("float64") for path, variable in variables(model).items()}
     for path in [path for path in tensors if path.endswith("/norm/gamma")]:
         place = path.removesuffix("/norm/gamma")

@@ -91,3 +91,17 @@ def test_imagenet_under_lateral_connections(resnet50, tmp_path, capsys):
     (tmp_path / "other.h5").write_bytes(path.read_bytes()[:5000])
     with pytest.raises(InputError, match="does not hold the weights of keras.applications.ResNet50"):
         checkpoints.inflate_imagenet(tmp_path / "other.h5", model)
+
+
+def test_imagenet_takes_color(tmp_path):
+    model = SlowFast("slow_8x8_r50", num_classes=3, frames=2, slow_input="flow")
+    with pytest.raises(InputError, match="takes RGB video; the network has slow_input 'flow'"):
+        checkpoints.inflate_imagenet(tmp_path / "none.h5", model)
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    (tmp_path / "image.h5").write_bytes(b"")
+    (tmp_path / "model.keras").mkdir()
+    command = [str(tmp_path / "image.h5"), "--output", str(tmp_path / "model.keras"), "--overwrite"]
+    with pytest.raises(InputError, match="--output .*model.keras cannot be written; give a file in a writable"):
+        convert.main(command)
