@@ -1,7 +1,6 @@
 """Export a trained network for a server or a device: `python -m slowfast_tf.export`."""
 
 import argparse
-import os
 import pathlib
 import signal
 
@@ -46,9 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", required=True, type=pathlib.Path, help="a file, or the directory of a SavedModel (NAME/VERSION)"
     )
-    parser.add_argument(
-        "--precision", default="float32", choices=("float32", "bfloat16"), help="bfloat16: saved_model only"
-    )
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="saved_model only")
     parser.add_argument(
         "--quantize", default="none", choices=("none", "float16", "dynamic", "int8"), help="onnx: only none and int8"
     )
@@ -110,13 +107,11 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"{option} is for --format tflite; received --format {form}")
     if form in SUFFIX and options.output.suffix != SUFFIX[form]:
         raise InputError(f"--output must end in {SUFFIX[form]} for --format {form}; received {options.output}")
-    if options.report and os.path.realpath(options.report) == os.path.realpath(options.output):
-        raise InputError(f"--report and --output are the same file, {options.output}; give another --report")
     for path in filter(None, (options.output, options.report)):
         if path.exists():
             raise InputError(f"{path} exists already; choose another place or remove it")
-    if options.report and not is_writable(options.report):
-        raise InputError(f"--report cannot be written: {options.report}; choose another place")
+    if options.report and (options.report.resolve() == options.output.resolve() or not is_writable(options.report)):
+        raise InputError(f"--report cannot be written to {options.report}; choose another place")
     check_name(options.checkpoint, presets=True)
 
 

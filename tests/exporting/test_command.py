@@ -129,8 +129,10 @@ def test_mistakes_are_named(saved, videos, tmp_path):
     assert "needs --quantize int8; received none" in refused(*to, "--report", tmp_path / "layers.csv")
     assert "there.onnx exists already" in refused(*int8, videos[0], "--report", tmp_path / "there.onnx")
     same = refused(*int8, videos[0], "--report", tmp_path / "there" / ".." / "m.tflite")
-    assert "--report and --output are the same file" in same
-    assert "--report cannot be written" in refused(*int8, videos[0], "--report", tmp_path / "text.mp4" / "layers.csv")
+    assert "--report cannot be written to" in same
+    assert "--report cannot be written to" in refused(
+        *int8, videos[0], "--report", tmp_path / "text.mp4" / "layers.csv"
+    )
     assert "cannot write" in refused(*to, "--format", "saved_model", "--output", tmp_path / "text.mp4" / "1")
     assert not (tmp_path / "m.tflite").exists()
 
