@@ -119,7 +119,7 @@ class ClipReader(threading.Thread):
                     if frame.restarted:
                         self._held.clear()  # a clip must not mix frames from before and after a restart
                     self._held.append(held)
-                    # By time: a camera in the dark sends fewer frames a second than it announces, or later more.
+                    # By time, not by number: a camera may send more frames a second than it announced.
                     while len(self._held) > 2 and held.time - self._held[1].time >= span:
                         self._held.popleft()
                     if self._hold:

@@ -93,20 +93,21 @@ def _weights(y_true: Any, sample_weight: Any) -> tf.Tensor:
     return labelled if sample_weight is None else labelled * tf.cast(sample_weight, tf.float32)
 
 
+class _OfLabelled(keras.metrics.Metric):
+    """Leaves clips without a label out of a metric of Keras."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        return super().update_state(y_true, y_pred, _weights(y_true, sample_weight))
+
+
 @register
-class Top1(keras.metrics.CategoricalAccuracy):
+class Top1(_OfLabelled, keras.metrics.CategoricalAccuracy):
     """Keras' accuracy of the class with the highest score, over the clips that have a label."""
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        return super().update_state(y_true, y_pred, _weights(y_true, sample_weight))
-
 
 @register
-class TopK(keras.metrics.TopKCategoricalAccuracy):
+class TopK(_OfLabelled, keras.metrics.TopKCategoricalAccuracy):
     """Keras' accuracy of the K classes with the highest scores, over the clips that have a label."""
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        return super().update_state(y_true, y_pred, _weights(y_true, sample_weight))
 
 
 @register

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.coded_video import write
+from helpers.damage import streams_with_another
 from helpers.exports import ROOT, fresh_environment
 from helpers.pictures import CLASSES, picture
 
@@ -302,17 +303,10 @@ def test_a_damaged_packet_of_a_transport_stream(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "export")
     frames = importlib.import_module("frames")
     path = pathlib.Path(write(tmp_path / "v.ts", [picture(1, time, 64, 80) for time in range(30)], bf=2, g=15))
-    content, at_ends = path.read_bytes(), 0
-    for packet in range(188 * 3, len(content) - 188, 188 * 5):
-        flipped = bytearray(content)
-        flipped[packet + 2] ^= 1
-        path.write_bytes(flipped)
-        try:
-            with av.open(str(path)) as container:
-                list(container.demux(video=0))
-        except IndexError:
-            at_ends += 1
-            np.testing.assert_array_equal(frames.read_frames(str(path), range(20)), decode.read_frames(path, range(20)))
+    at_ends = 0
+    for _ in streams_with_another(path, every=5):
+        at_ends += 1
+        np.testing.assert_array_equal(frames.read_frames(str(path), range(20)), decode.read_frames(path, range(20)))
     assert at_ends
 
 

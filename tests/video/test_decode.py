@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from helpers.coded_video import coded, decode, numbers, write
+from helpers.damage import streams_with_another
 from helpers.processes import AS_COMMAND
 
 from slowfast_tf.benchmarks.preparing import ffmpeg_program
@@ -397,19 +398,8 @@ def test_images_are_ordered_by_number(tmp_path):
 def test_a_damaged_packet_of_a_transport_stream(tmp_path):
     """A flipped bit in the stream number of a packet adds a stream, at whose end PyAV raises an IndexError."""
     path = pathlib.Path(write_coded(tmp_path / "v.ts", 60, bf=2, g=15))
-    content, at_ends = path.read_bytes(), 0
-    for packet in range(188 * 3, len(content) - 188, 188):
-        flipped = bytearray(content)
-        flipped[packet + 2] ^= 1
-        damaged = tmp_path / f"{packet}.ts"
-        damaged.write_bytes(flipped)
-        try:
-            with av.open(str(damaged)) as container:
-                list(container.demux(container.streams.video[0]))
-        except IndexError:
-            at_ends += 1
-            assert read_frames(str(damaged), range(50)).shape == (50, 32, 64, 3)
-    assert at_ends
+    shapes = {read_frames(path, range(50)).shape for _ in streams_with_another(path)}
+    assert shapes == {(50, 32, 64, 3)}
 
 
 def test_files_that_are_not_videos(tmp_path):

@@ -71,7 +71,9 @@ def _seconds(text: str) -> float:
 def _classes(path: pathlib.Path) -> dict[str, str]:
     """Return the class names by code, such as "c000"."""
     classes = {}
-    for line, text in enumerate(path.read_text("utf-8-sig", "replace").splitlines(), 1):
+    with csv_files.open_text(path) as file:
+        lines = file.read().splitlines()
+    for line, text in enumerate(lines, 1):
         code, _, name = text.strip().partition(" ")
         if code:
             if not name or code in classes:
