@@ -30,10 +30,12 @@ from . import peer
 if typing.TYPE_CHECKING:
     import keras
     import tensorflow as tf
+    import torch
 
     from ..data import Clips
 
 OURS, TORCH = "Keras", "PyTorch"
+FOLLOWER = f"{TORCH} with the weights of {OURS}"
 TOLERANCE = 1e-3  # difference of the loss that counts as equal, in the first steps
 
 # Options that the PyTorch recipe does not have: each must have its default value.
@@ -130,18 +132,24 @@ class Trainer:
             nesterov = train.momentum > 0
             self.optimizer = torch.optim.SGD(options, lr=0.0, momentum=train.momentum, nesterov=nesterov)
 
+    def loss(self, inputs: "dict[str, tf.Tensor]", labels: "tf.Tensor") -> "torch.Tensor":
+        """Return the training loss of a batch of `Clips.train`."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        clips = [torch.from_numpy(inputs[name].numpy()).movedim(-1, 1) for name in self.pathways]
+        logits, targets = self.network(*clips), torch.from_numpy(labels.numpy())
+        return torch.nn.functional.cross_entropy(logits, targets, label_smoothing=self.train.label_smoothing)
+
     def step(self, inputs: "dict[str, tf.Tensor]", labels: "tf.Tensor") -> float:
         """Train on a batch of `Clips.train` and return its loss."""
         import torch
 
-        torch.set_num_threads(self.threads)
         for group in self.optimizer.param_groups:
             group["lr"] = float(self.schedule(self.steps))
         self.steps += 1
-        clips = [torch.from_numpy(inputs[name].numpy()).movedim(-1, 1) for name in self.pathways]
         self.optimizer.zero_grad(set_to_none=True)
-        logits, targets = self.network(*clips), torch.from_numpy(labels.numpy())
-        loss = torch.nn.functional.cross_entropy(logits, targets, label_smoothing=self.train.label_smoothing)
+        loss = self.loss(inputs, labels)
         loss.backward()
         if self.train.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.train.clip_norm)
@@ -152,9 +160,9 @@ class Trainer:
 def compare_losses(settings: config.Config, steps: int) -> dict[str, list[float]]:
     """Return the loss of each of the first steps, by network.
 
-    The networks are ours, PyTorch's, and PyTorch's with another number of threads. The last two differ only in the
-    order of float32 sums. All networks get the same batches. Dropout is off, because the frameworks draw different
-    masks.
+    The networks are ours, PyTorch's, PyTorch's with another number of threads, and PyTorch's with our weights, which
+    are copied before each step. The second and third differ only in the order of float32 sums. All networks get the
+    same batches. Dropout is off, because the frameworks draw different masks.
     """
     import keras
 
@@ -168,9 +176,12 @@ def compare_losses(settings: config.Config, steps: int) -> dict[str, list[float]
     ours = build(settings, clips)
     trainers = [(TORCH, core_count()), (again(), 2 if core_count() == 1 else 1)]
     others = {name: Trainer(ours, settings, clips, threads) for name, threads in trainers}
-    losses: dict[str, list[float]] = {OURS: [], **{name: [] for name in others}}
+    follower = Trainer(ours, settings, clips, core_count())
+    losses: dict[str, list[float]] = {name: [] for name in (OURS, *others, FOLLOWER)}
     batches = clips.train(range(settings.train.epochs)).take(steps)
     for inputs, labels in tqdm.tqdm(batches, desc="losses", unit="step", total=steps, disable=None):
+        peer.copy_to_torch(ours, follower.network)
+        losses[FOLLOWER].append(follower.loss(inputs, labels).item())
         ours.reset_metrics()  # in Keras 3 the metrics are means over all steps since the last reset
         losses[OURS].append(float(ours.train_on_batch(inputs, labels, return_dict=True)["loss"]))
         for name, other in others.items():
@@ -238,7 +249,7 @@ def measure(name: str, overrides: Sequence[str], steps: int, seeds: int, workdir
     import_tensorflow()
     import keras
 
-    if len(found.losses.get(OURS, ())) != steps or again() not in found.losses:
+    if any(len(found.losses.get(name, ())) != steps for name in (OURS, again(), FOLLOWER)):
         found.losses = compare_losses(settings, steps)
         save()
     for seed in range(seeds):
@@ -281,6 +292,7 @@ def section(found: Results, name: str, overrides: Sequence[str], command: str) -
     threads = again().rpartition(", ")[2]
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "keras", "torch"))
     rows = [
+        (f"{OURS} and {FOLLOWER}", found.losses[OURS], found.losses[FOLLOWER]),
         (f"{OURS} and {TORCH}", found.losses[OURS], found.losses[TORCH]),
         (f"{TORCH} and itself with {threads}", found.losses[TORCH], found.losses[again()]),
     ]
@@ -295,8 +307,9 @@ def section(found: Results, name: str, overrides: Sequence[str], command: str) -
         " The PyTorch network has PyTorch's own layers, loss and optimizer.",
         f"{core_count()} threads, {cpu_name()}; Python {platform.python_version()}, {versions}.",
         "",
-        f"Training loss of the first {steps} steps, without dropout, because the frameworks draw different masks. The"
-        " second row is the effect of another order of float32 sums, which training amplifies.",
+        f"Training loss of the first {steps} steps, without dropout, because the frameworks draw different masks. In"
+        f" the first row, {TORCH} takes the weights of {OURS} before each step. In the others, each network continues"
+        " from its own weights. The last row is the effect of another order of float32 sums, which training amplifies.",
         "",
         f"| loss of | largest difference | steps until it is above {TOLERANCE:g} | mean loss of the last five steps |",
         "|---|---|---|---|",
@@ -345,9 +358,9 @@ def write(output: pathlib.Path, found: Results) -> str:
     steps = range(1, len(found.losses[OURS]) + 1)
     for name in (OURS, TORCH):
         losses.plot(steps, found.losses[name], label=name, linestyle="-" if name == OURS else "--")
-    for name in (OURS, again()):
-        values = [abs(a - b) for a, b in zip(found.losses[name], found.losses[TORCH])]
-        gap.plot(steps, values, label=f"{name} and {TORCH}")
+    for name, other in ((OURS, FOLLOWER), (OURS, TORCH), (again(), TORCH)):
+        values = [abs(a - b) for a, b in zip(found.losses[name], found.losses[other])]
+        gap.plot(steps, values, label=f"{name} and {other}")
     gap.axhline(TOLERANCE, color="gray", linestyle=":", label="tolerance")
     gap.set_yscale("log")
     for axis, title in ((losses, "training loss"), (gap, "difference of the loss")):

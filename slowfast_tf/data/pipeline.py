@@ -11,6 +11,7 @@ import tensorflow as tf
 from .. import plugins
 from ..config import Config
 from ..errors import InputError
+from ..machine import core_count
 from ..models.spec import SlowFastSpec
 from ..models.views import MIDDLE, Views
 from ..video.probe_index import probe_index
@@ -169,13 +170,13 @@ class Clips:
             return slot, (windows.seed, draws.inputs(windows), *labels) if finished else (windows, *labels)
 
         found = self._ordered_clips(draws, layout, shard, epochs, layout.clips(skip))
-        data = self._batches(found.map(example, tf.data.AUTOTUNE), draws, shapes, finished)
+        data = self._batches(found.map(example, core_count()), draws, shapes, finished)
         # Keras needs the cardinality if several devices share the batches.
         count = (len(epochs) if epochs else 1) * steps - skip
         data = data.apply(tf.data.experimental.assert_cardinality(count))
         options = tf.data.Options()
         options.threading.max_intra_op_parallelism = 1  # the cores are already busy with parallel clips
-        return data.prefetch(2).with_options(options)
+        return _ahead(data).with_options(options)
 
     def finish(self, phase: multigrid.Phase) -> Callable[..., tuple]:
         """Return the function from an unfinished batch of `train` to a finished one. It runs on any device."""
@@ -225,14 +226,14 @@ class Clips:
                 lambda slot, window: batched(window, sizes[slot]),
                 window_size_func=lambda slot: sizes[slot],
             )
-        return batches.map(mixed, tf.data.AUTOTUNE) if finished else batches
+        return batches.map(mixed, core_count()) if finished else batches
 
     @_without_autograph
     def validation(self, shard: tuple[int, int] = (0, 1)) -> tf.data.Dataset:
         """Return the middle clip and center crop of each video of a shard (see `views`), in order, in batches."""
         data = self._test_clips(self._test_sampling(), shard)
-        data = data.map(lambda clip: clips.middle_example(clip, self.spec), tf.data.AUTOTUNE)
-        return data.padded_batch(self.config.train.batch_size // shard[1]).prefetch(2)
+        data = data.map(lambda clip: clips.middle_example(clip, self.spec), core_count())
+        return _ahead(data.padded_batch(self.config.train.batch_size // shard[1]))
 
     def size(self, shard: tuple[int, int]) -> int:
         """Return the number of videos of a shard (see `views`)."""
@@ -263,8 +264,8 @@ class Clips:
             return clips.test_inputs(frames, self.spec, views.crops), labels, name
 
         data = self._test_clips(self._test_sampling(views), shard, done)
-        data = data.map(decoded, tf.data.AUTOTUNE).flat_map(one_by_one)  # pyright: ignore[reportArgumentType]
-        return data.map(inputs, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        data = data.map(decoded, core_count()).flat_map(one_by_one)  # pyright: ignore[reportArgumentType]
+        return _ahead(data.map(inputs, core_count()))
 
     @_without_autograph
     def key_frames(self, shard: tuple[int, int] = (0, 1), done: Collection[str] = ()) -> tf.data.Dataset:
@@ -284,7 +285,7 @@ class Clips:
             return clips.key_frame_inputs(clip, self.spec), labels, clip.boxes, clip.id
 
         data = self._test_clips(self._test_sampling(), shard, done)
-        return data.map(example, tf.data.AUTOTUNE).prefetch(2)
+        return _ahead(data.map(example, core_count()))
 
     def _test_sampling(self, views: Views = MIDDLE) -> Sampling:
         return Sampling(self.spec, test_starts(self.spec, views), short_side=self.spec.crop_size)
@@ -305,6 +306,17 @@ class Clips:
     def _videos(self, shard: tuple[int, int], done: Collection[str] = ()) -> list[int]:
         """Return the numbers of a shard's videos; see `Source.shard`."""
         return self.source.shard(shard, done, self.spec.person_score if self.spec.head == "roi" else 0.0)
+
+
+def _ahead(data: tf.data.Dataset) -> tf.data.Dataset:
+    """Return the dataset with two elements computed ahead, and without tf.data's autotuning.
+
+    Autotuning runs in a thread of its own, and the end of an iterator waits for that thread. On a single or busy core,
+    it often misses the signal to end (TensorFlow 2.21): validations of 0.5 s ended with pauses of 5 to 30 s.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.prefetch(2).with_options(options)
 
 
 class _Opened(typing.NamedTuple):

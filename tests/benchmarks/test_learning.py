@@ -66,8 +66,9 @@ def test_losses(configure, optimizer, rate):
     losses = learning.compare_losses(settings, 5)
     ours, others = losses[learning.OURS], losses[learning.TORCH]
     print(np.subtract(ours, others), np.subtract(losses[learning.again()], others))
-    assert len(ours) == len(others) == len(losses[learning.again()]) == 5
+    assert [len(curve) for curve in losses.values()] == [5] * 4
     assert learning.largest(ours, others) < 1e-3
+    assert learning.largest(ours, losses[learning.FOLLOWER]) < 1e-5
     assert np.ptp(ours) > 0.1  # the network learns, so that equal losses mean something
 
 
@@ -104,6 +105,7 @@ def test_command(values, put, tmp_path, monkeypatch, capsys):
     )
     assert json.loads((tmp_path / "page_learning.json").read_text())["top1"]["Keras"] == {"0": 0.5, "1": 0.75}
     assert "| Keras and PyTorch | 2.0e-04 | all 2 below | 1.2501 and 1.2500 |" in text
+    assert "| Keras and PyTorch with the weights of Keras | 1.0e-04 | all 2 below |" in text
     assert re.search(r"\| PyTorch and itself with \d threads? \| 3.0e-03 \| 1 \|", text)
     first, mean = 50 - 100 * torchs, (50 - 100 * torchs + 25) / 2
     assert f"| 0 | 50.0 | {100 * torchs:.1f} | {first:+.1f} |" in text and f" {mean:+.1f} |" in text
@@ -112,7 +114,12 @@ def test_command(values, put, tmp_path, monkeypatch, capsys):
         benchmark.main([*arguments, "--set", "train.epochs=2"])
 
 
-LOSSES = {learning.OURS: [1.5, 1.0002], learning.TORCH: [1.5, 1.0], learning.again(): [1.5, 1.003]}
+LOSSES = {
+    learning.OURS: [1.5, 1.0002],
+    learning.TORCH: [1.5, 1.0],
+    learning.again(): [1.5, 1.003],
+    learning.FOLLOWER: [1.5, 1.0003],
+}
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,13 @@ def test_views(configure, folder):
             assert np.all(np.abs(np.diff(first_column)) < 0.01)
 
 
+@pytest.mark.parametrize("name", ["train", "validation", "views", "key_frames"])
+def test_no_iterator_waits_for_autotuning(configure, configure_detection, name):
+    """See `pipeline._ahead`: with autotuning, the end of an iterator waits on a busy core."""
+    settings = (configure_detection if name == "key_frames" else configure)()
+    assert getattr(Clips(settings, "val"), name)().options().autotune.enabled is False
+
+
 @pytest.mark.parametrize("preset, names", [("slow_4x16_r50", ["slow"]), ("fast_4x16_r50", ["fast"])])
 def test_batches_for_one_pathway(configure, preset, names):
     inputs, _ = next(iter(load(configure(f"model.preset={preset}", "train.batch_size=2"), "train")))

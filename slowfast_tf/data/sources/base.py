@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...errors import VideoError
+from ...machine import core_count
 from ..clips import Clip
 from ..sampling import Sampling
 
@@ -43,19 +44,19 @@ class Source(abc.ABC):
     Args:
         names: ids of the videos.
         box_scores: highest score of the boxes of each video; 1 without boxes, or if unknown.
-        at_once: number of videos to read in parallel; None to let `tf.data` choose.
+        at_once: number of videos to read in parallel; None for the number of cores.
 
     Attributes:
         names, box_scores: the given values.
         count: number of videos.
-        at_once: the given value, or `tf.data.AUTOTUNE`.
+        at_once: the given value, or the number of cores.
         skipped: the error of each video that could not be read, by id; updated while reading. A video is tried again
             when its turn comes again, until it has failed `MAX_FAILURES` times.
     """
 
     def __init__(self, names: Sequence[str], box_scores: Sequence[float], at_once: int | None = None):
         self.names, self.box_scores, self.count = names, box_scores, len(names)
-        self.at_once = at_once or tf.data.AUTOTUNE
+        self.at_once = at_once or core_count()
         self.skipped: dict[str, str] = {}
         self._failures: dict[str, int] = {}
 
