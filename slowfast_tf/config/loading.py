@@ -145,7 +145,10 @@ def _read(path: pathlib.Path, readers: tuple[pathlib.Path, ...]) -> dict[str, An
     if path.resolve() in readers:
         raise InputError(f"{path}: is its own base")
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a byte order mark
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a byte order mark
+        values = json.loads(text, object_pairs_hook=_once)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except OSError as error:
         raise InputError(f"cannot read the configuration {path}: {error.strerror}") from error
     except ValueError as error:
@@ -162,6 +165,16 @@ def _read(path: pathlib.Path, readers: tuple[pathlib.Path, ...]) -> dict[str, An
         except InputError as error:
             raise InputError(f"{path}: base: {error}") from error
         values = _merge(_read(found, (*readers, path.resolve())), values)
+    return values
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a dictionary. Without this check, the last of two equal keys would count."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise InputError(f"key {twice!r} is given twice in an object; merge both")
     return values
 
 

@@ -167,6 +167,11 @@ def test_a_file_that_is_not_a_json_object(put, text):
     assert str(path) in mistake(path)
 
 
+def test_a_key_that_is_given_twice(put):
+    path = put('{"name": "n", "train": {"epochs": 1}, "train": {"batch_size": 4}}')
+    assert mistake(path) == f"{path}: key 'train' is given twice in an object; merge both"
+
+
 def test_a_file_that_is_not_text(tmp_path):
     (tmp_path / "c.json").write_bytes(b"\xff\xfe\x00\x80")
     assert str(tmp_path / "c.json") in mistake(tmp_path / "c.json")
