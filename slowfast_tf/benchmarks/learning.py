@@ -191,7 +191,11 @@ def compare_losses(settings: config.Config, steps: int) -> dict[str, list[float]
 
 def again() -> str:
     """Return the name in the results of the PyTorch network that trains with another number of threads."""
-    return f"{TORCH}, {'2 threads' if core_count() == 1 else '1 thread'}"
+    return f"{TORCH}, {_threads(2 if core_count() == 1 else 1)}"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def train_ours(settings: config.Config, workdir: pathlib.Path) -> float:
@@ -305,7 +309,7 @@ def section(found: Results, name: str, overrides: Sequence[str], command: str) -
         f" {settings.data.crop_size}, batch {train.batch_size}, {train.optimizer}, float32. Our Keras network and a"
         " PyTorch network start from the same weights and take the same clips in the same order, by the same recipe."
         " The PyTorch network has PyTorch's own layers, loss and optimizer.",
-        f"{core_count()} threads, {cpu_name()}; Python {platform.python_version()}, {versions}.",
+        f"{_threads(core_count())}, {cpu_name()}; Python {platform.python_version()}, {versions}.",
         "",
         f"Training loss of the first {steps} steps, without dropout, because the frameworks draw different masks. In"
         f" the first row, {TORCH} takes the weights of {OURS} before each step. In the others, each network continues"
@@ -353,7 +357,7 @@ def write(output: pathlib.Path, found: Results) -> str:
     """Write the JSON file and the chart beside the page, and return the Markdown of the chart."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
     losses, gap = figure.subplots(1, 2)
     steps = range(1, len(found.losses[OURS]) + 1)
     for name in (OURS, TORCH):
@@ -362,11 +366,12 @@ def write(output: pathlib.Path, found: Results) -> str:
         values = [abs(a - b) for a, b in zip(found.losses[name], found.losses[other])]
         gap.plot(steps, values, label=f"{name} and {other}")
     gap.axhline(TOLERANCE, color="gray", linestyle=":", label="tolerance")
-    gap.set_yscale("log")
+    gap.set_yscale("symlog", linthresh=1e-7)  # some differences are 0
+    gap.set_ylim(bottom=0)
     for axis, title in ((losses, "training loss"), (gap, "difference of the loss")):
         axis.set_title(title)
         axis.set_xlabel("step")
-        axis.legend()
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15))
     file = io.BytesIO()
     figure.savefig(file, dpi=120, metadata={"Software": None})
     picture = output.with_name(f"{output.stem}_learning.png")
