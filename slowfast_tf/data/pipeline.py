@@ -46,11 +46,7 @@ def load(config: Config, split: str) -> tf.data.Dataset:
     """
     plugins.load_plugins(config.plugins)
     found = Clips(config, split)
-    data = found.train() if split == "train" else found.validation()
-    options = tf.data.Options()
-    # Shard by element, not by file: there may be fewer files than workers.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return data.with_options(options)
+    return found.train() if split == "train" else found.validation()
 
 
 class Clips:
@@ -176,7 +172,7 @@ class Clips:
         data = data.apply(tf.data.experimental.assert_cardinality(count))
         options = tf.data.Options()
         options.threading.max_intra_op_parallelism = 1  # the cores are already busy with parallel clips
-        return _ahead(data).with_options(options)
+        return _ready(data).with_options(options)
 
     def finish(self, phase: multigrid.Phase) -> Callable[..., tuple]:
         """Return the function from an unfinished batch of `train` to a finished one. It runs on any device."""
@@ -233,7 +229,7 @@ class Clips:
         """Return the middle clip and center crop of each video of a shard (see `views`), in order, in batches."""
         data = self._test_clips(self._test_sampling(), shard)
         data = data.map(lambda clip: clips.middle_example(clip, self.spec), core_count())
-        return _ahead(data.padded_batch(self.config.train.batch_size // shard[1]))
+        return _ready(data.padded_batch(self.config.train.batch_size // shard[1]))
 
     def size(self, shard: tuple[int, int]) -> int:
         """Return the number of videos of a shard (see `views`)."""
@@ -265,7 +261,7 @@ class Clips:
 
         data = self._test_clips(self._test_sampling(views), shard, done)
         data = data.map(decoded, core_count()).flat_map(one_by_one)  # pyright: ignore[reportArgumentType]
-        return _ahead(data.map(inputs, core_count()))
+        return _ready(data.map(inputs, core_count()))
 
     @_without_autograph
     def key_frames(self, shard: tuple[int, int] = (0, 1), done: Collection[str] = ()) -> tf.data.Dataset:
@@ -285,7 +281,7 @@ class Clips:
             return clips.key_frame_inputs(clip, self.spec), labels, clip.boxes, clip.id
 
         data = self._test_clips(self._test_sampling(), shard, done)
-        return _ahead(data.map(example, core_count()))
+        return _ready(data.map(example, core_count()))
 
     def _test_sampling(self, views: Views = MIDDLE) -> Sampling:
         return Sampling(self.spec, test_starts(self.spec, views), short_side=self.spec.crop_size)
@@ -308,13 +304,13 @@ class Clips:
         return self.source.shard(shard, done, self.spec.person_score if self.spec.head == "roi" else 0.0)
 
 
-def _ahead(data: tf.data.Dataset) -> tf.data.Dataset:
-    """Return the dataset with two elements computed ahead, and without tf.data's autotuning.
-
-    Autotuning runs in a thread of its own, and the end of an iterator waits for that thread. On a single or busy core,
-    it often misses the signal to end (TensorFlow 2.21): validations of 0.5 s ended with pauses of 5 to 30 s.
-    """
+def _ready(data: tf.data.Dataset) -> tf.data.Dataset:
+    """Return the dataset with two elements computed ahead, and with the options of every dataset here."""
     options = tf.data.Options()
+    # Shard by element, not by file: there may be fewer files than workers.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    # The end of an iterator waits for the autotuning thread. On a single or busy core, that thread often misses the
+    # signal to end (TensorFlow 2.21): validations of 0.5 s ended with pauses of 5 to 30 s.
     options.autotune.enabled = False
     return data.prefetch(2).with_options(options)
 

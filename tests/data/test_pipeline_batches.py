@@ -148,7 +148,7 @@ def test_views(configure, folder):
 
 @pytest.mark.parametrize("name", ["train", "validation", "views", "key_frames"])
 def test_no_iterator_waits_for_autotuning(configure, configure_detection, name):
-    """See `pipeline._ahead`: with autotuning, the end of an iterator waits on a busy core."""
+    """See `pipeline._ready`: with autotuning, the end of an iterator waits on a busy core."""
     settings = (configure_detection if name == "key_frames" else configure)()
     assert getattr(Clips(settings, "val"), name)().options().autotune.enabled is False
 
