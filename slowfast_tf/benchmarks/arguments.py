@@ -102,7 +102,7 @@ def _add_serving(commands: "argparse._SubParsersAction") -> None:
 
 def _add_learning(commands: "argparse._SubParsersAction") -> None:
     about = "train the Keras network and a PyTorch network on the same clips, and compare their losses and accuracies"
-    example = f"example: {PROGRAM} learning --config gestures --seeds 5 --output docs/benchmarks.md"
+    example = f"example: {PROGRAM} learning --config ablations/gestures --seeds 5 --output docs/real_videos/pytorch.md"
     command = commands.add_parser("learning", help=about, description=about, epilog=example)
     _add_configuration(command)
     command.add_argument("--steps", type=int, default=50, help="steps whose loss is compared (default: %(default)s)")
