@@ -12,8 +12,10 @@ from helpers.pictures import CLASSES, told
 
 import slowfast_tf
 from slowfast_tf.data import Clips, datasets, load
+from slowfast_tf.data.sampling import Sampling, test_starts
 from slowfast_tf.data.sources import Files
 from slowfast_tf.errors import InputError
+from slowfast_tf.models.views import MIDDLE
 from slowfast_tf.video.decode import read_frames
 
 
@@ -151,6 +153,15 @@ def test_no_iterator_waits_for_autotuning(configure, configure_detection, name):
     """See `pipeline._ready`: with autotuning, the end of an iterator waits on a busy core."""
     settings = (configure_detection if name == "key_frames" else configure)()
     assert getattr(Clips(settings, "val"), name)().options().autotune.enabled is False
+
+
+def test_reading_creates_no_executors(configure):
+    """See `Source.read`: with `tf.py_function`, an EagerPyFunc, the process sometimes crashes in training."""
+    clips = Clips(configure(), "val")
+    sampling = Sampling(clips.spec, test_starts(clips.spec, MIDDLE))
+    read = tf.function(lambda number: clips.source.read(number, sampling), autograph=False)
+    kinds = {op.type for op in read.get_concrete_function(tf.TensorSpec([], tf.int64)).graph.get_operations()}
+    assert "PyFunc" in kinds and "EagerPyFunc" not in kinds
 
 
 @pytest.mark.parametrize("preset, names", [("slow_4x16_r50", ["slow"]), ("fast_4x16_r50", ["fast"])])

@@ -110,13 +110,16 @@ class Source(abc.ABC):
         specs = tf.nest.flatten(signature)
         read = self.reader(sampling)
 
-        def first_readable(number: tf.Tensor, starts: tf.Tensor, rate_ratio: tf.Tensor) -> list:
+        def first_readable(number: np.ndarray, starts: np.ndarray, rate_ratio: np.ndarray) -> list[np.ndarray]:
             with _readers:
-                clip = self._first_readable(read, int(number), starts.numpy(), float(rate_ratio), stand_in)
-            return tf.nest.flatten(clip or _nothing(signature))
+                clip = self._first_readable(read, int(number), starts, float(rate_ratio), stand_in)
+            values = tf.nest.flatten(clip or _nothing(signature))
+            return [np.asarray(value, spec.dtype.as_numpy_dtype) for value, spec in zip(values, specs)]
 
         starts, rate_ratio = (tf.convert_to_tensor(x, tf.float64) for x in (sampling.starts, sampling.rate_ratio))
-        found = tf.py_function(first_readable, [number, starts, rate_ratio], [spec.dtype for spec in specs])
+        # Not `tf.py_function`: each of its calls creates and deletes an executor, while Keras' training loop waits for
+        # all executors (TensorFlow 2.21). Sometimes it waits for a deleted one, and the process crashes.
+        found = tf.numpy_function(first_readable, [number, starts, rate_ratio], [spec.dtype for spec in specs])
         found = [tf.ensure_shape(x, spec.shape) for x, spec in zip(found, specs)]
         if stand_in:
             readable = tf.debugging.assert_greater(
@@ -173,7 +176,7 @@ def _nothing(signature: Clip) -> Clip:
 class _Readers:
     """Count the active reads, and end them before the interpreter shuts down.
 
-    A `py_function` that runs during interpreter shutdown deadlocks, and the iterator that waits for it hangs the
+    A `numpy_function` that runs during interpreter shutdown deadlocks, and the iterator that waits for it hangs the
     process. At exit, this class therefore waits for active reads, and makes new reads fail immediately until TensorFlow
     starts no more of them.
     """
