@@ -11,8 +11,7 @@ from helpers.coded_video import decode
 from helpers.pictures import CLASSES, told
 
 import slowfast_tf
-from slowfast_tf.data import Clips, datasets, load
-from slowfast_tf.data.sampling import Sampling, test_starts
+from slowfast_tf.data import Clips, datasets, load, sampling
 from slowfast_tf.data.sources import Files
 from slowfast_tf.errors import InputError
 from slowfast_tf.models.views import MIDDLE
@@ -158,8 +157,8 @@ def test_no_iterator_waits_for_autotuning(configure, configure_detection, name):
 def test_reading_creates_no_executors(configure):
     """See `Source.read`: with `tf.py_function`, an EagerPyFunc, the process sometimes crashes in training."""
     clips = Clips(configure(), "val")
-    sampling = Sampling(clips.spec, test_starts(clips.spec, MIDDLE))
-    read = tf.function(lambda number: clips.source.read(number, sampling), autograph=False)
+    middle = sampling.Sampling(clips.spec, sampling.test_starts(clips.spec, MIDDLE))
+    read = tf.function(lambda number: clips.source.read(number, middle), autograph=False)
     kinds = {op.type for op in read.get_concrete_function(tf.TensorSpec([], tf.int64)).graph.get_operations()}
     assert "PyFunc" in kinds and "EagerPyFunc" not in kinds
 
