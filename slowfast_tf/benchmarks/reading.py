@@ -154,7 +154,10 @@ def time_jpeg(images: "tf.Tensor") -> Timer:
 
     def read() -> float:
         data = tf.data.Dataset.from_tensor_slices(images).repeat().take(CLIPS)
-        data = data.map(lambda clip: tf.stack([transforms.decode(x) for x in tf.unstack(clip)]), tf.data.AUTOTUNE)
+        data = data.map(lambda clip: tf.stack([transforms.decode(x) for x in tf.unstack(clip)]), core_count())
+        options = tf.data.Options()
+        options.autotune.enabled = False  # on a busy core, it can pause at the end of the data set
+        data = data.with_options(options)
         return timed(lambda: collections.deque(data, 0))  # keeping the frames would fill memory, which takes time
 
     return read

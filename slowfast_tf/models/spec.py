@@ -124,9 +124,15 @@ class SlowFastSpec:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):  # JSON has lists, and a frozen spec needs tuples
-            object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
+            value = _tuples(getattr(self, field.name))
+            for kind, name in ((tuple, "a list or tuple"), (bool, "True or False")):
+                if isinstance(field.default, kind) and not isinstance(value, kind):
+                    raise ValueError(f"{field.name} must be {name}; got {value!r}")
+            object.__setattr__(self, field.name, value)
         if isinstance(self.views, dict):
             object.__setattr__(self, "views", Views(**self.views))
+        if not isinstance(self.views, Views):
+            raise ValueError(f"views must be Views, or a dictionary of its fields; got {self.views!r}")
         if self.head == "roi":
             object.__setattr__(self, "views", Views(1, 0))
         self._check_values()
@@ -163,19 +169,16 @@ class SlowFastSpec:
                     f"{name}res4_temporal_blocks must be 0 (all) to {blocks}, the blocks of res4 of the {pathway}"
                     f" pathway; got {temporal!r}"
                 )
-        if not 0 <= self.dropout < 1:
+        if not within((self.dropout,), (0, 1)) or self.dropout == 1:
             raise ValueError(f"dropout must be at least 0 and below 1; got {self.dropout!r}")
 
     def _check_lengths(self) -> None:
-        if len(self.slow_kernels) != 5 or len(self.fast_kernels) != 5:
-            raise ValueError(
-                "slow_kernels and fast_kernels take 5 sizes (conv1, res2 to res5); got"
-                f" {self.slow_kernels!r} and {self.fast_kernels!r}"
-            )
-        if len(self.nonlocal_blocks) != 4:
+        for name in ("slow_kernels", "fast_kernels"):
+            if len(getattr(self, name)) != 5:
+                raise ValueError(f"{name} takes 5 sizes (conv1, res2 to res5); got {getattr(self, name)!r}")
+        if len(self.nonlocal_blocks) != 4 or not all(isinstance(places, tuple) for places in self.nonlocal_blocks):
             raise ValueError(f"nonlocal_blocks takes 4 lists (res2 to res5); got {self.nonlocal_blocks!r}")
-        good = len(self.mean) == len(self.std) == 3 and within(self.mean, MEANS) and within(self.std, STDS)
-        if not good:
+        if not (len(self.mean) == len(self.std) == 3 and within(self.mean, MEANS) and within(self.std, STDS)):
             raise ValueError(
                 f"mean and std take 3 numbers, {MEANS[0]} to {MEANS[1]} and {STDS[0]} to {STDS[1]}; got {self.mean!r}"
                 f" and {self.std!r}"
@@ -191,7 +194,7 @@ class SlowFastSpec:
             raise ValueError(
                 f"frame_rate must be from {RATES[0]} to {RATES[1]}, or null for each video's own rate; got {rate!r}"
             )
-        if not 0 <= self.person_score <= 1:
+        if not within((self.person_score,), (0, 1)):
             raise ValueError(f"person_score must be from 0 to 1; got {self.person_score!r}")
         if self.frame_index == "segments" and (self.views.clips > 1 or self.head == "roi"):
             raise ValueError(

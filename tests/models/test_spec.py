@@ -1,11 +1,12 @@
 """Specifications and their derived values."""
 
+import dataclasses
 import json
 
 import pytest
 
 from slowfast_tf.models.presets import get_spec
-from slowfast_tf.models.spec import saved_spec
+from slowfast_tf.models.spec import SlowFastSpec, saved_spec
 from slowfast_tf.models.views import Views
 
 
@@ -75,6 +76,18 @@ def test_invalid_views(changes, message):
 def test_invalid_protocols(changes, message):
     with pytest.raises(ValueError, match=message):
         get_spec("slowfast_8x8_r50", **changes)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(SlowFastSpec)])
+def test_a_value_of_a_wrong_type_is_a_value_error(field):
+    for value in (object(), [object()]):
+        with pytest.raises(ValueError, match=field.split("_")[0] + "|kernel size"):
+            SlowFastSpec(**{field: value})
+
+
+def test_wrong_places_of_nonlocal_blocks():
+    with pytest.raises(ValueError, match="nonlocal_blocks takes 4 lists"):
+        SlowFastSpec(nonlocal_kind="softmax", nonlocal_blocks=(1, 2, 3, 4))
 
 
 def test_whole_frames_fit_other_networks():
