@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
         description="Trains the networks of a part of the paper's Table 5 at a small scale, with several seeds each."
         " Writes their accuracy and the published accuracy as a table and as a plot against cost (Figure 2). The same"
         " command resumes interrupted runs; complete runs are not repeated, even for another table.",
-        epilog="example: python -m slowfast_tf.ablate --table 5a --config ablations/gestures --seeds 2",
+        epilog="example: python -m slowfast_tf.ablate --table 5a --config ablations/gestures --seeds 3",
     )
     parser.add_argument(
         "--table", required=True, choices=ablations.TABLES, help="lateral connections, beta or Fast inputs"
