@@ -136,7 +136,7 @@ def _add_configuration(command: argparse.ArgumentParser) -> None:
 
 
 def shown(arguments: Sequence[str]) -> str:
-    """Return the command that the page shows, without paths of this machine.
+    """Return the command that the page shows, without paths of this machine and without prepared records.
 
     Example:
         >>> shown(["learning", "--set", "data.root=/mnt/clips", "--steps", "20", "--output", "/home/me/page.md"])
@@ -145,7 +145,7 @@ def shown(arguments: Sequence[str]) -> str:
     kept, arguments = [PROGRAM], list(arguments)
     while arguments:
         pair = arguments[:2]
-        if pair[0] in ("--output", "--workdir") or pair[0] == "--set" and pair[-1].startswith("data.root="):
+        if pair[0] in ("--output", "--workdir") or pair[0] == "--set" and pair[-1].startswith(("data.root=", "data.dataset=")):
             del arguments[:2]
         else:
             kept.append(shlex.quote(arguments.pop(0)))

@@ -3,6 +3,7 @@
 import functools
 import os
 import pickle
+import re
 import typing
 
 import numpy as np
@@ -25,7 +26,7 @@ def read_pickle(path: str | os.PathLike, kind: str) -> typing.Any:
     """
     try:
         with open(path, "rb") as file:
-            return _Unpickler(file, encoding="latin1").load()
+            return _resolve(_Unpickler(file, encoding="latin1").load(), {})
     except InputError:
         raise
     except Exception as error:  # a damaged pickle may raise any exception
@@ -53,20 +54,75 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode(encoding)
 
 
+class _Dtype:
+    """Replaces `numpy.dtype`: the state in a pickle could make NumPy take numbers for addresses in memory."""
+
+    def __init__(self, name: str, align: bool = False, copy: bool = False):
+        self.name, self.order = name, "="
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = state[1]
+
+    def read(self, raw: bytes | str) -> np.ndarray:
+        """Return the values of an array, `[N]`."""
+        if not re.fullmatch(r"[biufcSU]\d+", self.name):
+            raise pickle.UnpicklingError(f"arrays of type {self.name!r} cannot be read")
+        dtype = np.dtype(self.name).newbyteorder(self.order if self.order in "<>" else "=")
+        return np.frombuffer(raw.encode("latin1") if isinstance(raw, str) else raw, dtype)  # str: of Python 2
+
+
+class _Array:
+    """Replaces `numpy.ndarray` and the function that creates one; `_resolve` puts `content` in its place."""
+
+    content: np.ndarray | list | None = None
+
+    def __init__(self, *arguments: typing.Any):
+        pass  # the state has everything
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, is_fortran, raw = state
+        if isinstance(raw, list):  # an array of Python objects
+            self.content = raw
+        else:
+            self.content = dtype.read(raw).reshape(shape, order="F" if is_fortran else "C").copy()
+
+
+def _scalar(dtype: _Dtype, raw: bytes | str) -> typing.Any:
+    """Replace NumPy's function that creates a scalar."""
+    return dtype.read(raw)[0]
+
+
+def _resolve(value: typing.Any, known: dict[int, tuple]) -> typing.Any:
+    """Return a value with the arrays in place of each `_Array`, in lists, dictionaries and tuples of any depth.
+
+    Args:
+        value: the value; lists and dictionaries are changed.
+        known: by the id of a value, the value itself, which keeps the id in use, and its result.
+    """
+    if id(value) not in known:
+        known[id(value)] = value, value  # for a list or a dictionary that contains itself
+        if isinstance(value, _Array):
+            known[id(value)] = value, _resolve(value.content, known)
+        elif isinstance(value, list):
+            value[:] = [_resolve(item, known) for item in value]
+        elif isinstance(value, dict):
+            value.update({key: _resolve(item, known) for key, item in value.items()})
+        elif isinstance(value, tuple):
+            known[id(value)] = value, tuple(_resolve(item, known) for item in value)
+    return known[id(value)][1]
+
+
 @functools.cache
 def _allowed() -> dict[tuple[str, str], typing.Any]:
     """Return the only globals that a pickle may name, for NumPy arrays and plain values."""
-    # NumPy's own helper functions, whose module differs between NumPy 1 and 2.
-    reconstruct = np.zeros(1).__reduce__()[0]
-    scalar = np.float32(0).__reduce__()[0]
     allowed: dict[tuple[str, str], typing.Any] = {
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
+        ("numpy", "ndarray"): _Array,
+        ("numpy", "dtype"): _Dtype,
         ("_codecs", "encode"): _latin1,
     }
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-        allowed[module, "_reconstruct"] = reconstruct
-        allowed[module, "scalar"] = scalar
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # of NumPy 1 and 2
+        allowed[module, "_reconstruct"] = _Array
+        allowed[module, "scalar"] = _scalar
     for plain in (bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset):
         allowed["builtins", plain.__name__] = allowed["__builtin__", plain.__name__] = plain
     allowed["__builtin__", "unicode"] = str
