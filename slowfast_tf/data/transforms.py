@@ -1,5 +1,6 @@
 """Turn raw frames into network inputs: resize, crop, flip, normalize. All functions are TensorFlow ops."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -230,6 +231,26 @@ def resize(frames: tf.Tensor | np.ndarray, short_side: int | tf.Tensor) -> tf.Te
     wanted = tf.cast(resized_shape(shape, short_side), tf.int32)
     frames = tf.cast(frames, tf.float32)
     return tf.cond(tf.reduce_all(shape == wanted), lambda: frames, lambda: tf.image.resize(frames, wanted))
+
+
+def downscale(frames: tf.Tensor, short_side: int) -> tf.Tensor:
+    """Downscale large frames as `video.decode` does: by `decode.reduction`, with averaged and rounded pixels.
+
+    Args:
+        frames: uint8 `[N, H, W, C]`.
+        short_side: minimum shorter side after downscaling, in pixels.
+
+    Returns:
+        float32 `[N, H', W', C]`, 0 to 255.
+
+    Example:
+        >>> downscale(tf.zeros([4, 1080, 1920, 3], tf.uint8), 256).shape
+        TensorShape([4, 270, 480, 3])
+    """
+    shape, powers = tf.shape(frames)[1:3], 2 ** tf.range(16)
+    factor = tf.reduce_max(tf.where(powers * short_side <= tf.reduce_min(shape), powers, 1))
+    resized = functools.partial(tf.image.resize, frames, shape // factor, "area")
+    return tf.cond(factor > 1, lambda: tf.round(resized()), lambda: tf.cast(frames, tf.float32))
 
 
 def test_crops(frames: tf.Tensor | np.ndarray, size: int, crops: int) -> tf.Tensor:

@@ -180,7 +180,7 @@ def _jpeg_crops(spec: SlowFastSpec, clips: tf.Tensor, crops: int) -> tf.Tensor:
         # Check before decoding: a few bytes may declare an image that does not fit into memory.
         with tf.control_dependencies([_check_size(tf.io.extract_jpeg_shape(frame)[:2])]):
             image = transforms.decode(frame)
-        return transforms.test_crops(image[None], size, crops)[:, 0]
+        return transforms.test_crops(transforms.downscale(image[None], size), size, crops)[:, 0]
 
     images = tf.map_fn(decode, tf.reshape(clips, [-1]), fn_output_signature=tf.float32)
     images = tf.reshape(images, [tf.shape(clips)[0], spec.clip_frames, crops, size, size, 3])

@@ -50,7 +50,8 @@ class Predictor(tf.Module):
         """Return test crops of sampled clips: uint8 `[B, F, H, W, 3]` to float32 `[crops, B, F, S, S, 3]`, 0 to 255."""
         batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
         size = self.spec.crop_size
-        found = transforms.test_crops(tf.reshape(clips, [batch * frames, height, width, 3]), size, crops)
+        images = transforms.downscale(tf.reshape(clips, [batch * frames, height, width, 3]), size)
+        found = transforms.test_crops(images, size, crops)
         return tf.reshape(found, [crops, batch, self.spec.clip_frames, size, size, 3])
 
     def score_crops(self, crops: Any) -> Any:
@@ -65,7 +66,9 @@ class Predictor(tf.Module):
             boxes: float32 `[B, N, 4]`, x1, y1, x2, y2 as fractions of width and height.
         """
         batch, frames, height, width, _ = tf.unstack(tf.shape(clips))
-        images = transforms.resize(tf.reshape(clips, [batch * frames, height, width, 3]), self.spec.crop_size)
+        size = self.spec.crop_size
+        images = transforms.downscale(tf.reshape(clips, [batch * frames, height, width, 3]), size)
+        images = transforms.resize(images, size)
         height, width = tf.unstack(tf.shape(images)[1:3])
         images = tf.reshape(images, [batch, self.spec.clip_frames, height, width, 3])
         inputs = transforms.pathways(transforms.normalize(images, self.spec), self.spec)

@@ -192,3 +192,12 @@ def test_pathways():
     np.testing.assert_array_equal(transforms.pathways(frames, spec)["slow"], frames[[0, 4, 8, 13, 17, 22, 26, 31]])
     assert list(transforms.pathways(frames[:4], get_spec("slow_4x16_r50"))) == ["slow"]
     assert list(transforms.pathways(frames, get_spec("fast_4x16_r50"))) == ["fast"]
+
+
+@pytest.mark.legacy
+def test_downscaling_averages_blocks():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 64, 98, 3), np.uint8)
+    blocks = frames[:, :, :96].reshape(2, 16, 4, 24, 4, 3).mean((2, 4))
+    np.testing.assert_allclose(transforms.downscale(tf.constant(frames[:, :, :96]), 13), blocks, atol=0.51)
+    assert transforms.downscale(tf.constant(frames), 16).shape == (2, 16, 24, 3)
+    np.testing.assert_array_equal(transforms.downscale(tf.constant(frames), 33), frames)
