@@ -145,11 +145,8 @@ def shown(arguments: Sequence[str]) -> str:
     kept, arguments = [PROGRAM], list(arguments)
     while arguments:
         pair = arguments[:2]
-        if (
-            pair[0] in ("--output", "--workdir")
-            or pair[0] == "--set"
-            and pair[-1].startswith(("data.root=", "data.dataset="))
-        ):
+        local = pair[0] == "--set" and pair[-1].startswith(("data.root=", "data.dataset="))
+        if local or pair[0] in ("--output", "--workdir"):
             del arguments[:2]
         else:
             kept.append(shlex.quote(arguments.pop(0)))

@@ -59,7 +59,7 @@ def test_numbers_are_not_taken_for_addresses(tmp_path):
 
 def test_an_array_of_a_wrong_size_is_refused(tmp_path):
     """An array without strides of its own cannot be larger than its file."""
-    create, (_, shape, dtype, _, raw) = np.zeros(1).__reduce__()[0], np.zeros(8).__reduce__()[2]
+    create, _, (_, _, dtype, _, raw) = np.zeros(8).__reduce__()
     array = Reduced(create, (np.ndarray, (0,), b"b"), (1, (2**40,), dtype, False, raw))
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"blobs": array}, 2))
     with pytest.raises(InputError, match="a.pkl is not a readable checkpoint .*reshape"):

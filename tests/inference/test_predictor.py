@@ -15,7 +15,7 @@ def test_a_temporary_predictor(model, infer):
 
 @pytest.mark.legacy
 def test_large_frames_are_averaged(model):
-    """As files are when they are decoded, so that a SavedModel, which gets whole frames, has the scores of `predict`."""
+    """As when a file is decoded: a SavedModel, which takes whole frames, scores them as `predict` does."""
     size = model.spec.crop_size
     clips = np.random.default_rng(0).integers(0, 256, (2, 16, size, size + 8, 3), np.uint8)
     large = clips.repeat(2, 2).repeat(2, 3)
