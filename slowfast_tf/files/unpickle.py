@@ -67,7 +67,7 @@ class _Dtype:
         """Return the values of an array, `[N]`."""
         if not re.fullmatch(r"[biufcSU]\d+", self.name):
             raise pickle.UnpicklingError(f"arrays of type {self.name!r} cannot be read")
-        dtype = np.dtype(self.name).newbyteorder(self.order if self.order in "<>" else "=")
+        dtype = np.dtype((self.order if self.order in "<>" else "=") + self.name)
         return np.frombuffer(raw.encode("latin1") if isinstance(raw, str) else raw, dtype)  # str: of Python 2
 
 
