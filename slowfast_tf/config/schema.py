@@ -295,8 +295,6 @@ class Config(Section):
                 raise ValueError(f"model: {name} takes {KINDS[type(default)]}, such as {default!r}; received {value!r}")
         try:
             self.spec()
-        except TypeError as error:  # a value inside a list has a wrong type
-            raise ValueError(f"model: a list holds a value of a wrong type: {error}") from error
         except ValueError as error:
             raise ValueError(f"model: {error}") from error
         return self
